@@ -1,0 +1,300 @@
+package resp
+
+// Writer appends replies to Buf, in the protocol that Proto names. Its methods
+// allocate nothing but what Buf grows by. A reply is written front to back:
+// the header of an aggregate, then its elements; if their number is not known yet,
+// with a Mark that is closed later.
+//
+// RESP3 has types that RESP2 lacks. What a method appends under RESP2 is what
+// Redis 7.2 sends to a RESP2 client: maps are flat arrays, sets and pushes
+// arrays, doubles, big numbers and verbatim strings bulks, booleans 1 and 0.
+type Writer struct {
+	Buf   []byte
+	Proto int // 2 or 3; another value counts as 2
+}
+
+// Reset empties Buf and keeps its memory.
+func (w *Writer) Reset() { w.Buf = w.Buf[:0] }
+
+// RESP3 reports whether the client speaks RESP3.
+func (w *Writer) RESP3() bool { return w.Proto == 3 }
+
+// Raw appends bytes that are in the protocol already.
+func (w *Writer) Raw(b []byte) { w.Buf = append(w.Buf, b...) }
+
+// RawString is Raw for a string.
+func (w *Writer) RawString(s string) { w.Buf = append(w.Buf, s...) }
+
+// header appends kind, a number and the line's end. Most numbers are small.
+func (w *Writer) header(kind byte, n int64) {
+	if uint64(n) < 10 {
+		w.Buf = append(w.Buf, kind, byte('0'+n), '\r', '\n')
+		return
+	}
+	if uint64(n) < 100 {
+		w.Buf = append(w.Buf, kind, pairs[n*2], pairs[n*2+1], '\r', '\n')
+		return
+	}
+	b := append(w.Buf, kind)
+	b = AppendInt(b, n)
+	w.Buf = append(b, '\r', '\n')
+}
+
+// OK appends +OK.
+func (w *Writer) OK() { w.Buf = append(w.Buf, "+OK\r\n"...) }
+
+// Status appends a simple string, which must have no line break in it.
+func (w *Writer) Status(s string) {
+	b := append(w.Buf, '+')
+	b = append(b, s...)
+	w.Buf = append(b, '\r', '\n')
+}
+
+// Error appends an error. msg begins with its code ("ERR …", "WRONGTYPE …").
+// Line breaks at its end are cut off, those inside become blanks.
+func (w *Writer) Error(msg string) {
+	n := len(msg)
+	for n > 0 && (msg[n-1] == '\r' || msg[n-1] == '\n') {
+		n--
+	}
+	b := append(w.Buf, '-')
+	at := len(b)
+	b = append(b, msg[:n]...)
+	for i, c := range b[at:] {
+		if c == '\r' || c == '\n' {
+			b[at+i] = ' '
+		}
+	}
+	w.Buf = append(b, '\r', '\n')
+}
+
+// Int appends an integer.
+func (w *Writer) Int(n int64) { w.header(':', n) }
+
+// Bulk appends a bulk string.
+func (w *Writer) Bulk(s []byte) {
+	w.header('$', int64(len(s)))
+	b := append(w.Buf, s...)
+	w.Buf = append(b, '\r', '\n')
+}
+
+// BulkString is Bulk for a string.
+func (w *Writer) BulkString(s string) {
+	w.header('$', int64(len(s)))
+	b := append(w.Buf, s...)
+	w.Buf = append(b, '\r', '\n')
+}
+
+// BulkInt appends a bulk string that holds n in decimal.
+func (w *Writer) BulkInt(n int64) {
+	var a [20]byte
+	w.Bulk(AppendInt(a[:0], n))
+}
+
+// BulkDouble appends a bulk string that holds f, under both protocols.
+func (w *Writer) BulkDouble(f float64) {
+	var a [maxDouble]byte
+	w.Bulk(FormatDouble(a[:0], f))
+}
+
+// maxDouble is room enough for what FormatDouble appends: "-1.7976931348623157e+308".
+const maxDouble = 32
+
+// Null appends the null of a value that is not there.
+func (w *Writer) Null() {
+	if w.Proto == 3 {
+		w.Buf = append(w.Buf, "_\r\n"...)
+	} else {
+		w.Buf = append(w.Buf, "$-1\r\n"...)
+	}
+}
+
+// NullArray appends the null of an array that is not there.
+func (w *Writer) NullArray() {
+	if w.Proto == 3 {
+		w.Buf = append(w.Buf, "_\r\n"...)
+	} else {
+		w.Buf = append(w.Buf, "*-1\r\n"...)
+	}
+}
+
+// Array begins an array of n elements.
+func (w *Writer) Array(n int) { w.header('*', int64(n)) }
+
+// Map begins a map of n pairs; under RESP2 an array of 2n elements.
+func (w *Writer) Map(n int) {
+	if w.Proto == 3 {
+		w.header('%', int64(n))
+	} else {
+		w.header('*', 2*int64(n))
+	}
+}
+
+// Set begins a set of n elements; under RESP2 an array.
+func (w *Writer) Set(n int) {
+	if w.Proto == 3 {
+		w.header('~', int64(n))
+	} else {
+		w.header('*', int64(n))
+	}
+}
+
+// Push begins an out-of-band message of n elements; under RESP2 an array, as
+// messages of channels are sent there.
+func (w *Writer) Push(n int) {
+	if w.Proto == 3 {
+		w.header('>', int64(n))
+	} else {
+		w.header('*', int64(n))
+	}
+}
+
+// Attribute begins n pairs of attributes, which precede the reply they describe.
+// RESP2 has none: it then appends nothing and returns false, and the caller must
+// leave the pairs out.
+func (w *Writer) Attribute(n int) bool {
+	if w.Proto != 3 {
+		return false
+	}
+	w.header('|', int64(n))
+	return true
+}
+
+// Double appends f in the form of FormatDouble.
+func (w *Writer) Double(f float64) {
+	if w.Proto != 3 {
+		w.BulkDouble(f)
+		return
+	}
+	b := append(w.Buf, ',')
+	b = FormatDouble(b, f)
+	w.Buf = append(b, '\r', '\n')
+}
+
+// DoubleText appends a double that the caller has formatted (INCRBYFLOAT and GEO
+// commands print long doubles and fixed decimals).
+func (w *Writer) DoubleText(s []byte) {
+	if w.Proto != 3 {
+		w.Bulk(s)
+		return
+	}
+	b := append(w.Buf, ',')
+	b = append(b, s...)
+	w.Buf = append(b, '\r', '\n')
+}
+
+// Bool appends a boolean.
+func (w *Writer) Bool(v bool) {
+	switch {
+	case w.Proto == 3 && v:
+		w.Buf = append(w.Buf, "#t\r\n"...)
+	case w.Proto == 3:
+		w.Buf = append(w.Buf, "#f\r\n"...)
+	case v:
+		w.Buf = append(w.Buf, ":1\r\n"...)
+	default:
+		w.Buf = append(w.Buf, ":0\r\n"...)
+	}
+}
+
+// BigNumber appends an integer of any size, given in decimal.
+func (w *Writer) BigNumber(s string) {
+	if w.Proto != 3 {
+		w.BulkString(s)
+		return
+	}
+	b := append(w.Buf, '(')
+	b = append(b, s...)
+	w.Buf = append(b, '\r', '\n')
+}
+
+// Verbatim appends text of a format ("txt", "mkd"), whose name is padded or cut to
+// three bytes.
+func (w *Writer) Verbatim(format string, s string) {
+	if w.Proto != 3 {
+		w.BulkString(s)
+		return
+	}
+	w.header('=', int64(len(s))+4)
+	b := w.Buf
+	for i := range 3 {
+		if i < len(format) {
+			b = append(b, format[i])
+		} else {
+			b = append(b, ' ')
+		}
+	}
+	b = append(b, ':')
+	b = append(b, s...)
+	w.Buf = append(b, '\r', '\n')
+}
+
+// A Mark is the place in Buf of a header that is not known yet.
+type Mark int
+
+// placeholder is what a header of one digit takes: most need no shifting.
+const placeholder = "*0\r\n"
+
+func (w *Writer) begin() Mark {
+	m := Mark(len(w.Buf))
+	w.Buf = append(w.Buf, placeholder...)
+	return m
+}
+
+// BeginArray begins an array whose length EndArray tells. Aggregates nest: the inner one
+// must be ended first. Buf must not be cut or sent between the two.
+func (w *Writer) BeginArray() Mark { return w.begin() }
+
+// BeginMap begins a map whose number of pairs EndMap tells; see BeginArray.
+func (w *Writer) BeginMap() Mark { return w.begin() }
+
+// BeginSet begins a set whose length EndSet tells; see BeginArray.
+func (w *Writer) BeginSet() Mark { return w.begin() }
+
+// EndArray closes an array of n elements.
+func (w *Writer) EndArray(m Mark, n int) { w.end(m, '*', n) }
+
+// EndMap closes a map of n pairs.
+func (w *Writer) EndMap(m Mark, n int) {
+	if w.Proto == 3 {
+		w.end(m, '%', n)
+	} else {
+		w.end(m, '*', 2*n)
+	}
+}
+
+// EndSet closes a set of n elements.
+func (w *Writer) EndSet(m Mark, n int) {
+	if w.Proto == 3 {
+		w.end(m, '~', n)
+	} else {
+		w.end(m, '*', n)
+	}
+}
+
+// EndNullArray turns what was begun, and all that was appended since, into a null array.
+func (w *Writer) EndNullArray(m Mark) {
+	w.Cancel(m)
+	w.NullArray()
+}
+
+// Cancel takes back what was begun and all that was appended since.
+func (w *Writer) Cancel(m Mark) { w.Buf = w.Buf[:m] }
+
+// end writes the header over the placeholder, shifting what follows if it is longer.
+func (w *Writer) end(m Mark, kind byte, n int) {
+	at := int(m)
+	if uint(n) < 10 {
+		w.Buf[at], w.Buf[at+1] = kind, byte('0'+n)
+		return
+	}
+	var a [24]byte
+	h := append(a[:0], kind)
+	h = AppendInt(h, int64(n))
+	h = append(h, '\r', '\n')
+	body := at + len(placeholder)
+	size := len(w.Buf) - body
+	w.Buf = append(w.Buf, h[len(placeholder):]...)
+	copy(w.Buf[at+len(h):], w.Buf[body:body+size])
+	copy(w.Buf[at:], h)
+}
