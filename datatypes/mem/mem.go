@@ -1,0 +1,38 @@
+// Package mem knows how many bytes the Go allocator takes for an object, so that used_memory counts what is really
+// held and not what was asked for.
+package mem
+
+const (
+	maxSmall   = 32 << 10 // the allocator's size classes end here; larger objects take whole pages
+	pageSize   = 8 << 10
+	headerFrom = 512 // objects with pointers above this size carry a type word in front
+	headerSize = 8
+)
+
+// classes[i] is the class of a request of i*8 bytes. It is asked of the allocator itself: append rounds a slice's
+// capacity up to the class it came from.
+var classes = func() (t [maxSmall/8 + 1]uint16) {
+	for i := 1; i < len(t); {
+		c := cap(append([]byte(nil), make([]byte, i*8)...))
+		for ; i*8 <= c && i < len(t); i++ {
+			t[i] = uint16(c)
+		}
+	}
+	return t
+}()
+
+// Size returns the bytes taken by a pointer-free object of n bytes.
+func Size(n int) int {
+	if n <= maxSmall {
+		return int(classes[(n+7)>>3])
+	}
+	return (n + pageSize - 1) &^ (pageSize - 1)
+}
+
+// SizePtr returns the bytes taken by an object of n bytes that holds pointers.
+func SizePtr(n int) int {
+	if n > headerFrom && n <= maxSmall-headerSize {
+		n += headerSize
+	}
+	return Size(n)
+}

@@ -1,0 +1,512 @@
+// Package record holds the unit that every hash table of Ferrous stores: a key with its value, deadline and access
+// clock, in one heap object wherever possible. Keyspaces, large sets, hashes and the member index of sorted sets all
+// store records, so one table serves them all.
+//
+// # Layout
+//
+// A *Record points to a header word; its flags say which of two shapes follows.
+//
+//	inline   header | expiry, if flagExpiry | length of a huge key, if flagHugeKey | payload | key | value bytes
+//	object   header | expiry | pointer to the key's bytes | pointer to the value          (struct object)
+//
+// An inline record is one pointer-free allocation that the collector never looks into. Its payload is eight bytes for
+// the encodings that are a number (Int, and Score for members of sorted sets), else the two-byte length of the value
+// bytes that follow the key. Strings of up to MaxInline bytes are inline; longer ones and collections are objects.
+//
+// The header word, from the lowest bit: type 4, encoding 4, flags 8, access clock 24, key length 24. A key of
+// hugeKey bytes or more has its length in a word of its own.
+//
+// # Rules
+//
+// A record's key never changes, so slices of it stay valid as long as they are held. Everything else may be written in
+// place only while its owner says so (see package cow): a record that a snapshot can reach is replaced, never written.
+// The methods here do not check that; their callers (package keyspace, the collections) do.
+//
+// All use of unsafe for records is in this file. The garbage collector sees an inline record as memory without
+// pointers and an object as the struct it is; both are kept alive by the pointer to their header.
+package record
+
+import (
+	"math"
+	"strconv"
+	"unsafe"
+
+	"ferrous/datatypes/mem"
+)
+
+// Type is the type of a value, numbered as in Redis.
+type Type uint8
+
+// The types of values.
+const (
+	String Type = iota
+	List
+	Set
+	ZSet
+	Hash
+	Module
+	Stream
+)
+
+var typeNames = [...]string{"string", "list", "set", "zset", "hash", "module", "stream"}
+
+// String returns the name that TYPE answers.
+func (t Type) String() string { return typeNames[t] }
+
+// Encoding is the representation of a value. Together with whether the record is inline it says what Value points to.
+type Encoding uint8
+
+// The encodings. Member and Score never belong to keys: they are what elements of large collections are stored as.
+const (
+	Raw Encoding = iota
+	Int
+	EmbStr
+	ListPack
+	ListPackEx
+	QuickList
+	IntSet
+	HashTable
+	SkipList
+	StreamTree
+	Member // a member of a set, or a field of a hash with its value
+	Score  // a member of a sorted set with its score
+)
+
+var encodingNames = [...]string{"raw", "int", "embstr", "listpack", "listpackex", "quicklist", "intset", "hashtable",
+	"skiplist", "stream", "member", "score"}
+
+// String returns the name that OBJECT ENCODING answers.
+func (e Encoding) String() string { return encodingNames[e] }
+
+const (
+	flagInline  = 1 << 8
+	flagExpiry  = 1 << 9 // inline only: there is room for a deadline; objects always have it
+	flagHugeKey = 1 << 10
+
+	encodingShift = 4
+	clockShift    = 16
+	keyLenShift   = 40
+
+	// ClockMask has the bits of the access clock.
+	ClockMask = 1<<24 - 1
+
+	clockBits = ClockMask << clockShift
+
+	hugeKey = 1<<24 - 1
+
+	// MaxEmbStr is the length up to which OBJECT ENCODING calls a string embstr, as in Redis.
+	MaxEmbStr = 44
+	// MaxInline is the length up to which a string's bytes stay in the record. Up to here a second allocation costs
+	// more than the copy made when the record must be replaced.
+	MaxInline = 512
+
+	// NoExpiry is the deadline of a key without one.
+	NoExpiry = int64(-1)
+)
+
+// Record is the header of a record; see the package comment for what follows it in memory.
+type Record struct{ header uint64 }
+
+type object struct {
+	header uint64
+	expiry int64
+	key    unsafe.Pointer // *byte; a huge key is preceded by its length
+	value  unsafe.Pointer
+}
+
+// Bytes is the value of a long string: a buffer that grows, and the stamp that says who may write it.
+type Bytes struct {
+	B     []byte
+	Stamp uint64
+}
+
+func (r *Record) at(off int) unsafe.Pointer { return unsafe.Add(unsafe.Pointer(r), off) }
+
+func (r *Record) bytes(off, n int) []byte { return unsafe.Slice((*byte)(r.at(off)), n) }
+
+func (r *Record) object() *object { return (*object)(unsafe.Pointer(r)) }
+
+// Type returns the value's type.
+func (r *Record) Type() Type { return Type(r.header & 15) }
+
+// Encoding returns the value's representation.
+func (r *Record) Encoding() Encoding { return Encoding(r.header >> encodingShift & 15) }
+
+// Inline reports whether the value is held in the record itself.
+func (r *Record) Inline() bool { return r.header&flagInline != 0 }
+
+// Clock returns the 24 bits that LRU or LFU keep of the last accesses.
+func (r *Record) Clock() uint32 { return uint32(r.header>>clockShift) & ClockMask }
+
+// SetClock sets the access clock.
+func (r *Record) SetClock(c uint32) {
+	r.header = r.header&^uint64(clockBits) | uint64(c&ClockMask)<<clockShift
+}
+
+// Expiry returns the deadline in Unix milliseconds, or NoExpiry.
+func (r *Record) Expiry() int64 {
+	if r.header&(flagInline|flagExpiry) == flagInline {
+		return NoExpiry
+	}
+	return *(*int64)(r.at(8))
+}
+
+// SetExpiry sets the deadline in place and reports whether it could: an inline record made without one has no room for
+// it (and no need, to be told NoExpiry).
+func (r *Record) SetExpiry(when int64) bool {
+	if r.header&(flagInline|flagExpiry) == flagInline {
+		return when == NoExpiry
+	}
+	*(*int64)(r.at(8)) = when
+	return true
+}
+
+// payload returns where an inline record's payload begins, and its key's length.
+func (r *Record) payload() (off, keyLen int) {
+	h := r.header
+	off, keyLen = 8, int(h>>keyLenShift)
+	if h&flagExpiry != 0 {
+		off = 16
+	}
+	if h&flagHugeKey != 0 {
+		keyLen = int(*(*uint64)(r.at(off)))
+		off += 8
+	}
+	return off, keyLen
+}
+
+func numeric(e Encoding) bool { return e == Int || e == Score }
+
+func payloadSize(e Encoding) int {
+	if numeric(e) {
+		return 8
+	}
+	return 2
+}
+
+// Key returns the key. The bytes must not be written; they may be kept.
+func (r *Record) Key() []byte {
+	if r.header&flagInline != 0 {
+		off, n := r.payload()
+		return r.bytes(off+payloadSize(r.Encoding()), n)
+	}
+	o := r.object()
+	if o.header&flagHugeKey != 0 {
+		return unsafe.Slice((*byte)(unsafe.Add(o.key, 8)), int(*(*uint64)(o.key)))
+	}
+	return unsafe.Slice((*byte)(o.key), int(o.header>>keyLenShift))
+}
+
+// KeyIs reports whether the record's key is key.
+func (r *Record) KeyIs(key []byte) bool {
+	if int(r.header>>keyLenShift) != len(key) && len(key) < hugeKey {
+		return false
+	}
+	return string(r.Key()) == string(key)
+}
+
+// makeHeader builds a header word.
+func makeHeader(t Type, e Encoding, flags uint64, clock uint32, keyLen int) uint64 {
+	return uint64(t) | uint64(e)<<encodingShift | flags | uint64(clock&ClockMask)<<clockShift | uint64(keyLen)<<keyLenShift
+}
+
+// newInline makes an inline record with the payload unset and the value bytes uninitialised (zero).
+func newInline(t Type, e Encoding, key []byte, valueLen int, expiry int64, clock uint32) (r *Record, payload int) {
+	flags, off, keyLen := uint64(flagInline), 8, len(key)
+	if expiry != NoExpiry {
+		flags |= flagExpiry
+		off = 16
+	}
+	if keyLen >= hugeKey {
+		flags |= flagHugeKey
+		off += 8
+		keyLen = hugeKey
+	}
+	keyOff := off + payloadSize(e)
+	n := keyOff + len(key) + valueLen
+	words := make([]uint64, max(mem.Size(n), 16)/8)
+	r = (*Record)(unsafe.Pointer(unsafe.SliceData(words)))
+	r.header = makeHeader(t, e, flags, clock, keyLen)
+	if expiry != NoExpiry {
+		*(*int64)(r.at(8)) = expiry
+	}
+	if flags&flagHugeKey != 0 {
+		*(*uint64)(r.at(off - 8)) = uint64(len(key))
+	}
+	copy(r.bytes(keyOff, len(key)), key)
+	return r, off
+}
+
+// NewString makes a string record in the representation that SET gives it in Redis: Int for the decimal form of an
+// int64, EmbStr to MaxEmbStr bytes, else Raw. key and value are copied.
+func NewString(key, value []byte, expiry int64, clock uint32, stamp uint64) *Record {
+	if n, ok := parseInt(value); ok {
+		return NewInt(key, n, expiry, clock)
+	}
+	e := Raw
+	if len(value) <= MaxEmbStr {
+		e = EmbStr
+	}
+	return newString(e, key, value, expiry, clock, stamp)
+}
+
+// NewRaw makes a string record that answers raw whatever its length, as strings made by SETRANGE and the like do.
+func NewRaw(key, value []byte, expiry int64, clock uint32, stamp uint64) *Record {
+	return newString(Raw, key, value, expiry, clock, stamp)
+}
+
+func newString(e Encoding, key, value []byte, expiry int64, clock uint32, stamp uint64) *Record {
+	if len(value) > MaxInline {
+		return NewOwned(key, append([]byte(nil), value...), expiry, clock, stamp)
+	}
+	r, off := newInline(String, e, key, len(value), expiry, clock)
+	*(*uint16)(r.at(off)) = uint16(len(value))
+	copy(r.bytes(off+2+len(key), len(value)), value)
+	return r
+}
+
+// NewOwned makes a long string record that keeps value itself as its buffer.
+func NewOwned(key, value []byte, expiry int64, clock uint32, stamp uint64) *Record {
+	return NewObject(String, Raw, key, unsafe.Pointer(&Bytes{B: value, Stamp: stamp}), expiry, clock)
+}
+
+// NewInt makes a string record that holds an integer.
+func NewInt(key []byte, n int64, expiry int64, clock uint32) *Record {
+	r, off := newInline(String, Int, key, 0, expiry, clock)
+	*(*int64)(r.at(off)) = n
+	return r
+}
+
+// NewMember makes an element of a large set (value nil) or a field of a large hash. Values longer than MaxInline are
+// held behind a *Bytes.
+func NewMember(key, value []byte, expiry int64, stamp uint64) *Record {
+	if len(value) > MaxInline {
+		return NewObject(String, Member, key, unsafe.Pointer(&Bytes{B: append([]byte(nil), value...), Stamp: stamp}), expiry, 0)
+	}
+	return newString(Member, key, value, expiry, 0, stamp)
+}
+
+// NewScore makes a member of a large sorted set.
+func NewScore(member []byte, score float64) *Record {
+	r, off := newInline(String, Score, member, 0, NoExpiry, 0)
+	*(*float64)(r.at(off)) = score
+	return r
+}
+
+// NewObject makes a record whose value is a separate object. value must point to what t and e stand for; key is
+// copied.
+func NewObject(t Type, e Encoding, key []byte, value unsafe.Pointer, expiry int64, clock uint32) *Record {
+	o := &object{expiry: expiry, value: value}
+	if len(key) >= hugeKey {
+		words := make([]uint64, (len(key)+15)/8)
+		words[0] = uint64(len(key))
+		o.key = unsafe.Pointer(unsafe.SliceData(words))
+		copy(unsafe.Slice((*byte)(unsafe.Add(o.key, 8)), len(key)), key)
+		o.header = makeHeader(t, e, flagHugeKey, clock, hugeKey)
+	} else {
+		k := make([]byte, max(mem.Size(len(key)), 16))
+		copy(k, key)
+		o.key = unsafe.Pointer(unsafe.SliceData(k))
+		o.header = makeHeader(t, e, 0, clock, len(key))
+	}
+	return (*Record)(unsafe.Pointer(o))
+}
+
+// WithValue returns a new record with the same key, deadline and clock as the object r, and another value. The key's
+// bytes are shared.
+func (r *Record) WithValue(e Encoding, value unsafe.Pointer) *Record {
+	o := *r.object()
+	o.value = value
+	o.header = o.header&^(15<<encodingShift) | uint64(e)<<encodingShift
+	return (*Record)(unsafe.Pointer(&o))
+}
+
+// SetValue replaces the value of an object record in place.
+func (r *Record) SetValue(e Encoding, value unsafe.Pointer) {
+	o := r.object()
+	o.value = value
+	o.header = o.header&^(15<<encodingShift) | uint64(e)<<encodingShift
+}
+
+// Value returns what an object record points to; T must be the type that its encoding stands for.
+func Value[T any](r *Record) *T { return (*T)(r.object().value) }
+
+// Pointer returns the value of an object record untyped, for the functions that dispatch on Encoding.
+func (r *Record) Pointer() unsafe.Pointer { return r.object().value }
+
+// Int returns the number of a record of encoding Int.
+func (r *Record) Int() int64 {
+	off, _ := r.payload()
+	return *(*int64)(r.at(off))
+}
+
+// SetInt sets the number of a record of encoding Int in place.
+func (r *Record) SetInt(n int64) {
+	off, _ := r.payload()
+	*(*int64)(r.at(off)) = n
+}
+
+// Score returns the score of a record of encoding Score.
+func (r *Record) Score() float64 {
+	off, _ := r.payload()
+	return *(*float64)(r.at(off))
+}
+
+// SetScore sets the score of a record of encoding Score in place.
+func (r *Record) SetScore(f float64) {
+	off, _ := r.payload()
+	*(*float64)(r.at(off)) = f
+}
+
+// String returns the bytes of a string, or of a hash field's value. An integer is formatted into buf (which should
+// have room for 20 bytes); all else is the stored bytes themselves: not to be written, and valid until the record is
+// written.
+func (r *Record) String(buf []byte) []byte {
+	if r.header&flagInline == 0 {
+		return Value[Bytes](r).B
+	}
+	off, n := r.payload()
+	if r.Encoding() == Int {
+		return strconv.AppendInt(buf[:0], *(*int64)(r.at(off)), 10)
+	}
+	return r.bytes(off+2+n, int(*(*uint16)(r.at(off))))
+}
+
+// StringLen returns len(r.String(buf)) without making it.
+func (r *Record) StringLen() int {
+	if r.header&flagInline == 0 {
+		return len(Value[Bytes](r).B)
+	}
+	off, _ := r.payload()
+	if r.Encoding() == Int {
+		return decimalLen(*(*int64)(r.at(off)))
+	}
+	return int(*(*uint16)(r.at(off)))
+}
+
+// TrySetString overwrites a string in place with what NewString would make of value, and reports whether it could: the
+// representation must stay the same and the new bytes must fill the same size class. The deadline stays.
+func (r *Record) TrySetString(value []byte) bool {
+	if r.header&flagInline == 0 {
+		return false
+	}
+	e := r.Encoding()
+	if n, ok := parseInt(value); ok {
+		if e != Int {
+			return false
+		}
+		r.SetInt(n)
+		return true
+	}
+	if e == Int || len(value) > MaxInline || (len(value) <= MaxEmbStr) != (e == EmbStr) {
+		return false
+	}
+	off, keyLen := r.payload()
+	p := (*uint16)(r.at(off))
+	off += 2 + keyLen
+	if old := int(*p); old != len(value) {
+		if mem.Size(off+old) != mem.Size(off+len(value)) {
+			return false
+		}
+		*p = uint16(len(value))
+	}
+	copy(r.bytes(off, len(value)), value)
+	return true
+}
+
+// Size returns the bytes that the record holds, as the allocator counts them, with its key and, for long strings,
+// their buffer. Collections behind it count themselves.
+func (r *Record) Size() int {
+	if r.header&flagInline == 0 {
+		o := r.object()
+		n := mem.SizePtr(int(unsafe.Sizeof(*o)))
+		if o.header&flagHugeKey != 0 {
+			n += mem.Size(int(*(*uint64)(o.key)) + 15)
+		} else {
+			n += max(mem.Size(int(o.header>>keyLenShift)), 16)
+		}
+		if r.Type() == String {
+			n += mem.SizePtr(int(unsafe.Sizeof(Bytes{}))) + mem.Size(cap(Value[Bytes](r).B))
+		}
+		return n
+	}
+	off, keyLen := r.payload()
+	if e := r.Encoding(); numeric(e) {
+		off += 8
+	} else {
+		off += 2 + int(*(*uint16)(r.at(off)))
+	}
+	return max(mem.Size(off+keyLen), 16)
+}
+
+// parseInt accepts exactly the decimal forms that an int64 is printed as.
+func parseInt(b []byte) (int64, bool) {
+	if len(b) == 0 || len(b) > 20 {
+		return 0, false
+	}
+	i, neg := 0, b[0] == '-'
+	if neg {
+		i = 1
+		if len(b) == 1 {
+			return 0, false
+		}
+	}
+	if b[i] == '0' {
+		return 0, len(b) == 1
+	}
+	if len(b)-i > 19 {
+		return 0, false
+	}
+	var n uint64
+	for ; i < len(b); i++ {
+		d := b[i] - '0'
+		if d > 9 {
+			return 0, false
+		}
+		n = n*10 + uint64(d)
+	}
+	if neg {
+		return -int64(n), n <= 1<<63
+	}
+	return int64(n), n <= math.MaxInt64
+}
+
+func decimalLen(n int64) int {
+	l, u := 1, uint64(n)
+	if n < 0 {
+		l, u = 2, -u
+	}
+	for u >= 10 {
+		u /= 10
+		l++
+	}
+	return l
+}
+
+// AppendTo appends the record's bytes of value to dst, integers in decimal.
+func (r *Record) AppendTo(dst []byte) []byte {
+	if r.Encoding() == Int {
+		return strconv.AppendInt(dst, r.Int(), 10)
+	}
+	return append(dst, r.String(nil)...)
+}
+
+// Rekey returns a new record with r's value and clock under another key and deadline. An object's value is shared with
+// r, which must not be used as an owner of it any longer; a caller that keeps both copies the value first.
+func (r *Record) Rekey(key []byte, expiry int64) *Record {
+	if r.header&flagInline == 0 {
+		return NewObject(r.Type(), r.Encoding(), key, r.Pointer(), expiry, r.Clock())
+	}
+	e := r.Encoding()
+	off, _ := r.payload()
+	if numeric(e) {
+		n, to := newInline(r.Type(), e, key, 0, expiry, r.Clock())
+		*(*uint64)(n.at(to)) = *(*uint64)(r.at(off))
+		return n
+	}
+	value := r.String(nil)
+	n, to := newInline(r.Type(), e, key, len(value), expiry, r.Clock())
+	*(*uint16)(n.at(to)) = uint16(len(value))
+	copy(n.bytes(to+2+len(key), len(value)), value)
+	return n
+}

@@ -1,0 +1,343 @@
+package table
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"ferrous/datatypes/cow"
+	"ferrous/datatypes/record"
+)
+
+func newRecord(key string, n int64) *record.Record {
+	return record.NewInt([]byte(key), n, record.NoExpiry, 0)
+}
+
+// check recounts everything that the table keeps count of.
+func check(t *testing.T, tb *Table) {
+	t.Helper()
+	count, size, deepest := 0, 0, 0
+	for i := uint(0); i < uint(len(tb.dir)); {
+		s := tb.dir[i]
+		first, n := tb.run(i, s)
+		if first != i {
+			t.Fatalf("segment at %d begins at %d", i, first)
+		}
+		in, used := 0, 0
+		for b := range uint(1) << s.bits {
+			for c := s.bucket(b).next(); c != 0; c = s.bucket(c).next() {
+				used++
+				if s.bucket(c).meta&(1<<56-1) == 0 {
+					t.Fatal("empty overflow bucket in a chain")
+				}
+				if s.free>>(c-1<<s.bits)&1 != 0 {
+					t.Fatal("used overflow bucket is marked free")
+				}
+			}
+			s.eachIn(b, func(r *record.Record) bool {
+				in++
+				h := Hash(r.Key())
+				if tb.index(h)&^(n-1) != first || tb.bucketOf(i, h) != b {
+					t.Fatalf("record %q in the wrong place", r.Key())
+				}
+				if tb.Get(h, r.Key()) != r {
+					t.Fatalf("record %q is not found", r.Key())
+				}
+				return true
+			})
+		}
+		for j := first; j < first+n; j++ {
+			if tb.dir[j] != s {
+				t.Fatal("run is not one segment")
+			}
+		}
+		free := 0
+		for f := s.free; f != 0; f &= f - 1 {
+			free++
+		}
+		if int(s.spare)-free != used || int(s.count) != in {
+			t.Fatalf("reserve: %d of %d free but %d used; count %d but %d", free, s.spare, used, s.count, in)
+		}
+		count += in
+		size += s.size()
+		if s.depth == tb.depth {
+			deepest++
+		}
+		i += n
+	}
+	if count != tb.count || deepest != tb.deepest {
+		t.Fatalf("count %d, want %d; deepest %d, want %d", tb.count, count, tb.deepest, deepest)
+	}
+	if want := size + tb.dirSize() + 96; tb.size < want-32 || tb.size > want+32 {
+		t.Fatalf("size %d, want about %d", tb.size, want)
+	}
+}
+
+func TestModel(t *testing.T) {
+	seed := rand.Uint64()
+	rnd := rand.New(rand.NewPCG(seed, 1))
+	defer func() {
+		if t.Failed() {
+			t.Log("seed", seed)
+		}
+	}()
+	for _, keys := range []int{3, 40, 500, 5000, 100000} {
+		var gen cow.Generation
+		tb := New(&gen)
+		model := map[string]int64{}
+		var snap *Snapshot
+		var frozen map[string]int64
+		endSnapshot := func() {
+			seen := 0
+			snap.Walk(func(r *record.Record) bool {
+				seen++
+				if v, ok := frozen[string(r.Key())]; !ok || v != r.Int() {
+					t.Fatalf("snapshot has %q=%d, want %d", r.Key(), r.Int(), v)
+				}
+				return true
+			})
+			if seen != len(frozen) || snap.Len() != seen {
+				t.Fatalf("snapshot has %d records, want %d", seen, len(frozen))
+			}
+			tb.EndSnapshot()
+			gen.Unpin()
+			snap = nil
+		}
+		grow := true
+		for op := range 12 * keys {
+			if op%(3*keys) == 0 {
+				grow = !grow
+			}
+			key := fmt.Sprint("key:", rnd.IntN(keys))
+			h := Hash([]byte(key))
+			r := tb.Get(h, []byte(key))
+			if v, ok := model[key]; ok != (r != nil) || ok && r.Int() != v {
+				t.Fatalf("Get(%q) = %v, want %v %v", key, r, v, ok)
+			}
+			x := rnd.IntN(10)
+			switch {
+			case r == nil:
+				tb.Insert(h, newRecord(key, int64(op)))
+				model[key] = int64(op)
+			case x < 3 || !grow && x < 8:
+				tb.Delete(h, r)
+				delete(model, key)
+			default:
+				if tb.Owned(h) {
+					r.SetInt(int64(op))
+				} else {
+					tb.Replace(h, r, newRecord(key, int64(op)))
+				}
+				model[key] = int64(op)
+			}
+			if rnd.IntN(2*keys) == 0 {
+				if snap == nil {
+					gen.Pin()
+					snap = tb.Snapshot()
+					frozen = make(map[string]int64, len(model))
+					for k, v := range model {
+						frozen[k] = v
+					}
+				} else {
+					endSnapshot()
+				}
+			}
+			if op%(keys+1) == 0 {
+				check(t, tb)
+			}
+		}
+		if snap != nil {
+			endSnapshot()
+		}
+		for k := range model {
+			h := Hash([]byte(k))
+			tb.Delete(h, tb.Get(h, []byte(k)))
+		}
+		check(t, tb)
+		if tb.depth != 0 || tb.dir[0].bits > 2 {
+			t.Errorf("an emptied table keeps %d segments of %d buckets", len(tb.dir), tb.dir[0].buckets())
+		}
+	}
+}
+
+// A walk in another goroutine sees the old state to the byte while the owner rewrites everything; run with -race.
+func TestSnapshotBesideWriter(t *testing.T) {
+	const keys = 20000
+	var gen cow.Generation
+	tb := New(&gen)
+	key := func(i int) []byte { return binary.BigEndian.AppendUint64(nil, uint64(i)) }
+	for i := range keys {
+		tb.Insert(Hash(key(i)), record.NewInt(key(i), int64(i), record.NoExpiry, 0))
+	}
+	for range 5 {
+		want := map[string]int64{}
+		tb.Each(func(r *record.Record) bool { want[string(r.Key())] = r.Int(); return true })
+		gen.Pin()
+		snap := tb.Snapshot()
+		done := make(chan map[string]int64)
+		go func() {
+			got := map[string]int64{}
+			snap.Walk(func(r *record.Record) bool { got[string(r.Key())] = r.Int(); return true })
+			done <- got
+		}()
+		inPlace := 0
+		var got map[string]int64
+		for got == nil {
+			for i := range keys {
+				k := key(rand.IntN(2 * keys))
+				h := Hash(k)
+				switch r := tb.Get(h, k); {
+				case r == nil:
+					tb.Insert(h, record.NewInt(k, int64(i), record.NoExpiry, 0))
+				case i%3 == 0:
+					tb.Delete(h, r)
+				case tb.Owned(h):
+					r.SetInt(r.Int() + 1)
+					inPlace++
+				default:
+					tb.Replace(h, r, record.NewInt(k, int64(-i), record.NoExpiry, 0))
+				}
+			}
+			select {
+			case got = <-done:
+			default:
+			}
+		}
+		tb.EndSnapshot()
+		gen.Unpin()
+		if len(got) != len(want) {
+			t.Fatalf("snapshot has %d records, want %d", len(got), len(want))
+		}
+		for k, v := range want {
+			if got[k] != v {
+				t.Fatalf("snapshot has %x=%d, want %d", k, got[k], v)
+			}
+		}
+		check(t, tb)
+	}
+}
+
+// Elements that stay during a scan are all returned, whatever splits and merges meanwhile.
+func TestScanGuarantee(t *testing.T) {
+	var gen cow.Generation
+	tb := New(&gen)
+	put := func(k string) { tb.Insert(Hash([]byte(k)), newRecord(k, 0)) }
+	del := func(k string) {
+		h := Hash([]byte(k))
+		if r := tb.Get(h, []byte(k)); r != nil {
+			tb.Delete(h, r)
+		}
+	}
+	for i := range 1000 {
+		put(fmt.Sprint("stay", i))
+	}
+	next := 0
+	for round := range 20 {
+		seen := map[string]bool{}
+		cursor, steps := uint64(0), 0
+		for {
+			cursor = tb.Scan(cursor, 10, func(r *record.Record) { seen[string(r.Key())] = true })
+			if cursor>>cursorBits != 0 {
+				t.Fatal("cursor has more than 48 bits")
+			}
+			if cursor == 0 {
+				break
+			}
+			steps++
+			for range 6 {
+				if round%2 == 0 {
+					put(fmt.Sprint("move", next))
+					next++
+				} else if next > 0 {
+					next--
+					del(fmt.Sprint("move", next))
+				}
+			}
+		}
+		for i := range 1000 {
+			if !seen[fmt.Sprint("stay", i)] {
+				t.Fatalf("round %d: stay%d was not returned", round, i)
+			}
+		}
+		if round%2 == 1 {
+			for ; next > 0; next-- {
+				del(fmt.Sprint("move", next-1))
+			}
+		}
+	}
+	check(t, tb)
+}
+
+func TestRandomIsUniform(t *testing.T) {
+	var gen cow.Generation
+	tb := New(&gen)
+	const keys = 700
+	for i := range keys {
+		k := fmt.Sprint(i)
+		tb.Insert(Hash([]byte(k)), newRecord(k, int64(i)))
+	}
+	var hits [keys]int
+	const rounds = 400
+	for range keys * rounds {
+		hits[tb.Random(rand.Uint64).Int()]++
+	}
+	chi := 0.0
+	for _, n := range hits {
+		d := float64(n - rounds)
+		chi += d * d / rounds
+	}
+	if chi > keys+6*38 { // six standard deviations of chi-squared with 699 degrees of freedom
+		t.Errorf("chi-squared %.0f for %d keys", chi, keys)
+	}
+}
+
+func TestGetDoesNotAllocate(t *testing.T) {
+	var gen cow.Generation
+	tb := New(&gen)
+	k := []byte("key")
+	tb.Insert(Hash(k), newRecord("key", 1))
+	if n := testing.AllocsPerRun(100, func() { tb.Get(Hash(k), k) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+func BenchmarkGet(b *testing.B) {
+	for _, keys := range []int{1000, 1000000} {
+		b.Run(fmt.Sprint(keys), func(b *testing.B) {
+			var gen cow.Generation
+			tb := New(&gen)
+			all := make([][]byte, keys)
+			for i := range all {
+				all[i] = fmt.Appendf(nil, "key:%012d", i)
+				tb.Insert(Hash(all[i]), record.NewString(all[i], []byte("12345678901234567890123456789012"), record.NoExpiry, 0, 0))
+			}
+			rand.Shuffle(keys, func(i, j int) { all[i], all[j] = all[j], all[i] })
+			b.ReportMetric(float64(tb.Size())/float64(keys), "B/key")
+			b.ResetTimer()
+			i := 0
+			for b.Loop() {
+				k := all[i]
+				if tb.Get(Hash(k), k) == nil {
+					b.Fatal("missing")
+				}
+				if i++; i == keys {
+					i = 0
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkInsert(b *testing.B) {
+	var gen cow.Generation
+	tb := New(&gen)
+	k := make([]byte, 16)
+	i := uint64(0)
+	b.ReportAllocs()
+	for b.Loop() {
+		i++
+		binary.LittleEndian.PutUint64(k, i)
+		tb.Insert(Hash(k), record.NewInt(k, 1, record.NoExpiry, 0))
+	}
+}
