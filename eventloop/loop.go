@@ -1,0 +1,572 @@
+// Package eventloop is the reactor: one goroutine that reads the sockets of
+// all clients and on which everything that touches the data runs.
+//
+// # How evio is held
+//
+// Sockets are accepted and read by github.com/tidwall/evio v1.0.8 with one
+// loop. Its habits force the shape of this package:
+//
+//   - Output that a Data event returns is written one poll round later and
+//     stops the reading of its connection. So nothing is ever returned: Conn
+//     writes to the descriptor itself (conn.go), what the kernel does not take
+//     waits in a queue (queue.go), and the watcher (watch_*.go) tells when the
+//     socket takes more.
+//   - A wake-up can be lost for 100 ms. So the loop holds one connection to
+//     itself, the inner connection (wake.go): a byte in a socket is not lost.
+//     Post, timers, the watcher and the flush phase all arrive through it.
+//   - There is no hook at the end of a round. RequestFlush writes such a byte;
+//     reading it in the round that follows is the flush phase.
+//   - A connection can be closed only by what its own Data returns. From
+//     elsewhere it is shut down, and evio reads the end of the stream.
+//   - Any error of accept(2) but EAGAIN ends Serve. So connections are refused
+//     while some descriptors are still left (spareFDs), and when Serve ends all
+//     the same, it is called again with everything kept but the connections.
+//
+// # Who may touch what
+//
+// One goroutine at a time runs the loop. Everything in Loop and Conn belongs
+// to it and needs no lock, with these exceptions: the fields of Loop.mu (the
+// queue of Post, the descriptors that the watcher reports, the write end of the
+// inner connection), and the watcher's own descriptor, which the kernel
+// guards. Post and Shutdown may be called from any goroutine, all else from
+// the loop only (callbacks of Handler, functions given to Post and AfterFunc),
+// or before Serve is called. While evio is torn down Closed is called by the
+// goroutine of Serve, after that of the loop has ended.
+//
+// No method of Conn calls the Handler: CloseNow and a failing Send come back
+// as Closed in a later round.
+package eventloop
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/tidwall/evio"
+)
+
+// Handler is what the loop drives. All its methods run on the loop goroutine.
+type Handler interface {
+	// Opened tells of a new connection. False refuses it: what was written with
+	// c.Send goes out as far as the socket takes it at once, then the
+	// connection is closed without a call of Closed.
+	Opened(c *Conn) (ok bool)
+	// Data hands over bytes that have arrived. in is valid during the call only.
+	Data(c *Conn, in []byte)
+	// Closed is called once for every connection that Opened let in. err is
+	// nil when the peer or this side closed it in order. The descriptor is
+	// already gone.
+	Closed(c *Conn, err error)
+	// Flush is the flush phase: called once after one or many RequestFlush,
+	// normally in the poll round after the one that asked; in the same round
+	// where another wake-up was under way already.
+	Flush()
+}
+
+// Options configure a Loop. Handler is required, and at least one address.
+type Options struct {
+	// Addrs are the addresses to listen on, in evio's notation:
+	// "tcp4://127.0.0.1:6379", "tcp6://[::1]:6379", "unix:///run/ferrous.sock"
+	// or "unix://relative/path". Port 0 picks a free port, which a later
+	// Serve of evio keeps.
+	Addrs []string
+	// UnixPerm is the mode of the unix sockets; 0 leaves what the umask made.
+	UnixPerm os.FileMode
+	// KeepAlive is asked for each new TCP connection: the idle time before the
+	// first probe, 0 for no probes. A nil function means no probes.
+	KeepAlive func() time.Duration
+	// Handler receives the events.
+	Handler Handler
+	// Refusal is what a connection is told that the loop refuses by itself,
+	// because the process is running out of descriptors.
+	Refusal []byte
+	// Serving is called on the loop goroutine when the loop runs, with the
+	// addresses it listens on; first is false when evio was started again.
+	Serving func(addrs []net.Addr, first bool)
+	// Logf receives messages for the operator. Nil drops them.
+	Logf func(format string, args ...any)
+}
+
+// ErrLayout is returned by Serve when the descriptor of a connection cannot be
+// found in evio's connection type: a version that this package does not know.
+var ErrLayout = errors.New("eventloop: evio layout changed")
+
+const (
+	// spareFDs is how many descriptors below the limit are kept back, so that
+	// accept(2) does not fail: between accepting and closing a refused
+	// connection evio accepts at most two more on each listener.
+	spareFDs = 16
+	// startTimeout bounds the wait for the first event of a loop. evio can
+	// miss the end of a loop that ends before Serve waits for it, and would
+	// then never return.
+	startTimeout = 30 * time.Second
+	minBackoff   = 10 * time.Millisecond
+	maxBackoff   = time.Second
+)
+
+// listener is one of the addresses that evio serves.
+type listener struct {
+	addr string // evio address
+	path string // unix: the path as configured
+	unix bool
+}
+
+// Loop is one reactor. Make it with New, run it with Serve.
+type Loop struct {
+	opt Options
+	h   Handler
+
+	lns      []listener
+	fdField  []int   // index of the descriptor in evio's connection type
+	byFD     []*Conn // open connections by descriptor
+	current  *Conn   // whose Opened or Data is running
+	conns    int     // connections that Opened let in
+	linger   int     // refused connections that wait for their peer
+	fdLimit  int     // descriptors from here on are refused
+	lastFull time.Time
+	rounds   uint64
+	discard  []byte // scratch for input nobody wants
+	pool     chunkPool
+
+	flushWanted bool
+	waking      bool // posts and timers run, the flush phase follows
+
+	timers  timerHeap
+	ready   []int32  // descriptors being made to write, swapped with readyIn
+	running []func() // posted functions being run, swapped with posted
+
+	mu      sync.Mutex
+	kicked  bool     // a byte is on its way through the inner connection
+	posted  []func() // functions to run
+	readyIn []int32  // descriptors that the watcher reported
+	alarm   bool     // the timer of the timers has gone off
+	stop    bool     // Shutdown was called
+	wfd     int      // written end of the inner connection, -1 without
+
+	inner    innerConn
+	fatal    error // ends Serve
+	first    bool
+	up       chan struct{} // closed when the inner connection stands
+	watch    *watcher
+	shutdown bool // the loop has seen stop
+}
+
+// New checks the options and makes a Loop. It opens the descriptors of the
+// watcher; Serve closes them.
+func New(o Options) (*Loop, error) {
+	if o.Handler == nil {
+		return nil, errors.New("eventloop: no handler")
+	}
+	if len(o.Addrs) == 0 {
+		return nil, errors.New("eventloop: no address to listen on")
+	}
+	if o.Logf == nil {
+		o.Logf = func(string, ...any) {}
+	}
+	l := &Loop{opt: o, h: o.Handler, wfd: -1, first: true}
+	l.inner.fd = -1
+	l.timers.loop = l
+	// The first listener is the loop's own; its address is made by serveOnce.
+	l.lns = append(l.lns, listener{unix: true})
+	for _, a := range o.Addrs {
+		ln, err := parseAddr(a)
+		if err != nil {
+			return nil, err
+		}
+		l.lns = append(l.lns, ln)
+	}
+	if err := fillStdFDs(); err != nil {
+		return nil, err
+	}
+	w, err := newWatcher(l)
+	if err != nil {
+		return nil, fmt.Errorf("eventloop: write watcher: %w", err)
+	}
+	l.watch = w
+	return l, nil
+}
+
+// parseAddr checks an evio address. Paths are made absolute, so that a chdir
+// does not make evio remove another file at the end, unless the absolute path
+// is too long for a socket address.
+func parseAddr(a string) (listener, error) {
+	network, rest, ok := strings.Cut(a, "://")
+	if !ok || rest == "" {
+		return listener{}, fmt.Errorf("eventloop: address %q is not network://address", a)
+	}
+	if strings.ContainsRune(rest, '?') || strings.Contains(rest, "://") {
+		return listener{}, fmt.Errorf("eventloop: address %q: '?' and '://' cannot be part of an address", a)
+	}
+	switch network {
+	case "tcp", "tcp4", "tcp6":
+		return listener{addr: a}, nil
+	case "unix":
+		path := rest
+		if abs, err := filepath.Abs(path); err == nil && len(abs) < maxUnixPath {
+			path = abs
+		}
+		if len(path) >= maxUnixPath {
+			return listener{}, fmt.Errorf("eventloop: unix socket path %q is longer than %d bytes", rest, maxUnixPath-1)
+		}
+		return listener{addr: "unix://" + path, path: rest, unix: true}, nil
+	}
+	return listener{}, fmt.Errorf("eventloop: address %q: unknown network %q", a, network)
+}
+
+// Serve runs the loop until Shutdown and then returns nil. It returns an error
+// when it cannot listen at the start. When evio gives up later, the reason is
+// logged, all connections are closed (with Closed for each), and it is started
+// again after a pause of 10 ms to 1 s; posted functions and timers wait.
+// A Loop serves once: it cannot be used again after Serve has returned.
+func (l *Loop) Serve() error {
+	defer l.release()
+	backoff := minBackoff
+	for {
+		l.mu.Lock()
+		stop := l.stop
+		l.mu.Unlock()
+		if stop {
+			return nil
+		}
+		began := time.Now()
+		served, err := l.serveOnce()
+		switch {
+		case l.fatal != nil:
+			return l.fatal
+		case l.shutdown:
+			return nil
+		case err != nil && l.first:
+			return err
+		case err != nil:
+			l.opt.Logf("cannot listen again: %v", err)
+		case served:
+			l.opt.Logf("the event loop has ended by itself (out of descriptors or memory, or a failing accept); serving again")
+		}
+		if time.Since(began) > 10*maxBackoff {
+			backoff = minBackoff
+		}
+		for {
+			time.Sleep(backoff)
+			backoff = min(2*backoff, maxBackoff)
+			if l.stopped() || haveFDs(spareFDs/2) {
+				break
+			}
+		}
+	}
+}
+
+func (l *Loop) stopped() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.stop
+}
+
+// serveOnce is one life of evio. served says that it got as far as listening.
+func (l *Loop) serveOnce() (served bool, err error) {
+	if err := l.inner.prepare(); err != nil {
+		return false, err
+	}
+	defer l.inner.cleanup()
+	l.lns[0].addr = "unix://" + l.inner.name
+
+	addrs := make([]string, len(l.lns))
+	for i, ln := range l.lns {
+		addrs[i] = ln.addr
+		if ln.unix && i > 0 {
+			if err := removeSocket(strings.TrimPrefix(ln.addr, "unix://")); err != nil {
+				return false, err
+			}
+		}
+	}
+	if err := l.probe(addrs[1:]); err != nil {
+		return false, err
+	}
+	umask := l.restrictUmask()
+	l.up = make(chan struct{})
+	var ev evio.Events
+	ev.NumLoops = 1
+	var bound []net.Addr
+	ev.Serving = func(s evio.Server) evio.Action {
+		umask()
+		served = true
+		bound = s.Addrs[1:]
+		if err = l.listening(bound); err == nil {
+			err = l.dial()
+		}
+		if err != nil {
+			return evio.Shutdown
+		}
+		return evio.None
+	}
+	ev.Opened = func(ec evio.Conn) ([]byte, evio.Options, evio.Action) {
+		if ec.AddrIndex() == 0 {
+			return nil, evio.Options{ReuseInputBuffer: true}, l.openedInner(ec, bound)
+		}
+		return nil, evio.Options{ReuseInputBuffer: true}, l.opened(ec)
+	}
+	ev.Data = l.data
+	ev.Closed = l.closed
+
+	done := make(chan error, 1)
+	go func() { done <- evio.Serve(ev, addrs...) }()
+	start := time.NewTimer(startTimeout)
+	defer start.Stop()
+	var serr error
+	select {
+	case serr = <-done:
+	case <-l.up:
+		serr = <-done
+	case <-start.C:
+		select {
+		case <-l.up:
+			serr = <-done
+		default:
+			l.fatal = errors.New("eventloop: the loop did not start")
+			return true, l.fatal
+		}
+	}
+	umask()
+	l.hangUp()
+	if serr != nil {
+		err = fmt.Errorf("eventloop: %w", serr)
+	}
+	return served, err
+}
+
+// probe tells which address cannot be listened on: evio's error does not say
+// it for all kinds, and evio leaves listeners open that it does not know yet.
+func (l *Loop) probe(addrs []string) error {
+	for _, a := range addrs {
+		network, rest, _ := strings.Cut(a, "://")
+		if network == "unix" {
+			continue
+		}
+		if _, err := net.ResolveTCPAddr(network, rest); err != nil {
+			return fmt.Errorf("eventloop: address %s: %w", rest, err)
+		}
+	}
+	return nil
+}
+
+// listening runs when all listeners stand, before the loop starts.
+func (l *Loop) listening(bound []net.Addr) error {
+	for i, a := range bound {
+		ln := &l.lns[i+1]
+		if !ln.unix {
+			// Port 0 was chosen by the kernel: the next life keeps it.
+			network, _, _ := strings.Cut(ln.addr, "://")
+			ln.addr = network + "://" + a.String()
+			continue
+		}
+		if l.opt.UnixPerm != 0 {
+			if err := os.Chmod(strings.TrimPrefix(ln.addr, "unix://"), l.opt.UnixPerm.Perm()); err != nil {
+				return err
+			}
+		}
+	}
+	l.refreshFDLimit()
+	return nil
+}
+
+// restrictUmask takes from the umask what UnixPerm does not grant, so that a
+// unix socket is never more open than it will be, and returns the way back. It
+// leaves the bits alone that other files made at that moment need.
+func (l *Loop) restrictUmask() (restore func()) {
+	if l.opt.UnixPerm == 0 {
+		return func() {}
+	}
+	old := syscall.Umask(0o777)
+	syscall.Umask(old | 0o777&^int(l.opt.UnixPerm.Perm()))
+	var once sync.Once
+	return func() { once.Do(func() { syscall.Umask(old) }) }
+}
+
+// removeSocket makes room for a unix socket as Redis does, by unlinking what
+// is there. A directory stays: evio would remove all that is in it.
+func removeSocket(path string) error {
+	fi, err := os.Lstat(path)
+	if err != nil {
+		return nil // nothing there, or bind(2) will tell better
+	}
+	if fi.IsDir() {
+		return fmt.Errorf("eventloop: unix socket %s: is a directory", path)
+	}
+	return os.Remove(path)
+}
+
+// connFD reads the descriptor out of evio's connection.
+func (l *Loop) connFD(ec evio.Conn) (int, error) {
+	v := reflect.ValueOf(ec)
+	if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.Struct {
+		return -1, ErrLayout
+	}
+	v = v.Elem()
+	if l.fdField == nil {
+		f, ok := v.Type().FieldByName("fd")
+		if !ok || f.Type.Kind() != reflect.Int {
+			return -1, ErrLayout
+		}
+		l.fdField = f.Index
+	}
+	return int(v.FieldByIndex(l.fdField).Int()), nil
+}
+
+// opened is evio's event for a client.
+func (l *Loop) opened(ec evio.Conn) evio.Action {
+	fd, err := l.connFD(ec)
+	if err != nil || l.fatal != nil {
+		l.fail(err)
+		return evio.Shutdown
+	}
+	c := &Conn{loop: l, ev: ec, fd: int32(fd), ln: uint16(ec.AddrIndex())}
+	ec.SetContext(c)
+	closeOnExec(fd)
+	if c.IsTCP() {
+		var idle time.Duration
+		if l.opt.KeepAlive != nil {
+			idle = l.opt.KeepAlive()
+		}
+		tuneTCP(fd, idle)
+	}
+	for fd >= len(l.byFD) {
+		l.byFD = append(l.byFD, nil)
+	}
+	l.byFD[fd] = c
+	l.current = c
+	if l.outOfFDs(fd) {
+		c.Send(l.opt.Refusal)
+		c.refuse(false)
+	} else if l.h.Opened(c) {
+		l.conns++
+	} else {
+		c.refuse(true)
+	}
+	l.current = nil
+	if c.flags&fClosed != 0 {
+		return evio.Close
+	}
+	return evio.None
+}
+
+// outOfFDs tells whether the descriptor of a new connection is one of the last
+// ones, and logs that at most once in ten seconds.
+func (l *Loop) outOfFDs(fd int) bool {
+	if fd < l.fdLimit {
+		return false
+	}
+	l.refreshFDLimit()
+	if fd < l.fdLimit {
+		return false
+	}
+	if now := time.Now(); now.Sub(l.lastFull) > 10*time.Second {
+		l.lastFull = now
+		l.opt.Logf("connections are refused: the limit of open files leaves no more descriptors")
+	}
+	return true
+}
+
+func (l *Loop) refreshFDLimit() {
+	l.fdLimit = int(^uint(0) >> 1)
+	if cur, _, err := noFile(); err == nil && cur < 1<<30 {
+		spare := spareFDs + 4*len(l.lns)
+		if int(cur) < 8*spare {
+			spare = 4 + 2*len(l.lns)
+		}
+		l.fdLimit = int(cur) - spare
+	}
+}
+
+// data is evio's event for bytes that arrived.
+func (l *Loop) data(ec evio.Conn, in []byte) ([]byte, evio.Action) {
+	c, ok := ec.Context().(*Conn)
+	if !ok {
+		return nil, l.woken(ec)
+	}
+	l.rounds++
+	if c.flags&(fClosing|fClosed) == 0 {
+		l.current = c
+		l.h.Data(c, in)
+		l.current = nil
+	}
+	if c.flags&fClosed != 0 {
+		return nil, evio.Close
+	}
+	return nil, evio.None
+}
+
+// closed is evio's event for a descriptor that it has closed.
+func (l *Loop) closed(ec evio.Conn, err error) evio.Action {
+	c, ok := ec.Context().(*Conn)
+	if !ok {
+		return l.closedInner(ec)
+	}
+	l.byFD[c.fd] = nil
+	if c.errno != 0 {
+		err = syscall.Errno(c.errno)
+	} else if c.flags&fClosed != 0 {
+		err = nil
+	}
+	refused, lingering := c.flags&fRefused != 0, c.flags&fLinger != 0
+	c.flags = fClosing | fClosed | fDead
+	c.fd = -1
+	c.dropQueue()
+	if refused {
+		if lingering {
+			l.linger--
+		}
+		return evio.None
+	}
+	l.conns--
+	l.h.Closed(c, err)
+	return evio.None
+}
+
+// fail remembers the error that ends Serve.
+func (l *Loop) fail(err error) {
+	if l.fatal == nil {
+		l.fatal = err
+	}
+}
+
+// Shutdown makes Serve return; any goroutine may call it, also before Serve
+// and more than once. Functions that were posted before the call still run,
+// then due timers, then the flush phase if one was asked for; functions posted
+// later may be dropped. Output that is queued and not held gets one last
+// non-blocking write, and all connections are closed.
+func (l *Loop) Shutdown() {
+	l.mu.Lock()
+	l.stop = true
+	l.kickLocked()
+	l.mu.Unlock()
+}
+
+// release frees what New made.
+func (l *Loop) release() {
+	l.watch.close()
+	l.timers.close()
+}
+
+// Conns returns the number of connections that Opened let in and that are not
+// closed yet.
+func (l *Loop) Conns() int { return l.conns }
+
+// Rounds returns how many times a client's data was handled. Polls cannot be
+// seen from here.
+func (l *Loop) Rounds() uint64 { return l.rounds }
+
+// Each calls fn for every connection that Opened let in, until it returns
+// false. fn may close connections.
+func (l *Loop) Each(fn func(c *Conn) bool) {
+	for _, c := range l.byFD {
+		if c != nil && c.flags&fRefused == 0 && !fn(c) {
+			return
+		}
+	}
+}

@@ -1,0 +1,54 @@
+//go:build darwin || freebsd
+
+package eventloop
+
+import (
+	"syscall"
+	"time"
+)
+
+const (
+	abstractSockets = false
+	maxUnixPath     = 104
+)
+
+// send writes p to the socket fd, which does not block. n is 0 with an error;
+// EAGAIN means that the socket is full. The runtime ignores SIGPIPE for
+// descriptors above 2.
+func send(fd int, p []byte) (n int, errno syscall.Errno) {
+	if len(p) == 0 {
+		return 0, 0
+	}
+	for {
+		n, err := syscall.Write(fd, p)
+		switch err {
+		case nil:
+			return n, 0
+		case syscall.EINTR:
+		default:
+			if e, ok := err.(syscall.Errno); ok {
+				return 0, e
+			}
+			return 0, syscall.EIO
+		}
+	}
+}
+
+// ownPeer trusts the private directory that the socket lies in; the bytes that
+// go through it prove the rest.
+func ownPeer(int) bool { return true }
+
+// unsent cannot be asked for portably; connections then linger only when the
+// peer is still sending.
+func unsent(int) int { return 0 }
+
+// tuneTCP sets TCP_NODELAY, and keep-alive where the system has the options.
+func tuneTCP(fd int, idle time.Duration) {
+	syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+	if idle < time.Second {
+		return
+	}
+	s := int(idle / time.Second)
+	syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 1)
+	setKeepAlive(fd, s, max(s/3, 1), 3)
+}

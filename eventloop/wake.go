@@ -1,0 +1,266 @@
+package eventloop
+
+// The inner connection is how the loop is woken: a unix socket that it listens
+// on beside the clients' addresses, and one connection through it. The accepted
+// end belongs to evio and is read like a client's; the dialled end is a plain
+// descriptor, Loop.wfd, written under Loop.mu. At most one byte is under way:
+// kicked is set when it is written and cleared before the queues are emptied,
+// so whatever is queued before the byte is read is seen, and whatever is queued
+// after sends another.
+//
+// On Linux the socket has a random abstract name, which any local process could
+// find in /proc/net/unix and connect to: a peer with another process id is
+// refused. Elsewhere the socket lies in a private directory.
+//
+// Setting up the connection is also the test that the descriptor which
+// Loop.connFD finds is the right one: bytes written to it must come out of the
+// dialled end.
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/tidwall/evio"
+)
+
+type innerConn struct {
+	name string // address of the listener; a path, or @ and an abstract name
+	dir  string // private directory to remove
+	fd   int    // accepted end, -1 until it stands
+}
+
+// innerContext marks evio connections of the inner listener, so that data and
+// closed tell them from clients by type.
+type innerContext struct{ foreign bool }
+
+// prepare chooses the address for one life of evio.
+func (in *innerConn) prepare() error {
+	var r [16]byte
+	rand.Read(r[:])
+	in.fd = -1
+	if abstractSockets {
+		in.name = "@ferrous-" + hex.EncodeToString(r[:])
+		return nil
+	}
+	dir, err := os.MkdirTemp("", "ferrous")
+	if err != nil {
+		return fmt.Errorf("eventloop: %w", err)
+	}
+	in.dir, in.name = dir, dir+"/s"
+	return nil
+}
+
+func (in *innerConn) cleanup() {
+	if in.dir != "" {
+		os.RemoveAll(in.dir)
+		in.dir = ""
+	}
+}
+
+// dial connects to the listener, whose backlog takes the connection before
+// evio polls.
+func (l *Loop) dial() error {
+	fd, err := dialUnix(l.inner.name)
+	if err != nil {
+		return fmt.Errorf("eventloop: inner connection: %w", err)
+	}
+	l.mu.Lock()
+	l.wfd = fd
+	l.kicked = false
+	l.mu.Unlock()
+	return nil
+}
+
+// hangUp closes the dialled end after evio has ended.
+func (l *Loop) hangUp() {
+	l.mu.Lock()
+	if l.wfd >= 0 {
+		syscall.Close(l.wfd)
+		l.wfd = -1
+	}
+	l.kicked = false
+	l.mu.Unlock()
+	l.inner.fd = -1
+}
+
+// openedInner is evio's event for a connection to the inner listener.
+func (l *Loop) openedInner(ec evio.Conn, bound []net.Addr) evio.Action {
+	ctx := &innerContext{foreign: true}
+	ec.SetContext(ctx)
+	fd, err := l.connFD(ec)
+	if err == nil {
+		err = l.checkInner(fd)
+	}
+	if errors.Is(err, errForeign) {
+		return evio.Close
+	}
+	if err != nil {
+		l.fail(err)
+		return evio.Shutdown
+	}
+	ctx.foreign = false
+	closeOnExec(fd)
+	l.inner.fd = fd
+	// evio signals the end of its loop on a condition variable without a
+	// state. The pause makes sure that its Serve waits for it by now.
+	time.Sleep(time.Millisecond)
+	close(l.up)
+	first := l.first
+	l.first = false
+	if l.opt.Serving != nil {
+		l.opt.Serving(bound, first)
+	}
+	// Whatever was queued before there was a connection.
+	l.mu.Lock()
+	l.kickLocked()
+	l.mu.Unlock()
+	return evio.None
+}
+
+var errForeign = errors.New("eventloop: peer of another process")
+
+// checkInner tests that fd is the accepted end of the inner connection. It
+// writes only to a descriptor that has proved to be a socket of our listener.
+func (l *Loop) checkInner(fd int) error {
+	sa, err := syscall.Getsockname(fd)
+	if err != nil {
+		return ErrLayout
+	}
+	if un, ok := sa.(*syscall.SockaddrUnix); !ok || un.Name != l.inner.name {
+		return ErrLayout
+	}
+	if l.inner.fd >= 0 || !ownPeer(fd) {
+		return errForeign
+	}
+	var sent, got [16]byte
+	rand.Read(sent[:])
+	if n, err := syscall.Write(fd, sent[:]); err != nil || n != len(sent) {
+		return ErrLayout
+	}
+	if n, err := syscall.Read(l.wfd, got[:]); err != nil || !bytes.Equal(got[:n], sent[:]) {
+		return ErrLayout
+	}
+	return nil
+}
+
+// closedInner is evio's event for a connection to the inner listener that has
+// ended. Without the real one the loop could not be woken: it must end too.
+func (l *Loop) closedInner(ec evio.Conn) evio.Action {
+	if ctx, ok := ec.Context().(*innerContext); ok && !ctx.foreign {
+		l.inner.fd = -1
+		return evio.Shutdown
+	}
+	return evio.None
+}
+
+// kickLocked sends a byte through the inner connection unless one is under
+// way. Loop.mu is held. Without a connection what is queued waits for
+// openedInner.
+func (l *Loop) kickLocked() {
+	if l.kicked || l.wfd < 0 {
+		return
+	}
+	l.kicked = true
+	// A full socket buffer would mean that bytes are waiting to be read: the
+	// loop wakes anyway, so the result does not matter.
+	send(l.wfd, kickByte)
+}
+
+var kickByte = []byte{'k'}
+
+// Post runs fn on the loop, soon and in the order of the calls. Any goroutine
+// may call it, the loop included (fn then runs in a later round, not at once).
+// What is posted before Serve runs when the loop has started.
+func (l *Loop) Post(fn func()) {
+	l.mu.Lock()
+	l.posted = append(l.posted, fn)
+	l.kickLocked()
+	l.mu.Unlock()
+}
+
+// RequestFlush asks for the flush phase. Further calls before it cost nothing.
+func (l *Loop) RequestFlush() {
+	if l.flushWanted {
+		return
+	}
+	l.flushWanted = true
+	if l.waking {
+		return // the flush phase follows in this call of woken
+	}
+	l.mu.Lock()
+	l.kickLocked()
+	l.mu.Unlock()
+}
+
+// woken is the loop's own turn: writable sockets, posted functions, timers and
+// the flush phase, in this order.
+func (l *Loop) woken(ec evio.Conn) evio.Action {
+	if ctx, ok := ec.Context().(*innerContext); !ok || ctx.foreign {
+		return evio.Close
+	}
+	l.mu.Lock()
+	l.kicked = false
+	l.running, l.posted = l.posted, l.running[:0]
+	l.ready, l.readyIn = l.readyIn, l.ready[:0]
+	alarm, stop := l.alarm, l.stop
+	l.alarm = false
+	l.mu.Unlock()
+
+	l.waking = true
+	for _, fd := range l.ready {
+		l.writable(fd)
+	}
+	for i, fn := range l.running {
+		l.running[i] = nil
+		fn()
+	}
+	if cap(l.running) > 1<<12 {
+		l.running = nil // a burst does not keep its memory
+	}
+	if alarm || stop {
+		l.timers.run()
+	}
+	l.waking = false
+	if l.flushWanted {
+		l.flushWanted = false
+		l.h.Flush()
+	}
+	if !stop {
+		return evio.None
+	}
+	l.shutdown = true
+	for _, c := range l.byFD {
+		if c != nil && c.q != nil {
+			c.flush()
+		}
+	}
+	return evio.Shutdown
+}
+
+// writable goes on with the output of a connection whose socket takes more. A
+// stale report, of a connection that is gone and whose descriptor another one
+// has now, makes that one try a write and wait again: no harm.
+func (l *Loop) writable(fd int32) {
+	if int(fd) >= len(l.byFD) {
+		return
+	}
+	if c := l.byFD[fd]; c != nil {
+		c.flags &^= fArmed
+		c.flush()
+	}
+}
+
+// reportReady is called by the watcher's goroutine.
+func (l *Loop) reportReady(fds []int32) {
+	l.mu.Lock()
+	l.readyIn = append(l.readyIn, fds...)
+	l.kickLocked()
+	l.mu.Unlock()
+}
