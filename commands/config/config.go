@@ -1,0 +1,244 @@
+// Package config knows every directive of the server: what it is called, what
+// values it takes, what it means when nothing is said, and who may change it.
+// It reads configuration files and command lines, answers CONFIG GET, SET and
+// REWRITE, and hands the rest of the server its values as Go fields. It knows
+// nothing of the server itself.
+//
+// # Design
+//
+// A Config belongs to one server; there is no package state, so several live in
+// one process. It embeds Values, a struct with one typed field a directive,
+// which the reactor reads without any call. A row (table.go) describes a
+// directive and binds it to its field through a setting (settings.go for
+// switches, words, enums and numbers; special.go for lists), which turns text
+// into the field and back. All rows together are the directive table: parsing,
+// GET, SET, REWRITE and the lists for documents walk it.
+//
+// The effect of a directive that has one (reopening a port, resizing the
+// backlog) is attached by its name with OnApply when the server starts, and runs
+// only for CONFIG SET. SET changes all fields first, then applies; when a value
+// or an effect is refused, Values is restored as it was (a copy of the struct:
+// slices are replaced, never written) and the effects run once more.
+//
+// Directives of Redis that have no meaning in this design are rows like any
+// other (read, checked, reported, rewritten) that carry the reason why nothing
+// follows from them; NoOps lists them.
+//
+// Everything belongs to the reactor's goroutine. Names, ranges, defaults and
+// texts are those of Redis 7.2.
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// redisVersion is the version that the messages of the configuration name, the
+// same one that INFO reports.
+const redisVersion = "7.2.4"
+
+// Options are the collaborators of a Config. The zero value is a server without
+// commands to rename or users to define, on the real disk.
+type Options struct {
+	// FS is the disk, nil for the real one.
+	FS FS
+	// RenameCommand applies one rename-command directive while the configuration
+	// is read; to is "" when the command is removed. Its error becomes the reason
+	// of the ParseError. nil accepts everything; Config.Renames records it anyway.
+	RenameCommand func(from, to string) error
+	// User applies one user directive (the words after "user") while the
+	// configuration is read, like RenameCommand. Config.Users records it.
+	User func(words []string) error
+}
+
+// Config is the configuration of one server. It must not be copied: its rows
+// point into it. The server may assign fields of Values itself where it decides
+// them (ReplicaOf after REPLICAOF, MaxClients lowered at start): CONFIG GET and
+// REWRITE follow.
+type Config struct {
+	Values
+
+	// What a configuration file says besides parameters, in order.
+	Renames       []Rename
+	Users         [][]string // words after "user", of each user directive
+	Modules       [][]string // words after "loadmodule": path, then arguments
+	ModuleConfigs [][]string // words of directives of modules (a dot in the name)
+
+	// RewriteUsers returns the users as lines "user name rules…" for CONFIG
+	// REWRITE. While nil, the user lines of the file stay as they are.
+	RewriteUsers func() []string
+
+	opts  Options
+	fs    FS
+	file  string          // absolute path of the configuration file, "" without one
+	rows  []*row          // in the order of table.go
+	index map[string]*row // by name and by alias, in lower case
+
+	loading  int  // depth of configuration files being read
+	saveSeen bool // a save directive was read
+
+	log     func(level LogLevel, msg string)
+	pending []logLine // messages from before OnLog
+}
+
+// Rename is a rename-command directive; To is "" when the command is removed.
+type Rename struct{ From, To string }
+
+type logLine struct {
+	level LogLevel
+	msg   string
+}
+
+// Flags say who may change or see a directive.
+type Flags uint16
+
+// Flags of directives, as Redis has them.
+const (
+	Immutable   Flags = 1 << iota // only a file or the command line sets it
+	Hidden                        // CONFIG GET shows it only by its exact name
+	Protected                     // CONFIG SET needs enable-protected-configs
+	Sensitive                     // the value must not reach logs, SLOWLOG or MONITOR
+	DenyLoading                   // CONFIG SET is refused while data is loaded
+	MultiArg                      // takes several words
+	Debug                         // part of the crash report
+	volatile                      // CONFIG SET applies it even when it is unchanged
+)
+
+// row is one directive.
+type row struct {
+	name    string
+	aliases []string
+	flags   Flags
+	kind    string // for documents: "yes/no", "integer", …
+	noop    string // why nothing follows from it, "" when something does
+	value   setting
+	after   func() // adjusts the field when it was set
+	applies []*apply
+}
+
+// apply is an effect; one may serve several rows and then runs once a SET.
+type apply struct{ fn func(*Config) error }
+
+// New returns a configuration with all defaults on the real disk.
+func New() *Config { return NewWith(Options{}) }
+
+// NewWith returns a configuration with all defaults.
+func NewWith(opts Options) *Config {
+	c := &Config{opts: opts, fs: opts.FS, index: make(map[string]*row, 256)}
+	if c.fs == nil {
+		c.fs = osFS{}
+	}
+	if dir, err := c.fs.Getwd(); err == nil {
+		c.Dir = dir
+	}
+	c.Save = []SavePoint{{3600, 1}, {300, 100}, {60, 10000}}
+	c.OutputBufferLimits = defaultLimits
+	c.OOMScoreAdjValues = defaultOOM
+	c.Bind = defaultBind[:len(defaultBind):len(defaultBind)]
+	c.LatencyPercentiles = []float64{50, 99, 99.9}
+	c.addRows()
+	for _, r := range c.rows {
+		for _, name := range append([]string{r.name}, r.aliases...) {
+			if c.index[name] != nil {
+				panic("config: directive named twice: " + name)
+			}
+			c.index[name] = r
+		}
+	}
+	return c
+}
+
+// File returns the absolute path of the configuration file, "" without one.
+func (c *Config) File() string { return c.file }
+
+// Path resolves a file name of the configuration against Dir, as a process in
+// that working directory would.
+func (c *Config) Path(name string) string {
+	if name == "" || name[0] == '/' || c.Dir == "" {
+		return name
+	}
+	return strings.TrimSuffix(c.Dir, "/") + "/" + name
+}
+
+// OnLog directs the messages of the configuration (warnings, what REWRITE did)
+// to the log; those from before the call are delivered now.
+func (c *Config) OnLog(fn func(level LogLevel, msg string)) {
+	c.log = fn
+	for _, l := range c.pending {
+		fn(l.level, l.msg)
+	}
+	c.pending = nil
+}
+
+func (c *Config) logf(level LogLevel, format string, args ...any) {
+	msg := fmt.Sprintf(format, args...)
+	if c.log == nil {
+		c.pending = append(c.pending, logLine{level, msg})
+		return
+	}
+	c.log(level, msg)
+}
+
+// OnApply attaches an effect to one or several directives. CONFIG SET calls it
+// after all values are in place, once even when several of the names changed
+// together. Its error refuses the whole SET, with its text as the reason; fn is
+// then called again with the old values. It panics for a name that is no
+// directive.
+func (c *Config) OnApply(fn func(*Config) error, names ...string) {
+	a := &apply{fn}
+	for _, name := range names {
+		r := c.index[name]
+		if r == nil {
+			panic("config: OnApply of unknown directive " + name)
+		}
+		r.applies = append(r.applies, a)
+	}
+}
+
+// lookup finds a directive by its name or alias, in any case. written is the
+// name in lower case.
+func (c *Config) lookup(name string) (r *row, written string) {
+	written = strings.ToLower(name)
+	return c.index[written], written
+}
+
+// HasFlag reports whether name, in any case, is a directive with the flag.
+func (c *Config) HasFlag(name string, f Flags) bool {
+	r, _ := c.lookup(name)
+	return r != nil && r.flags&f != 0
+}
+
+// Directive describes a row of the table, for documents and for tools.
+type Directive struct {
+	Name    string
+	Aliases []string
+	Type    string // "yes/no", "integer", "memory", "one of a, b", …
+	Default string // as CONFIG GET prints it; meaningful on an unchanged Config
+	Flags   Flags
+	NoOp    string // why nothing follows from it, "" when something does
+}
+
+// Directives lists all directives with their present values as Default, in the
+// order of the table.
+func (c *Config) Directives() []Directive {
+	out := make([]Directive, len(c.rows))
+	for i, r := range c.rows {
+		out[i] = Directive{r.name, r.aliases, r.kind, r.value.get(), r.flags, r.noop}
+	}
+	return out
+}
+
+// NoOp is a directive that is accepted, checked and reported, and from which
+// nothing follows.
+type NoOp struct{ Name, Reason string }
+
+// NoOps lists the directives without an effect, in the order of the table.
+func (c *Config) NoOps() []NoOp {
+	var out []NoOp
+	for _, r := range c.rows {
+		if r.noop != "" {
+			out = append(out, NoOp{r.name, r.noop})
+		}
+	}
+	return out
+}

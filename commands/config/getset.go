@@ -1,0 +1,172 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"ferrous/commands/glob"
+)
+
+// Pair is a parameter and its value, as CONFIG GET answers them.
+type Pair struct{ Name, Value string }
+
+// Get answers CONFIG GET: the parameters that match any of the patterns, each
+// once. A name without [, * or ? finds hidden parameters too and is answered as
+// it was asked, in the case and under the alias of the question; a pattern finds
+// names and aliases alike, in the order of the table.
+func (c *Config) Get(patterns ...string) []Pair {
+	var out []Pair
+	seen := make(map[string]bool)
+	add := func(name, shown string, r *row) {
+		if !seen[name] {
+			seen[name] = true
+			out = append(out, Pair{shown, r.value.get()})
+		}
+	}
+	match := func(p, name string) bool { return glob.Match([]byte(p), []byte(name), true) }
+	for _, p := range patterns {
+		if !strings.ContainsAny(p, "[*?") {
+			if r, name := c.lookup(p); r != nil {
+				add(name, p, r)
+			}
+			continue
+		}
+		for _, r := range c.rows {
+			if r.flags&Hidden != 0 {
+				continue
+			}
+			if match(p, r.name) {
+				add(r.name, r.name, r)
+			}
+			for _, a := range r.aliases {
+				if match(p, a) {
+					add(a, a, r)
+				}
+			}
+		}
+	}
+	return out
+}
+
+// Value returns the value of one directive as CONFIG GET prints it; name may be
+// an alias and in any case.
+func (c *Config) Value(name string) (string, bool) {
+	r, _ := c.lookup(name)
+	if r == nil {
+		return "", false
+	}
+	return r.value.get(), true
+}
+
+// SetContext says under which circumstances CONFIG SET is called.
+type SetContext struct {
+	Loading bool // data is being loaded
+	Local   bool // the client is connected from this host
+}
+
+// The errors of CONFIG SET that do not name a parameter. All errors of Set are
+// whole error replies without the leading minus sign.
+var (
+	ErrSyntax  = errors.New("ERR syntax error")
+	ErrLoading = errors.New("LOADING Redis is loading the dataset in memory")
+)
+
+func setError(name string, reason error) error {
+	return fmt.Errorf("ERR CONFIG SET failed (possibly related to argument '%s') - %w", name, reason)
+}
+
+// Set answers CONFIG SET: args are names and values in turn. All of them take
+// effect, or none does and the error is the reply. Values whose names are
+// flagged Sensitive are for the caller to redact from what it shows of the
+// command.
+func (c *Config) Set(args []string, ctx SetContext) error {
+	if len(args) == 0 || len(args)%2 != 0 {
+		return ErrSyntax
+	}
+	rows := make([]*row, 0, len(args)/2)
+	names := make([]string, 0, len(args)/2)
+	for i := 0; i < len(args); i += 2 {
+		r, name := c.lookup(args[i])
+		switch {
+		case r == nil:
+			return fmt.Errorf("ERR Unknown option or number of arguments for CONFIG SET - '%s'", args[i])
+		case r.flags&Immutable != 0:
+			return setError(args[i], errors.New("can't set immutable config"))
+		case r.flags&Protected != 0 && !c.EnableProtectedConfigs.Allows(ctx.Local):
+			return setError(args[i], errors.New("can't set protected config"))
+		case r.flags&DenyLoading != 0 && ctx.Loading:
+			return ErrLoading
+		}
+		// As in Redis a name and its alias count as two parameters.
+		for _, other := range names {
+			if other == name {
+				return setError(args[i], errors.New("duplicate parameter"))
+			}
+		}
+		rows = append(rows, r)
+		names = append(names, name)
+	}
+
+	old := c.Values
+	type effect struct {
+		*apply
+		name string // the parameter that an error is put down to
+	}
+	var effects []effect
+	for i, r := range rows {
+		changed, err := r.assign(args[2*i+1])
+		if err != nil {
+			c.Values = old
+			return setError(names[i], err)
+		}
+		if !changed {
+			continue
+		}
+	applies:
+		for _, a := range r.applies {
+			for _, e := range effects {
+				if e.apply == a {
+					continue applies
+				}
+			}
+			effects = append(effects, effect{a, names[i]})
+		}
+	}
+	for i, e := range effects {
+		err := e.fn(c)
+		if err == nil {
+			continue
+		}
+		c.logf(LogWarning, "Failed applying new configuration. Possibly related to new %s setting. Restoring previous settings.", e.name)
+		c.Values = old
+		for _, undo := range effects[:i+1] {
+			if err := undo.fn(c); err != nil {
+				c.logf(LogWarning, "Failed applying restored failed CONFIG SET command: %s", err)
+			}
+		}
+		return setError(e.name, err)
+	}
+	return nil
+}
+
+// assign gives a directive the value of a CONFIG SET. Several words are
+// separated by single blanks, without quoting.
+func (r *row) assign(value string) (changed bool, err error) {
+	words := []string{value}
+	if r.flags&MultiArg != 0 {
+		words = nil
+		if value != "" {
+			words = strings.Split(value, " ")
+		}
+	}
+	return r.setWords(words)
+}
+
+func (r *row) setWords(words []string) (changed bool, err error) {
+	changed, err = r.value.set(words)
+	if err == nil && r.after != nil {
+		r.after()
+	}
+	return changed || r.flags&volatile != 0, err
+}

@@ -1,0 +1,272 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// setting is the typed half of a directive: it reads words into a field of
+// Values and writes the field back as text.
+type setting interface {
+	// set stores the value that args spell. changed says whether the server must
+	// be told; the error is the reason that Redis gives. A failed set may leave
+	// the field half changed: the caller restores Values.
+	set(args []string) (changed bool, err error)
+	// get returns the value as CONFIG GET prints it.
+	get() string
+	// lines returns the directive as lines of a configuration file; none when
+	// the way to express the value is to leave the directive out.
+	lines(name string) []fileLine
+}
+
+// fileLine is a line of a rewritten configuration file. One that is not forced
+// (it says what holds anyway) is written only where the file already has the
+// directive.
+type fileLine struct {
+	text  string
+	force bool
+}
+
+func oneLine(name, value string, force bool) []fileLine {
+	return []fileLine{{name + " " + value, force}}
+}
+
+// yesnoSetting is a switch.
+type yesnoSetting struct {
+	p   *bool
+	def bool
+}
+
+func (s *yesnoSetting) set(args []string) (bool, error) {
+	var v bool
+	switch {
+	case strings.EqualFold(args[0], "yes"):
+		v = true
+	case strings.EqualFold(args[0], "no"):
+	default:
+		return false, errors.New("argument must be 'yes' or 'no'")
+	}
+	changed := *s.p != v
+	*s.p = v
+	return changed, nil
+}
+
+func (s *yesnoSetting) get() string {
+	if *s.p {
+		return "yes"
+	}
+	return "no"
+}
+
+func (s *yesnoSetting) lines(name string) []fileLine {
+	return oneLine(name, s.get(), *s.p != s.def)
+}
+
+// textSetting is a string. Where optional, the empty string means "not set",
+// and the directive is then left out of the file.
+type textSetting struct {
+	p        *string
+	def      string
+	optional bool
+	check    func(string) error
+}
+
+func (s *textSetting) set(args []string) (bool, error) {
+	if s.check != nil {
+		if err := s.check(args[0]); err != nil {
+			return false, err
+		}
+	}
+	changed := *s.p != args[0]
+	*s.p = args[0]
+	return changed, nil
+}
+
+func (s *textSetting) get() string { return *s.p }
+
+func (s *textSetting) lines(name string) []fileLine {
+	if s.optional && *s.p == "" {
+		return nil
+	}
+	return oneLine(name, Quote(*s.p), *s.p != s.def)
+}
+
+// enumSetting is one word of a list, or with flags several of them.
+type enumSetting[E ~int] struct {
+	p     *E
+	def   E
+	names []enumName[E]
+	flags bool
+	check func(E) error
+}
+
+func (s *enumSetting[E]) set(args []string) (bool, error) {
+	v, ok := s.parse(args)
+	if !ok {
+		words := make([]string, len(s.names))
+		for i, n := range s.names {
+			words[i] = n.name
+		}
+		return false, errors.New("argument(s) must be one of the following: " + strings.Join(words, ", "))
+	}
+	if s.check != nil {
+		if err := s.check(v); err != nil {
+			return false, err
+		}
+	}
+	changed := *s.p != v
+	*s.p = v
+	return changed, nil
+}
+
+func (s *enumSetting[E]) parse(args []string) (v E, ok bool) {
+	if len(args) == 0 || len(args) > 1 && !s.flags {
+		return 0, false
+	}
+	for _, a := range args {
+		known := false
+		for _, n := range s.names {
+			if strings.EqualFold(a, n.name) {
+				v |= n.val
+				known = true
+				break
+			}
+		}
+		if !known {
+			return 0, false
+		}
+	}
+	return v, true
+}
+
+func (s *enumSetting[E]) get() string { return enumText(s.names, *s.p, s.flags) }
+
+func (s *enumSetting[E]) lines(name string) []fileLine {
+	return oneLine(name, s.get(), *s.p != s.def)
+}
+
+// unit is how the text of a number is read and written.
+type unit int
+
+const (
+	plain   unit = iota // 300
+	memory              // 64mb
+	percent             // 64mb or 5%, the latter kept as -5
+	octal               // 755
+)
+
+// number is a Go integer that a numeric directive binds to.
+type number interface{ ~int | ~int64 | ~uint64 }
+
+type numberSetting[T number] struct {
+	p           *T
+	lo, hi, def T
+	unit        unit
+	check       func(T) error
+}
+
+func (s *numberSetting[T]) set(args []string) (bool, error) {
+	v, err := s.parse(args[0])
+	if err != nil {
+		return false, err
+	}
+	if s.check != nil {
+		if err := s.check(v); err != nil {
+			return false, err
+		}
+	}
+	changed := *s.p != v
+	*s.p = v
+	return changed, nil
+}
+
+func (s *numberSetting[T]) parse(text string) (T, error) {
+	switch s.unit {
+	case memory, percent:
+		if mag, ok := ParseMemory(text); ok {
+			// A signed T that the size does not fit into would turn negative.
+			if v := T(mag); v >= 0 && uint64(v) == mag {
+				return v, s.inRange(v)
+			}
+			return 0, s.rangeError()
+		}
+		if s.unit == memory {
+			return 0, errors.New("argument must be a memory value")
+		}
+		if digits, ok := strings.CutSuffix(text, "%"); ok {
+			if n, ok := parseInt(digits); ok && n >= 0 {
+				v := -T(n)
+				if v < s.lo {
+					return 0, fmt.Errorf("percentage argument must be less or equal to %d", -s.lo)
+				}
+				return v, nil
+			}
+		}
+		return 0, errors.New("argument must be a memory or percent value")
+	case octal:
+		n, ok := parseLoose(text, 8)
+		if !ok {
+			return 0, errors.New("argument couldn't be parsed as an octal number")
+		}
+		return s.fromInt(n)
+	}
+	n, ok := parseInt(text)
+	if !ok {
+		return 0, errors.New("argument couldn't be parsed into an integer")
+	}
+	return s.fromInt(n)
+}
+
+func (s *numberSetting[T]) fromInt(n int64) (T, error) {
+	v := T(n)
+	if int64(v) != n || (n < 0) != (v < 0) {
+		return 0, s.rangeError()
+	}
+	return v, s.inRange(v)
+}
+
+func (s *numberSetting[T]) inRange(v T) error {
+	if v < s.lo || v > s.hi {
+		return s.rangeError()
+	}
+	return nil
+}
+
+func (s *numberSetting[T]) rangeError() error {
+	if s.unit == octal {
+		return fmt.Errorf("argument must be between %o and %o inclusive", s.lo, s.hi)
+	}
+	return fmt.Errorf("argument must be between %d and %d inclusive", s.lo, s.hi)
+}
+
+func (s *numberSetting[T]) get() string {
+	switch v := *s.p; {
+	case s.unit == octal:
+		return fmt.Sprintf("%o", v)
+	case s.unit == percent && v < 0:
+		return fmt.Sprintf("%d%%", -v)
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+func (s *numberSetting[T]) lines(name string) []fileLine {
+	text := s.get()
+	if v := *s.p; s.unit == memory || s.unit == percent && v >= 0 {
+		text = formatMemory(uint64(v))
+	}
+	return oneLine(name, text, *s.p != s.def)
+}
+
+// formatMemory writes a size with the largest unit that divides it.
+func formatMemory(bytes uint64) string {
+	for i := len(memoryUnits) - 1; i > 0; i-- {
+		u := memoryUnits[i]
+		if len(u.suffix) == 2 && bytes > 0 && bytes%u.bytes == 0 {
+			return strconv.FormatUint(bytes/u.bytes, 10) + u.suffix
+		}
+	}
+	return strconv.FormatUint(bytes, 10)
+}
