@@ -201,22 +201,25 @@ func (w *Wheel) Advance(now int64, limit int, fire func(hash uint64, when int64)
 	if now < w.now && !w.rewind(now, &left) {
 		return false
 	}
-	// Two rounds: what an earlier call left over, then what has been inserted since.
-	for range 2 {
-		for w.late.head != 0 {
-			if left == 0 {
-				return false
-			}
-			left--
-			hash, t := w.store.pop(&w.late, lateWidth)
-			if when := int64(t); when <= now {
-				w.n--
-				fire(hash, when)
-			} else { // inserted before the clock was set back
-				w.place(hash, when)
-			}
-		}
+	resumed := w.late.head != 0
+	if !resumed {
 		w.late, w.behind = w.behind, stack{}
+	}
+	for w.late.head != 0 {
+		if left == 0 {
+			return false
+		}
+		left--
+		hash, t := w.store.pop(&w.late, lateWidth)
+		if when := int64(t); when <= now {
+			w.n--
+			fire(hash, when)
+		} else { // inserted before the clock was set back
+			w.place(hash, when)
+		}
+	}
+	if resumed && w.behind.head != 0 { // some were there before this call
+		return false
 	}
 	if !w.settle(0, &left) {
 		return false
@@ -318,7 +321,7 @@ func (w *Wheel) rewind(now int64, left *int) bool {
 
 // trim gives an emptied wheel's memory back, but for a little.
 func (w *Wheel) trim() {
-	if w.n == 0 && w.store.bytes > keepEmpty {
+	if w.n == 0 && w.Bytes() > keepEmpty {
 		w.Clear()
 	}
 }
