@@ -89,18 +89,13 @@ type store struct {
 	bytes   int64
 }
 
-// push adds an entry to the stack with this id.
-func (st *store) push(s *stack, id uint16, hash, when uint64) {
-	wd := width(id)
-	if int(s.room) < 8+wd {
-		st.grow(s, id)
-	}
-	m := st.slabs[s.head>>6-1].mem
+// write adds an entry to a stack whose top chunk has room for it.
+func (st *store) write(s *stack, wd int, hash, when uint64) {
 	at := int(s.head&63)*unit + chunkHead + int(s.used)
+	m := st.slabs[s.head>>6-1].mem[at:]
 	// The hash overwrites the bytes of the deadline that are not kept.
-	binary.LittleEndian.PutUint64(m[at:at+8], when)
-	at += wd
-	binary.LittleEndian.PutUint64(m[at:at+8], hash)
+	binary.LittleEndian.PutUint64(m, when)
+	binary.LittleEndian.PutUint64(m[wd:], hash)
 	s.used += uint16(8 + wd)
 	s.room -= uint16(8 + wd)
 }

@@ -117,7 +117,10 @@ func (w *Wheel) Clear() {
 func (w *Wheel) Insert(hash uint64, when int64) {
 	w.n++
 	if when <= w.now {
-		w.store.push(&w.behind, lateID, hash, uint64(when))
+		if w.behind.room < 8+lateWidth {
+			w.store.grow(&w.behind, lateID)
+		}
+		w.store.write(&w.behind, lateWidth, hash, uint64(when))
 		return
 	}
 	w.place(hash, when)
@@ -135,8 +138,12 @@ func (w *Wheel) put(l, i int, hash uint64, when int64) {
 		v = new(level)
 		w.levels[l] = v
 	}
-	v.set(i)
-	w.store.push(&v.slots[i], slotID(l, i), hash, uint64(when))
+	s := &v.slots[i]
+	if int(s.room) < 8+l {
+		v.set(i)
+		w.store.grow(s, slotID(l, i))
+	}
+	w.store.write(s, l, hash, uint64(when))
 }
 
 // levelOf returns the highest digit in which two times differ, 0 when they are equal.
