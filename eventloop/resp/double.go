@@ -1,13 +1,10 @@
 package resp
 
-import (
-	"math"
-	"strconv"
-)
+import "math"
 
 // FormatDouble appends f as Redis 7.2 prints a double: whole numbers up to 2^62
-// as integers, others with the fewest digits that read back as f, in scientific
-// form where Redis's fpconv_dtoa uses it; "inf", "-inf", "nan", "-0".
+// as integers, others with the (nearly always) fewest digits that read back as f,
+// in scientific form where Redis's fpconv_dtoa uses it; "inf", "-inf", "nan", "-0".
 func FormatDouble(dst []byte, f float64) []byte {
 	switch {
 	case f != f:
@@ -31,27 +28,12 @@ func FormatDouble(dst []byte, f float64) []byte {
 		dst = append(dst, '-')
 		f = -f
 	}
-	var text [32]byte
-	e := strconv.AppendFloat(text[:0], f, 'e', -1, 64)
 	var digits [20]byte
-	n, i := 0, 0
-	for ; e[i] != 'e'; i++ {
-		if e[i] != '.' {
-			digits[n] = e[i]
-			n++
-		}
-	}
-	exp := 0
-	for _, c := range e[i+2:] {
-		exp = exp*10 + int(c-'0')
-	}
-	if e[i+1] == '-' {
-		exp = -exp
-	}
-	return layout(dst, digits[:n], exp-n+1)
+	n, k := grisu(&digits, f)
+	return layout(dst, digits[:n], k)
 }
 
-// layout appends 0.d1d2d3… × 10^(k+len) as fpconv_dtoa does: as an integer while
+// layout appends digits × 10^k as fpconv_dtoa does: as an integer while
 // there are fewer than seven zeros to add, as a decimal fraction while the last digit
 // is not below 10^-6 or the number is within 10^±4, else in scientific form.
 func layout(dst, digits []byte, k int) []byte {

@@ -153,6 +153,14 @@ func AppendUint(dst []byte, u uint64) []byte {
 	if u < 100 {
 		return append(dst, pairs[u*2], pairs[u*2+1])
 	}
+	if u < 10000 {
+		q := u / 100
+		r := (u - q*100) * 2
+		if u < 1000 {
+			return append(dst, byte('0'+q), pairs[r], pairs[r+1])
+		}
+		return append(dst, pairs[q*2], pairs[q*2+1], pairs[r], pairs[r+1])
+	}
 	var a [20]byte
 	i := len(a)
 	for u >= 100 {
