@@ -20,7 +20,7 @@ build: ferrous ## build ./ferrous
 
 # Go decides by itself what has to be compiled again, so the target is always run.
 ferrous: FORCE
-	$(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' -o $@ .
+	$(GO) build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o $@ .
 
 run: build ## build and serve on port 6379 (PORT=, ARGS= to change)
 	./ferrous --port $(PORT) $(ARGS)
@@ -35,10 +35,10 @@ deps-race:
 	@./tests/install-deps.sh cc
 
 test: deps-test ## unit, comparison and integration tests (the comparison is with redis-server)
-	$(GO) test -timeout 8m ./...
+	$(GO) test -count=1 -timeout 8m ./...
 
 race: deps-test deps-race ## the same under the race detector; servers are built with it too
-	CGO_ENABLED=1 $(GO) test -race -timeout 30m ./...
+	CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 30m ./...
 
 lint: ## gofmt, vet, staticcheck, import floors, builds for macOS and FreeBSD
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi

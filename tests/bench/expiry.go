@@ -1,0 +1,144 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+
+	"ferrous/tests/harness"
+)
+
+// expiryResult is how late keys were gone, and counted in expired_keys, in milliseconds after their deadline, index 0
+// ours, 1 the server it is compared with. A key that was not gone within expiryPatience counts in Missing and not in Lag.
+type expiryResult struct {
+	Load    string         `json:"load"`
+	FarKeys int            `json:"far_keys"`
+	DueKeys int            `json:"due_keys"`
+	Missing [2]int         `json:"missing"`
+	LagMs   [2]percentiles `json:"lag_ms"`
+}
+
+const (
+	expiryStep     = 5 * time.Millisecond    // between two deadlines
+	expiryPatience = 30 * time.Second        // after the last deadline
+	expiryLead     = 1500 * time.Millisecond // before the first deadline
+)
+
+func (b *bench) expirySection() error {
+	fmt.Printf("\n## Expiry: %d keys that expire every %v beside %d keys with far deadlines, lag in ms\n\n",
+		b.dueKeys, expiryStep, b.farKeys)
+	fmt.Println("Lag: from a key's deadline until a client that polls INFO every millisecond has seen it counted in expired_keys.")
+	fmt.Println()
+	fmt.Println("| load | server | p50 | p99 | max | not gone after 30 s |")
+	fmt.Println("| --- | --- | ---: | ---: | ---: | ---: |")
+	servers, end, err := b.both()
+	if err != nil {
+		return err
+	}
+	defer end()
+	for _, s := range servers {
+		c, err := s.Connect()
+		if err != nil {
+			return err
+		}
+		err = pipelined(c, b.farKeys, func(dst []byte, i int) []byte {
+			return harness.AppendCommand(dst, "SET", "far:"+fmt.Sprintf("%012d", i), "v", "EX", strconv.Itoa(100_000+i%1_000_000))
+		})
+		_ = c.Close()
+		if err != nil {
+			return err
+		}
+	}
+	for _, load := range loads {
+		r := expiryResult{Load: load.name, FarKeys: b.farKeys, DueKeys: b.dueKeys}
+		for who, s := range servers {
+			stop, err := b.startLoad(s, load.name)
+			if err != nil {
+				return err
+			}
+			lags, err := b.expiryLags(s)
+			if err = errors.Join(err, stop()); err != nil {
+				return fmt.Errorf("%s, load %s: %w", b.report.Names[who], load.name, err)
+			}
+			p := percentilesOf(lags)
+			for _, f := range []*float64{&p.P50, &p.P90, &p.P99, &p.P999, &p.Max} {
+				*f /= 1000
+			}
+			r.LagMs[who] = p
+			r.Missing[who] = b.dueKeys - len(lags)
+			fmt.Printf("| %s | %s | %.1f | %.1f | %.1f | %d of %d |\n", load.text, b.report.Names[who], p.P50, p.P99, p.Max,
+				r.Missing[who], b.dueKeys)
+		}
+		b.report.Expiry = append(b.report.Expiry, r)
+	}
+	return nil
+}
+
+// expiryLags writes the keys that are due and returns how late each was counted. The counter does not say which key it
+// counted: the n-th count is held against the n-th deadline, which is exact when keys go in the order of their deadlines.
+func (b *bench) expiryLags(s *harness.Server) ([]time.Duration, error) {
+	c, err := s.Connect()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = c.Close() }()
+	base, err := expiredKeys(c)
+	if err != nil {
+		return nil, err
+	}
+	// Deadlines are whole milliseconds of the wall clock, which both processes share.
+	first := time.UnixMilli(time.Now().Add(expiryLead).UnixMilli())
+	deadline := func(i int) time.Time { return first.Add(time.Duration(i) * expiryStep) }
+	err = pipelined(c, b.dueKeys, func(dst []byte, i int) []byte {
+		return harness.AppendCommand(dst, "SET", "due:"+fmt.Sprintf("%012d", i), "v", "PXAT",
+			strconv.FormatInt(deadline(i).UnixMilli(), 10))
+	})
+	if err != nil {
+		return nil, err
+	}
+	if time.Now().After(first) {
+		return nil, errors.New("the first deadline had passed before all keys were written: the machine is too slow")
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	preciseSleep()
+	lags := make([]time.Duration, 0, b.dueKeys)
+	for next := first; len(lags) < b.dueKeys; next = next.Add(time.Millisecond) {
+		if time.Now().After(deadline(b.dueKeys - 1).Add(expiryPatience)) {
+			break
+		}
+		if err := b.ctx.Err(); err != nil {
+			return nil, err
+		}
+		sleepUntil(next)
+		count, err := expiredKeys(c)
+		if err != nil {
+			return nil, err
+		}
+		now := time.Now()
+		for int64(len(lags)) < min(count-base, int64(b.dueKeys)) {
+			lags = append(lags, max(now.Sub(deadline(len(lags))), 0))
+		}
+	}
+	// Whatever is left must not spill into the next measurement.
+	err = pipelined(c, b.dueKeys, func(dst []byte, i int) []byte {
+		return harness.AppendCommand(dst, "DEL", "due:"+fmt.Sprintf("%012d", i))
+	})
+	return lags, err
+}
+
+func expiredKeys(c *harness.Conn) (int64, error) {
+	v, err := c.Do("INFO", "stats")
+	if err != nil {
+		return 0, err
+	}
+	_, rest, ok := strings.Cut(v.Str, "\nexpired_keys:")
+	if !ok {
+		return 0, fmt.Errorf("INFO stats has no expired_keys: %q", v.Str)
+	}
+	number, _, _ := strings.Cut(rest, "\r")
+	return strconv.ParseInt(number, 10, 64)
+}

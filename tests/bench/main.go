@@ -1,0 +1,289 @@
+// Command bench measures Ferrous beside redis-server on the same machine, in the same run.
+//
+// What it counts is CPU: user plus system time of the whole server process, read from /proc around each round, divided
+// by the requests served. On a small machine the load generator saturates first, so throughput alone says little; it is
+// printed for information. Rounds are interleaved (Ferrous, Redis, Ferrous, Redis …, the order turned round each time)
+// and the medians reported, so that a machine that slows down for a while slows both.
+//
+// Sections (-only):
+//
+//	cpu      redis-benchmark tests at several pipeline depths over 100,000 keys
+//	big      SET and GET at pipeline 16 over 4 million keys
+//	mem      resident bytes a key, for several shapes and numbers of keys
+//	conns    resident bytes an idle connection
+//	latency  percentiles of a paced client, counted from the intended start, idle and beside load
+//	expiry   how late keys are gone and counted in expired_keys, among 1 million far deadlines
+//
+// Examples:
+//
+//	go run ./tests/bench
+//	go run ./tests/bench -only cpu -tests set,get -pipelines 100 -rounds 3
+//	go run ./tests/bench -only cpu -redis ./ferrous-before        (compare two builds)
+//
+// A markdown table goes to the standard output, the figures with their rounds to tests/bench/results as JSON. Linux only.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"ferrous/tests/harness"
+)
+
+// bench is one run: what was asked for, and what has been found so far.
+type bench struct {
+	ctx context.Context
+
+	subjects  []subject // always two: ours, then the one it is compared with
+	rounds    int
+	cpuTarget time.Duration // CPU time of a server in one round
+	clients   int
+	dataSize  int
+	tests     []string
+	pipelines []int
+	keyspace  int
+	bigKeys   int
+	memKeys   []int
+	memShapes []string
+	conns     int
+	seconds   int // length of a latency measurement
+	rate      int // requests a second of the paced client
+	farKeys   int
+	dueKeys   int
+
+	report report
+}
+
+// subject is one of the servers that are compared.
+type subject struct {
+	name   string
+	binary string
+	args   []string
+}
+
+// report is what goes to the JSON file.
+type report struct {
+	Time    string            `json:"time"`
+	Machine map[string]string `json:"machine"`
+	Names   [2]string         `json:"names"`
+	CPU     []cpuResult       `json:"cpu,omitempty"`
+	Memory  []memResult       `json:"memory,omitempty"`
+	Conns   []connResult      `json:"connections,omitempty"`
+	Latency []latencyResult   `json:"latency,omitempty"`
+	Expiry  []expiryResult    `json:"expiry,omitempty"`
+}
+
+var sections = []string{"cpu", "big", "mem", "conns", "latency", "expiry"}
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	only := flag.String("only", "", "comma-separated sections: "+strings.Join(sections, ",")+" (all)")
+	ferrous := flag.String("ferrous", "", "binary to measure (built from this module)")
+	redis := flag.String("redis", "", "binary to compare with (redis-server on the PATH)")
+	ferrousArgs := flag.String("ferrous-args", "", "arguments for the first server, separated by blanks")
+	redisArgs := flag.String("redis-args", "", "arguments for the second server, separated by blanks")
+	out := flag.String("out", "", "folder of the JSON results (tests/bench/results)")
+	tests := flag.String("tests", "ping,set,get,incr,mset", "redis-benchmark tests of the cpu section")
+	pipelines := flag.String("pipelines", "1,16,100", "pipeline depths of the cpu section")
+	memKeys := flag.String("memkeys", "1000000,2000000,10000000", "numbers of keys of the mem section")
+	memShapes := flag.String("memshapes", strings.Join(shapeNames(), ","), "shapes of the mem section")
+	b := &bench{}
+	flag.IntVar(&b.rounds, "rounds", 5, "rounds of each server in the cpu and big sections")
+	flag.DurationVar(&b.cpuTarget, "cpu", 2*time.Second, "CPU time of a server in one round")
+	flag.IntVar(&b.clients, "clients", 50, "connections of redis-benchmark")
+	flag.IntVar(&b.dataSize, "d", 3, "value size of redis-benchmark in bytes")
+	flag.IntVar(&b.keyspace, "keys", 100_000, "keys of the cpu section")
+	flag.IntVar(&b.bigKeys, "bigkeys", 4_000_000, "keys of the big section")
+	flag.IntVar(&b.conns, "conns", 10_000, "connections of the conns section")
+	flag.IntVar(&b.seconds, "seconds", 10, "seconds of each latency measurement")
+	flag.IntVar(&b.rate, "rate", 1000, "requests a second of the paced client")
+	flag.IntVar(&b.farKeys, "farkeys", 1_000_000, "keys with far deadlines in the expiry section")
+	flag.IntVar(&b.dueKeys, "duekeys", 2000, "keys that expire in the expiry section")
+	flag.Parse()
+	if flag.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flag.Arg(0))
+	}
+	if runtime.GOOS != "linux" {
+		return errors.New("the bench reads /proc and runs on Linux only")
+	}
+	if b.rounds < 1 || b.clients < 1 || b.keyspace < 1 || b.rate < 1 {
+		return errors.New("-rounds, -clients, -keys and -rate must be positive")
+	}
+	chosen := sections
+	if *only != "" {
+		chosen = strings.Split(*only, ",")
+		for _, s := range chosen {
+			if !slices.Contains(sections, s) {
+				return fmt.Errorf("unknown section %q: there are %s", s, strings.Join(sections, ", "))
+			}
+		}
+	}
+	var err error
+	b.tests = strings.Split(*tests, ",")
+	b.memShapes = strings.Split(*memShapes, ",")
+	if b.pipelines, err = numbers(*pipelines); err != nil {
+		return err
+	}
+	if b.memKeys, err = numbers(*memKeys); err != nil {
+		return err
+	}
+	var stop context.CancelFunc
+	b.ctx, stop = signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+
+	root, err := harness.ModuleRoot()
+	if err != nil {
+		return err
+	}
+	if *out == "" {
+		*out = filepath.Join(root, "tests", "bench", "results")
+	}
+	defer harness.Cleanup()
+	if *ferrous == "" {
+		if *ferrous, err = harness.Ferrous(); err != nil {
+			return err
+		}
+	}
+	if *redis == "" {
+		if *redis, err = harness.Redis(); err != nil {
+			return err
+		}
+	}
+	for _, s := range []struct{ bin, args string }{{*ferrous, *ferrousArgs}, {*redis, *redisArgs}} {
+		bin, err := filepath.Abs(s.bin)
+		if err != nil {
+			return err
+		}
+		b.subjects = append(b.subjects, subject{name: filepath.Base(bin), binary: bin, args: strings.Fields(s.args)})
+	}
+	if b.subjects[0].name == b.subjects[1].name {
+		b.subjects[0].name += " (a)"
+		b.subjects[1].name += " (b)"
+	}
+	b.report.Names = [2]string{b.subjects[0].name, b.subjects[1].name}
+	b.report.Time = time.Now().UTC().Format(time.RFC3339)
+	b.report.Machine = machine(root, b.subjects[1].binary)
+	fmt.Printf("# %s beside %s\n\n", b.report.Names[0], b.report.Names[1])
+	for _, key := range []string{"cpu", "cores", "kernel", "go", "commit", "peer"} {
+		fmt.Printf("- %s: %s\n", key, b.report.Machine[key])
+	}
+
+	var failed error
+	for _, s := range chosen {
+		switch s {
+		case "cpu":
+			failed = b.cpuSection()
+		case "big":
+			failed = b.bigSection()
+		case "mem":
+			failed = b.memSection()
+		case "conns":
+			failed = b.connSection()
+		case "latency":
+			failed = b.latencySection()
+		case "expiry":
+			failed = b.expirySection()
+		}
+		if failed != nil {
+			failed = fmt.Errorf("section %s: %w", s, failed)
+			break
+		}
+	}
+	// What was measured until then is kept even if a section failed or was interrupted.
+	return errors.Join(failed, b.save(*out))
+}
+
+func (b *bench) save(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	data, err := json.MarshalIndent(b.report, "", "  ")
+	if err != nil {
+		return err
+	}
+	name := filepath.Join(dir, time.Now().UTC().Format("20060102-150405")+".json")
+	if err := os.WriteFile(name, append(data, '\n'), 0o644); err != nil {
+		return err
+	}
+	fmt.Printf("\nFigures with all rounds: %s\n", name)
+	return nil
+}
+
+// start starts one of the servers with its own arguments and extra ones.
+func (b *bench) start(s subject, extra ...string) (*harness.Server, error) {
+	if err := b.ctx.Err(); err != nil {
+		return nil, err
+	}
+	return harness.Start(harness.Options{Binary: s.binary, Args: append(append([]string{}, s.args...), extra...)})
+}
+
+// both starts the two servers; the function it returns ends them.
+func (b *bench) both(extra ...string) (servers [2]*harness.Server, end func(), err error) {
+	for i, s := range b.subjects {
+		servers[i], err = b.start(s, extra...)
+		if err != nil {
+			if i == 1 {
+				servers[0].Kill()
+			}
+			return servers, nil, err
+		}
+	}
+	return servers, func() { servers[0].Kill(); servers[1].Kill() }, nil
+}
+
+func machine(root, peer string) map[string]string {
+	m := map[string]string{
+		"cores": strconv.Itoa(runtime.NumCPU()),
+		"go":    runtime.Version(),
+	}
+	first := func(key, name string, args ...string) {
+		cmd := exec.Command(name, args...)
+		cmd.Dir = root
+		if out, err := cmd.Output(); err == nil {
+			m[key], _, _ = strings.Cut(strings.TrimSpace(string(out)), "\n")
+		}
+	}
+	first("kernel", "uname", "-sr")
+	first("commit", "git", "describe", "--always", "--dirty", "--tags")
+	first("peer", peer, "--version")
+	if data, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(data)) {
+			if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
+				m["cpu"] = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	return m
+}
+
+func numbers(list string) ([]int, error) {
+	var out []int
+	for s := range strings.SplitSeq(list, ",") {
+		n, err := strconv.Atoi(s)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("%q is not a positive number", s)
+		}
+		out = append(out, n)
+	}
+	return out, nil
+}
