@@ -3,11 +3,8 @@ module ferrous
 go 1.26.0
 
 require (
-	github.com/cespare/xxhash/v2 v2.3.0 // indirect
-	github.com/kavu/go_reuseport v1.5.0 // indirect
-	github.com/redis/go-redis/v9 v9.23.0 // indirect
-	github.com/tidwall/evio v1.0.8 // indirect
-	go.uber.org/atomic v1.12.0 // indirect
-	golang.org/x/sys v0.49.0 // indirect
-	pgregory.net/rapid v1.3.0 // indirect
+	github.com/tidwall/evio v1.0.8
+	golang.org/x/sys v0.49.0
 )
+
+require github.com/kavu/go_reuseport v1.5.0 // indirect

@@ -319,7 +319,8 @@ func (c *Config) addReplication() {
 	c.yesno("repl-disable-tcp-nodelay", &v.ReplDisableTCPNodelay, false, rw)
 	num(c, "repl-timeout", &v.ReplTimeoutSec, 1, maxI32, 60, plain, rw)
 	num(c, "repl-ping-replica-period", &v.ReplPingPeriodSec, 1, maxI32, 10, plain, rw).alias("repl-ping-slave-period")
-	num(c, "repl-backlog-size", &v.ReplBacklogSize, 1, maxI64, mib, memory, rw)
+	num(c, "repl-backlog-size", &v.ReplBacklogSize, 1, maxI64, mib, memory, rw).
+		after = func() { v.ReplBacklogSize = max(v.ReplBacklogSize, 16*kib) }
 	num(c, "repl-backlog-ttl", &v.ReplBacklogTTLSec, 0, maxI64, 3600, plain, rw)
 	num(c, "min-replicas-to-write", &v.MinReplicasToWrite, 0, maxI32, 0, plain, rw).alias("min-slaves-to-write")
 	num(c, "min-replicas-max-lag", &v.MinReplicasMaxLagSec, 0, maxI32, 10, plain, rw).alias("min-slaves-max-lag")

@@ -510,3 +510,20 @@ func (r *Record) Rekey(key []byte, expiry int64) *Record {
 	copy(n.bytes(to+2+len(key), len(value)), value)
 	return n
 }
+
+// TryResize makes an inline string raw and n bytes long in place and returns its bytes, those beyond the old length
+// undefined; it reports false where another size class or representation is needed.
+func (r *Record) TryResize(n int) ([]byte, bool) {
+	if r.header&flagInline == 0 || r.Encoding() == Int || n > MaxInline {
+		return nil, false
+	}
+	off, keyLen := r.payload()
+	p := (*uint16)(r.at(off))
+	off += 2 + keyLen
+	if mem.Size(off+int(*p)) != mem.Size(off+n) {
+		return nil, false
+	}
+	*p = uint16(n)
+	r.header &^= 15 << encodingShift // Raw
+	return r.bytes(off, n), true
+}

@@ -1,0 +1,133 @@
+package commands
+
+import (
+	"fmt"
+	"strings"
+
+	"ferrous/datatypes/keyspace"
+	"ferrous/eventloop"
+	"ferrous/eventloop/resp"
+)
+
+// Client is one session: a connection, or whoever else runs commands. It is the context that handlers get.
+type Client struct {
+	srv    *Server
+	conn   *eventloop.Conn // nil for clients that are not connections
+	parser resp.Parser
+
+	// Of the command that runs.
+	args [][]byte // with the name; valid while it runs: what is kept must be copied
+	cmd  *entry
+	w    *resp.Writer
+	db   *keyspace.DB
+	repl replication
+
+	last  *entry // command of the request before
+	id    int64
+	proto int
+
+	authed  bool
+	closing bool // closes when its replies are written
+	stopped bool // no further request is executed until something clears it
+
+	replyOff  bool // CLIENT REPLY OFF
+	replySkip int8 // 2: skip the reply of the next command; 1: of this one
+	noTouch   bool // CLIENT NO-TOUCH
+	noEvict   bool // CLIENT NO-EVICT
+
+	name, libName, libVer string
+
+	created, lastActive int64 // Unix ms
+	softSince           int64 // since when the output is above the soft limit, Unix ms
+	netIn, netOut       int64
+	commands            int64
+}
+
+// replication is what of a command's effect is propagated.
+type replication struct {
+	rewritten [][]byte   // in place of the arguments
+	more      [][][]byte // further commands, before
+	none      bool
+}
+
+// describe is the client as the log shows it.
+func (c *Client) describe() string {
+	if c.conn == nil {
+		return fmt.Sprintf("id=%d", c.id)
+	}
+	return c.info()
+}
+
+// error replies with an error and counts it. msg begins with its code.
+func (c *Client) error(msg string) {
+	code := msg
+	if i := strings.IndexByte(msg, ' '); i >= 0 {
+		code = msg[:i]
+	}
+	c.srv.countError(code)
+	c.srv.stats.errorReplies++
+	if c.cmd != nil {
+		c.cmd.failed++
+	}
+	c.w.Error(msg)
+}
+
+// maxErrorCodes bounds INFO errorstats against scripts that make up codes.
+const maxErrorCodes = 128
+
+func (s *Server) countError(code string) {
+	if n, ok := s.errors[code]; ok || len(s.errors) < maxErrorCodes {
+		s.errors[strings.Clone(code)] = n + 1
+	}
+}
+
+// closeAfterReply ends the session once its replies are written; further requests are ignored.
+func (c *Client) closeAfterReply() { c.closing, c.stopped = true, true }
+
+// rewrite propagates argv in place of the command as it came. The slices must stay valid until the handler returns.
+func (c *Client) rewrite(argv ...[]byte) {
+	if len(c.srv.sinks) > 0 {
+		c.repl.rewritten = append([][]byte(nil), argv...)
+	}
+}
+
+// propagateAlso propagates a command besides, before the one that runs.
+func (c *Client) propagateAlso(argv ...[]byte) {
+	if len(c.srv.sinks) > 0 {
+		c.repl.more = append(c.repl.more, append([][]byte(nil), argv...))
+	}
+}
+
+// propagateNothing keeps a command that changed data from being propagated as it came.
+func (c *Client) propagateNothing() { c.repl.none = true }
+
+// arg returns argument i as a string for texts and comparisons off the hot path.
+func (c *Client) arg(i int) string { return string(c.args[i]) }
+
+// is reports whether argument i is the word, in any case. word is in lower case.
+func (c *Client) is(i int, word string) bool { return equalFold(c.args[i], word) }
+
+// equalFold compares with a lower-case ASCII word, in any case.
+func equalFold(b []byte, word string) bool {
+	if len(b) != len(word) {
+		return false
+	}
+	for i, x := range b {
+		if 'A' <= x && x <= 'Z' {
+			x += 'a' - 'A'
+		}
+		if x != word[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// int64Arg parses argument i; on failure it replies with Redis's error and returns false.
+func (c *Client) int64Arg(i int) (int64, bool) {
+	n, ok := resp.ParseInt(c.args[i])
+	if !ok {
+		c.error(errNotInteger)
+	}
+	return n, ok
+}

@@ -1,0 +1,313 @@
+package commands
+
+// A Command is one row of the command table: everything that Ferrous knows of a command stands here, beside its
+// handler. Dispatch, COMMAND and its subcommands, ACL, key extraction, the README's table and the tests all read it.
+// Rows are immutable; what a server counts of a command is in its entry.
+type Command struct {
+	Name    string // lower case; a subcommand's own word only
+	Arity   int    // number of arguments with the name; negative: at least as many
+	Flags   Flags
+	ACL     Category  // categories beyond those that follow from Flags
+	Keys    []KeySpec // where the keys are
+	GetKeys func(args [][]byte) ([]KeyRef, bool)
+	Handler func(c *Client)
+	Subs    []Command // of a container, which has no handler of its own unless it also works alone
+
+	// What COMMAND DOCS answers.
+	Group       Group
+	Since       string
+	Complexity  string
+	Summary     string
+	History     []Change
+	Hints       []string // COMMAND INFO's tips
+	Deprecated  string   // the version
+	ReplacedBy  string
+	SysCmd      bool // for the server's internal use
+	Args        []Arg
+	DocFlagsRaw []string
+}
+
+// Flags say how a command behaves, named as COMMAND INFO names them.
+type Flags uint32
+
+// The flags of commands.
+const (
+	Write Flags = 1 << iota
+	ReadOnly
+	DenyOOM
+	Admin
+	PubSub
+	NoScript
+	Blocking
+	Loading
+	Stale
+	SkipMonitor
+	SkipSlowlog
+	Asking
+	Fast
+	NoAuth
+	MayReplicate
+	NoAsyncLoading
+	NoMandatoryKeys
+	NoMulti
+	AllowBusy
+	Protected // not by that name: enable-debug-command and the like decide
+	TouchesArbitraryKeys
+	MovableKeys // COMMAND INFO shows it for commands whose keys no key spec finds fully
+)
+
+// Category is a set of ACL categories.
+type Category uint32
+
+// The ACL categories.
+const (
+	CatKeyspace Category = 1 << iota
+	CatRead
+	CatWrite
+	CatSet
+	CatSortedSet
+	CatList
+	CatHash
+	CatString
+	CatBitmap
+	CatHyperLogLog
+	CatGeo
+	CatStream
+	CatPubSub
+	CatAdmin
+	CatFast
+	CatSlow
+	CatBlocking
+	CatDangerous
+	CatConnection
+	CatTransaction
+	CatScripting
+)
+
+// CategoryNames are the names of the categories in the order of their bits, which is that of ACL CAT.
+var CategoryNames = [...]string{"keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap",
+	"hyperloglog", "geo", "stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection",
+	"transaction", "scripting"}
+
+// Categories returns all categories of the command: those of the row and those that Redis derives from its flags.
+func (c *Command) Categories() Category {
+	cat := c.ACL
+	if c.Flags&Write != 0 {
+		cat |= CatWrite
+	}
+	if c.Flags&ReadOnly != 0 && cat&CatScripting == 0 {
+		cat |= CatRead
+	}
+	if c.Flags&Admin != 0 {
+		cat |= CatAdmin | CatDangerous
+	}
+	if c.Flags&PubSub != 0 {
+		cat |= CatPubSub
+	}
+	if c.Flags&Fast != 0 {
+		cat |= CatFast
+	}
+	if c.Flags&Blocking != 0 {
+		cat |= CatBlocking
+	}
+	if cat&CatFast == 0 {
+		cat |= CatSlow
+	}
+	return cat
+}
+
+// Group is the group of a command in the documentation.
+type Group string
+
+// The groups of commands.
+const (
+	GroupGeneric      Group = "generic"
+	GroupString       Group = "string"
+	GroupList         Group = "list"
+	GroupSet          Group = "set"
+	GroupSortedSet    Group = "sorted-set"
+	GroupHash         Group = "hash"
+	GroupPubSub       Group = "pubsub"
+	GroupTransactions Group = "transactions"
+	GroupConnection   Group = "connection"
+	GroupServer       Group = "server"
+	GroupScripting    Group = "scripting"
+	GroupHyperLogLog  Group = "hyperloglog"
+	GroupCluster      Group = "cluster"
+	GroupGeo          Group = "geo"
+	GroupStream       Group = "stream"
+	GroupBitmap       Group = "bitmap"
+)
+
+// KeyFlags say what a command does with the keys that a spec finds.
+type KeyFlags uint16
+
+// The flags of key specs, named as COMMAND INFO names them.
+const (
+	KeyRW KeyFlags = 1 << iota
+	KeyRO
+	KeyOW
+	KeyRM
+	KeyAccess
+	KeyUpdate
+	KeyInsert
+	KeyDelete
+	KeyNotKey
+	KeyIncomplete
+	KeyVariable
+)
+
+// KeySpec finds keys among the arguments. The search begins at Index, or behind the word Keyword looked for from
+// argument StartFrom (negative: from the end, backwards), or nowhere (Unknown). From there either the keys are at that
+// place and every Step arguments up to Last (relative; -1 the last argument, -2 the last but one, and so on; with Limit
+// only the first 1/Limit of the remaining arguments), or the argument KeyNum tells how many keys follow, the first at
+// FirstKey (both relative).
+type KeySpec struct {
+	Flags     KeyFlags
+	Notes     string
+	Index     int // with Keyword empty and Unknown false
+	Keyword   string
+	StartFrom int
+	Unknown   bool
+
+	Last  int
+	Step  int // 0: the keynum form
+	Limit int
+
+	KeyNum   int
+	FirstKey int
+	NumStep  int
+}
+
+// KeyRef is a key among the arguments.
+type KeyRef struct {
+	Pos   int
+	Flags KeyFlags
+}
+
+// Change is an entry of a command's history.
+type Change struct{ Since, What string }
+
+// ArgType is the type of an argument in COMMAND DOCS.
+type ArgType uint8
+
+// The types of arguments.
+const (
+	ArgString ArgType = iota
+	ArgInteger
+	ArgDouble
+	ArgKey
+	ArgPattern
+	ArgUnixTime
+	ArgPureToken
+	ArgOneOf
+	ArgBlock
+)
+
+// ArgTypeNames are their names in COMMAND DOCS.
+var ArgTypeNames = [...]string{"string", "integer", "double", "key", "pattern", "unix-time", "pure-token", "oneof",
+	"block"}
+
+// Arg is an argument in COMMAND DOCS.
+type Arg struct {
+	Name          string
+	Display       string // "" = Name
+	Type          ArgType
+	Key           int // ArgKey: number of its key spec
+	Token         string
+	Since         string
+	Deprecated    string
+	Optional      bool
+	Multiple      bool
+	MultipleToken bool
+	Args          []Arg // of ArgOneOf and ArgBlock
+}
+
+// entry is a command as one server has it: the row, and what the server counts.
+type entry struct {
+	*Command
+	full   string // name as INFO commandstats has it: "config|get"
+	parent *entry
+	subs   map[string]*entry
+	order  []*entry // subs in the order of the table
+	cats   Category
+
+	calls    int64
+	nanos    int64
+	rejected int64 // refused before execution
+	failed   int64 // answered an error
+}
+
+// tables are the rows of all groups, in the order in which COMMAND lists them. A new group of commands is added here.
+var tables = [][]Command{
+	stringCommands,
+	keyCommands,
+	connectionCommands,
+	serverCommands,
+}
+
+// registry is the command table of one server, where rename-command may have changed names.
+type registry struct {
+	byName map[string]*entry
+	list   []*entry // top-level commands in table order
+	shown  []*entry // with subcommands, for statistics
+}
+
+func newRegistry() *registry {
+	g := &registry{byName: make(map[string]*entry)}
+	for _, table := range tables {
+		for i := range table {
+			e := g.add(&table[i], nil)
+			g.byName[e.Name] = e
+			g.list = append(g.list, e)
+		}
+	}
+	return g
+}
+
+func (g *registry) add(row *Command, parent *entry) *entry {
+	e := &entry{Command: row, parent: parent, full: row.Name, cats: row.Categories()}
+	if parent != nil {
+		e.full = parent.full + "|" + row.Name
+	}
+	g.shown = append(g.shown, e)
+	for i := range row.Subs {
+		if e.subs == nil {
+			e.subs = make(map[string]*entry)
+		}
+		s := g.add(&row.Subs[i], e)
+		e.subs[s.Name] = s
+		e.order = append(e.order, s)
+	}
+	return e
+}
+
+// maxName is longer than any command's name; longer words are unknown without being looked up.
+const maxName = 64
+
+// find returns the entry of a command's name in any case, nil if it is unknown.
+func find(m map[string]*entry, name []byte) *entry {
+	var buf [maxName]byte
+	if len(name) > len(buf) {
+		return nil
+	}
+	for i, b := range name {
+		if 'A' <= b && b <= 'Z' {
+			b += 'a' - 'A'
+		}
+		buf[i] = b
+	}
+	return m[string(buf[:len(name)])]
+}
+
+// lookup finds the command of a request: of a container the subcommand, if it is known.
+func (g *registry) lookup(args [][]byte) (e *entry, unknownSub bool) {
+	e = find(g.byName, args[0])
+	if e == nil || e.subs == nil || len(args) < 2 {
+		return e, false
+	}
+	if s := find(e.subs, args[1]); s != nil {
+		return s, false
+	}
+	return e, true
+}

@@ -1,0 +1,197 @@
+package commands
+
+import (
+	"math"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+
+	"ferrous/commands/config"
+	"ferrous/datatypes/keyspace"
+)
+
+// cron is what the server does hz times a second: look after clocks, clients and memory.
+func (s *Server) cron() {
+	s.tick()
+	s.stats.cronCycles++
+	s.clientsCron()
+	s.stats.peakMemory = max(s.stats.peakMemory, s.usedMemory())
+	s.sampleInstant()
+	s.gc.adjust(s.ks.Bytes())
+	s.rearmExpiry()
+	s.cronTimer.Reset(time.Second / time.Duration(max(s.cfg.Hz, 1)))
+}
+
+func (s *Server) startCron() {
+	s.cronTimer = s.loop.AfterFunc(0, s.cron)
+	s.expTimer = s.loop.AfterFunc(time.Hour, s.expire)
+}
+
+// expireStep is the longest time that background expiry holds the loop at once.
+const expireStep = time.Millisecond
+
+// expire deletes the keys whose time has come, a step at a time.
+func (s *Server) expire() {
+	s.expAt = 0
+	if s.activeOff {
+		return
+	}
+	from := s.nanos()
+	until := from + int64(expireStep)
+	more := s.ks.ActiveExpire(
+		func() int64 { s.setNow(s.nanos()); return s.ks.Now },
+		func() bool { return s.nanos() > until })
+	s.stats.expireNanos += s.nanos() - from
+	if more {
+		// Clients have their turn first: a posted function runs in a later round of the loop.
+		s.expAt = s.ks.Now
+		s.expTimer.Reset(0)
+		return
+	}
+	s.rearmExpiry()
+}
+
+// rearmExpiry sets the timer of background expiry where a deadline has come before the one that it waits for.
+func (s *Server) rearmExpiry() {
+	if s.activeOff {
+		return
+	}
+	when, ok := s.ks.NextExpiry()
+	if !ok || s.expAt != 0 && s.expAt <= when {
+		return
+	}
+	s.expAt = when
+	// The deadline counts in wall-clock milliseconds that begin with a whole one, so the timer must not fire early.
+	now := s.wall + s.nanos()/1000
+	s.expTimer.Reset(time.Duration(max(when*1000-now, 0)) * time.Microsecond)
+}
+
+// clientsCron closes clients that were idle or over their soft output limit for too long.
+func (s *Server) clientsCron() {
+	idle := int64(s.cfg.TimeoutSec) * 1000
+	for _, c := range s.clients {
+		if c.conn == nil || c.conn.Closing() {
+			continue
+		}
+		if idle > 0 && s.ks.Now-c.lastActive > idle && c.idleMayClose() {
+			s.logf(config.LogVerbose, "Closing idle client")
+			c.conn.CloseNow()
+			continue
+		}
+		if c.conn.Queued() > 0 {
+			s.checkOutputLimits(c)
+		} else {
+			c.softSince = 0
+		}
+	}
+}
+
+// checkOutputLimits closes a client that does not read what it asked for; see client-output-buffer-limit.
+func (s *Server) checkOutputLimits(c *Client) {
+	lim := &s.cfg.OutputBufferLimits[c.outputClass()]
+	used := uint64(c.conn.QueuedMem())
+	soft := lim.Soft > 0 && used >= lim.Soft
+	if !soft {
+		c.softSince = 0
+	} else if c.softSince == 0 {
+		c.softSince = s.ks.Now
+		soft = false
+	} else {
+		soft = s.ks.Now-c.softSince > lim.SoftSeconds*1000
+	}
+	if soft || lim.Hard > 0 && used >= lim.Hard {
+		s.logf(config.LogWarning, "Client %s scheduled to be closed ASAP for overcoming of output buffer limits.", c.describe())
+		s.stats.outputBufDisconnections++
+		c.stopped = true
+		c.conn.CloseNow()
+	}
+}
+
+// outputClass is the class of client-output-buffer-limit.
+func (c *Client) outputClass() int { return config.ClassNormal }
+
+// idleMayClose reports whether the directive timeout applies to the client.
+func (c *Client) idleMayClose() bool { return true }
+
+// gcTuner sets the collector's pace from the size of the data.
+//
+// Go collects when the heap has grown by GOGC per cent over what survived the last collection. Ferrous wants garbage to
+// stay within a quarter of the live data, so that resident memory is known; but on a small heap that would mean
+// collecting all the time for nothing, so there at least smallGarbage may gather.
+type gcTuner struct {
+	percent int
+	sample  []metrics.Sample
+}
+
+const (
+	garbagePercent = 25
+	smallGarbage   = 32 << 20
+)
+
+func (g *gcTuner) adjust(live int) {
+	live = max(live, 4<<20)
+	p := max(garbagePercent, int(math.Ceil(smallGarbage*100/float64(live))))
+	// Each change stops the world for some microseconds: only a change that matters is made.
+	if g.percent == 0 || p < g.percent*9/10 || p > g.percent*11/10 {
+		g.percent = p
+		debug.SetGCPercent(p)
+	}
+}
+
+const (
+	instantCommands = iota
+	instantInput
+	instantOutput
+	instantMetrics
+)
+
+// instantMetric is a rate, averaged over the last samples as INFO's instantaneous fields are.
+type instantMetric struct {
+	lastTime, lastValue int64
+	samples             [16]int64
+	next                int
+}
+
+func (m *instantMetric) add(now, value int64) {
+	if m.lastTime != 0 && now > m.lastTime {
+		m.samples[m.next%len(m.samples)] = (value - m.lastValue) * 1000 / (now - m.lastTime)
+		m.next++
+	}
+	m.lastTime, m.lastValue = now, value
+}
+
+// rate returns the average per second.
+func (m *instantMetric) rate() int64 {
+	n := min(m.next, len(m.samples))
+	if n == 0 {
+		return 0
+	}
+	sum := int64(0)
+	for _, x := range m.samples[:n] {
+		sum += x
+	}
+	return sum / int64(n)
+}
+
+func (s *Server) sampleInstant() {
+	if i := &s.stats.instant[0]; i.lastTime != 0 && s.ks.Now-i.lastTime < 100 {
+		return
+	}
+	s.stats.instant[instantCommands].add(s.ks.Now, s.stats.commands)
+	s.stats.instant[instantInput].add(s.ks.Now, s.stats.netIn)
+	s.stats.instant[instantOutput].add(s.ks.Now, s.stats.netOut)
+}
+
+// usedMemory is what INFO calls used_memory: the data with its tables, exactly, and what clients hold.
+func (s *Server) usedMemory() int { return s.baseMemory + s.ks.Bytes() + s.clientsMemory() }
+
+// notify publishes a keyspace event of a class to those who asked for it.
+func (s *Server) notify(class config.NotifyFlags, event string, key []byte, db *keyspace.DB) {
+	flags := s.cfg.NotifyKeyspaceEvents
+	if flags&class == 0 || flags&(config.NotifyKeyspace|config.NotifyKeyevent) == 0 {
+		return
+	}
+	for _, o := range s.observers {
+		o(class, event, key, db)
+	}
+}

@@ -1,0 +1,115 @@
+package commands
+
+import (
+	"ferrous/commands/config"
+	"ferrous/datatypes/keyspace"
+)
+
+// execute runs one request of a connection: the only way from the wire to a handler. now is the monotonic time, read
+// at the end of the request before; execute returns it as of this request's end.
+func (s *Server) execute(c *Client, now int64) int64 {
+	start := len(s.w.Buf)
+	if c.replySkip > 0 {
+		c.replySkip--
+	}
+	if e := s.admit(c); e != nil {
+		now = s.call(c, e, now)
+	} else {
+		c.cmd = nil
+	}
+	if c.replyOff || c.replySkip == 1 {
+		if !c.closing || c.replyOff {
+			s.w.Buf = s.w.Buf[:min(start, len(s.w.Buf))]
+		}
+	}
+	return now
+}
+
+// admit finds the request's command and decides whether it may run; if not it has replied.
+func (s *Server) admit(c *Client) *entry {
+	name := c.args[0]
+	e := c.last
+	// Pipelines repeat themselves: the same bytes are the same command. Containers are looked up each time.
+	if e == nil || e.parent != nil || e.subs != nil || string(name) != e.Name {
+		if isAttack(name) {
+			s.logf(config.LogWarning, "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis instance. Connection from %s aborted.", c.conn.RemoteAddr())
+			s.w.Buf = s.w.Buf[:0]
+			c.stopped = true
+			c.conn.CloseNow()
+			return nil
+		}
+		var unknownSub bool
+		e, unknownSub = s.reg.lookup(c.args)
+		if e == nil {
+			return c.reject(nil, errUnknownCommand(c.args))
+		}
+		if unknownSub {
+			return c.reject(nil, errUnknownSub(string(name), c.args[1]))
+		}
+		c.last = e
+	}
+	if e.Arity > 0 && len(c.args) != e.Arity || len(c.args) < -e.Arity || e.Handler == nil {
+		return c.reject(e, errArity(e.full))
+	}
+	if e.Flags&Protected != 0 {
+		if msg := s.protectedRefusal(c, e); msg != "" {
+			return c.reject(e, msg)
+		}
+	}
+	if !c.authed && e.Flags&NoAuth == 0 {
+		return c.reject(e, errNoAuth)
+	}
+	return e
+}
+
+// reject refuses a request before it runs.
+func (c *Client) reject(e *entry, msg string) *entry {
+	c.cmd = nil
+	c.error(msg)
+	if e != nil {
+		e.rejected++
+	}
+	return nil
+}
+
+// call runs a command and propagates what it changed.
+func (s *Server) call(c *Client, e *entry, now int64) int64 {
+	c.cmd = e
+	dirty := s.dirty
+	db := c.db
+	e.Handler(c)
+	end := s.nanos()
+	e.calls++
+	e.nanos += end - now
+	s.stats.commands++
+	s.setNow(end)
+	if s.dirty != dirty || c.repl.more != nil {
+		s.propagate(c, db, s.dirty != dirty)
+	}
+	c.commands++
+	return end
+}
+
+// propagate is the one point through which changes reach the sinks: further commands first, then the command itself,
+// as it came or as its handler rewrote it.
+func (s *Server) propagate(c *Client, db *keyspace.DB, changed bool) {
+	if len(s.sinks) > 0 {
+		for _, argv := range c.repl.more {
+			s.feed(db.ID, argv)
+		}
+		switch {
+		case !changed || c.repl.none:
+		case c.repl.rewritten != nil:
+			s.feed(db.ID, c.repl.rewritten)
+		default:
+			s.feed(db.ID, c.args)
+		}
+	}
+	c.repl = replication{}
+	s.rearmExpiry()
+}
+
+// isAttack recognises the first words of HTTP requests, by which a browser can be made to talk to a server.
+func isAttack(name []byte) bool {
+	return len(name) == 4 && equalFold(name, "post") || len(name) == 5 && equalFold(name, "host:")
+}

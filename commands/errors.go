@@ -1,0 +1,63 @@
+package commands
+
+import (
+	"strings"
+)
+
+// The error replies that more than one handler gives, word for word as Redis gives them.
+const (
+	errSyntax        = "ERR syntax error"
+	errWrongType     = "WRONGTYPE Operation against a key holding the wrong kind of value"
+	errNotInteger    = "ERR value is not an integer or out of range"
+	errNotFloat      = "ERR value is not a valid float"
+	errOverflow      = "ERR increment or decrement would overflow"
+	errNoKey         = "ERR no such key"
+	errSameObject    = "ERR source and destination objects are the same"
+	errOutOfRange    = "ERR index out of range"
+	errDBIndex       = "ERR DB index is out of range"
+	errInvalidDB     = "ERR invalid DB index"
+	errTooLong       = "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+	errOffset        = "ERR offset is out of range"
+	errNoAuth        = "NOAUTH Authentication required."
+	errWrongPass     = "WRONGPASS invalid username-password pair or user is disabled."
+	errMaxClients    = "ERR max number of clients reached"
+	errInvalidCursor = "ERR invalid cursor"
+)
+
+func errInvalidExpire(cmd string) string {
+	return "ERR invalid expire time in '" + cmd + "' command"
+}
+
+func errArity(full string) string {
+	return "ERR wrong number of arguments for '" + full + "' command"
+}
+
+// quoted bounds and cleans what a client sent for an error text.
+func quoted(b []byte, limit int) string {
+	if len(b) > limit {
+		b = b[:limit]
+	}
+	return string(b)
+}
+
+// errUnknownCommand is Redis's text, with the first arguments as far as they fit into 128 bytes.
+func errUnknownCommand(args [][]byte) string {
+	var sb strings.Builder
+	sb.WriteString("ERR unknown command '")
+	sb.WriteString(quoted(args[0], 128))
+	sb.WriteString("', with args beginning with: ")
+	list := 0
+	for _, a := range args[1:] {
+		if list >= 128 {
+			break
+		}
+		q := quoted(a, 128-list)
+		sb.WriteString("'" + q + "' ")
+		list += len(q) + 3
+	}
+	return sb.String()
+}
+
+func errUnknownSub(parent string, sub []byte) string {
+	return "ERR unknown subcommand '" + quoted(sub, 128) + "'. Try " + strings.ToUpper(parent) + " HELP."
+}

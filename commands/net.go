@@ -1,0 +1,93 @@
+package commands
+
+import (
+	"net"
+	"strings"
+
+	"ferrous/commands/config"
+	"ferrous/eventloop"
+)
+
+// bindAddr is one address to listen on.
+type bindAddr struct{ network, host string }
+
+// bindAddrs resolves the directive bind: "*" and "::*" are all interfaces of IPv4 and IPv6, and an address that begins
+// with "-" may be missing on this host.
+func (s *Server) bindAddrs() []bindAddr {
+	var out []bindAddr
+	for _, b := range s.cfg.Bind {
+		optional := strings.HasPrefix(b, "-")
+		b = strings.TrimPrefix(b, "-")
+		var a bindAddr
+		switch {
+		case b == "*":
+			a = bindAddr{"tcp4", "0.0.0.0"}
+		case b == "::*":
+			a = bindAddr{"tcp6", "::"}
+		case strings.Contains(b, ":"):
+			a = bindAddr{"tcp6", b}
+		default:
+			a = bindAddr{"tcp4", b}
+		}
+		if optional {
+			// Only an attempt tells whether the address exists here.
+			l, err := net.Listen(a.network, net.JoinHostPort(a.host, "0"))
+			if err != nil {
+				s.logf(config.LogVerbose, "Not listening on %s: %v", a.host, err)
+				continue
+			}
+			l.Close()
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// errProtectedMode tells someone from outside, who cannot be told apart from an intruder yet, what to do. Clients
+// recognise the code.
+const errProtectedMode = "DENIED Redis is running in protected mode because protected mode is enabled and no password " +
+	"is set for the default user. In this mode connections are only accepted from the loopback interface. To connect " +
+	"from another host do one of these: 1) send 'CONFIG SET protected-mode no' from the host that the server runs on " +
+	"(and 'CONFIG REWRITE' to keep it), having made sure that the server cannot be reached from the internet; 2) set " +
+	"'protected-mode no' in the configuration file and restart; 3) start the server with '--protected-mode no'; 4) set " +
+	"a password for the default user."
+
+// refuseByProtectedMode answers a connection from another host while nothing but protected mode guards the data.
+func (s *Server) refuseByProtectedMode(conn *eventloop.Conn) bool {
+	if !s.cfg.ProtectedMode || s.cfg.RequirePass != "" || isLocal(conn) {
+		return false
+	}
+	conn.Send([]byte("-" + errProtectedMode + "\r\n"))
+	return true
+}
+
+// isLocal reports whether the peer is on this host: a unix socket or a loopback address.
+func isLocal(conn *eventloop.Conn) bool {
+	if conn.IsUnix() {
+		return true
+	}
+	host, _, err := net.SplitHostPort(conn.RemoteAddr())
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// protectedRefusal returns the error of a command that enable-debug-command or enable-module-command forbids, or "".
+func (s *Server) protectedRefusal(c *Client, e *entry) string {
+	row := e
+	if e.parent != nil {
+		row = e.parent
+	}
+	guard, option := s.cfg.EnableDebugCommand, "enable-debug-command"
+	if row.Name == "module" {
+		guard, option = s.cfg.EnableModuleCommand, "enable-module-command"
+	}
+	if guard.Allows(c.conn == nil || isLocal(c.conn)) {
+		return ""
+	}
+	return "ERR " + strings.ToUpper(row.Name) + " command not allowed. If the " + option +
+		" option is set to \"local\", you can run it from a local connection, otherwise you need to set this option " +
+		"in the configuration file, and then restart the server."
+}

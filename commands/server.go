@@ -1,0 +1,343 @@
+// Package commands is the server: it turns requests into changes of the keyspace and replies.
+//
+// # The way of a request
+//
+// eventloop hands a client's bytes to Server.Data. The client's parser cuts them into requests; dispatch.go looks each
+// one up in the command table, checks whether it may run, and calls its handler with the Client as context: arguments,
+// selected database, reply writer. The handler reads and writes the keyspace through the client's lookup methods
+// (access.go), appends its reply, and says what it changed; afterwards the one propagate point feeds what was changed to
+// the sinks (append-only file, replicas). All replies to one packet leave in one write.
+//
+// # Where things are
+//
+// A command is a row in the table of its group (strings.go, keys.go, …) beside its handler; command.go defines the row
+// and lists the tables. Server holds what all clients share, Client what one connection has. Everything here runs on the
+// loop goroutine; no locks.
+package commands
+
+import (
+	crand "crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"ferrous/commands/config"
+	"ferrous/commands/logging"
+	"ferrous/datatypes/keyspace"
+	"ferrous/datatypes/record"
+	"ferrous/eventloop"
+	"ferrous/eventloop/resp"
+)
+
+// The versions that INFO, HELLO and the log answer: clients and tools look at Redis's to know what they may use.
+const (
+	RedisVersion = "7.2.4"
+	Version      = "0.1.0"
+)
+
+// Server is one Ferrous server.
+type Server struct {
+	cfg *config.Config
+	log *logging.Logger
+	reg *registry
+	ks  *keyspace.Keyspace
+
+	loop  *eventloop.Loop
+	runID string
+	base  time.Time // process start; the monotonic clock counts from here
+	wall  int64     // Unix microseconds at base, adjusted by cron
+	addrs []net.Addr
+
+	w       resp.Writer  // replies to the client being served
+	scratch resp.Scratch // its arguments
+	limits  resp.Limits
+	current *Client
+
+	clients   map[int64]*Client
+	nextID    int64
+	ready     bool // listening
+	shutdown  shutdownState
+	activeOff bool // DEBUG SET-ACTIVE-EXPIRE 0
+
+	baseMemory int   // used_memory of an empty server
+	dirty      int64 // changes since the last snapshot
+	sinks      []Sink
+	listeners  []func(db *keyspace.DB, key []byte)
+	observers  []observer // of keyspace events
+	cronTimer  *eventloop.Timer
+	expTimer   *eventloop.Timer
+	expAt      int64 // when expTimer fires, Unix ms; 0 = not set
+
+	lfu    keyspace.LFU
+	stats  stats
+	gc     gcTuner
+	errors map[string]int64 // errorstats: count by code
+}
+
+// A Sink receives what was changed, in order, as commands with absolute effects: the append-only file and the
+// replication stream. The slices are valid during the call only.
+type Sink interface {
+	Feed(db int, argv [][]byte)
+}
+
+// An observer is told keyspace events of the classes that notify-keyspace-events names. key is valid during the call
+// only.
+type observer func(class config.NotifyFlags, event string, key []byte, db *keyspace.DB)
+
+// stats are the counters of INFO stats.
+type stats struct {
+	connections, rejectedConns  int64
+	commands                    int64
+	netIn, netOut               int64
+	hits, misses                int64
+	errorReplies                int64
+	queryBufDisconnections      int64
+	outputBufDisconnections     int64
+	peakMemory                  int
+	reads, cronCycles           int64
+	expireNanos                 int64
+	cmdNanos                    int64
+	instant                     [instantMetrics]instantMetric
+	largestInput, largestOutput int
+}
+
+// New makes a server from its configuration. Serve starts it.
+func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
+	var id [20]byte
+	if _, err := crand.Read(id[:]); err != nil {
+		return nil, fmt.Errorf("cannot draw random bytes: %w", err)
+	}
+	s := &Server{
+		cfg:     cfg,
+		log:     log,
+		reg:     newRegistry(),
+		ks:      keyspace.New(cfg.Databases, binary.LittleEndian.Uint64(id[8:])),
+		runID:   hex.EncodeToString(id[:]),
+		base:    time.Now(),
+		clients: make(map[int64]*Client),
+		errors:  make(map[string]int64),
+	}
+	s.wall = s.base.UnixMicro()
+	s.limits = resp.DefaultLimits()
+	s.tick()
+	s.ks.OnExpire = s.keyExpired
+	if err := s.renameCommands(); err != nil {
+		return nil, err
+	}
+	s.applySettings()
+	loop, err := eventloop.New(eventloop.Options{
+		Addrs:     s.listenAddrs(),
+		UnixPerm:  os.FileMode(cfg.UnixSocketPerm),
+		KeepAlive: func() time.Duration { return time.Duration(cfg.TCPKeepAliveSec) * time.Second },
+		Handler:   s,
+		Serving:   s.serving,
+		Logf:      func(f string, a ...any) { s.logf(config.LogWarning, f, a...) },
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.loop = loop
+	return s, nil
+}
+
+func (s *Server) logf(level config.LogLevel, format string, args ...any) {
+	s.log.Logf(logging.Level(level), format, args...)
+}
+
+// nanos returns the monotonic time since the server's start.
+func (s *Server) nanos() int64 { return int64(time.Since(s.base)) }
+
+// setNow makes a monotonic reading the time that expiry and idle times see.
+func (s *Server) setNow(nanos int64) { s.ks.Now = (s.wall + nanos/1000) / 1000 }
+
+// tick reads the clock. The wall clock is followed, so that a set clock shows in expiry as in Redis.
+func (s *Server) tick() {
+	now := time.Now()
+	s.wall = now.UnixMicro() - int64(now.Sub(s.base))/1000
+	s.ks.Now = now.UnixMilli()
+	s.ks.Clock = keyspace.LRUClock(s.ks.Now)
+	s.lfu.NowMs = s.ks.Now
+}
+
+// listenAddrs returns the addresses in evio's notation.
+func (s *Server) listenAddrs() []string {
+	var addrs []string
+	if s.cfg.Port != 0 {
+		for _, b := range s.bindAddrs() {
+			addrs = append(addrs, b.network+"://"+net.JoinHostPort(b.host, fmt.Sprint(s.cfg.Port)))
+		}
+	}
+	if s.cfg.UnixSocket != "" {
+		addrs = append(addrs, "unix://"+s.cfg.UnixSocket)
+	}
+	return addrs
+}
+
+// Serve listens and serves until shutdown. It returns the error of listening, or nil.
+func (s *Server) Serve() error {
+	s.startCron()
+	return s.loop.Serve()
+}
+
+func (s *Server) serving(addrs []net.Addr, first bool) {
+	s.addrs = addrs
+	if !first {
+		return
+	}
+	s.ready = true
+	for _, a := range addrs {
+		if a.Network() == "unix" {
+			s.logf(config.LogNotice, "The server is now ready to accept connections at %s", a)
+		}
+	}
+	if s.cfg.Port != 0 {
+		s.logf(config.LogNotice, "Ready to accept connections tcp")
+	}
+}
+
+// Opened implements eventloop.Handler.
+func (s *Server) Opened(conn *eventloop.Conn) bool {
+	s.stats.connections++
+	if len(s.clients) >= s.cfg.MaxClients {
+		conn.Send([]byte("-" + errMaxClients + "\r\n"))
+		s.stats.rejectedConns++
+		return false
+	}
+	if s.refuseByProtectedMode(conn) {
+		s.stats.rejectedConns++
+		return false
+	}
+	s.nextID++
+	c := &Client{srv: s, conn: conn, id: s.nextID, db: s.ks.DBs()[0], proto: 2, w: &s.w}
+	c.created = s.ks.Now
+	c.lastActive = s.ks.Now
+	c.authed = s.cfg.RequirePass == ""
+	conn.Ctx = c
+	s.clients[c.id] = c
+	return true
+}
+
+// Data implements eventloop.Handler.
+func (s *Server) Data(conn *eventloop.Conn, in []byte) {
+	c := conn.Ctx.(*Client)
+	now := s.nanos()
+	s.setNow(now)
+	c.lastActive = s.ks.Now
+	s.stats.netIn += int64(len(in))
+	s.stats.reads++
+	c.netIn += int64(len(in))
+	c.parser.Begin(in)
+	s.process(c, now)
+}
+
+// process runs the requests that the client's parser has, until it needs more bytes or must wait.
+func (s *Server) process(c *Client, now int64) {
+	outer := s.current
+	s.current = c
+	s.w.Proto = c.proto
+	lim := &s.limits
+	if !c.authed {
+		unauth := s.limits
+		unauth.Unauthenticated = true
+		lim = &unauth
+	}
+	for {
+		args, err := c.parser.Next(&s.scratch, lim)
+		if err != nil {
+			s.logf(config.LogVerbose, "Protocol error (%v) from client: %s", err, c.describe())
+			s.w.Error("ERR " + err.Error())
+			s.countError("ERR")
+			c.closeAfterReply()
+			break
+		}
+		if args == nil {
+			break
+		}
+		c.args = args
+		now = s.execute(c, now)
+		if c.stopped {
+			break
+		}
+		if c.authed {
+			lim = &s.limits
+		}
+		if len(s.w.Buf) > flushAbove {
+			s.send(c)
+		}
+	}
+	c.args = nil
+	if s.limits.MaxBuffered > 0 && c.parser.Exceeds(&s.limits) && !c.conn.Closing() {
+		s.logf(config.LogWarning, "Closing client that reached max query buffer length: %s", c.describe())
+		s.stats.queryBufDisconnections++
+		s.w.Reset()
+		c.conn.CloseNow()
+	}
+	c.parser.End()
+	s.send(c)
+	if c.closing {
+		c.conn.CloseAfterSend()
+	}
+	s.current = outer
+}
+
+// flushAbove is how many bytes of replies to a pipeline are collected before they are written.
+const flushAbove = 256 << 10
+
+// keepBuffer is the largest reply buffer that is kept for the next client.
+const keepBuffer = 1 << 20
+
+// send writes the collected replies.
+func (s *Server) send(c *Client) {
+	if n := len(s.w.Buf); n > 0 {
+		c.conn.Send(s.w.Buf)
+		s.stats.netOut += int64(n)
+		c.netOut += int64(n)
+		if cap(s.w.Buf) > keepBuffer {
+			s.w.Buf = nil
+		} else {
+			s.w.Buf = s.w.Buf[:0]
+		}
+		if c.conn.Queued() > 0 {
+			s.checkOutputLimits(c)
+		}
+	}
+}
+
+// Closed implements eventloop.Handler.
+func (s *Server) Closed(conn *eventloop.Conn, err error) {
+	c := conn.Ctx.(*Client)
+	delete(s.clients, c.id)
+	c.parser.Reset()
+}
+
+// Flush implements eventloop.Handler: the end of a round in which something asked for it.
+func (s *Server) Flush() {}
+
+// keyModified is called once for every key that a command changed, so that who watches or tracks it learns of it.
+func (s *Server) keyModified(db *keyspace.DB, key []byte) {
+	for _, l := range s.listeners {
+		l(db, key)
+	}
+}
+
+// keyExpired is told of each expired key before it is deleted.
+func (s *Server) keyExpired(db *keyspace.DB, r *record.Record) {
+	key := r.Key()
+	name := "del"
+	if s.cfg.LazyfreeExpire {
+		name = "unlink"
+	}
+	s.feed(db.ID, [][]byte{[]byte(name), key})
+	s.notify(config.NotifyExpired, "expired", key, db)
+	s.keyModified(db, key)
+}
+
+// feed gives one command to all sinks.
+func (s *Server) feed(db int, argv [][]byte) {
+	for _, k := range s.sinks {
+		k.Feed(db, argv)
+	}
+}

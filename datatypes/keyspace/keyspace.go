@@ -1,0 +1,590 @@
+// Package keyspace holds the databases: for each key its record (package record) in a copy-on-write table (package
+// table), the timing wheel that finds expired keys (package wheel), the access clocks that eviction needs, the account
+// of memory, and snapshots of all of it.
+//
+// # Writing
+//
+// A *record.Record that a lookup returned may be read until the key is next changed. It is changed only through the
+// methods of DB, which write it in place where no snapshot needs it and replace it otherwise; they return the record
+// that is current afterwards. Collections behind a record carry stamps of their own (package cow).
+//
+// # Time
+//
+// Nothing here asks the clock: the owner sets Now before each command, so that all of a command sees one instant. A key
+// is expired when Now is after its deadline. An expired key is deleted when it is met (lookups) and by ActiveExpire,
+// which the owner calls when NextExpiry says so; both tell OnExpire, so that deletions are propagated.
+//
+// # The wheel's promise
+//
+// For each key with a deadline the wheel of its database has an entry that is not later. A later deadline needs no new
+// entry: the old one fires, finds the key alive and inserts it again. Entries of deleted keys fire for nothing. When
+// they outnumber the living, a second wheel is filled by a scan of the table in steps, and takes over.
+//
+// All of it belongs to one goroutine; a Snapshot's Walk to another.
+package keyspace
+
+import (
+	"errors"
+	"math/bits"
+
+	"ferrous/datatypes/cow"
+	"ferrous/datatypes/record"
+	"ferrous/datatypes/table"
+	"ferrous/datatypes/wheel"
+)
+
+// Keyspace is the databases of one server.
+type Keyspace struct {
+	// Now is the time that expiry is judged by, in Unix milliseconds.
+	Now int64
+	// Clock is the access clock that a touched record gets under LRU, see LRUClock; under LFU it is ignored.
+	Clock uint32
+	// LFU, if not nil, makes access clocks count frequencies.
+	LFU *LFU
+	// OnExpire, if not nil, is told each key that expired, before it is deleted.
+	OnExpire func(db *DB, r *record.Record)
+	// KeepExpired makes lookups treat expired keys as missing but leave them, and ActiveExpire idle: a replica waits
+	// for its master's word.
+	KeepExpired bool
+
+	// ExpiredKeys counts the keys that expired.
+	ExpiredKeys int64
+
+	gen   cow.Generation
+	dbs   []*DB
+	snap  *Snapshot
+	rnd   uint64
+	lag   Lag
+	fired []*record.Record // scratch of ActiveExpire
+}
+
+// DB is one database.
+type DB struct {
+	// ID is the number that SELECT takes.
+	ID int
+
+	ks *Keyspace
+	contents
+}
+
+// contents is what SWAPDB exchanges.
+type contents struct {
+	t       *table.Table
+	wheel   *wheel.Wheel
+	rebuild *rebuild
+	expires int // keys with a deadline
+	bytes   int // of records and the values behind them
+}
+
+// rebuild is a wheel in the making; see the package comment.
+type rebuild struct {
+	wheel  *wheel.Wheel
+	cursor uint64
+}
+
+// New returns n empty databases. seed starts the random numbers.
+func New(n int, seed uint64) *Keyspace {
+	ks := &Keyspace{rnd: seed}
+	for i := range n {
+		db := &DB{ID: i, ks: ks}
+		db.reset()
+		ks.dbs = append(ks.dbs, db)
+	}
+	return ks
+}
+
+func (db *DB) reset() { db.contents = contents{t: table.New(&db.ks.gen)} }
+
+// Generation returns the stamps that collections use.
+func (ks *Keyspace) Generation() *cow.Generation { return &ks.gen }
+
+// DBs returns the databases by number.
+func (ks *Keyspace) DBs() []*DB { return ks.dbs }
+
+// Random returns 64 random bits (splitmix64).
+func (ks *Keyspace) Random() uint64 {
+	ks.rnd += 0x9e3779b97f4a7c15
+	x := ks.rnd
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// Bytes returns the memory held by all databases, as the allocator counts it.
+func (ks *Keyspace) Bytes() int {
+	n := 0
+	for _, db := range ks.dbs {
+		n += db.Bytes()
+	}
+	return n
+}
+
+// Bytes returns the memory held by the database.
+func (db *DB) Bytes() int { return db.bytes + db.Overhead() }
+
+// Overhead returns the part of Bytes that is not records: table and wheel.
+func (db *DB) Overhead() int {
+	n := db.t.Size()
+	if db.wheel != nil {
+		n += int(db.wheel.Bytes())
+	}
+	if db.rebuild != nil {
+		n += int(db.rebuild.wheel.Bytes())
+	}
+	return n
+}
+
+// AddBytes tells that a value behind a record has grown by n bytes.
+func (db *DB) AddBytes(n int) { db.bytes += n }
+
+// Len returns the number of keys, expired ones that nobody has met yet included.
+func (db *DB) Len() int { return db.t.Len() }
+
+// Expires returns the number of keys with a deadline.
+func (db *DB) Expires() int { return db.expires }
+
+// Expired reports whether r's deadline has passed.
+func (ks *Keyspace) Expired(r *record.Record) bool {
+	e := r.Expiry()
+	return e != record.NoExpiry && ks.Now > e
+}
+
+// Peek returns the key's record, nil if there is none or it has expired (it is then deleted), and leaves its access
+// clock alone.
+func (db *DB) Peek(key []byte) *record.Record {
+	h := table.Hash(key)
+	r := db.t.Get(h, key)
+	if r != nil && r.Expiry() != record.NoExpiry && db.ks.Expired(r) {
+		db.expire(h, r)
+		return nil
+	}
+	return r
+}
+
+// PeekStale is Peek for those who must see expired keys too; it deletes nothing.
+func (db *DB) PeekStale(key []byte) *record.Record { return db.t.Get(table.Hash(key), key) }
+
+// Lookup is Peek for an access that counts: it sets the record's access clock, unless a snapshot reads it.
+func (db *DB) Lookup(key []byte) *record.Record {
+	h := table.Hash(key)
+	r := db.t.Get(h, key)
+	if r == nil {
+		return nil
+	}
+	if r.Expiry() != record.NoExpiry && db.ks.Expired(r) {
+		db.expire(h, r)
+		return nil
+	}
+	ks := db.ks
+	if db.t.Owned(h) {
+		if ks.LFU != nil {
+			r.SetClock(ks.LFU.access(r.Clock(), ks.Random()))
+		} else if c := ks.Clock; r.Clock() != c {
+			r.SetClock(c)
+		}
+	}
+	return r
+}
+
+// expire deletes an expired record, or leaves it where that is the master's business.
+func (db *DB) expire(h uint64, r *record.Record) {
+	if db.ks.KeepExpired {
+		return
+	}
+	db.ks.ExpiredKeys++
+	if db.ks.OnExpire != nil {
+		db.ks.OnExpire(db, r)
+	}
+	db.remove(h, r)
+}
+
+func (db *DB) remove(h uint64, r *record.Record) {
+	db.bytes -= Size(r)
+	if r.Expiry() != record.NoExpiry {
+		db.expires--
+	}
+	db.t.Delete(h, r)
+}
+
+// Size returns the bytes held by a record and the value behind it.
+func Size(r *record.Record) int { return r.Size() }
+
+// newClock is the access clock of a new record.
+func (ks *Keyspace) newClock() uint32 {
+	if ks.LFU != nil {
+		return ks.LFU.initial()
+	}
+	return ks.Clock
+}
+
+// insert adds a record for a key that is not there.
+func (db *DB) insert(h uint64, r *record.Record) {
+	db.t.Insert(h, r)
+	db.bytes += Size(r)
+	if e := r.Expiry(); e != record.NoExpiry {
+		db.expires++
+		db.schedule(h, e)
+	}
+}
+
+// replace puts r in old's place and keeps the accounts and the wheel.
+func (db *DB) replace(h uint64, old, r *record.Record) {
+	db.bytes += Size(r) - Size(old)
+	db.rescheduled(h, old.Expiry(), r.Expiry())
+	db.t.Replace(h, old, r)
+}
+
+func (db *DB) schedule(h uint64, when int64) {
+	if db.wheel == nil {
+		db.wheel = wheel.New(db.ks.Now)
+	}
+	db.wheel.Insert(h, when)
+	if db.rebuild != nil {
+		db.rebuild.wheel.Insert(h, when)
+	}
+}
+
+func (db *DB) rescheduled(h uint64, old, when int64) {
+	switch {
+	case when == record.NoExpiry:
+		if old != record.NoExpiry {
+			db.expires--
+		}
+		return
+	case old == record.NoExpiry:
+		db.expires++
+	case when >= old:
+		return
+	}
+	db.schedule(h, when)
+}
+
+// KeepTTL as an expiry means the one that the key has already.
+const KeepTTL = int64(-2)
+
+// SetString sets key to a string, in the encoding that SET chooses. expiry is a deadline, record.NoExpiry or KeepTTL.
+// key and value are copied.
+func (db *DB) SetString(key, value []byte, expiry int64) {
+	h := table.Hash(key)
+	old := db.t.Get(h, key)
+	if old != nil && old.Expiry() != record.NoExpiry && db.ks.Expired(old) {
+		db.expire(h, old)
+		old = db.t.Get(h, key)
+	}
+	ks := db.ks
+	if old == nil {
+		if expiry == KeepTTL {
+			expiry = record.NoExpiry
+		}
+		db.insert(h, record.NewString(key, value, expiry, ks.newClock(), ks.gen.Current()))
+		return
+	}
+	had := old.Expiry()
+	if expiry == KeepTTL {
+		expiry = had
+	}
+	clock := ks.Clock
+	if ks.LFU != nil {
+		clock = old.Clock() // as Redis: an overwritten key keeps its frequency
+	}
+	if old.Type() == record.String && db.t.Owned(h) && (expiry == had || old.Inline() && old.SetExpiry(expiry)) {
+		if old.TrySetString(value) {
+			old.SetClock(clock)
+			db.rescheduled(h, had, expiry)
+			return
+		}
+		if expiry != had {
+			old.SetExpiry(had) // replace does the accounts from old to new
+		}
+	}
+	db.replace(h, old, record.NewString(key, value, expiry, clock, ks.gen.Current()))
+}
+
+// Set adds or replaces a whole record, which must bear its key and deadline. It is how collections and moved keys
+// arrive.
+func (db *DB) Set(r *record.Record) {
+	key := r.Key()
+	h := table.Hash(key)
+	if old := db.t.Get(h, key); old != nil {
+		db.replace(h, old, r)
+	} else {
+		db.insert(h, r)
+	}
+}
+
+// NewClock returns the access clock for a record that the caller makes.
+func (db *DB) NewClock() uint32 { return db.ks.newClock() }
+
+// Stamp returns the stamp for values that the caller makes.
+func (db *DB) Stamp() uint64 { return db.ks.gen.Current() }
+
+// SetInt sets the string r, a live record of the database, to an integer and keeps its deadline.
+func (db *DB) SetInt(r *record.Record, n int64) *record.Record {
+	h := table.Hash(r.Key())
+	if r.Encoding() == record.Int && db.t.Owned(h) {
+		r.SetInt(n)
+		return r
+	}
+	c := record.NewInt(r.Key(), n, r.Expiry(), r.Clock())
+	db.replace(h, r, c)
+	return c
+}
+
+// SetExpiry gives r, a live record of the database, a deadline or record.NoExpiry.
+func (db *DB) SetExpiry(r *record.Record, when int64) *record.Record {
+	h := table.Hash(r.Key())
+	old := r.Expiry()
+	if old == when {
+		return r
+	}
+	if db.t.Owned(h) && r.SetExpiry(when) {
+		db.rescheduled(h, old, when)
+		return r
+	}
+	c := r.Rekey(r.Key(), when)
+	db.replace(h, r, c)
+	return c
+}
+
+// Write writes data into the string at offset, as SETRANGE and APPEND do: bytes between the old end and offset become
+// zero. r is the key's live record or nil, when the string is made (without a deadline). It returns the new length.
+func (db *DB) Write(key []byte, r *record.Record, offset int, data []byte) int {
+	h := table.Hash(key)
+	ks := db.ks
+	if r == nil {
+		value := make([]byte, offset+len(data))
+		copy(value[offset:], data)
+		if len(value) > record.MaxInline {
+			db.insert(h, record.NewOwned(key, value, record.NoExpiry, ks.newClock(), ks.gen.Current()))
+		} else {
+			db.insert(h, record.NewRaw(key, value, record.NoExpiry, ks.newClock(), ks.gen.Current()))
+		}
+		return len(value)
+	}
+	oldLen := r.StringLen()
+	newLen := max(oldLen, offset+len(data))
+	if newLen <= record.MaxInline && r.Inline() {
+		if db.t.Owned(h) {
+			if b, ok := r.TryResize(newLen); ok {
+				if offset > oldLen {
+					clear(b[oldLen:offset])
+				}
+				copy(b[offset:], data)
+				return newLen
+			}
+		}
+		var buf [record.MaxInline]byte
+		b := append(buf[:0], r.String(buf[:])...)[:newLen]
+		if offset > oldLen {
+			clear(b[oldLen:offset])
+		} else if newLen > oldLen {
+			clear(b[oldLen:newLen])
+		}
+		copy(b[offset:], data)
+		db.replace(h, r, record.NewRaw(key, b, r.Expiry(), r.Clock(), 0))
+		return newLen
+	}
+	if r.Inline() {
+		b := make([]byte, newLen, grown(newLen))
+		var buf [20]byte
+		copy(b, r.String(buf[:]))
+		copy(b[offset:], data)
+		db.replace(h, r, record.NewOwned(key, b, r.Expiry(), r.Clock(), ks.gen.Current()))
+		return newLen
+	}
+	v := record.Value[record.Bytes](r)
+	if !ks.gen.Owns(v.Stamp) && !db.t.Owned(h) {
+		b := make([]byte, newLen, grown(newLen))
+		copy(b, v.B)
+		copy(b[offset:], data)
+		db.replace(h, r, record.NewOwned(key, b, r.Expiry(), r.Clock(), ks.gen.Current()))
+		return newLen
+	}
+	before := Size(r)
+	if newLen > cap(v.B) {
+		b := make([]byte, newLen, grown(newLen))
+		copy(b, v.B)
+		v.B = b
+	} else if newLen > oldLen {
+		v.B = v.B[:newLen]
+		clear(v.B[oldLen:])
+	}
+	copy(v.B[offset:], data)
+	db.bytes += Size(r) - before
+	return newLen
+}
+
+// grown is the capacity given to a string that is being written to: twice its length, a megabyte more above that.
+func grown(n int) int { return n + min(n, 1<<20) }
+
+// Delete deletes a key and reports whether it was there (and had not expired).
+func (db *DB) Delete(key []byte) bool {
+	h := table.Hash(key)
+	r := db.t.Get(h, key)
+	if r == nil {
+		return false
+	}
+	if r.Expiry() != record.NoExpiry && db.ks.Expired(r) {
+		db.expire(h, r)
+		return false
+	}
+	db.remove(h, r)
+	return true
+}
+
+// Remove deletes r, a live record of the database.
+func (db *DB) Remove(r *record.Record) { db.remove(table.Hash(r.Key()), r) }
+
+// Flush deletes all keys and returns how many there were. The memory goes back when the collector comes by.
+func (db *DB) Flush() int {
+	n := db.t.Len()
+	db.reset()
+	return n
+}
+
+// Swap exchanges the contents of two databases.
+func (ks *Keyspace) Swap(a, b *DB) { a.contents, b.contents = b.contents, a.contents }
+
+// RandomKey returns a random record that has not expired, nil if there is none. It is uniform over all keys.
+func (db *DB) RandomKey() *record.Record {
+	for tries := 0; db.t.Len() > 0; tries++ {
+		r := db.t.Random(db.ks.Random)
+		if !db.ks.Expired(r) || db.ks.KeepExpired && tries >= 100 {
+			return r
+		}
+		db.expire(table.Hash(r.Key()), r)
+	}
+	return nil
+}
+
+// RandomVolatile returns a random key with a deadline, nil if there is none or the wheel's samples met only stale
+// entries.
+func (db *DB) RandomVolatile() *record.Record {
+	if db.expires == 0 || db.wheel == nil {
+		return nil
+	}
+	for range 64 {
+		h, ok := db.wheel.Sample(db.ks.Random())
+		if !ok {
+			return nil
+		}
+		var found *record.Record
+		db.t.EachHash(h, func(r *record.Record) {
+			if r.Expiry() != record.NoExpiry {
+				found = r
+			}
+		})
+		if found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// Scan steps through the keys, expired ones included; see table.Table.Scan. fn must not change the database.
+func (db *DB) Scan(cursor uint64, count int, fn func(*record.Record)) uint64 {
+	return db.t.Scan(cursor, count, fn)
+}
+
+// Each calls fn for every key until it returns false, expired ones included. fn must not change the database.
+func (db *DB) Each(fn func(*record.Record) bool) { db.t.Each(fn) }
+
+// ErrSnapshot is returned when a second snapshot is asked for while one is held.
+var ErrSnapshot = errors.New("a snapshot is already being taken")
+
+// Snapshot is all databases as they were at one moment.
+type Snapshot struct {
+	ks     *Keyspace
+	ids    []int
+	tables []*table.Table
+	frozen []*table.Snapshot
+	// Now is the moment, in Unix milliseconds.
+	Now int64
+}
+
+// Snapshot freezes the present state in time proportional to the directories: about 8 bytes copied for every few hundred
+// keys. Release must follow.
+func (ks *Keyspace) Snapshot() (*Snapshot, error) {
+	if ks.snap != nil {
+		return nil, ErrSnapshot
+	}
+	s := &Snapshot{ks: ks, Now: ks.Now}
+	ks.gen.Pin()
+	for _, db := range ks.dbs {
+		if db.t.Len() > 0 {
+			s.ids = append(s.ids, db.ID)
+			s.tables = append(s.tables, db.t)
+			s.frozen = append(s.frozen, db.t.Snapshot())
+		}
+	}
+	ks.snap = s
+	return s, nil
+}
+
+// Len returns the number of keys in the snapshot.
+func (s *Snapshot) Len() int {
+	n := 0
+	for _, f := range s.frozen {
+		n += f.Len()
+	}
+	return n
+}
+
+// Walk calls fn for every record, database by database, until it returns false. It may run in any one goroutine, once:
+// memory that only the snapshot holds is let go as the walk passes.
+func (s *Snapshot) Walk(fn func(db int, r *record.Record) bool) {
+	for i, f := range s.frozen {
+		if !f.Walk(func(r *record.Record) bool { return fn(s.ids[i], r) }) {
+			return
+		}
+		s.frozen[i] = nil
+	}
+}
+
+// Release ends the snapshot. It is called by the goroutine that owns the data when Walk has returned, or was never
+// begun.
+func (s *Snapshot) Release() {
+	for _, t := range s.tables {
+		t.EndSnapshot()
+	}
+	s.ks.gen.Unpin()
+	s.ks.snap = nil
+}
+
+// LRUClock returns the access clock for a time: seconds, in 24 bits, as in Redis.
+func LRUClock(nowMs int64) uint32 { return uint32(nowMs/1000) & record.ClockMask }
+
+// Idle returns how many milliseconds ago a record with this clock was touched.
+func (ks *Keyspace) Idle(clock uint32) int64 {
+	return int64((ks.Clock-clock)&record.ClockMask) * 1000
+}
+
+// Lag is how late keys were deleted in the background after their deadline.
+type Lag struct {
+	Count uint64
+	Max   int64      // milliseconds
+	hist  [40]uint64 // by the number of bits of the milliseconds
+}
+
+func (l *Lag) add(ms int64) {
+	ms = max(ms, 0)
+	l.Count++
+	l.Max = max(l.Max, ms)
+	l.hist[min(bits.Len64(uint64(ms)), len(l.hist)-1)]++
+}
+
+// Percentile returns an upper bound, at most twice the true figure, of the lag of that percentile (0 to 100) in
+// milliseconds.
+func (l *Lag) Percentile(p float64) int64 {
+	want := uint64(float64(l.Count) * p / 100)
+	n := uint64(0)
+	for i, c := range l.hist {
+		if n += c; n > want {
+			return min(int64(1)<<i-1, l.Max)
+		}
+	}
+	return l.Max
+}
+
+// ExpiryLag returns how late background expiry has been.
+func (ks *Keyspace) ExpiryLag() *Lag { return &ks.lag }

@@ -1,0 +1,42 @@
+package keyspace
+
+// LFU turns the access clock into a count of accesses, as Redis does under the LFU policies: the upper 16 bits are the
+// minute of the last decay, the lower 8 a counter that grows with the logarithm of the accesses.
+type LFU struct {
+	LogFactor int   // lfu-log-factor: how slowly the counter grows
+	DecayTime int   // lfu-decay-time: minutes after which it loses one, 0 for never
+	NowMs     int64 // the present time in Unix milliseconds; its owner keeps it fresh
+}
+
+const lfuInitial = 5 // so that new keys are not evicted at once
+
+func (l *LFU) minute() uint32 { return uint32(l.NowMs/60000) & 0xffff }
+
+func (l *LFU) initial() uint32 { return l.minute()<<8 | lfuInitial }
+
+// Counter returns the counter of an access clock, decayed to now.
+func (l *LFU) Counter(clock uint32) uint8 {
+	c := clock & 0xff
+	if l.DecayTime > 0 {
+		periods := (l.minute() - clock>>8) & 0xffff / uint32(l.DecayTime)
+		c -= min(c, periods)
+	}
+	return uint8(c)
+}
+
+func (l *LFU) access(clock uint32, rnd uint64) uint32 {
+	c := uint32(l.Counter(clock))
+	if c < 255 {
+		base := 0.0
+		if c > lfuInitial {
+			base = float64(c - lfuInitial)
+		}
+		if float64(rnd>>11)/(1<<53) < 1/(base*float64(l.LogFactor)+1) {
+			c++
+		}
+	}
+	return l.minute()<<8 | c
+}
+
+// Clock returns the access clock of a key with this counter.
+func (l *LFU) Clock(counter uint8) uint32 { return l.minute()<<8 | uint32(counter) }

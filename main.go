@@ -1,0 +1,116 @@
+// Ferrous is a Redis-compatible server: it takes redis-server's command line and configuration.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"ferrous/commands"
+	"ferrous/commands/config"
+	"ferrous/commands/logging"
+)
+
+// version is set by the Makefile to what git describes.
+var version = "unknown"
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	inv, err := config.ParseArgs(os.Args, os.Stdin, config.Options{})
+	switch inv.Mode {
+	case config.ModeVersion:
+		fmt.Printf("Ferrous server v=%s build=%s redis=%s go=%s bits=%d\n", commands.Version, version,
+			commands.RedisVersion, runtime.Version(), 32<<(^uint(0)>>63))
+		return 0
+	case config.ModeHelp:
+		usage()
+		return 1
+	case config.ModeServe:
+	default:
+		fmt.Fprintln(os.Stderr, "Ferrous does not do that: it has no sentinel, memory test or file check.")
+		return 1
+	}
+	if err != nil {
+		fmt.Fprint(os.Stderr, err)
+		return 1
+	}
+	cfg := inv.Config
+	log := logging.New(logging.Options{
+		Level:  logging.Level(cfg.LogLevel),
+		Format: logging.Format(cfg.LogFormat),
+		File:   cfg.Path(cfg.LogFile),
+	})
+	logStart(log, cfg, inv.NoConfig)
+	server, err := commands.New(cfg, log)
+	if err != nil {
+		log.Logf(logging.Warning, "%v", err)
+		return 1
+	}
+	log.Log(logging.Notice, "Server initialized")
+	watchSignals(server, log)
+	if err := server.Serve(); err != nil {
+		if errors.Is(err, syscall.EADDRINUSE) {
+			log.Logf(logging.Warning, "Failed listening on port %d (tcp), aborting.", cfg.Port)
+		}
+		log.Logf(logging.Warning, "%v", err)
+		return 1
+	}
+	return server.ExitCode()
+}
+
+func usage() {
+	fmt.Fprint(os.Stderr, `Usage: ferrous [/path/to/redis.conf] [options] [-]
+       ferrous - (read the configuration from standard input)
+       ferrous -v or --version
+       ferrous -h or --help
+
+Options are directives of the configuration file with two dashes before the name:
+       ferrous /etc/redis/redis.conf --port 7777 --loglevel verbose
+`)
+}
+
+func logStart(log *logging.Logger, cfg *config.Config, defaults bool) {
+	log.Log(logging.Notice, "oO0OoO0OoO0Oo Ferrous is starting oO0OoO0OoO0Oo")
+	log.Logf(logging.Notice, "Ferrous version=%s, bits=64, commit=%s, compatible with Redis %s, pid=%d, just started",
+		commands.Version, version, commands.RedisVersion, os.Getpid())
+	if defaults {
+		log.Logf(logging.Warning, "Warning: no config file specified, using the default config. In order to specify a config file use %s /path/to/redis.conf", os.Args[0])
+	} else {
+		log.Log(logging.Notice, "Configuration loaded")
+	}
+	if cfg.AlwaysShowLogo {
+		log.Raw(logging.Notice, commands.Logo(cfg.Port))
+	} else {
+		log.Logf(logging.Notice, "Running mode=standalone, port=%d. PID: %d", cfg.Port, os.Getpid())
+	}
+}
+
+// watchSignals shuts the server down on SIGTERM and SIGINT; a second SIGINT ends the process at once. SIGHUP reopens
+// the log file.
+func watchSignals(server *commands.Server, log *logging.Logger) {
+	ch := make(chan os.Signal, 4)
+	signal.Notify(ch, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	signal.Ignore(syscall.SIGPIPE)
+	go func() {
+		interrupted := false
+		for sig := range ch {
+			switch sig {
+			case syscall.SIGHUP:
+				log.Reopen()
+			case syscall.SIGINT:
+				if interrupted {
+					log.Log(logging.Warning, "You insist... exiting now.")
+					os.Exit(1)
+				}
+				interrupted = true
+				server.Terminate("SIGINT")
+			default:
+				server.Terminate("SIGTERM")
+			}
+		}
+	}()
+}
