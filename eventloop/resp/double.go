@@ -33,9 +33,9 @@ func FormatDouble(dst []byte, f float64) []byte {
 	return layout(dst, digits[:n], k)
 }
 
-// layout appends digits × 10^k as fpconv_dtoa does: as an integer while
-// there are fewer than seven zeros to add, as a decimal fraction while the last digit
-// is not below 10^-6 or the number is within 10^±4, else in scientific form.
+// layout appends digits × 10^k as fpconv_dtoa does: as an integer if at most
+// seven zeros follow the digits; as a decimal fraction if at most six digits
+// stand behind the point, or if the number is in 10^-3 … 10^4; else in scientific form.
 func layout(dst, digits []byte, k int) []byte {
 	n := len(digits)
 	exp := k + n - 1 // of the first digit

@@ -341,7 +341,7 @@ func TestCuts(t *testing.T) {
 					seed, in, cuts, every, got, want)
 			}
 		}
-		step := 1 + len(in)/500
+		step := 1 + len(in)/100
 		for at := 0; at <= len(in); at += step {
 			check(false, at)
 			check(true, at)
@@ -357,7 +357,7 @@ func TestCuts(t *testing.T) {
 				}
 				check(every, all...)
 			}
-			for range 30 {
+			for range 1 + 3000/(100+len(in)) {
 				var cuts []int
 				for range 1 + rnd.IntN(8) {
 					cuts = append(cuts, rnd.IntN(len(in)+1))

@@ -149,6 +149,29 @@ func appendOwn(own, data []byte, size int) []byte {
 	return append(own, data...)
 }
 
+// takeWhole takes the arguments that lie whole in the packet and need no second
+// look, and returns their bytes.
+func (p *Parser) takeWhole(in []byte, lim *Limits) (used int) {
+	most := int64(bigBulk - 1)
+	if lim.Unauthenticated {
+		most = authMaxBulk
+	}
+	most = min(most, lim.MaxBulk)
+	t := p.part
+	for b := in; t.left > 0 && len(b) > 0 && b[0] == '$'; {
+		size, at := header(b)
+		end := at + size
+		if at == 0 || int64(size) > most || end+2 > len(b) {
+			break
+		}
+		t.buf = append(t.buf, b[at:end]...)
+		t.finish()
+		b = b[end+2:]
+		used += end + 2
+	}
+	return used
+}
+
 // resume goes on with the cut request p.part in the rest of the packet. skip
 // tells that it was an empty request.
 func (p *Parser) resume(s *Scratch, lim *Limits) (args [][]byte, skip bool, err error) {
@@ -200,6 +223,12 @@ func (p *Parser) resume(s *Scratch, lim *Limits) (args [][]byte, skip bool, err 
 			t.state = inLength
 
 		case inLength:
+			if len(t.buf) == t.start() {
+				if p.pos += p.takeWhole(in, lim); t.left == 0 {
+					return p.whole(s), false, nil
+				}
+				in = p.in[p.pos:]
+			}
 			first, n, valid, done, used, tooLong := t.takeNumber(in)
 			switch {
 			case tooLong:
@@ -245,8 +274,8 @@ func (p *Parser) whole(s *Scratch) [][]byte {
 	t := p.part
 	p.part = nil
 	n := len(t.ends)
-	for n > len(s.slots) {
-		s.grow(0)
+	if n > len(s.slots) {
+		s.slots = make([][]byte, max(n, 64))
 	}
 	args := s.slots[:n:n]
 	at := 0

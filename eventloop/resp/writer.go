@@ -97,7 +97,8 @@ func (w *Writer) BulkDouble(f float64) {
 	w.Bulk(FormatDouble(a[:0], f))
 }
 
-// maxDouble is room enough for what FormatDouble appends: "-1.7976931348623157e+308".
+// maxDouble is room enough for what FormatDouble appends: at most 25 bytes, as in
+// "-209257834877903650000000".
 const maxDouble = 32
 
 // Null appends the null of a value that is not there.
