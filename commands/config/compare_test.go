@@ -305,6 +305,9 @@ func TestBadFilesAsRedis(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		if !redisIs72(t) && strings.HasPrefix(text, "loglevel") {
+			continue // 7.0 does not list the level "nothing"
+		}
 		want := runRedis(t, dir, "", file, "--port", "0")
 		_, err := ParseArgs([]string{"redis-server", file, "--port", "0"}, nil, Options{
 			RenameCommand: func(from, to string) error {
@@ -345,7 +348,7 @@ func TestCommandLinesAsRedis(t *testing.T) {
 		{"--shutdown-on-sigint", "save", "nosave"}, {"--shutdown-on-sigint save nosave"},
 		{"--user", "alice"}, {"--save", "", "--port", "x"}, {"--port \"1"}, {"--PORT", "x"},
 		{"/nonexistent.conf"}, {"--include", "/nonexistent.conf"}, {"--logfile", "/nonexistent/x"},
-		{"--sentinel-x"}, {"--appendonly", "YES", "--hz", ""}, {"--loglevel", "nothing", "--hz", "q"},
+		{"--sentinel-x"}, {"--appendonly", "YES", "--hz", ""}, {"--loglevel", "warning", "--hz", "q"},
 	} {
 		stdin := "maxmemory 1\ntimeout x\n"
 		if !slices.Contains(args, "-") {
@@ -358,7 +361,7 @@ func TestCommandLinesAsRedis(t *testing.T) {
 		want := runRedis(t, dir, stdin, args...)
 		_, err := ParseArgs(append([]string{"redis-server"}, args...), strings.NewReader(stdin), Options{
 			User: func(words []string) error {
-				return errString("Error in user declaration 'x=y': Syntax error")
+				return errString("Error in user declaration 'user': Syntax error")
 			},
 		})
 		got := ""
