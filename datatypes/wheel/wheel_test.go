@@ -294,7 +294,10 @@ func (m *model) step() {
 			m.t.Fatalf("Sample returned %x, which is no entry", hash)
 		}
 	case 11:
-		for !m.advance(1 + m.pick(2000)) {
+		for range 50 { // bounded: what fires may be inserted again for ever
+			if m.advance(1 + m.pick(2000)) {
+				break
+			}
 		}
 	default:
 		m.now = min(m.now, math.MaxInt64-1<<20) + int64(m.pick(400))
@@ -317,7 +320,7 @@ func (m *model) step() {
 
 // TestModel runs random operations against a plain multiset. WHEEL_SEED repeats one run, WHEEL_RUNS sets their number.
 func TestModel(t *testing.T) {
-	runs := 30
+	runs := 12
 	if testing.Short() {
 		runs = 5
 	}
@@ -360,6 +363,9 @@ func FuzzWheel(f *testing.F) {
 	f.Add([]byte("44444444444455555555555566666666666677777777777"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		pick := func(n int) int { // as many bytes as n needs
+			if len(data) == 0 {
+				return n - 1
+			}
 			v := 0
 			for used := 0; used < bits.Len(uint(n-1)) && len(data) > 0; used += 8 {
 				v = v<<8 | int(data[0])
@@ -368,7 +374,7 @@ func FuzzWheel(f *testing.F) {
 			return v % n
 		}
 		m := &model{t: t, w: New(epoch), now: epoch, pick: pick, want: map[entry]int{}, late: map[entry]bool{}}
-		for steps := 0; len(data) > 0 && steps < 100 && len(m.want) < 10_000; steps++ {
+		for steps := 0; len(data) > 0 && steps < 60 && len(m.want) < 2000; steps++ {
 			m.step()
 		}
 	})
