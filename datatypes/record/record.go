@@ -243,11 +243,16 @@ func NewString(key, value []byte, expiry int64, clock uint32, stamp uint64) *Rec
 	if n, ok := parseInt(value); ok {
 		return NewInt(key, n, expiry, clock)
 	}
-	e := Raw
+	return NewText(key, value, expiry, clock, stamp)
+}
+
+// NewText makes a string record that is EmbStr to MaxEmbStr bytes, else Raw, and never Int: what INCRBYFLOAT stores,
+// though it be a whole number.
+func NewText(key, value []byte, expiry int64, clock uint32, stamp uint64) *Record {
 	if len(value) <= MaxEmbStr {
-		e = EmbStr
+		return newString(EmbStr, key, value, expiry, clock, stamp)
 	}
-	return newString(e, key, value, expiry, clock, stamp)
+	return newString(Raw, key, value, expiry, clock, stamp)
 }
 
 // NewRaw makes a string record that answers raw whatever its length, as strings made by SETRANGE and the like do.
