@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"time"
 
 	"ferrous/commands/config"
@@ -58,7 +59,8 @@ type Server struct {
 
 	clients   map[int64]*Client
 	nextID    int64
-	ready     bool // listening
+	ready     bool  // listening
+	yielded   int64 // when the loop last gave the scheduler a turn, monotonic ns
 	shutdown  shutdownState
 	activeOff bool // DEBUG SET-ACTIVE-EXPIRE 0
 
@@ -231,7 +233,17 @@ func (s *Server) Data(conn *eventloop.Conn, in []byte) {
 	c.netIn += int64(len(in))
 	c.parser.Begin(in)
 	s.process(c, now)
+	if now-s.yielded > yieldEvery {
+		s.yielded = now
+		runtime.Gosched()
+	}
 }
+
+// yieldEvery is how often the loop goroutine gives the scheduler a turn. A goroutine that never does is taken for stuck
+// after 10 ms: the runtime's monitor then takes its processor away in the next system call and wakes every 20 µs for a
+// while to see what follows, which measured 12% of the CPU of an unpipelined load. Nothing else waits to run, so the
+// turn costs next to nothing.
+const yieldEvery = int64(4 * time.Millisecond)
 
 // process runs the requests that the client's parser has, until it needs more bytes or must wait.
 func (s *Server) process(c *Client, now int64) {
