@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"strconv"
 	"strings"
 )
@@ -12,27 +11,27 @@ func isBaseName(s string) bool { return !strings.ContainsAny(s, `/\`) }
 
 func checkDBFilename(s string) error {
 	if !isBaseName(s) {
-		return errors.New("dbfilename can't be a path, just a filename")
+		return errDBFilenamePath
 	}
 	return nil
 }
 
 func checkAppendFilename(s string) error {
 	if s == "" {
-		return errors.New("appendfilename can't be empty")
+		return errAppendFilenameEmpty
 	}
 	if !isBaseName(s) {
-		return errors.New("appendfilename can't be a path, just a filename")
+		return errAppendFilenamePath
 	}
 	return nil
 }
 
 func checkAppendDirname(s string) error {
 	if s == "" {
-		return errors.New("appenddirname can't be empty")
+		return errAppendDirnameEmpty
 	}
 	if !isBaseName(s) {
-		return errors.New("appenddirname can't be a path, just a dirname")
+		return errAppendDirnamePath
 	}
 	return nil
 }
@@ -43,11 +42,11 @@ func isAlnum(c byte) bool {
 
 func checkHostname(s string) error {
 	if len(s) >= 256 {
-		return errors.New("Hostnames must be less than 256 characters")
+		return errHostnameLong
 	}
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; !isAlnum(c) && c != '-' && c != '.' {
-			return errors.New("Hostnames may only contain alphanumeric characters, hyphens or dots")
+			return errHostnameChars
 		}
 	}
 	return nil
@@ -55,7 +54,7 @@ func checkHostname(s string) error {
 
 func checkNodename(s string) error {
 	if strings.ContainsAny(s, "!#$%&()*+:;<>?@[]^{|}~\x00") {
-		return errors.New("Announced human node name contained invalid character")
+		return errNodename
 	}
 	return nil
 }
@@ -65,7 +64,7 @@ func checkNodename(s string) error {
 func checkLocale(s string) error {
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; !isAlnum(c) && !strings.ContainsRune("_-.@/=;", rune(c)) {
-			return errors.New("Invalid locale name")
+			return errLocale
 		}
 	}
 	return nil
@@ -73,7 +72,7 @@ func checkLocale(s string) error {
 
 func checkRDBVersion(v int) error {
 	if v != 0 && v < 9 {
-		return errors.New("argument must be 0 (chosen by the data) or between 9 and 12 inclusive")
+		return errRDBVersion
 	}
 	return nil
 }
@@ -81,7 +80,7 @@ func checkRDBVersion(v int) error {
 func (c *Config) checkTitleTemplate(template string) error {
 	title, ok := c.expandTitle(template, "")
 	if !ok || title == "" {
-		return errors.New("template format is invalid or contains unknown variables")
+		return errTitleTemplate
 	}
 	return nil
 }

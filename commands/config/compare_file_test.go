@@ -96,7 +96,7 @@ func TestGoodFileAsRedis(t *testing.T) {
 	o := startRedis(t, file)
 	c := parse(t, "", file)
 	compareAll(t, c, o)
-	if c.Value2(t, "maxmemory-samples") != "9" || c.Value2(t, "active-expire-effort") != "2" {
+	if value(t, c, "maxmemory-samples") != "9" || value(t, c, "active-expire-effort") != "2" {
 		t.Error("included files were not read")
 	}
 	// The same with names relative to the working directory.
@@ -104,8 +104,8 @@ func TestGoodFileAsRedis(t *testing.T) {
 	compareAll(t, parse(t, "", "redis.conf"), o)
 }
 
-// Value2 is Value for a name that must exist.
-func (c *Config) Value2(t *testing.T, name string) string {
+// value is Value for a name that must exist.
+func value(t *testing.T, c *Config, name string) string {
 	t.Helper()
 	v, ok := c.Value(name)
 	if !ok {
@@ -263,7 +263,7 @@ maxmemory-clients 10%
 	}
 	again := parse(t, "", ourFile)
 	for _, r := range c.rows {
-		if got, want := again.Value2(t, r.name), r.value.get(); got != want {
+		if got, want := value(t, again, r.name), r.value.get(); got != want {
 			t.Errorf("forced rewrite: %s = %q, was %q", r.name, got, want)
 		}
 	}

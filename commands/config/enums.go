@@ -1,7 +1,5 @@
 package config
 
-import "errors"
-
 // An enum directive is kept as one of the integer types below. Each has a
 // table of names in the order in which Redis prints them; where two names mean
 // the same value (oom-score-adj yes/relative), the first one is reported.
@@ -112,7 +110,7 @@ var shutdownNames = []enumName[ShutdownFlags]{
 
 func checkShutdownFlags(f ShutdownFlags) error {
 	if f&ShutdownSave != 0 && f&ShutdownNoSave != 0 {
-		return errors.New("shutdown options SAVE and NOSAVE can't be used simultaneously")
+		return errSaveAndNosave
 	}
 	return nil
 }

@@ -1,8 +1,6 @@
 package config
 
 import (
-	"errors"
-	"fmt"
 	"strings"
 
 	"ferrous/commands/glob"
@@ -65,17 +63,6 @@ type SetContext struct {
 	Local   bool // the client is connected from this host
 }
 
-// The errors of CONFIG SET that do not name a parameter. All errors of Set are
-// whole error replies without the leading minus sign.
-var (
-	ErrSyntax  = errors.New("ERR syntax error")
-	ErrLoading = errors.New("LOADING Redis is loading the dataset in memory")
-)
-
-func setError(name string, reason error) error {
-	return fmt.Errorf("ERR CONFIG SET failed (possibly related to argument '%s') - %w", name, reason)
-}
-
 // Set answers CONFIG SET: args are names and values in turn. All of them take
 // effect, or none does and the error is the reply. Values whose names are
 // flagged Sensitive are for the caller to redact from what it shows of the
@@ -90,18 +77,18 @@ func (c *Config) Set(args []string, ctx SetContext) error {
 		r, name := c.lookup(args[i])
 		switch {
 		case r == nil:
-			return fmt.Errorf("ERR Unknown option or number of arguments for CONFIG SET - '%s'", args[i])
+			return errUnknownParameter(args[i])
 		case r.flags&Immutable != 0:
-			return setError(args[i], errors.New("can't set immutable config"))
+			return errSet(args[i], errImmutable)
 		case r.flags&Protected != 0 && !c.EnableProtectedConfigs.Allows(ctx.Local):
-			return setError(args[i], errors.New("can't set protected config"))
+			return errSet(args[i], errProtected)
 		case r.flags&DenyLoading != 0 && ctx.Loading:
 			return ErrLoading
 		}
 		// As in Redis a name and its alias count as two parameters.
 		for _, other := range names {
 			if other == name {
-				return setError(args[i], errors.New("duplicate parameter"))
+				return errSet(args[i], errDuplicate)
 			}
 		}
 		rows = append(rows, r)
@@ -118,7 +105,7 @@ func (c *Config) Set(args []string, ctx SetContext) error {
 		changed, err := r.assign(args[2*i+1])
 		if err != nil {
 			c.Values = old
-			return setError(names[i], err)
+			return errSet(names[i], err)
 		}
 		if !changed {
 			continue
@@ -145,7 +132,7 @@ func (c *Config) Set(args []string, ctx SetContext) error {
 				c.logf(LogWarning, "Failed applying restored failed CONFIG SET command: %s", err)
 			}
 		}
-		return setError(e.name, err)
+		return errSet(e.name, err)
 	}
 	return nil
 }

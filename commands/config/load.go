@@ -108,7 +108,7 @@ func (c *Config) readFiles(name string) (string, error) {
 func (c *Config) loadLine(line string) error {
 	words, ok := SplitArgs(line)
 	if !ok {
-		return errors.New("Unbalanced quotes in configuration line")
+		return errQuotes
 	}
 	if len(words) == 0 {
 		return nil
@@ -122,7 +122,7 @@ func (c *Config) loadLine(line string) error {
 		// One quoted word may hold all of them: --bind "a b".
 		if r.flags&MultiArg != 0 && len(args) == 1 && args[0] != "" {
 			if args, ok = SplitArgs(args[0]); !ok {
-				return errors.New("Unbalanced quotes in configuration line")
+				return errQuotes
 			}
 		}
 		_, err := r.setWords(args)
@@ -146,14 +146,14 @@ func (c *Config) loadLine(line string) error {
 		c.Modules = append(c.Modules, args)
 	case strings.Contains(name, "."):
 		if len(args) == 0 {
-			return errors.New("Module config specified without value")
+			return errModuleValue
 		}
 		c.ModuleConfigs = append(c.ModuleConfigs, words)
 	case name == "sentinel" && len(args) == 0:
 	case name == "sentinel":
-		return errors.New("sentinel directive while not in sentinel mode")
+		return errSentinel
 	default:
-		return errors.New("Bad directive or wrong number of arguments")
+		return errBadDirective
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func (s *yesnoSetting) set(args []string) (bool, error) {
 		v = true
 	case strings.EqualFold(args[0], "no"):
 	default:
-		return false, errors.New("argument must be 'yes' or 'no'")
+		return false, errYesNo
 	}
 	changed := *s.p != v
 	*s.p = v
@@ -193,7 +193,7 @@ func (s *numberSetting[T]) parse(text string) (T, error) {
 			return 0, s.rangeError()
 		}
 		if s.unit == memory {
-			return 0, errors.New("argument must be a memory value")
+			return 0, errMemory
 		}
 		if digits, ok := strings.CutSuffix(text, "%"); ok {
 			if n, ok := parseInt(digits); ok && n >= 0 {
@@ -204,17 +204,17 @@ func (s *numberSetting[T]) parse(text string) (T, error) {
 				return v, nil
 			}
 		}
-		return 0, errors.New("argument must be a memory or percent value")
+		return 0, errMemoryOrPercent
 	case octal:
 		n, ok := parseLoose(text, 8)
 		if !ok {
-			return 0, errors.New("argument couldn't be parsed as an octal number")
+			return 0, errOctal
 		}
 		return s.fromInt(n)
 	}
 	n, ok := parseInt(text)
 	if !ok {
-		return 0, errors.New("argument couldn't be parsed into an integer")
+		return 0, errInteger
 	}
 	return s.fromInt(n)
 }

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -9,8 +8,6 @@ import (
 
 // The directives whose value is a list, or whose meaning needs more than a
 // field. Each is a setting of its own type.
-
-var errWrongArgs = errors.New("wrong number of arguments")
 
 // dirSetting is dir. Redis changes the working directory of the process; here
 // it is a value of one server, resolved against the previous one, and
@@ -22,11 +19,11 @@ func (s dirSetting) set(args []string) (bool, error) {
 		return false, errWrongArgs
 	}
 	if args[0] == "" {
-		return false, errors.New("No such file or directory")
+		return false, errNoDir
 	}
 	dir, err := s.c.fs.ResolveDir(s.c.Path(args[0]))
 	if err != nil {
-		return false, errors.New(errorText(err))
+		return false, reason(errorText(err))
 	}
 	s.c.Dir = dir
 	return true, nil
@@ -51,14 +48,14 @@ func (s saveSetting) set(args []string) (bool, error) {
 		args = nil
 	}
 	if len(args)%2 != 0 {
-		return false, errors.New("Invalid save parameters")
+		return false, errSave
 	}
 	points := make([]SavePoint, 0, len(args)/2)
 	for i := 0; i < len(args); i += 2 {
 		sec, ok := parseLoose(args[i], 10)
 		changes, ok2 := parseLoose(args[i+1], 10)
 		if !ok || !ok2 || sec < 1 || changes < 0 {
-			return false, errors.New("Invalid save parameters")
+			return false, errSave
 		}
 		points = append(points, SavePoint{sec, changes})
 	}
@@ -104,7 +101,7 @@ var (
 
 func (s limitsSetting) set(args []string) (bool, error) {
 	if len(args)%4 != 0 {
-		return false, errors.New("Wrong number of arguments in buffer limit configuration.")
+		return false, errLimitArgs
 	}
 	limits := *s.p
 	for ; len(args) > 0; args = args[4:] {
@@ -115,13 +112,13 @@ func (s limitsSetting) set(args []string) (bool, error) {
 			}
 		}
 		if class < 0 {
-			return false, errors.New("Invalid client class specified in buffer limit configuration.")
+			return false, errLimitClass
 		}
 		hard, ok1 := ParseMemory(args[1])
 		soft, ok2 := ParseMemory(args[2])
 		sec, ok3 := parseLoose(args[3], 10)
 		if !ok1 || !ok2 || !ok3 || sec < 0 {
-			return false, errors.New("Error in hard, soft or soft_seconds setting in buffer limit configuration.")
+			return false, errLimitValue
 		}
 		limits[class] = Limit{hard, soft, sec}
 	}
@@ -160,7 +157,7 @@ func (s oomSetting) set(args []string) (bool, error) {
 	for i, a := range args {
 		n, ok := parseLoose(a, 10)
 		if !ok || n < -2000 || n > 2000 {
-			return false, errors.New("Invalid oom-score-adj-values, elements must be between -2000 and 2000.")
+			return false, errOOMValues
 		}
 		vals[i] = int(n)
 	}
@@ -237,7 +234,7 @@ func (s notifySetting) set(args []string) (bool, error) {
 	}
 	flags, ok := ParseNotifyFlags(args[0])
 	if !ok {
-		return false, errors.New("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.")
+		return false, errEventClass
 	}
 	*s.p = flags
 	return true, nil
@@ -258,7 +255,7 @@ var defaultBind = []string{"*", "-::*"}
 
 func (s bindSetting) set(args []string) (bool, error) {
 	if len(args) > maxBind {
-		return false, errors.New("Too many bind addresses specified.")
+		return false, errBindCount
 	}
 	if len(args) == 1 && args[0] == "" {
 		args = nil
@@ -293,7 +290,7 @@ func (s replicaofSetting) set(args []string) (bool, error) {
 	}
 	port, ok := parseLoose(args[1], 10)
 	if !ok || port < 0 || port > 65535 {
-		return false, errors.New("Invalid master port")
+		return false, errMasterPort
 	}
 	s.c.ReplicaOf = Master{args[0], int(port)}
 	return true, nil
@@ -324,10 +321,10 @@ func (s percentilesSetting) set(args []string) (bool, error) {
 	for i, a := range args {
 		v, err := strconv.ParseFloat(a, 64)
 		if err != nil || v != v || strings.Contains(a, "_") {
-			return false, errors.New("Invalid latency-tracking-info-percentiles parameters")
+			return false, errPercentile
 		}
 		if v < 0 || v > 100 {
-			return false, errors.New("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]")
+			return false, errPercentileRange
 		}
 		vals[i] = v
 	}

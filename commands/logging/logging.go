@@ -225,7 +225,7 @@ func (l *Logger) Raw(level Level, text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.buf = append(l.buf[:0], text...)
-	l.flush(level, text)
+	l.flush(l.now(), level, text)
 }
 
 func cut(msg string) string {
@@ -247,19 +247,19 @@ func (l *Logger) write(role Role, level Level, msg string) {
 	default:
 		l.buf = appendRedis(l.buf[:0], l.pid, role, now, level, msg)
 	}
-	l.flush(level, msg)
+	l.flush(now, level, msg)
 }
 
 // flush hands the finished line in buf to the target, in one write, and the
 // message alone to syslog. Failures are ignored: there is nobody to tell.
-func (l *Logger) flush(level Level, msg string) {
+func (l *Logger) flush(now time.Time, level Level, msg string) {
 	if l.path == "" {
 		l.out.Write(l.buf)
 	} else if f := l.target(); f != nil {
 		f.Write(l.buf)
 	}
 	if l.syslog != nil {
-		l.syslog.write(level, msg, l.now())
+		l.syslog.write(level, msg, now)
 	}
 	// A crash report must not keep its memory.
 	if cap(l.buf) > 64<<10 {
