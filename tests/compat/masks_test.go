@@ -1,0 +1,39 @@
+package compat
+
+import (
+	"fmt"
+	"regexp"
+)
+
+// difference is a known difference between the oracle (Redis 7.0.15) and Redis 7.2, whose behaviour Ferrous has. It
+// rewrites the oracle's raw reply into what 7.2 answers, and nothing else: the comparison that follows stays exact.
+type difference struct {
+	reason string
+	// always applies the difference to every command whose line matches the pattern; otherwise a case asks for it by
+	// name with @mask.
+	always  *regexp.Regexp
+	rewrite func(oracle string) string
+}
+
+// replace builds a rewrite that replaces all matches of an expression ($1 stands for a group).
+func replace(expr, by string) func(string) string {
+	re := regexp.MustCompile(expr)
+	return func(oracle string) string { return re.ReplaceAllString(oracle, by) }
+}
+
+// differences is the one table of them.
+var differences = map[string]difference{}
+
+// applyMasks rewrites the oracle's reply by the named differences and by those that always apply to the command.
+func applyMasks(names []string, args []string, oracle string) string {
+	for _, name := range names {
+		oracle = differences[name].rewrite(oracle)
+	}
+	line := fmt.Sprintf("%q", args)
+	for _, d := range differences {
+		if d.always != nil && d.always.MatchString(line) {
+			oracle = d.rewrite(oracle)
+		}
+	}
+	return oracle
+}
