@@ -11,7 +11,7 @@ import (
 
 // Reasons that several no-ops share.
 const (
-	noopDefrag = "memory is compacted by the garbage collector"
+	noopDefrag = "it repacks the memory of jemalloc, which is not used; Go's heap has no such thing"
 	noopLazy   = "freeing is always left to the garbage collector, off the command path"
 	noopCPU    = "the Go runtime spreads goroutines over threads; bind the process with taskset or CPUAffinity="
 	noopIO     = "one goroutine serves all clients"
