@@ -146,7 +146,7 @@ type Loop struct {
 	kicked  bool     // a byte is on its way through the inner connection
 	posted  []func() // functions to run
 	readyIn []int32  // descriptors that the watcher reported
-	alarm   bool     // the timer of the timers has gone off
+	alarm   bool     // a timer is due
 	stop    bool     // Shutdown was called
 	wfd     int      // written end of the inner connection, -1 without
 
@@ -550,7 +550,6 @@ func (l *Loop) Shutdown() {
 // release frees what New made.
 func (l *Loop) release() {
 	l.watch.close()
-	l.timers.close()
 }
 
 // Conns returns the number of connections that Opened let in and that are not

@@ -1,10 +1,10 @@
 package eventloop
 
 // Timers of the loop: a heap of four children a node, ordered by deadline. The
-// loop sleeps in evio's poll, so one time.Timer stands for the earliest
-// deadline, and wakes the loop through the inner connection. It is set only
-// when a deadline comes before the one it stands for; a timer that is stopped
-// costs a needless wake-up at most.
+// loop sleeps in evio's poll, so the watcher is told the earliest deadline and
+// wakes the loop through the inner connection. It is told only when a deadline
+// comes before the one it knows; a timer that is stopped costs a needless
+// wake-up at most.
 
 import "time"
 
@@ -17,14 +17,13 @@ type Timer struct {
 }
 
 type timerHeap struct {
-	loop  *Loop
-	base  time.Time
-	heap  []*Timer
-	alarm *time.Timer // nil until the first timer
-	set   int64       // what alarm stands for, 0 for nothing
+	loop *Loop
+	base time.Time
+	heap []*Timer
+	set  int64 // the deadline that the watcher knows, 0 for none
 }
 
-// AfterFunc runs fn on the loop after d, once, to the millisecond or so. It is
+// AfterFunc runs fn on the loop after d, once, with a precision of a millisecond. It is
 // called on the loop or before Serve.
 func (l *Loop) AfterFunc(d time.Duration, fn func()) *Timer {
 	t := &Timer{heap: &l.timers, fn: fn, pos: -1}
@@ -80,7 +79,7 @@ func (h *timerHeap) now() int64 {
 	return int64(time.Since(h.base))
 }
 
-// arm sets the alarm if the earliest deadline is before what it stands for.
+// arm tells the watcher the earliest deadline unless it knows of an earlier one.
 func (h *timerHeap) arm() {
 	if len(h.heap) == 0 {
 		return
@@ -90,17 +89,11 @@ func (h *timerHeap) arm() {
 		return
 	}
 	h.set = when
-	d := time.Duration(when - h.now())
-	if h.alarm == nil {
-		h.alarm = time.AfterFunc(d, h.ring)
-	} else {
-		h.alarm.Reset(d)
-	}
+	h.loop.watch.alarm(time.Duration(when - h.now()))
 }
 
-// ring runs on a goroutine of its own.
-func (h *timerHeap) ring() {
-	l := h.loop
+// ring is called by the watcher's goroutine.
+func (l *Loop) ring() {
 	l.mu.Lock()
 	l.alarm = true
 	l.kickLocked()
@@ -121,12 +114,6 @@ func (h *timerHeap) run() {
 		t.fn()
 	}
 	h.arm()
-}
-
-func (h *timerHeap) close() {
-	if h.alarm != nil {
-		h.alarm.Stop()
-	}
 }
 
 func (h *timerHeap) remove(t *Timer) {

@@ -2,7 +2,8 @@
 
 package eventloop
 
-// The watcher with kqueue; see watch_linux.go. A pipe ends its goroutine.
+// The watcher with kqueue; see watch_linux.go. A pipe ends its goroutine, and a
+// timer event takes the place of the timerfd.
 
 import (
 	"syscall"
@@ -49,6 +50,15 @@ func (w *watcher) arm(fd int, _ bool) error {
 	return err
 }
 
+// alarm rings the loop's timers after d, instead of any earlier wish; kqueue
+// counts milliseconds.
+func (w *watcher) alarm(d time.Duration) {
+	var ev [1]syscall.Kevent_t
+	syscall.SetKevent(&ev[0], 1, syscall.EVFILT_TIMER, syscall.EV_ADD|syscall.EV_ONESHOT)
+	ev[0].Data = int64((d + time.Millisecond - 1) / time.Millisecond)
+	syscall.Kevent(w.fd, ev[:], nil, nil)
+}
+
 func (w *watcher) run() {
 	defer close(w.done)
 	var events [128]syscall.Kevent_t
@@ -61,10 +71,14 @@ func (w *watcher) run() {
 		}
 		fds = fds[:0]
 		for i := 0; i < n; i++ {
-			if int(events[i].Ident) == w.quit[0] {
+			switch {
+			case events[i].Filter == syscall.EVFILT_TIMER:
+				w.loop.ring()
+			case int(events[i].Ident) == w.quit[0]:
 				return
+			default:
+				fds = append(fds, int32(events[i].Ident))
 			}
-			fds = append(fds, int32(events[i].Ident))
 		}
 		if len(fds) > 0 {
 			w.loop.reportReady(fds)

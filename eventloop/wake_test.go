@@ -1,0 +1,239 @@
+package eventloop
+
+import (
+	"fmt"
+	"math/rand"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// Nothing that is posted is lost, and each goroutine's functions keep their
+// order.
+func TestPostFromManyGoroutines(t *testing.T) {
+	s := start(t, &testHandler{}, nil)
+	const goroutines, each = 20, 5000
+	last := make([]int, goroutines)
+	count := 0
+	var wg sync.WaitGroup
+	for g := range goroutines {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := 1; i <= each; i++ {
+				s.Post(func() {
+					count++
+					if last[g] != i-1 {
+						t.Errorf("goroutine %d: %d after %d", g, i, last[g])
+					}
+					last[g] = i
+				})
+			}
+		}()
+	}
+	wg.Wait()
+	s.do(func() {
+		if count != goroutines*each {
+			t.Errorf("%d of %d ran", count, goroutines*each)
+		}
+	})
+}
+
+// An idle loop wakes at once. The wait for evio's own wake-up would be 100 ms.
+func TestPostLatency(t *testing.T) {
+	s := start(t, &testHandler{}, nil)
+	var lat []time.Duration
+	for range 500 {
+		time.Sleep(time.Duration(rand.Intn(2000)) * time.Microsecond)
+		done := make(chan time.Time, 1)
+		t0 := time.Now()
+		s.Post(func() { done <- time.Now() })
+		lat = append(lat, (<-done).Sub(t0))
+	}
+	slices.Sort(lat)
+	t.Logf("p50 %v, p99 %v, max %v", lat[len(lat)/2], lat[len(lat)*99/100], lat[len(lat)-1])
+	// 1 ms on an idle machine; the bound leaves room for a busy one, and is
+	// well under the 100 ms of a lost wake-up.
+	if lat[len(lat)/2] > 2*time.Millisecond || lat[len(lat)*99/100] > 40*time.Millisecond {
+		t.Errorf("p50 %v, p99 %v", lat[len(lat)/2], lat[len(lat)*99/100])
+	}
+}
+
+func TestPostFromLoop(t *testing.T) {
+	s := start(t, &testHandler{}, nil)
+	done := make(chan string, 1)
+	s.Post(func() {
+		order := ""
+		s.Post(func() { order += "b"; done <- order })
+		order += "a"
+	})
+	if got := <-done; got != "ab" {
+		t.Errorf("order %q", got)
+	}
+}
+
+func TestTimers(t *testing.T) {
+	s := start(t, &testHandler{}, nil)
+	type result struct {
+		want, got time.Duration
+	}
+	const n = 200
+	results := make(chan result, n)
+	s.do(func() {
+		t0 := time.Now()
+		for i := range n {
+			want := time.Duration(rand.Intn(300)) * time.Millisecond
+			tm := s.AfterFunc(want, func() { results <- result{want, time.Since(t0)} })
+			switch i % 4 {
+			case 1:
+				if !tm.Reset(want) {
+					t.Error("Reset of a waiting timer returned false")
+				}
+			case 2:
+				if !tm.Stop() || tm.Stop() || tm.Waiting() || tm.Reset(want) || !tm.Waiting() {
+					t.Error("Stop or Reset returned the wrong result")
+				}
+			}
+		}
+	})
+	var late []time.Duration
+	for range n {
+		r := <-results
+		if r.got < r.want {
+			t.Fatalf("a timer of %v ran after %v", r.want, r.got)
+		}
+		late = append(late, r.got-r.want)
+	}
+	slices.Sort(late)
+	t.Logf("late: p50 %v, p99 %v, max %v", late[n/2], late[n*99/100], late[n-1])
+	if late[n/2] > 5*time.Millisecond || late[n*99/100] > 60*time.Millisecond {
+		t.Errorf("late: p50 %v, p99 %v", late[n/2], late[n*99/100])
+	}
+}
+
+func TestTimerStoppedDoesNotRun(t *testing.T) {
+	s := start(t, &testHandler{}, nil)
+	ran := make(chan struct{}, 10)
+	var zero *Timer
+	zeroRuns := 0
+	s.do(func() {
+		for range 100 {
+			s.AfterFunc(20*time.Millisecond, func() { t.Error("a stopped timer ran") }).Stop()
+		}
+		s.AfterFunc(-5, func() { ran <- struct{}{} })
+		s.AfterFunc(1<<63-1, func() { t.Error("the timer of 292 years ran") })
+		// One that is stopped by another one that is due with it.
+		var b *Timer
+		s.AfterFunc(10*time.Millisecond, func() { b.Stop() })
+		b = s.AfterFunc(11*time.Millisecond, func() { t.Error("stopped by its neighbour, ran") })
+		time.Sleep(15 * time.Millisecond)
+		// One that is due at once again and again leaves room for others.
+		zero = s.AfterFunc(0, func() {
+			zeroRuns++
+			if zeroRuns < 1000 {
+				zero.Reset(0)
+			}
+		})
+	})
+	<-ran
+	time.Sleep(50 * time.Millisecond)
+	s.eventually("1000 runs of a timer of 0", func() bool { return zeroRuns == 1000 })
+	s.do(func() {
+		if zero.Stop() {
+			t.Error("Stop of a timer that has run returned true")
+		}
+	})
+}
+
+// idleLoop makes a loop that does not run.
+func idleLoop(t testing.TB) *Loop {
+	l, err := New(Options{Addrs: []string{"tcp4://127.0.0.1:0"}, Handler: &testHandler{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(l.release)
+	return l
+}
+
+// The heap against a plain list.
+func TestTimerHeapModel(t *testing.T) {
+	seed := time.Now().UnixNano()
+	r := rand.New(rand.NewSource(seed))
+	l := idleLoop(t)
+	h := &l.timers
+	var timers []*Timer
+	for step := range 20000 {
+		switch k := r.Intn(10); {
+		case k < 5 || len(timers) == 0:
+			timers = append(timers, l.AfterFunc(time.Hour+time.Duration(r.Intn(1000)), func() {}))
+		case k < 7:
+			i := r.Intn(len(timers))
+			if was := timers[i].Waiting(); timers[i].Stop() != was {
+				t.Fatalf("seed %d step %d: Stop", seed, step)
+			}
+		default:
+			i := r.Intn(len(timers))
+			if was := timers[i].Waiting(); timers[i].Reset(time.Hour+time.Duration(r.Intn(1000000))) != was {
+				t.Fatalf("seed %d step %d: Reset", seed, step)
+			}
+		}
+		if step%1000 == 0 {
+			waiting := 0
+			for _, tm := range timers {
+				if tm.Waiting() {
+					waiting++
+					if h.heap[tm.pos] != tm {
+						t.Fatalf("seed %d step %d: wrong position", seed, step)
+					}
+				}
+			}
+			if waiting != len(h.heap) {
+				t.Fatalf("seed %d step %d: %d waiting, %d in the heap", seed, step, waiting, len(h.heap))
+			}
+			for i, tm := range h.heap {
+				if i > 0 && h.heap[(i-1)/4].when > tm.when {
+					t.Fatalf("seed %d step %d: order", seed, step)
+				}
+			}
+		}
+	}
+	for prev := int64(0); len(h.heap) > 0; {
+		tm := h.heap[0]
+		if tm.when < prev {
+			t.Fatalf("seed %d: order of removal", seed)
+		}
+		prev = tm.when
+		h.remove(tm)
+	}
+	tm := l.AfterFunc(time.Hour, func() {})
+	if n := testing.AllocsPerRun(1000, func() { tm.Reset(time.Hour); tm.Stop() }); n != 0 && !raceEnabled {
+		t.Errorf("Reset allocates %v times", n)
+	}
+}
+
+func BenchmarkPost(b *testing.B) {
+	s := start(b, &testHandler{}, nil)
+	fn := func() {}
+	for b.Loop() {
+		s.Post(fn)
+	}
+	s.do(func() {})
+}
+
+func BenchmarkTimerReset(b *testing.B) {
+	for _, n := range []int{1, 10000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			l := idleLoop(b)
+			var ts []*Timer
+			for i := range n {
+				ts = append(ts, l.AfterFunc(time.Hour+time.Duration(i)*time.Second, func() {}))
+			}
+			i := 0
+			for b.Loop() {
+				ts[i%n].Reset(time.Hour)
+				i++
+			}
+		})
+	}
+}
