@@ -35,7 +35,10 @@ type Client struct {
 	noTouch   bool // CLIENT NO-TOUCH
 	noEvict   bool // CLIENT NO-EVICT
 
-	name, libName, libVer string
+	ident    *identity // nil if it has told nothing of itself
+	deferred [][]byte  // the request that CLIENT PAUSE holds back
+	window   window    // qbuf and qbuf-free of CLIENT LIST
+	counted  int       // what of its memory is in Server.heldBytes
 
 	created, lastActive int64 // Unix ms
 	softSince           int64 // since when the output is above the soft limit, Unix ms

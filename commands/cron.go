@@ -69,7 +69,9 @@ func (s *Server) rearmExpiry() {
 // clientsCron closes clients that were idle or over their soft output limit for too long.
 func (s *Server) clientsCron() {
 	idle := int64(s.cfg.TimeoutSec) * 1000
+	s.peaks.advance(s.ks.Now / 1000)
 	for _, c := range s.clients {
+		s.clientTick(c)
 		if c.conn == nil || c.conn.Closing() {
 			continue
 		}
@@ -111,7 +113,7 @@ func (s *Server) checkOutputLimits(c *Client) {
 func (c *Client) outputClass() int { return config.ClassNormal }
 
 // idleMayClose reports whether the directive timeout applies to the client.
-func (c *Client) idleMayClose() bool { return true }
+func (c *Client) idleMayClose() bool { return c.deferred == nil }
 
 // gcTuner sets the collector's pace from the size of the data.
 //

@@ -9,6 +9,7 @@ import (
 // at the end of the request before; execute returns it as of this request's end.
 func (s *Server) execute(c *Client, now int64) int64 {
 	start := len(s.w.Buf)
+	skip := c.replySkip
 	if c.replySkip > 0 {
 		c.replySkip--
 	}
@@ -16,6 +17,9 @@ func (s *Server) execute(c *Client, now int64) int64 {
 		now = s.call(c, e, now)
 	} else {
 		c.cmd = nil
+		if c.deferred != nil {
+			c.replySkip = skip // it comes again
+		}
 	}
 	if c.replyOff || c.replySkip == 1 {
 		if !c.closing || c.replyOff {
@@ -41,6 +45,7 @@ func (s *Server) admit(c *Client) *entry {
 		var unknownSub bool
 		e, unknownSub = s.reg.lookup(c.args)
 		if e == nil {
+			c.last = nil
 			return c.reject(nil, errUnknownCommand(c.args))
 		}
 		if unknownSub {
@@ -56,8 +61,12 @@ func (s *Server) admit(c *Client) *entry {
 			return c.reject(e, msg)
 		}
 	}
-	if !c.authed && e.Flags&NoAuth == 0 {
+	if !c.authed && e.Flags&NoAuth == 0 && s.cfg.RequirePass != "" {
 		return c.reject(e, errNoAuth)
+	}
+	if s.pause.pauses(e) {
+		s.hold(c)
+		return nil
 	}
 	return e
 }

@@ -59,6 +59,9 @@ type Server struct {
 
 	clients   map[int64]*Client
 	nextID    int64
+	heldBytes int // memory that clients hold beyond what each costs; see clientinfo.go
+	peaks     clientPeaks
+	pause     pause
 	ready     bool  // listening
 	yielded   int64 // when the loop last gave the scheduler a turn, monotonic ns
 	shutdown  shutdownState
@@ -99,7 +102,8 @@ type stats struct {
 	queryBufDisconnections      int64
 	outputBufDisconnections     int64
 	peakMemory                  int
-	reads, cronCycles           int64
+	reads, writes, cronCycles   int64
+	authFailures                int64
 	expireNanos                 int64
 	cmdNanos                    int64
 	instant                     [instantMetrics]instantMetric
@@ -251,12 +255,19 @@ func (s *Server) process(c *Client, now int64) {
 	s.current = c
 	s.w.Proto = c.proto
 	lim := &s.limits
-	if !c.authed {
+	if !c.authed && s.cfg.RequirePass != "" {
 		unauth := s.limits
 		unauth.Unauthenticated = true
 		lim = &unauth
 	}
-	for {
+	if c.deferred != nil && !c.stopped {
+		// A read of nothing makes scratch forget the request that was parsed last: it is not this one.
+		var none resp.Parser
+		none.Next(&s.scratch, lim)
+		c.args, c.deferred = c.deferred, nil
+		now = s.execute(c, now)
+	}
+	for !c.stopped {
 		args, err := c.parser.Next(&s.scratch, lim)
 		if err != nil {
 			s.logf(config.LogVerbose, "Protocol error (%v) from client: %s", err, c.describe())
@@ -270,9 +281,6 @@ func (s *Server) process(c *Client, now int64) {
 		}
 		c.args = args
 		now = s.execute(c, now)
-		if c.stopped {
-			break
-		}
 		if c.authed {
 			lim = &s.limits
 		}
@@ -281,6 +289,7 @@ func (s *Server) process(c *Client, now int64) {
 		}
 	}
 	c.args = nil
+	c.window.note(c.parser.Buffered(), c.parser.Announced())
 	if s.limits.MaxBuffered > 0 && c.parser.Exceeds(&s.limits) && !c.conn.Closing() {
 		s.logf(config.LogWarning, "Closing client that reached max query buffer length: %s", c.describe())
 		s.stats.queryBufDisconnections++
@@ -289,6 +298,7 @@ func (s *Server) process(c *Client, now int64) {
 	}
 	c.parser.End()
 	s.send(c)
+	s.account(c)
 	if c.closing {
 		c.conn.CloseAfterSend()
 	}
@@ -306,6 +316,7 @@ func (s *Server) send(c *Client) {
 	if n := len(s.w.Buf); n > 0 {
 		c.conn.Send(s.w.Buf)
 		s.stats.netOut += int64(n)
+		s.stats.writes++
 		c.netOut += int64(n)
 		if cap(s.w.Buf) > keepBuffer {
 			s.w.Buf = nil
@@ -321,7 +332,7 @@ func (s *Server) send(c *Client) {
 // Closed implements eventloop.Handler.
 func (s *Server) Closed(conn *eventloop.Conn, err error) {
 	c := conn.Ctx.(*Client)
-	delete(s.clients, c.id)
+	s.forget(c)
 	c.parser.Reset()
 }
 

@@ -182,6 +182,15 @@ func (p *Parser) Capacity() int {
 	return n
 }
 
+// Announced returns the bytes of the unfinished argument, as its length line told, and of the line end behind it, if it
+// is so long that a buffer of its own is filled with it; 0 otherwise.
+func (p *Parser) Announced() int {
+	if p.part == nil || p.part.state != inBulk || p.part.size < bigBulk {
+		return 0
+	}
+	return p.part.size + 2
+}
+
 // Exceeds reports whether more is buffered than lim.MaxBuffered allows. Redis
 // asks after each read, before it parses, and closes the connection without a word.
 func (p *Parser) Exceeds(lim *Limits) bool {

@@ -1,0 +1,120 @@
+package commands
+
+import (
+	"slices"
+	"time"
+
+	"ferrous/eventloop"
+)
+
+// CLIENT PAUSE: until its end, requests that change data, or all requests, wait.
+//
+// A request is held back at the last step of admission (admit): its arguments are copied to Client.deferred and the
+// client is stopped, so that what it sends meanwhile stays in its parser, and what it sent before is answered. When the
+// pause ends, the clients are woken in the order in which they began to wait; each one's request passes admission again,
+// and may be held back again, then the rest of its input is served.
+//
+// Keys do not expire while a pause lasts (a failover is under way, perhaps): an expired key is treated as missing, but
+// nothing is deleted.
+
+// pause is the state of CLIENT PAUSE.
+type pause struct {
+	until   int64 // Unix ms, 0 = no pause
+	all     bool  // all requests wait, not just those that may change data
+	timer   *eventloop.Timer
+	waiting []*Client
+}
+
+// mayChange are the commands that wait when only writing is paused.
+const mayChange = Write | MayReplicate
+
+// pauses reports whether the command has to wait.
+func (p *pause) pauses(e *entry) bool { return p.until != 0 && (p.all || e.Flags&mayChange != 0) }
+
+// pauseClients begins a pause of ms milliseconds or extends the one that lasts: the later end and the wider kind win.
+func (s *Server) pauseClients(ms int64, all bool) {
+	p := &s.pause
+	if ms > 0 {
+		p.until = max(p.until, s.ks.Now+ms)
+	}
+	if p.until == 0 {
+		return
+	}
+	p.all = p.all || all
+	s.ks.KeepExpired = true
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+	p.timer = s.loop.AfterFunc(time.Duration(min(p.until-s.ks.Now, maxPause))*time.Millisecond, s.pauseTimeout)
+}
+
+// maxPause is the longest time that a timer is set for, in milliseconds.
+const maxPause = int64(24 * time.Hour / time.Millisecond)
+
+func (s *Server) pauseTimeout() {
+	s.tick()
+	if s.pause.until > s.ks.Now {
+		s.pauseClients(0, false)
+		return
+	}
+	s.unpauseClients()
+}
+
+// unpauseClients ends the pause.
+func (s *Server) unpauseClients() {
+	p := &s.pause
+	if p.until == 0 {
+		return
+	}
+	p.timer.Stop()
+	waiting := p.waiting
+	*p = pause{}
+	s.ks.KeepExpired = false
+	s.rearmExpiry()
+	if len(waiting) > 0 {
+		// Not within the command that ended the pause: each client is served for itself.
+		s.loop.Post(func() {
+			for _, c := range waiting {
+				s.resume(c)
+			}
+		})
+	}
+}
+
+// hold keeps the request that the client is about to run until the pause ends.
+func (s *Server) hold(c *Client) {
+	n := 0
+	for _, a := range c.args {
+		n += len(a)
+	}
+	buf := make([]byte, 0, n)
+	c.deferred = make([][]byte, len(c.args))
+	for i, a := range c.args {
+		buf = append(buf, a...)
+		c.deferred[i] = buf[len(buf)-len(a) : len(buf) : len(buf)]
+	}
+	c.stopped = true
+	s.pause.waiting = append(s.pause.waiting, c)
+}
+
+// resume lets a client go on with the request that was held back.
+func (s *Server) resume(c *Client) {
+	if c.deferred == nil || s.clients[c.id] != c {
+		return
+	}
+	c.stopped = false
+	now := s.nanos()
+	s.setNow(now)
+	c.parser.Begin(nil)
+	s.process(c, now)
+}
+
+// stopWaiting takes a client that is gone out of the queue.
+func (s *Server) stopWaiting(c *Client) {
+	if c.deferred != nil {
+		c.deferred = nil
+		if i := slices.Index(s.pause.waiting, c); i >= 0 {
+			s.pause.waiting = slices.Delete(s.pause.waiting, i, i+1)
+		}
+	}
+}
