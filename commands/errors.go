@@ -11,6 +11,8 @@ const (
 	errNotInteger    = "ERR value is not an integer or out of range"
 	errNotFloat      = "ERR value is not a valid float"
 	errOverflow      = "ERR increment or decrement would overflow"
+	errDecrOverflow  = "ERR decrement would overflow"
+	errNaNOrInfinity = "ERR increment would produce NaN or Infinity"
 	errNoKey         = "ERR no such key"
 	errSameObject    = "ERR source and destination objects are the same"
 	errOutOfRange    = "ERR index out of range"
@@ -22,6 +24,11 @@ const (
 	errWrongPass     = "WRONGPASS invalid username-password pair or user is disabled."
 	errMaxClients    = "ERR max number of clients reached"
 	errInvalidCursor = "ERR invalid cursor"
+
+	errLCSType      = "ERR The specified keys must contain string values"
+	errLCSLenAndIdx = "ERR If you want both the length and indexes, please just use IDX."
+	errLCSTooLong   = "ERR String too long for LCS"
+	errLCSMemory    = "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
 )
 
 func errInvalidExpire(cmd string) string {
