@@ -289,44 +289,44 @@ func (p *Parser) Next(s *Scratch, lim *Limits) ([][]byte, error) {
 		s.release()
 	}
 	p.inline = false
-	var b []byte
-	n := 0
+	n, at := 0, 0
+	in := p.in
 	for n == 0 {
 		if p.part != nil {
 			if args, skip, err := p.resume(s, lim); !skip {
 				return args, err
 			}
 		}
-		b = p.in[p.pos:]
-		if len(b) < 4 {
-			if len(b) == 0 {
+		at = p.pos
+		if at > len(in)-4 {
+			if at >= len(in) {
 				if p.err != nil {
 					return nil, p.err
 				}
 				return nil, nil
 			}
-			p.odd(s, b)
+			p.odd(s)
 			continue
 		}
-		switch w := binary.LittleEndian.Uint32(b); {
-		case w&mask1 == many1 && uint(w>>8&0xff)-'1' < 9:
-			n = int(w>>8&0xff) - '0'
-			b = b[4:]
-		case w&mask2 == many2 && len(b) >= 5 && uint(w>>8&0xff)-'1' < 9 && uint(w>>16&0xff)-'0' < 10:
-			n = int(w>>8&0xff)*10 + int(w>>16&0xff) - '0'*11
-			b = b[5:]
-		case b[0] == '*':
+		switch w := binary.LittleEndian.Uint32(in[at:]); {
+		case w&mask1 == many1 && digit(w>>8)-1 < 9:
+			n = int(digit(w >> 8))
+			at += 4
+		case w&mask2 == many2 && digit(w>>8)-1 < 9 && digit(w>>16) < 10 && at < len(in)-4:
+			n = int(digit(w>>8)*10 + digit(w>>16))
+			at += 5
+		case in[at] == '*':
 			var size int
-			if n, size = header(b); size == 0 {
-				p.odd(s, b)
+			if n, size = header(in[at:]); size == 0 {
+				p.odd(s)
 				continue
 			}
-			p.pos += size
-			b = b[size:]
+			at += size
+			p.pos = at // of the next request if n is 0
 		default:
-			args, ok := p.line(s, b)
+			args, ok := p.line(s)
 			if !ok {
-				p.odd(s, b)
+				p.odd(s)
 			} else if args != nil {
 				return args, nil
 			}
@@ -341,45 +341,48 @@ func (p *Parser) Next(s *Scratch, lim *Limits) ([][]byte, error) {
 
 	slots := s.slots
 	i := 0
-	for {
-		if len(b) < 4 {
-			break
-		}
-		var size, at int
-		switch w := binary.LittleEndian.Uint32(b); {
-		case w&mask1 == bulk1 && uint(w>>8&0xff)-'0' < 10:
-			size = int(w>>8&0xff) - '0'
-			at = 4
-		case w&mask2 == bulk2 && uint(w>>8&0xff)-'1' < 9 && uint(w>>16&0xff)-'0' < 10:
-			size = int(w>>8&0xff)*10 + int(w>>16&0xff) - '0'*11
-			at = 5
-		default:
-			if b[0] == '$' {
-				size, at = header(b)
+	for at <= len(in)-4 {
+		var size int
+		data := at
+		if w := binary.LittleEndian.Uint32(in[at:]); w&mask1 == bulk1 && digit(w>>8) < 10 {
+			size = int(digit(w >> 8))
+			data += 4
+		} else if w&mask2 == bulk2 && digit(w>>8)-1 < 9 && digit(w>>16) < 10 {
+			size = int(digit(w>>8)*10 + digit(w>>16))
+			data += 5
+		} else {
+			if in[at] != '$' {
+				break
 			}
-			if at == 0 || size > authMaxBulk && lim.Unauthenticated {
-				return p.cut(s, lim, b, i, n)
+			var head int
+			if size, head = header(in[at:]); head == 0 || size > authMaxBulk && lim.Unauthenticated {
+				break
 			}
+			data += head
 		}
-		end := at + size
-		if end+2 > len(b) || int64(size) > lim.MaxBulk {
+		end := data + size
+		if end+2 > len(in) || int64(size) > lim.MaxBulk {
 			break
 		}
 		if i >= len(slots) {
 			slots = s.grow(i)
 		}
-		slots[i] = b[at:end:end]
-		b = b[end+2:]
+		slots[i] = in[data:end:end]
+		at = end + 2
 		if i++; i == n {
-			p.pos = len(p.in) - len(b)
+			p.pos = at
 			if p.own || n > keepSlots {
 				s.used = n
 			}
 			return slots[:n:n], nil
 		}
 	}
-	return p.cut(s, lim, b, i, n)
+	p.pos = at
+	return p.cut(s, lim, i, n)
 }
+
+// digit returns the value of the digit in the lowest byte of w, above 9 if it is none.
+func digit(w uint32) uint32 { return w&0xff - '0' }
 
 // header reads a length line of plain digits: the number, and the bytes of the
 // line with its end. size is 0 for every line that is cut, wrong or unusual, so
@@ -398,17 +401,17 @@ func header(b []byte) (n, size int) {
 	return 0, 0
 }
 
-// odd makes the request at b, of which nothing was parsed, go through resume.
-func (p *Parser) odd(s *Scratch, b []byte) {
+// odd makes the request at p.pos, of which nothing was parsed, go through resume.
+func (p *Parser) odd(s *Scratch) {
 	p.part = s.partial()
-	if b[0] != '*' {
+	if p.in[p.pos] != '*' {
 		p.part.state = inInline
 	}
 }
 
-// cut moves a request of n arguments whose first i are in the slots, and whose
-// argument i begins at b, to the slow path.
-func (p *Parser) cut(s *Scratch, lim *Limits, b []byte, i, n int) ([][]byte, error) {
+// cut moves a request of n arguments whose first i are in the slots to the slow
+// path; the next begins at p.pos.
+func (p *Parser) cut(s *Scratch, lim *Limits, i, n int) ([][]byte, error) {
 	t := s.partial()
 	t.state = inLength
 	t.left = n
@@ -417,14 +420,14 @@ func (p *Parser) cut(s *Scratch, lim *Limits, b []byte, i, n int) ([][]byte, err
 		t.finish()
 	}
 	p.part = t
-	p.pos = len(p.in) - len(b)
 	args, _, err := p.resume(s, lim)
 	return args, err
 }
 
-// line parses an inline request that is whole in b. args is nil if it is empty;
-// ok is false if it is not whole or not right.
-func (p *Parser) line(s *Scratch, b []byte) (args [][]byte, ok bool) {
+// line parses the inline request at p.pos if it is whole. args is nil if it is
+// empty; ok is false if it is not whole or not right.
+func (p *Parser) line(s *Scratch) (args [][]byte, ok bool) {
+	b := p.in[p.pos:]
 	end := bytes.IndexByte(b[:min(len(b), maxLine+1)], '\n')
 	if end < 0 || bytes.IndexByte(b[:end], 0) >= 0 {
 		return nil, false
