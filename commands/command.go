@@ -243,6 +243,7 @@ var tables = [][]Command{
 	stringCommands,
 	keyCommands,
 	connectionCommands,
+	infoCommands,
 	serverCommands,
 }
 

@@ -43,6 +43,7 @@ func (s *Server) expire() {
 		func() bool { return s.nanos() > until })
 	s.stats.expireNanos += s.nanos() - from
 	if more {
+		s.stats.expireCapped++
 		// Clients have their turn first: a posted function runs in a later round of the loop.
 		s.expAt = s.ks.Now
 		s.expTimer.Reset(0)
@@ -144,6 +145,7 @@ const (
 	instantCommands = iota
 	instantInput
 	instantOutput
+	instantCycles
 	instantMetrics
 )
 
@@ -182,6 +184,7 @@ func (s *Server) sampleInstant() {
 	s.stats.instant[instantCommands].add(s.ks.Now, s.stats.commands)
 	s.stats.instant[instantInput].add(s.ks.Now, s.stats.netIn)
 	s.stats.instant[instantOutput].add(s.ks.Now, s.stats.netOut)
+	s.stats.instant[instantCycles].add(s.ks.Now, int64(s.loop.Rounds()))
 }
 
 // usedMemory is what INFO calls used_memory: the data with its tables, exactly, and what clients hold.

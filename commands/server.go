@@ -46,11 +46,12 @@ type Server struct {
 	reg *registry
 	ks  *keyspace.Keyspace
 
-	loop  *eventloop.Loop
-	runID string
-	base  time.Time // process start; the monotonic clock counts from here
-	wall  int64     // Unix microseconds at base, adjusted by cron
-	addrs []net.Addr
+	loop   *eventloop.Loop
+	runID  string
+	replID string    // of the history of changes that replicas follow
+	base   time.Time // process start; the monotonic clock counts from here
+	wall   int64     // Unix microseconds at base, adjusted by cron
+	addrs  []net.Addr
 
 	w       resp.Writer  // replies to the client being served
 	scratch resp.Scratch // its arguments
@@ -104,7 +105,7 @@ type stats struct {
 	peakMemory                  int
 	reads, writes, cronCycles   int64
 	authFailures                int64
-	expireNanos                 int64
+	expireNanos, expireCapped   int64
 	cmdNanos                    int64
 	instant                     [instantMetrics]instantMetric
 	largestInput, largestOutput int
@@ -112,9 +113,11 @@ type stats struct {
 
 // New makes a server from its configuration. Serve starts it.
 func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
-	var id [20]byte
-	if _, err := crand.Read(id[:]); err != nil {
-		return nil, fmt.Errorf("cannot draw random bytes: %w", err)
+	var id, replID [20]byte
+	for _, b := range []*[20]byte{&id, &replID} {
+		if _, err := crand.Read(b[:]); err != nil {
+			return nil, fmt.Errorf("cannot draw random bytes: %w", err)
+		}
 	}
 	s := &Server{
 		cfg:     cfg,
@@ -122,6 +125,7 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 		reg:     newRegistry(),
 		ks:      keyspace.New(cfg.Databases, binary.LittleEndian.Uint64(id[8:])),
 		runID:   hex.EncodeToString(id[:]),
+		replID:  hex.EncodeToString(replID[:]),
 		base:    time.Now(),
 		clients: make(map[int64]*Client),
 		errors:  make(map[string]int64),

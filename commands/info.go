@@ -1,0 +1,379 @@
+package commands
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// INFO. A section is a row of infoSections: its title, the names that select it, and a function that appends its fields.
+// Names and meanings of fields are those of Redis 7.2; what cannot be said of this server (gcc_version, atomicvar_api,
+// CPU time of the main thread, percentiles that nobody measures) is left out, and what Redis has no word for has a name
+// that begins with go_, ferrous_ or expired_lag_. Fields of features that keep no state (active defragmentation, forks,
+// threads for input and output) are there with the value that they truly have, zero, since monitors ask for them.
+
+var infoCommands = []Command{
+	{Name: "info", Arity: -1, Flags: Loading | Stale, ACL: CatDangerous, Handler: info,
+		Group: GroupServer, Since: "1.0.0", Complexity: "O(1)", Summary: "Reports on the server's state and statistics.",
+		History: []Change{{"7.0.0", "More than one section may be named."}},
+		Hints:   []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
+		Args:    []Arg{aString("section").optional().multiple()}},
+}
+
+// infoSection is one section of INFO.
+type infoSection struct {
+	title string
+	names []string // in lower case
+	kind  infoKind
+	write func(*infoText)
+}
+
+type infoKind uint8
+
+const (
+	infoDefault infoKind = iota // shown unless other sections are asked for
+	infoAll                     // shown with all and everything, or by name
+)
+
+// infoSections are the sections in the order of the report.
+var infoSections = []infoSection{
+	{"Server", []string{"server"}, infoDefault, (*infoText).server},
+	{"Clients", []string{"clients"}, infoDefault, (*infoText).clients},
+	{"Memory", []string{"memory"}, infoDefault, (*infoText).memory},
+	{"Persistence", []string{"persistence"}, infoDefault, (*infoText).persistence},
+	{"Stats", []string{"stats"}, infoDefault, (*infoText).statistics},
+	{"Replication", []string{"replication"}, infoDefault, (*infoText).replication},
+	{"CPU", []string{"cpu"}, infoDefault, (*infoText).cpu},
+	{"Modules", []string{"module_list", "modules"}, infoDefault, func(*infoText) {}},
+	{"Commandstats", []string{"commandstats"}, infoAll, (*infoText).commandstats},
+	{"Errorstats", []string{"errorstats"}, infoDefault, (*infoText).errorstats},
+	{"Cluster", []string{"cluster"}, infoDefault, (*infoText).cluster},
+	{"Keyspace", []string{"keyspace"}, infoDefault, (*infoText).keyspace},
+}
+
+func info(c *Client) { c.w.Verbatim("txt", c.srv.infoReport(c.args[1:])) }
+
+// infoReport reports the sections that names ask for, in any case and any number of times each; unknown names select
+// nothing.
+func (s *Server) infoReport(names [][]byte) string {
+	var chosen uint32 // bit i: infoSections[i]
+	add := func(match func(*infoSection) bool) {
+		for i := range infoSections {
+			if match(&infoSections[i]) {
+				chosen |= 1 << i
+			}
+		}
+	}
+	byDefault := func(x *infoSection) bool { return x.kind == infoDefault }
+	if len(names) == 0 {
+		add(byDefault)
+	}
+	for _, n := range names {
+		switch {
+		case equalFold(n, "default"):
+			add(byDefault)
+		case equalFold(n, "all"), equalFold(n, "everything"):
+			add(func(*infoSection) bool { return true })
+		default:
+			add(func(x *infoSection) bool {
+				return slices.ContainsFunc(x.names, func(name string) bool { return equalFold(n, name) })
+			})
+		}
+	}
+	t := infoText{s: s}
+	for i := range infoSections {
+		if chosen&(1<<i) == 0 {
+			continue
+		}
+		if len(t.b) > 0 {
+			t.b = append(t.b, "\r\n"...)
+		}
+		t.b = append(t.b, "# "+infoSections[i].title+"\r\n"...)
+		infoSections[i].write(&t)
+	}
+	return string(t.b)
+}
+
+// infoText is a report in the making.
+type infoText struct {
+	s *Server
+	b []byte
+}
+
+func (t *infoText) str(name, value string) {
+	t.b = append(t.b, name...)
+	t.b = append(t.b, ':')
+	t.b = append(t.b, value...)
+	t.b = append(t.b, "\r\n"...)
+}
+
+func (t *infoText) int(name string, n int64) {
+	t.b = append(t.b, name...)
+	t.b = append(t.b, ':')
+	t.b = strconv.AppendInt(t.b, n, 10)
+	t.b = append(t.b, "\r\n"...)
+}
+
+func (t *infoText) flag(name string, v bool) {
+	if v {
+		t.int(name, 1)
+	} else {
+		t.int(name, 0)
+	}
+}
+
+// ratio writes a number with two decimals.
+func (t *infoText) ratio(name string, f float64) { t.str(name, strconv.FormatFloat(f, 'f', 2, 64)) }
+
+func (t *infoText) percent(name string, f float64) {
+	t.str(name, strconv.FormatFloat(f, 'f', 2, 64)+"%")
+}
+
+// zeros writes fields that are always 0.
+func (t *infoText) zeros(names ...string) {
+	for _, n := range names {
+		t.int(n, 0)
+	}
+}
+
+// bytes writes a figure and, as name_human, its short form.
+func (t *infoText) bytes(name string, n int64) {
+	t.int(name, n)
+	t.str(name+"_human", humanBytes(n))
+}
+
+// humanBytes prints a number of bytes with a unit.
+func humanBytes(n int64) string {
+	if n < 1024 {
+		return strconv.FormatInt(n, 10) + "B"
+	}
+	f, unit := float64(n)/1024, 0
+	for f >= 1024 && unit < 4 {
+		f /= 1024
+		unit++
+	}
+	return strconv.FormatFloat(f, 'f', 2, 64) + "KMGTP"[unit:unit+1]
+}
+
+// buildRevision returns the version control's state at build time, as far as the binary knows it.
+var buildRevision = sync.OnceValues(func() (sha string, dirty bool) {
+	sha = "00000000"
+	if bi, ok := debug.ReadBuildInfo(); ok {
+		for _, kv := range bi.Settings {
+			switch {
+			case kv.Key == "vcs.revision" && len(kv.Value) >= 8:
+				sha = kv.Value[:8]
+			case kv.Key == "vcs.modified":
+				dirty = kv.Value == "true"
+			}
+		}
+	}
+	return sha, dirty
+})
+
+func (t *infoText) server() {
+	s := t.s
+	sha, dirty := buildRevision()
+	mode := "standalone"
+	if s.cfg.ClusterEnabled {
+		mode = "cluster"
+	}
+	exe, _ := os.Executable()
+	api := "kqueue"
+	if runtime.GOOS == "linux" {
+		api = "epoll"
+	}
+	port := s.cfg.Port
+	if port == 0 {
+		port = s.cfg.TLSPort
+	}
+	uptime := s.nanos() / 1e9
+	t.str("redis_version", RedisVersion)
+	t.str("server_name", "ferrous")
+	t.str("ferrous_version", Version)
+	t.str("redis_git_sha1", sha)
+	t.flag("redis_git_dirty", dirty)
+	t.str("redis_build_id", sha)
+	t.str("redis_mode", mode)
+	t.str("os", systemName())
+	t.int("arch_bits", 32<<(^uint(0)>>63))
+	t.str("monotonic_clock", "POSIX clock_gettime")
+	t.str("multiplexing_api", api)
+	t.str("go_version", runtime.Version())
+	t.int("process_id", int64(os.Getpid()))
+	t.str("process_supervised", "no")
+	t.str("run_id", s.runID)
+	t.int("tcp_port", int64(port))
+	t.int("server_time_usec", s.wall+s.nanos()/1000)
+	t.int("uptime_in_seconds", uptime)
+	t.int("uptime_in_days", uptime/86400)
+	t.int("hz", int64(s.cfg.Hz))
+	t.int("configured_hz", int64(s.cfg.Hz))
+	t.int("lru_clock", int64(s.ks.Clock))
+	t.str("executable", exe)
+	t.str("config_file", s.cfg.File())
+	t.zeros("io_threads_active")
+	if s.cfg.Port != 0 {
+		t.str("listener0", "name=tcp,bind="+strings.Join(s.cfg.Bind, ",bind=")+",port="+strconv.Itoa(s.cfg.Port))
+	}
+	if s.cfg.UnixSocket != "" {
+		t.str("listener1", "name=unix,bind="+s.cfg.UnixSocket)
+	}
+}
+
+func (t *infoText) clients() {
+	s := t.s
+	in, out := s.peaks.max()
+	t.int("connected_clients", int64(len(s.clients)))
+	t.zeros("cluster_connections")
+	t.int("maxclients", int64(s.cfg.MaxClients))
+	t.int("client_recent_max_input_buffer", int64(in))
+	t.int("client_recent_max_output_buffer", int64(out))
+	t.int("blocked_clients", int64(len(s.pause.waiting)))
+	t.zeros("tracking_clients", "clients_in_timeout_table", "total_blocking_keys", "total_blocking_keys_on_nokey")
+}
+
+func (t *infoText) persistence() {
+	s := t.s
+	t.zeros("loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age")
+	t.ratio("current_fork_perc", 0)
+	t.zeros("current_save_keys_processed", "current_save_keys_total")
+	t.int("rdb_changes_since_last_save", s.dirty)
+	t.zeros("rdb_bgsave_in_progress")
+	t.int("rdb_last_save_time", s.base.Unix())
+	t.str("rdb_last_bgsave_status", "ok")
+	t.int("rdb_last_bgsave_time_sec", -1)
+	t.int("rdb_current_bgsave_time_sec", -1)
+	t.zeros("rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded",
+		"aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled")
+	t.int("aof_last_rewrite_time_sec", -1)
+	t.int("aof_current_rewrite_time_sec", -1)
+	t.str("aof_last_bgrewrite_status", "ok")
+	t.zeros("aof_rewrites", "aof_rewrites_consecutive_failures")
+	t.str("aof_last_write_status", "ok")
+	t.zeros("aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size")
+}
+
+func (t *infoText) statistics() {
+	s := t.s
+	st := &s.stats
+	lag := s.ks.ExpiryLag()
+	nanos := int64(0)
+	for _, e := range s.reg.shown {
+		nanos += e.nanos
+	}
+	t.int("total_connections_received", st.connections)
+	t.int("total_commands_processed", st.commands)
+	t.int("instantaneous_ops_per_sec", st.instant[instantCommands].rate())
+	t.int("total_net_input_bytes", st.netIn)
+	t.int("total_net_output_bytes", st.netOut)
+	t.zeros("total_net_repl_input_bytes", "total_net_repl_output_bytes")
+	t.ratio("instantaneous_input_kbps", float64(st.instant[instantInput].rate())/1024)
+	t.ratio("instantaneous_output_kbps", float64(st.instant[instantOutput].rate())/1024)
+	t.ratio("instantaneous_input_repl_kbps", 0)
+	t.ratio("instantaneous_output_repl_kbps", 0)
+	t.int("rejected_connections", st.rejectedConns)
+	t.zeros("sync_full", "sync_partial_ok", "sync_partial_err")
+	t.int("expired_keys", s.ks.ExpiredKeys)
+	t.int("expired_lag_p50_ms", lag.Percentile(50))
+	t.int("expired_lag_p99_ms", lag.Percentile(99))
+	t.int("expired_lag_max_ms", lag.Max)
+	t.ratio("expired_stale_perc", 0)
+	t.int("expired_time_cap_reached_count", st.expireCapped)
+	t.int("expire_cycle_cpu_milliseconds", st.expireNanos/1e6)
+	t.zeros("evicted_keys", "evicted_clients", "total_eviction_exceeded_time", "current_eviction_exceeded_time")
+	t.int("keyspace_hits", st.hits)
+	t.int("keyspace_misses", st.misses)
+	t.zeros("pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks",
+		"migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses",
+		"active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time",
+		"tracking_total_keys", "tracking_total_items", "tracking_total_prefixes", "unexpected_error_replies")
+	t.int("total_error_replies", st.errorReplies)
+	t.int("client_query_buffer_limit_disconnections", st.queryBufDisconnections)
+	t.int("client_output_buffer_limit_disconnections", st.outputBufDisconnections)
+	t.zeros("dump_payload_sanitizations")
+	t.int("total_reads_processed", st.reads)
+	t.int("total_writes_processed", st.writes)
+	t.zeros("io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks",
+		"reply_buffer_expands")
+	t.int("eventloop_cycles", int64(s.loop.Rounds()))
+	t.int("eventloop_duration_cmd_sum", nanos/1000)
+	t.int("instantaneous_eventloop_cycles_per_sec", st.instant[instantCycles].rate())
+	t.int("acl_access_denied_auth", st.authFailures)
+	t.zeros("acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel")
+}
+
+func (t *infoText) replication() {
+	s := t.s
+	t.str("role", "master")
+	t.zeros("connected_slaves")
+	t.str("master_failover_state", "no-failover")
+	t.str("master_replid", s.replID)
+	t.str("master_replid2", strings.Repeat("0", 40))
+	t.zeros("master_repl_offset")
+	t.int("second_repl_offset", -1)
+	t.zeros("repl_backlog_active")
+	t.int("repl_backlog_size", s.cfg.ReplBacklogSize)
+	t.zeros("repl_backlog_first_byte_offset", "repl_backlog_histlen")
+}
+
+func (t *infoText) cpu() {
+	for _, who := range []struct {
+		id   int
+		name string
+	}{{syscall.RUSAGE_SELF, ""}, {syscall.RUSAGE_CHILDREN, "_children"}} {
+		var ru syscall.Rusage
+		if syscall.Getrusage(who.id, &ru) != nil {
+			continue
+		}
+		t.str("used_cpu_sys"+who.name, fmt.Sprintf("%d.%06d", ru.Stime.Sec, ru.Stime.Usec))
+		t.str("used_cpu_user"+who.name, fmt.Sprintf("%d.%06d", ru.Utime.Sec, ru.Utime.Usec))
+	}
+}
+
+func (t *infoText) commandstats() {
+	for _, e := range t.s.reg.shown {
+		if e.calls == 0 && e.rejected == 0 && e.failed == 0 {
+			continue
+		}
+		usec := e.nanos / 1000
+		each := 0.0
+		if e.calls > 0 {
+			each = float64(usec) / float64(e.calls)
+		}
+		t.str("cmdstat_"+safeInfoName(e.full), fmt.Sprintf("calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
+			e.calls, usec, each, e.rejected, e.failed))
+	}
+}
+
+func (t *infoText) errorstats() {
+	codes := make([]string, 0, len(t.s.errors))
+	for code := range t.s.errors {
+		codes = append(codes, code)
+	}
+	slices.Sort(codes)
+	for _, code := range codes {
+		t.str("errorstat_"+safeInfoName(code), fmt.Sprintf("count=%d", t.s.errors[code]))
+	}
+}
+
+// safeInfoName replaces what would break a line of INFO.
+func safeInfoName(s string) string {
+	return strings.NewReplacer("#", "_", ":", "_", "\n", "_", "\r", "_").Replace(s)
+}
+
+func (t *infoText) cluster() { t.flag("cluster_enabled", t.s.cfg.ClusterEnabled) }
+
+func (t *infoText) keyspace() {
+	for _, db := range t.s.ks.DBs() {
+		if db.Len() > 0 {
+			t.str("db"+strconv.Itoa(db.ID), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", db.Len(), db.Expires(), db.AverageTTL()))
+		}
+	}
+}

@@ -1,0 +1,33 @@
+//go:build darwin || dragonfly || freebsd || netbsd || openbsd
+
+package commands
+
+import (
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// residentMemory returns the largest resident memory that the process has had, in bytes: these systems tell the present
+// figure through interfaces of their own only.
+func residentMemory() int64 {
+	var ru syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &ru) != nil {
+		return 0
+	}
+	if runtime.GOOS == "darwin" {
+		return int64(ru.Maxrss)
+	}
+	return int64(ru.Maxrss) * 1024
+}
+
+// systemMemory returns the machine's memory in bytes, 0 if the system does not tell.
+func systemMemory() int64 {
+	for _, name := range []string{"hw.memsize", "hw.physmem64", "hw.physmem"} {
+		if n, err := unix.SysctlUint64(name); err == nil {
+			return int64(n)
+		}
+	}
+	return 0
+}
