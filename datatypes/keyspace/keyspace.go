@@ -320,6 +320,10 @@ func (db *DB) Stamp() uint64 { return db.ks.gen.Current() }
 
 // SetInt sets the string r, a live record of the database, to an integer and keeps its deadline.
 func (db *DB) SetInt(r *record.Record, n int64) *record.Record {
+	if r.Encoding() == record.Int && !db.ks.gen.Pinned() {
+		r.SetInt(n) // no need for the hash
+		return r
+	}
 	h := table.Hash(r.Key())
 	if r.Encoding() == record.Int && db.t.Owned(h) {
 		r.SetInt(n)
@@ -355,9 +359,9 @@ func (db *DB) Write(key []byte, r *record.Record, offset int, data []byte) int {
 		value := make([]byte, offset+len(data))
 		copy(value[offset:], data)
 		if len(value) > record.MaxInline {
-			db.insert(h, record.NewOwned(key, value, record.NoExpiry, ks.newClock(), ks.gen.Current()))
+			db.Set(record.NewOwned(key, value, record.NoExpiry, ks.newClock(), ks.gen.Current()))
 		} else {
-			db.insert(h, record.NewRaw(key, value, record.NoExpiry, ks.newClock(), ks.gen.Current()))
+			db.Set(record.NewRaw(key, value, record.NoExpiry, ks.newClock(), ks.gen.Current()))
 		}
 		return len(value)
 	}
