@@ -42,13 +42,14 @@ type window struct {
 	peak int // most bytes that were waiting, or were announced for one argument, since cron looked last
 }
 
-// note records that n bytes were waiting and that announced bytes of an argument are to come in one piece.
-func (w *window) note(n, announced int) {
-	w.peak = max(w.peak, n, announced)
-	w.size = max(w.size, windowMin, n, announced)
+// note records that n bytes were waiting, or that an argument of n bytes was announced, to come in one piece.
+func (w *window) note(n int) {
+	w.peak = max(w.peak, n)
+	w.size = max(w.size, windowMin, n)
 }
 
-// shrink takes back what the client has not used lately. used are the bytes that wait now, announced as in note.
+// shrink takes back what the client has not used lately. used are the bytes that wait now, announced is the length of
+// the argument that is under way.
 func (w *window) shrink(used, announced int, idleMs int64) {
 	if w.size-used > windowSlack {
 		if idleMs > windowIdleMs {
@@ -175,6 +176,10 @@ func (c *Client) appendInfo(b []byte) []byte {
 	if c == c.srv.current {
 		unsent = len(c.w.Buf)
 	}
+	held := c.held()
+	if c == c.srv.current {
+		held = c.counted // its parser has the shared buffer in hand
+	}
 	now := c.srv.ks.Now / 1000
 	waiting := c.parser.Buffered()
 	argMem := c.parser.ArgBytes() + argBytes(c.args) + argBytes(c.deferred)
@@ -197,7 +202,7 @@ func (c *Client) appendInfo(b []byte) []byte {
 	num(" obl=", unsent)
 	num(" oll=", chunks)
 	num(" omem=", queuedMem)
-	num(" tot-mem=", clientBytes+c.held())
+	num(" tot-mem=", clientBytes+held)
 	b = append(b, " events=r"...)
 	if queued > 0 {
 		b = append(b, 'w')

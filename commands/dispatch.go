@@ -22,9 +22,7 @@ func (s *Server) execute(c *Client, now int64) int64 {
 		}
 	}
 	if c.replyOff || c.replySkip == 1 {
-		if !c.closing || c.replyOff {
-			s.w.Buf = s.w.Buf[:min(start, len(s.w.Buf))]
-		}
+		s.w.Buf = s.w.Buf[:min(start, len(s.w.Buf))]
 	}
 	return now
 }

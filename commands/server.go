@@ -68,6 +68,8 @@ type Server struct {
 	shutdown  shutdownState
 	activeOff bool // DEBUG SET-ACTIVE-EXPIRE 0
 
+	cronPaused bool // DEBUG PAUSE-CRON 1
+
 	baseMemory int   // used_memory of an empty server
 	dirty      int64 // changes since the last snapshot
 	sinks      []Sink
@@ -77,10 +79,11 @@ type Server struct {
 	expTimer   *eventloop.Timer
 	expAt      int64 // when expTimer fires, Unix ms; 0 = not set
 
-	lfu    keyspace.LFU
-	stats  stats
-	gc     gcTuner
-	errors map[string]int64 // errorstats: count by code
+	lfu     keyspace.LFU
+	scanned []*record.Record // scratch of SCAN
+	stats   stats
+	gc      gcTuner
+	errors  map[string]int64 // errorstats: count by code
 }
 
 // A Sink receives what was changed, in order, as commands with absolute effects: the append-only file and the
@@ -264,6 +267,7 @@ func (s *Server) process(c *Client, now int64) {
 		unauth.Unauthenticated = true
 		lim = &unauth
 	}
+	c.window.note(c.parser.Buffered())
 	if c.deferred != nil && !c.stopped {
 		// A read of nothing makes scratch forget the request that was parsed last: it is not this one.
 		var none resp.Parser
@@ -293,7 +297,9 @@ func (s *Server) process(c *Client, now int64) {
 		}
 	}
 	c.args = nil
-	c.window.note(c.parser.Buffered(), c.parser.Announced())
+	if n := c.parser.Announced(); n > 0 {
+		c.window.note(n)
+	}
 	if s.limits.MaxBuffered > 0 && c.parser.Exceeds(&s.limits) && !c.conn.Closing() {
 		s.logf(config.LogWarning, "Closing client that reached max query buffer length: %s", c.describe())
 		s.stats.queryBufDisconnections++
@@ -349,6 +355,10 @@ func (s *Server) keyModified(db *keyspace.DB, key []byte) {
 		l(db, key)
 	}
 }
+
+// databaseModified tells the same of all keys of a database, present and missing ones, after FLUSHDB and SWAPDB. The
+// listeners get nil for the key.
+func (s *Server) databaseModified(db *keyspace.DB) { s.keyModified(db, nil) }
 
 // keyExpired is told of each expired key before it is deleted.
 func (s *Server) keyExpired(db *keyspace.DB, r *record.Record) {
