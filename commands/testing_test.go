@@ -1,0 +1,121 @@
+package commands
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"ferrous/commands/config"
+	"ferrous/commands/logging"
+	"ferrous/datatypes/keyspace"
+)
+
+// testEpoch is when the clock of a testServer starts, in Unix milliseconds.
+const testEpoch = int64(1_700_000_000_000)
+
+// testServer runs commands in process: a Server that does not listen, with one client that is not a connection, a clock
+// that only the test moves, and a record of what is propagated and which keyspace events happen.
+type testServer struct {
+	*Server
+	c      *Client
+	now    int64    // Unix ms that the next command sees
+	fed    []string // what was propagated, words separated by blanks; see recordFeed
+	events []string // "event key"; see recordEvents
+}
+
+// newTestServer makes one with the default configuration but for settings: names of directives and their values.
+func newTestServer(t testing.TB, settings ...string) *testServer {
+	t.Helper()
+	cfg := config.New()
+	for i := 0; i < len(settings); i += 2 {
+		if err := cfg.LoadString(settings[i] + " " + settings[i+1] + "\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := New(cfg, logging.New(logging.Options{Out: io.Discard}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.activeOff = true // there is no loop that timers could run on
+	ts := &testServer{Server: s, now: testEpoch}
+	ts.c = ts.client()
+	return ts
+}
+
+// client makes another client.
+func (ts *testServer) client() *Client {
+	ts.nextID++
+	c := &Client{srv: ts.Server, id: ts.nextID, db: ts.ks.DBs()[0], proto: 2, w: &ts.w, authed: true}
+	ts.clients[c.id] = c
+	return c
+}
+
+// do runs a command for the first client and returns the raw reply.
+func (ts *testServer) do(words ...string) string { return ts.doAs(ts.c, words...) }
+
+// doLine is do for words without blanks in them, written as one line.
+func (ts *testServer) doLine(line string) string { return ts.do(strings.Fields(line)...) }
+
+func (ts *testServer) doAs(c *Client, words ...string) string {
+	args := make([][]byte, len(words))
+	for i, w := range words {
+		args[i] = []byte(w)
+	}
+	reply := string(ts.run(c, args))
+	for _, a := range args {
+		for i := range a {
+			a[i] = '#' // arguments lie in a buffer that is used again: whoever kept one shows
+		}
+	}
+	return reply
+}
+
+// run is do without its allocations. The reply is valid until the next command.
+func (ts *testServer) run(c *Client, args [][]byte) []byte {
+	ts.ks.Now = ts.now
+	ts.ks.Clock = keyspace.LRUClock(ts.now)
+	ts.lfu.NowMs = ts.now
+	ts.w.Reset()
+	ts.w.Proto = c.proto
+	ts.current = c
+	c.args = args
+	ts.execute(c, ts.nanos())
+	c.args = nil
+	ts.current = nil
+	ts.ks.Now = ts.now
+	return ts.w.Buf
+}
+
+// recordFeed starts recording what is propagated.
+func (ts *testServer) recordFeed() { ts.sinks = append(ts.sinks, ts) }
+
+// Feed implements Sink.
+func (ts *testServer) Feed(_ int, argv [][]byte) {
+	words := make([]string, len(argv))
+	for i, a := range argv {
+		words[i] = string(a)
+	}
+	ts.fed = append(ts.fed, strings.Join(words, " "))
+}
+
+// propagated returns what was propagated since the last call, commands separated by "; ".
+func (ts *testServer) propagated() string {
+	s := strings.Join(ts.fed, "; ")
+	ts.fed = ts.fed[:0]
+	return s
+}
+
+// recordEvents starts recording keyspace events of all classes.
+func (ts *testServer) recordEvents() {
+	ts.cfg.NotifyKeyspaceEvents, _ = config.ParseNotifyFlags("KEAnm")
+	ts.observers = append(ts.observers, func(_ config.NotifyFlags, event string, key []byte, _ *keyspace.DB) {
+		ts.events = append(ts.events, event+" "+string(key))
+	})
+}
+
+// happened returns the events since the last call, separated by "; ".
+func (ts *testServer) happened() string {
+	s := strings.Join(ts.events, "; ")
+	ts.events = ts.events[:0]
+	return s
+}
