@@ -5,13 +5,16 @@
 package compat
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -40,6 +43,7 @@ func TestCases(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	harness.NeedFerrous(t)
 	pairs := map[string]*pair{}
 	commands := 0
 	for _, file := range files {
@@ -47,20 +51,23 @@ func TestCases(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		scripts = slices.DeleteFunc(scripts, func(s script) bool {
+			return s.long && !*long || !filter.MatchString(filepath.Base(file)+":"+s.title)
+		})
+		// Servers live as long as the whole test, so it is not a file's subtest that starts them.
+		for _, s := range scripts {
+			if key := strings.Join(s.server, "\x00"); pairs[key] == nil {
+				pairs[key] = newPair(t, s.server...)
+			}
+		}
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(sub *testing.T) {
 			for _, s := range scripts {
-				if s.long && !*long || !filter.MatchString(filepath.Base(file)+":"+s.title) {
-					continue
-				}
 				key := strings.Join(s.server, "\x00")
-				if pairs[key] == nil {
-					pairs[key] = newPair(t, s.server...)
-				}
 				for _, proto := range []int{2, 3} {
 					if s.only != 0 && s.only != proto {
 						continue
 					}
-					r := &runner{t: sub, pair: pairs[key], script: &s, proto: proto, links: map[string]*link{}}
+					r := &runner{t: sub, pair: pairs[key], script: &s, proto: proto, links: map[string]*link{}, hello: map[string]bool{}}
 					if err := r.run(); err != nil {
 						sub.Errorf("%s:%d (%s, RESP%d): %v", s.file, r.line, s.title, proto, err)
 						// A server that hangs or has died would only repeat itself.
@@ -83,6 +90,7 @@ type runner struct {
 	script   *script
 	proto    int
 	links    map[string]*link
+	hello    map[string]bool // whether a connection of that name begins with HELLO
 	current  *link
 	name     string // of the current link
 	line     int
@@ -131,6 +139,7 @@ func (r *runner) use(name string, hello bool) error {
 			return err
 		}
 		r.links[name] = l
+		r.hello[name] = hello
 	}
 	r.current, r.name = l, name
 	return nil
@@ -180,7 +189,7 @@ func (r *runner) step(s *step) error {
 func (r *runner) forget() error {
 	r.current.close()
 	delete(r.links, r.name)
-	return r.use(r.name, true)
+	return r.use(r.name, r.hello[r.name])
 }
 
 // arguments resolves a command line for one of the servers.
@@ -280,7 +289,7 @@ func (r *runner) raw(s *step) error {
 			return err
 		}
 		if s.verb == "half" {
-			if err := c.Net().(*net.TCPConn).CloseWrite(); err != nil && !closedByPeer(err) {
+			if err := c.Net().(*net.TCPConn).CloseWrite(); err != nil && !closedByPeer(err) && !errors.Is(err, syscall.ENOTCONN) {
 				return err
 			}
 		}

@@ -333,7 +333,7 @@ func (p *pair) compareDatabase(db int, slack time.Duration) (problems []string, 
 func readToEnd(c *harness.Conn, sentinel string) (got string, closed bool, err error) {
 	var all []byte
 	buf := make([]byte, 64<<10)
-	deadline := time.Now().Add(harness.DefaultTimeout)
+	deadline := time.Now().Add(10 * time.Second)
 	for {
 		if err := c.Net().SetReadDeadline(deadline); err != nil {
 			return string(all), false, err
