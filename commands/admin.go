@@ -1,3 +1,22 @@
 package commands
 
-var serverCommands = []Command{}
+// Commands about the server as a whole. CONFIG is in configcmd.go, COMMAND in commandinfo.go, DEBUG in debug.go,
+// SHUTDOWN in lifecycle.go.
+
+var serverCommands = []Command{
+	commandCommand,
+	configCommand,
+	debugCommand,
+	shutdownCommand,
+	{Name: "time", Arity: 1, Flags: Loading | Stale | Fast, Handler: timeNow,
+		Group: GroupServer, Since: "2.6.0", Complexity: "O(1)", Summary: "Tells the time of the server's clock.",
+		Hints: []string{"nondeterministic_output"}},
+}
+
+// timeNow replies with the Unix time in seconds and the microseconds of the present second.
+func timeNow(c *Client) {
+	now := c.srv.wall + c.srv.nanos()/1000
+	c.w.Array(2)
+	c.w.BulkInt(now / 1e6)
+	c.w.BulkInt(now % 1e6)
+}

@@ -13,6 +13,10 @@ import (
 // cron is what the server does hz times a second: look after clocks, clients and memory.
 func (s *Server) cron() {
 	s.tick()
+	if s.cronPaused {
+		s.cronTimer.Reset(time.Second / time.Duration(max(s.cfg.Hz, 1)))
+		return
+	}
 	s.stats.cronCycles++
 	s.clientsCron()
 	s.stats.peakMemory = max(s.stats.peakMemory, s.usedMemory())

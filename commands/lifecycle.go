@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"ferrous/commands/config"
@@ -27,16 +28,42 @@ func (s *Server) applySettings() {
 		"maxmemory-policy":          s.applyPolicy,
 		"proto-max-bulk-len":        s.applyLimits,
 		"client-query-buffer-limit": s.applyLimits,
-		"requirepass":               func() error { return nil },
 		"loglevel":                  func() error { s.log.SetLevel(logging.Level(s.cfg.LogLevel)); return nil },
 		"lfu-log-factor":            s.applyPolicy,
 		"lfu-decay-time":            s.applyPolicy,
+		"log-format":                func() error { s.log.SetFormat(logging.Format(s.cfg.LogFormat)); return nil },
+		"port":                      s.keepPort(),
+		"bind":                      s.keepBind(),
 	}
 	for name, fn := range effects {
 		s.cfg.OnApply(func(*config.Config) error { return fn() }, name)
 		if err := fn(); err != nil {
 			s.logf(config.LogWarning, "%s: %v", name, err)
 		}
+	}
+}
+
+// keepPort refuses another port than the one that the server was started with: the reactor opens its listeners once.
+func (s *Server) keepPort() func() error {
+	port := s.cfg.Port
+	return func() error {
+		if s.cfg.Port != port {
+			return errors.New("Unable to listen on this port. The port cannot change while the server runs: " +
+				"set it in the configuration file and restart")
+		}
+		return nil
+	}
+}
+
+// keepBind is keepPort for the addresses.
+func (s *Server) keepBind() func() error {
+	bind := s.cfg.Bind
+	return func() error {
+		if !slices.Equal(s.cfg.Bind, bind) {
+			return errors.New("Failed to bind to specified addresses. The addresses cannot change while the server " +
+				"runs: set them in the configuration file and restart")
+		}
+		return nil
 	}
 }
 
@@ -83,6 +110,7 @@ func (s *Server) renameCommands() error {
 		}
 		delete(s.reg.byName, from)
 		if r.To == "" {
+			s.reg.list = slices.DeleteFunc(s.reg.list, func(x *entry) bool { return x == e })
 			continue
 		}
 		to := strings.ToLower(r.To)
@@ -94,6 +122,59 @@ func (s *Server) renameCommands() error {
 	return nil
 }
 
+var shutdownCommand = Command{
+	Name: "shutdown", Arity: -1, Flags: Admin | NoScript | Loading | Stale | NoMulti | AllowBusy, Handler: shutdown,
+	Group: GroupServer, Since: "1.0.0", Complexity: "O(N) in the number of keys when they are saved, else O(1)",
+	Summary: "Ends the server.",
+	History: []Change{{"7.0.0", "The modifiers `NOW`, `FORCE` and `ABORT`."}},
+	Args: []Arg{
+		aChoice("save-selector", aToken("nosave", "NOSAVE", ""), aToken("save", "SAVE", "")).optional(),
+		aToken("now", "NOW", "7.0.0").optional(),
+		aToken("force", "FORCE", "7.0.0").optional(),
+		aToken("abort", "ABORT", "7.0.0").optional()},
+}
+
+const (
+	errNoShutdown = "ERR No shutdown in progress."
+	errNoSaving   = "ERR SHUTDOWN SAVE is refused: this server cannot save its data"
+)
+
+// shutdown ends the server. There is nothing yet to wait for (replicas that lag, a snapshot in the making), so NOW and
+// FORCE ask for what happens anyway and a shutdown is never in progress. The server has no way to save data: SAVE, which
+// asks for just that, is refused.
+func shutdown(c *Client) {
+	var save, nosave, now, force, abort bool
+	for i := range c.args[1:] {
+		switch i++; {
+		case c.is(i, "save"):
+			save = true
+		case c.is(i, "nosave"):
+			nosave = true
+		case c.is(i, "now"):
+			now = true
+		case c.is(i, "force"):
+			force = true
+		case c.is(i, "abort"):
+			abort = true
+		default:
+			c.error(errSyntax)
+			return
+		}
+	}
+	switch {
+	case abort && (save || nosave || now || force), save && nosave:
+		c.error(errSyntax)
+	case abort:
+		c.error(errNoShutdown)
+	case save:
+		c.error(errNoSaving)
+	default:
+		c.stopped = true
+		c.srv.logf(config.LogWarning, "User requested shutdown...")
+		c.srv.beginShutdown()
+	}
+}
+
 // Terminate asks a running server to shut down as a signal of that name does. Any goroutine may call it.
 func (s *Server) Terminate(signal string) {
 	s.loop.Post(func() {
@@ -102,13 +183,15 @@ func (s *Server) Terminate(signal string) {
 	})
 }
 
-// beginShutdown ends the server in order.
+// beginShutdown ends the server in order. No request is executed any more.
 func (s *Server) beginShutdown() {
 	if s.shutdown.begun {
 		return
 	}
 	s.shutdown.begun = true
-	s.logf(config.LogWarning, "User requested shutdown...")
+	if len(s.cfg.Save) > 0 && s.keys() > 0 {
+		s.logf(config.LogWarning, "The data is not saved: this server has no persistence.")
+	}
 	if s.cfg.UnixSocket != "" {
 		s.logf(config.LogNotice, "Removing the unix socket file.")
 		os.Remove(s.cfg.UnixSocket)
@@ -131,4 +214,13 @@ func Logo(port int) string {
                                    PID: %d
 
 `, Version, RedisVersion, port, os.Getpid())
+}
+
+// keys returns the number of keys of all databases.
+func (s *Server) keys() int {
+	n := 0
+	for _, db := range s.ks.DBs() {
+		n += db.Len()
+	}
+	return n
 }

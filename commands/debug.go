@@ -1,0 +1,334 @@
+package commands
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	"ferrous/commands/config"
+	"ferrous/datatypes/keyspace"
+	"ferrous/datatypes/record"
+	"ferrous/eventloop/resp"
+)
+
+// DEBUG: what test suites and people who look for a fault need of the server's inside. Unlike other containers it is
+// one command; a form is chosen by its word and its number of arguments.
+
+var debugCommand = Command{
+	Name: "debug", Arity: -2, Flags: Admin | NoScript | Loading | Stale | Protected, Handler: runDebug,
+	Group: GroupServer, Since: "1.0.0", Complexity: "Depends on the subcommand.", SysCmd: true,
+	Summary: "Container of commands for tests of the server.",
+}
+
+// debugForm is one subcommand of DEBUG.
+type debugForm struct {
+	name     string
+	min, max int // number of arguments with both words
+	run      func(c *Client)
+	help     []string // its form and, indented, what it does
+}
+
+// debugForms lists the subcommands. It is a function because the help is one of them.
+func debugForms() []debugForm {
+	const any = math.MaxInt
+	return []debugForm{
+		{"config-rewrite-force-all", 2, 2, debugRewriteAll, []string{"CONFIG-REWRITE-FORCE-ALL",
+			"    CONFIG REWRITE with every parameter, also those at their default."}},
+		{"digest", 2, 2, debugDigest, []string{"DIGEST",
+			"    Compute a signature of all data."}},
+		{"digest-value", 2, any, debugDigestValue, []string{"DIGEST-VALUE <key> [<key> ...]",
+			"    Compute a signature of each key's value."}},
+		{"error", 3, 3, debugError, []string{"ERROR <string>",
+			"    Reply with an error of that text, the code included."}},
+		{"htstats", 3, any, debugHashTable, []string{"HTSTATS <dbid> [full]",
+			"    Show how the hash table of a database is filled."}},
+		{"log", 3, 3, debugLog, []string{"LOG <message>",
+			"    Write a line to the log."}},
+		{"object", 3, 3, debugObject, []string{"OBJECT <key>",
+			"    Show how a key's value is stored."}},
+		{"pause-cron", 3, 3, debugPauseCron, []string{"PAUSE-CRON <0|1>",
+			"    Stop the server's periodic work, or go on with it."}},
+		{"populate", 3, 5, debugPopulate, []string{"POPULATE <count> [<prefix>] [<size>]",
+			"    Make <count> strings with keys <prefix>:<number> (key:<number>), as far as they",
+			"    do not exist. Nothing is propagated."}},
+		{"protocol", 3, 3, debugProtocol, []string{"PROTOCOL <type>",
+			"    Reply with a value of a type of the protocol: string, integer, double, bignum,",
+			"    null, array, set, map, attrib, push, verbatim, true or false."}},
+		{"set-active-expire", 3, 3, debugSetActiveExpire, []string{"SET-ACTIVE-EXPIRE <0|1>",
+			"    Leave expired keys until somebody asks for them (0), or delete them on time (1)."}},
+		{"sleep", 3, 3, debugSleep, []string{"SLEEP <seconds>",
+			"    Hold the server for a time, which may have decimals."}},
+	}
+}
+
+func runDebug(c *Client) {
+	forms := debugForms()
+	if len(c.args) == 2 && c.is(1, "help") {
+		var lines []string
+		for _, f := range forms {
+			lines = append(lines, f.help...)
+		}
+		c.help(lines...)
+		return
+	}
+	for _, f := range forms {
+		if n := len(c.args); c.is(1, f.name) && f.min <= n && n <= f.max {
+			f.run(c)
+			return
+		}
+	}
+	c.error("ERR unknown subcommand or wrong number of arguments for '" + quoted(c.args[1], 128) + "'. Try " +
+		strings.ToUpper(c.arg(0)) + " HELP.")
+}
+
+// flag returns argument i as C's atoi reads a switch: anything but a number other than zero is off.
+func (c *Client) flag(i int) bool {
+	n, ok := resp.ParseInt(c.args[i])
+	return ok && n != 0
+}
+
+func debugRewriteAll(c *Client) {
+	if err := c.srv.cfg.Rewrite(true); err != nil {
+		c.error(err.Error())
+		return
+	}
+	c.w.OK()
+}
+
+// debugSleep holds the loop on purpose.
+func debugSleep(c *Client) {
+	seconds, _ := resp.ParseFloat(c.args[2])
+	time.Sleep(time.Duration(seconds*1e6) * time.Microsecond)
+	c.w.OK()
+}
+
+func debugSetActiveExpire(c *Client) {
+	s := c.srv
+	s.activeOff = !c.flag(2)
+	if !s.activeOff {
+		s.expAt = 0
+		s.rearmExpiry()
+	}
+	c.w.OK()
+}
+
+func debugPauseCron(c *Client) {
+	c.srv.cronPaused = c.flag(2)
+	c.w.OK()
+}
+
+func debugLog(c *Client) {
+	c.srv.logf(config.LogWarning, "DEBUG LOG: %s", c.args[2])
+	c.w.OK()
+}
+
+// debugError replies with a text of the client's as it is; it is no error of the server's and not counted as one.
+func debugError(c *Client) {
+	text := bytes.Map(func(r rune) rune {
+		if r == '\r' || r == '\n' {
+			return ' '
+		}
+		return r
+	}, c.args[2])
+	c.w.RawString("-")
+	c.w.Raw(text)
+	c.w.RawString("\r\n")
+}
+
+func debugProtocol(c *Client) {
+	w := c.w
+	switch strings.ToLower(c.arg(2)) {
+	case "string":
+		w.BulkString("Hello World")
+	case "integer":
+		w.Int(12345)
+	case "double":
+		w.Double(3.141)
+	case "bignum":
+		w.BigNumber("1234567999999999999999999999999999999")
+	case "null":
+		w.Null()
+	case "array", "set":
+		if c.is(2, "set") {
+			w.Set(3)
+		} else {
+			w.Array(3)
+		}
+		for i := range int64(3) {
+			w.Int(i)
+		}
+	case "map":
+		w.Map(3)
+		for i := range int64(3) {
+			w.Int(i)
+			w.Bool(i == 1)
+		}
+	case "attrib":
+		if w.Attribute(1) {
+			w.BulkString("key-popularity")
+			w.Array(2)
+			w.BulkString("key:123")
+			w.Int(90)
+		}
+		w.BulkString("Some real reply following the attribute")
+	case "push":
+		if !w.RESP3() {
+			c.error("ERR RESP2 is not supported by this command")
+			return
+		}
+		w.Push(2)
+		w.BulkString("server-cpu-usage")
+		w.Int(42)
+		w.BulkString("Some real reply following the push reply")
+	case "verbatim":
+		w.Verbatim("txt", "This is a verbatim\nstring")
+	case "true", "false":
+		w.Bool(c.is(2, "true"))
+	default:
+		c.error("ERR Wrong protocol type name. Please use one of the following: " +
+			"string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false")
+	}
+}
+
+// notNegative parses argument i as a number that is not negative; on failure it replies with Redis's error.
+func (c *Client) notNegative(i int) (int64, bool) {
+	n, ok := c.int64Arg(i)
+	if ok && n < 0 {
+		c.error(errNegative)
+		return 0, false
+	}
+	return n, ok
+}
+
+const errNegative = "ERR value is out of range, must be positive"
+
+// debugPopulate makes keys without telling those to whom changes are propagated: it is for tests of one server.
+func debugPopulate(c *Client) {
+	count, ok := c.notNegative(2)
+	if !ok {
+		return
+	}
+	prefix := []byte("key")
+	if len(c.args) > 3 {
+		prefix = c.args[3]
+	}
+	size := int64(0)
+	if len(c.args) > 4 {
+		if size, ok = c.notNegative(4); !ok {
+			return
+		}
+		if size > c.srv.cfg.ProtoMaxBulkLen {
+			c.error(errTooLong)
+			return
+		}
+	}
+	key := append(bytes.Clone(prefix), ':')
+	value := make([]byte, size)
+	for i := range count {
+		key = strconv.AppendInt(key[:len(prefix)+1], i, 10)
+		if c.db.Peek(key) != nil {
+			continue
+		}
+		var buf [32]byte
+		text := strconv.AppendInt(append(buf[:0], "value:"...), i, 10)
+		if size > 0 {
+			clear(value[:min(len(value), len(buf))])
+			copy(value, text)
+			text = value
+		}
+		c.db.SetString(key, text, record.NoExpiry)
+		c.srv.keyModified(c.db, key)
+	}
+	c.srv.rearmExpiry()
+	c.w.OK()
+}
+
+// debugObject shows a record as it is, expired or not. serializedlength is what the value takes in an RDB file when it
+// is not compressed.
+func debugObject(c *Client) {
+	r := c.db.PeekStale(c.args[2])
+	if r == nil {
+		c.error(errNoKey)
+		return
+	}
+	clock := keyspace.LRUClock(c.srv.ks.Now)
+	c.w.Status(fmt.Sprintf("Value at:%p refcount:1 encoding:%s serializedlength:%d lru:%d lru_seconds_idle:%d",
+		r, r.Encoding(), serializedLen(r), r.Clock(), (clock-r.Clock())&record.ClockMask))
+}
+
+// serializedLen returns the length of a value in an RDB file, without its key and type and not compressed: a small
+// integer in 2, 3 or 5 bytes, else a string behind a length of 1, 2, 5 or 9 bytes.
+func serializedLen(r *record.Record) int {
+	if r.Type() != record.String {
+		panic("commands: no serialised length of type " + r.Type().String())
+	}
+	n := r.StringLen()
+	if n <= 11 {
+		if i, ok := resp.ParseInt(r.String(make([]byte, 20))); ok {
+			switch {
+			case i == int64(int8(i)):
+				return 2
+			case i == int64(int16(i)):
+				return 3
+			case i == int64(int32(i)):
+				return 5
+			}
+		}
+	}
+	switch {
+	case n < 1<<6:
+		return 1 + n
+	case n < 1<<14:
+		return 2 + n
+	case n <= math.MaxUint32:
+		return 5 + n
+	}
+	return 9 + n
+}
+
+// debugHashTable describes the table of a database in the form of Redis, whose names are used where they say something
+// of ours: a slot is a place for a record, a chain the records of one bucket with its overflow.
+func debugHashTable(c *Client) {
+	id, ok := c.int64Arg(2)
+	if !ok {
+		return
+	}
+	dbs := c.srv.ks.DBs()
+	if id < 0 || id >= int64(len(dbs)) {
+		c.error("ERR Out of range database")
+		return
+	}
+	db := dbs[id]
+	var b strings.Builder
+	b.WriteString("[Dictionary HT]\n")
+	b.WriteString("Hash table 0 stats (main hash table):\n")
+	if db.Len() == 0 {
+		b.WriteString("No stats available for empty dictionaries\n")
+	} else {
+		t := db.TableStats()
+		fmt.Fprintf(&b, " table size: %d\n number of elements: %d\n", t.Slots, db.Len())
+		if len(c.args) > 3 && c.is(3, "full") {
+			fmt.Fprintf(&b, " directory entries: %d\n segments: %d\n buckets: %d\n overflow buckets: %d of %d\n",
+				t.Directory, t.Segments, t.Buckets, t.Overflow, t.Reserve)
+			fmt.Fprintf(&b, " different slots: %d\n max chain length: %d\n avg chain length (counted): %.02f\n",
+				t.Used, t.Longest, float64(db.Len())/float64(max(t.Used, 1)))
+			b.WriteString(" Chain length distribution:\n")
+			for n, count := range t.Chains {
+				if count > 0 {
+					fmt.Fprintf(&b, "   %d: %d (%.02f%%)\n", n, count, float64(count)*100/float64(t.Buckets))
+				}
+			}
+		}
+	}
+	b.WriteString("[Expires HT]\nTiming wheel stats:\n")
+	if db.Expires() == 0 {
+		b.WriteString("No stats available for empty dictionaries\n")
+	} else {
+		fmt.Fprintf(&b, " number of elements: %d\n entries, stale ones included: %d\n",
+			db.Expires(), db.WheelLen())
+	}
+	c.w.Verbatim("txt", b.String())
+}

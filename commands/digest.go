@@ -1,0 +1,88 @@
+package commands
+
+import (
+	"crypto/sha1"
+	"encoding/binary"
+	"encoding/hex"
+
+	"ferrous/datatypes/keyspace"
+	"ferrous/datatypes/record"
+)
+
+// DEBUG DIGEST: a signature of data that two servers with the same data share, by the algorithm of Redis, so that the two
+// can be compared with each other.
+//
+// A digest is 20 bytes, at first zero. Two steps make it: add xors the SHA-1 of some bytes into it, so that the order
+// in which parts are added does not matter, and mix also hashes the result again, so that it does. Parts without an
+// order (keys of a database, members, fields) have digests of their own that are added; parts with an order (a key and
+// its value, the elements of a list, a field and its value) are mixed one after the other.
+
+// digest is such a signature.
+type digest [sha1.Size]byte
+
+func (d *digest) add(b []byte) {
+	sum := sha1.Sum(b)
+	for i := range d {
+		d[i] ^= sum[i]
+	}
+}
+
+func (d *digest) mix(b []byte) {
+	d.add(b)
+	*d = sha1.Sum(d[:])
+}
+
+func (d *digest) mixNumber(n uint32) {
+	var b [4]byte
+	binary.BigEndian.PutUint32(b[:], n)
+	d.mix(b[:])
+}
+
+// value takes in what a key holds and whether it has a deadline, but not when that is.
+func (d *digest) value(r *record.Record) {
+	d.mixNumber(uint32(r.Type()))
+	switch r.Type() {
+	case record.String:
+		d.mix(r.String(make([]byte, 20)))
+	default:
+		panic("commands: no digest of type " + r.Type().String())
+	}
+	if r.Expiry() != record.NoExpiry {
+		d.add([]byte("!!expire!!"))
+	}
+}
+
+func (d digest) String() string { return hex.EncodeToString(d[:]) }
+
+// datasetDigest is the digest of all keys of all databases, expired ones that are still there included.
+func datasetDigest(ks *keyspace.Keyspace) digest {
+	var all digest
+	for _, db := range ks.DBs() {
+		if db.Len() == 0 {
+			continue
+		}
+		all.mixNumber(uint32(db.ID))
+		db.Each(func(r *record.Record) bool {
+			var d digest
+			d.mix(r.Key())
+			d.value(r)
+			all.add(d[:])
+			return true
+		})
+	}
+	return all
+}
+
+func debugDigest(c *Client) { c.w.Status(datasetDigest(c.srv.ks).String()) }
+
+func debugDigestValue(c *Client) {
+	keys := c.args[2:]
+	c.w.Array(len(keys))
+	for _, key := range keys {
+		var d digest
+		if r := c.db.PeekStale(key); r != nil {
+			d.value(r)
+		}
+		c.w.Status(d.String())
+	}
+}

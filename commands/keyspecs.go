@@ -1,0 +1,134 @@
+package commands
+
+import "ferrous/eventloop/resp"
+
+// Finding the keys among a command's arguments. COMMAND GETKEYS shows what is found here, and whoever must know the
+// keys before a command runs (access rights, cluster slots, tracking) asks the same function, so that what is checked
+// is what is used.
+//
+// A row has key specs, which any client can follow too, and for what they cannot express a function of its own
+// (GetKeys). The specs decide unless one of them is incomplete, does not fit the arguments, or leaves open what is done
+// with the key (KeyVariable); then the function does.
+
+// hasKeys reports whether the command can have keys at all.
+func (cmd *Command) hasKeys() bool { return cmd.GetKeys != nil || cmd.realSpec() }
+
+// realSpec reports whether a spec finds keys, and not only what is treated like a key (shard channels).
+func (cmd *Command) realSpec() bool {
+	for i := range cmd.Keys {
+		if cmd.Keys[i].Flags&KeyNotKey == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// keys appends to dst the places of the keys among args, whose first is the command's name, and what the command does
+// with each. Nothing is appended when the arguments do not fit the command; its handler will say why.
+func (cmd *Command) keys(dst []KeyRef, args [][]byte) []KeyRef {
+	from, variable := len(dst), false
+	for i := range cmd.Keys {
+		variable = variable || cmd.Keys[i].Flags&KeyVariable != 0
+	}
+	if cmd.realSpec() && !variable {
+		ok := true
+		for i := range cmd.Keys {
+			k := &cmd.Keys[i]
+			if k.Flags&KeyNotKey != 0 {
+				continue
+			}
+			if dst, ok = k.find(dst, args); !ok {
+				break
+			}
+		}
+		if ok {
+			return dst
+		}
+		dst = dst[:from]
+	}
+	if cmd.GetKeys != nil {
+		if found, ok := cmd.GetKeys(args); ok {
+			return append(dst, found...)
+		}
+	}
+	return dst
+}
+
+// find appends the keys that a spec finds. It reports false when it cannot tell them all.
+func (k *KeySpec) find(dst []KeyRef, args [][]byte) ([]KeyRef, bool) {
+	if k.Unknown {
+		return dst, false
+	}
+	first := k.Index
+	if k.Keyword != "" {
+		if first = k.behindKeyword(args); first == 0 {
+			return dst, true
+		}
+	}
+	last, step := 0, k.Step
+	switch {
+	case step == 0:
+		at := first + k.KeyNum
+		if at >= len(args) {
+			return dst, false
+		}
+		n, ok := resp.ParseInt(args[at])
+		if !ok || n < 0 || n > int64(len(args)) {
+			return dst, false
+		}
+		first += k.FirstKey
+		last, step = first+int(n)-1, k.NumStep
+	case k.Last >= 0:
+		last = first + k.Last
+	case k.Limit == 0:
+		last = len(args) + k.Last
+	default:
+		last = first + (len(args)-first)/k.Limit + k.Last
+	}
+	if first >= len(args) || last >= len(args) || last < first {
+		return dst, false
+	}
+	for i := first; i <= last; i += step {
+		dst = append(dst, KeyRef{Pos: i, Flags: k.Flags})
+	}
+	return dst, k.Flags&KeyIncomplete == 0
+}
+
+// behindKeyword returns the place behind the spec's keyword, 0 if it does not occur. The last argument searched is the
+// last but one of the direction: a keyword without anything behind it finds nothing.
+func (k *KeySpec) behindKeyword(args [][]byte) int {
+	if k.StartFrom > 0 {
+		for i := k.StartFrom; i < len(args)-1; i++ {
+			if foldedEqual(args[i], k.Keyword) {
+				return i + 1
+			}
+		}
+		return 0
+	}
+	for i := len(args) + k.StartFrom; i > 1; i-- {
+		if i < len(args) && foldedEqual(args[i], k.Keyword) {
+			return i + 1
+		}
+	}
+	return 0
+}
+
+// foldedEqual compares ASCII words in any case.
+func foldedEqual(b []byte, word string) bool {
+	if len(b) != len(word) {
+		return false
+	}
+	for i := range b {
+		x, y := b[i], word[i]
+		if 'a' <= x && x <= 'z' {
+			x -= 'a' - 'A'
+		}
+		if 'a' <= y && y <= 'z' {
+			y -= 'a' - 'A'
+		}
+		if x != y {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,14 @@
+package keyspace
+
+import "ferrous/datatypes/table"
+
+// TableStats describes how the database's hash table is filled. It visits the whole table.
+func (db *DB) TableStats() table.Stats { return db.t.Stats() }
+
+// WheelLen returns the number of entries in the timing wheel, stale ones included.
+func (db *DB) WheelLen() int {
+	if db.wheel == nil {
+		return 0
+	}
+	return db.wheel.Len()
+}

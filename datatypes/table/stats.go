@@ -1,0 +1,53 @@
+package table
+
+// Stats describes how a table is filled.
+type Stats struct {
+	Directory int // entries of the directory
+	Segments  int
+	Buckets   int   // primary buckets
+	Used      int   // primary buckets that hold records
+	Reserve   int   // overflow buckets, in use or not
+	Overflow  int   // overflow buckets in use
+	Slots     int   // places for records in all buckets
+	Longest   int   // records in the fullest bucket with its overflow
+	Chains    []int // number of buckets by how many records they hold with their overflow
+}
+
+// Stats counts. It visits every bucket.
+func (t *Table) Stats() Stats {
+	st := Stats{Directory: len(t.dir)}
+	for i := uint(0); i < uint(len(t.dir)); {
+		s := t.dir[i]
+		st.Segments++
+		st.Buckets += 1 << s.bits
+		st.Reserve += int(s.spare)
+		for n := range uint(1) << s.bits {
+			records, b := 0, s.bucket(n)
+			for {
+				for _, r := range b.slot {
+					if r != nil {
+						records++
+					}
+				}
+				next := b.next()
+				if next == 0 {
+					break
+				}
+				st.Overflow++
+				b = s.bucket(next)
+			}
+			if records > 0 {
+				st.Used++
+			}
+			for len(st.Chains) <= records {
+				st.Chains = append(st.Chains, 0)
+			}
+			st.Chains[records]++
+		}
+		_, n := t.run(i, s)
+		i += n
+	}
+	st.Slots = slots * (st.Buckets + st.Reserve)
+	st.Longest = len(st.Chains) - 1
+	return st
+}
