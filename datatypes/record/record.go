@@ -122,7 +122,14 @@ type Bytes struct {
 
 func (r *Record) at(off int) unsafe.Pointer { return unsafe.Add(unsafe.Pointer(r), off) }
 
-func (r *Record) bytes(off, n int) []byte { return unsafe.Slice((*byte)(r.at(off)), n) }
+// bytes returns n bytes of the record. No bytes at its end would begin where another object does: they are taken from
+// its start.
+func (r *Record) bytes(off, n int) []byte {
+	if n == 0 {
+		off = 0
+	}
+	return unsafe.Slice((*byte)(r.at(off)), n)
+}
 
 func (r *Record) object() *object { return (*object)(unsafe.Pointer(r)) }
 
