@@ -1,0 +1,271 @@
+package compat
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"ferrous/tests/harness"
+)
+
+// The random comparison: commands are made from the argument grammar that the oracle's COMMAND DOCS gives, over few keys,
+// so that they meet each other's values, and sent to both servers. A share of them is broken on purpose. A round is a
+// sequence on empty databases; when a reply differs, the round is cut down to the commands that matter.
+
+var (
+	randomSeed = flag.Uint64("seed", 0, "seed of the random commands (0: from the clock)")
+	randomTime = flag.Duration("gentime", 0, "how long to send random commands (10s; 5m in the long form)")
+)
+
+// randomCommands are what the generator calls. Left out is what answers with the time, an order or a cursor of the server's
+// own (SCAN, KEYS, RANDOMKEY, OBJECT IDLETIME), or changes the server for others.
+var randomCommands = []string{
+	"append", "decr", "decrby", "get", "getdel", "getex", "getrange", "getset", "incr", "incrby", "incrbyfloat", "lcs", "mget",
+	"mset", "msetnx", "psetex", "set", "setex", "setnx", "setrange", "strlen", "substr",
+	"copy", "del", "exists", "expire", "expireat", "expiretime", "move", "object|encoding", "persist", "pexpire", "pexpireat",
+	"pexpiretime", "pttl", "rename", "renamenx", "touch", "ttl", "type", "unlink", "swapdb", "flushdb", "flushall", "dbsize", "select",
+}
+
+// approximateReplies are the commands that answer with a duration or with an instant that may have come from one.
+var approximateReplies = map[string]int64{"ttl": 2, "expiretime": 2, "pttl": 2000, "pexpiretime": 2000}
+
+// rareCommands empty or exchange databases: sent often they would leave nothing to compare.
+var rareCommands = map[string]bool{"flushdb": true, "flushall": true, "swapdb": true, "select": true, "move": true}
+
+type generator struct {
+	rnd     *rand.Rand
+	grammar map[string]harness.Value // the "arguments" of each command
+}
+
+func newGenerator(t *testing.T, p *pair, seed uint64) *generator {
+	c := p.servers[oracle].Dial(t)
+	c.Must("HELLO", "3")
+	g := &generator{rnd: rand.New(rand.NewPCG(seed, 0)), grammar: map[string]harness.Value{}}
+	for _, name := range randomCommands {
+		top, _, sub := strings.Cut(name, "|")
+		doc := pairsOf(c.Must("COMMAND", "DOCS", top))[top]
+		if sub {
+			doc = pairsOf(pairsOf(doc)["subcommands"])[name]
+		}
+		if doc.Elems == nil {
+			t.Fatalf("the oracle has no documentation of %s", name)
+		}
+		g.grammar[name] = pairsOf(doc)["arguments"]
+	}
+	return g
+}
+
+func (g *generator) pick(list []string) string { return list[g.rnd.IntN(len(list))] }
+
+func (g *generator) chance(percent int) bool { return g.rnd.IntN(100) < percent }
+
+// command makes one command.
+func (g *generator) command() []string {
+	name := g.pick(randomCommands)
+	if rareCommands[name] && g.chance(85) {
+		name = g.pick([]string{"set", "get", "append", "incrby", "setrange", "expire"})
+	}
+	args := strings.Split(name, "|")
+	heads := len(args)
+	for _, a := range g.grammar[name].Elems {
+		args = g.argument(args, name, a)
+	}
+	if g.chance(8) && len(args) > heads {
+		switch at := heads + g.rnd.IntN(len(args)-heads); g.rnd.IntN(4) {
+		case 0:
+			args = slices.Delete(args, at, at+1)
+		case 1:
+			args = slices.Insert(args, at, args[at])
+		case 2:
+			other := heads + g.rnd.IntN(len(args)-heads)
+			// An offset that ends up in the place of another number may ask for half a gigabyte.
+			if name != "setrange" {
+				args[at], args[other] = args[other], args[at]
+			}
+		default:
+			args = append(args, g.pick(brokenWords))
+		}
+	}
+	return args
+}
+
+func (g *generator) argument(args []string, command string, a harness.Value) []string {
+	doc := pairsOf(a)
+	flags := map[string]bool{}
+	for _, f := range doc["flags"].Elems {
+		flags[f.Str] = true
+	}
+	if flags["optional"] && g.chance(60) {
+		return args
+	}
+	times := 1
+	if flags["multiple"] {
+		times += g.rnd.IntN(4)
+	}
+	for i := range times {
+		if token := doc["token"].Str; token != "" && (i == 0 || flags["multiple_token"]) {
+			if g.chance(20) {
+				token = strings.ToLower(token)
+			}
+			args = append(args, token)
+		}
+		inner := doc["arguments"].Elems
+		switch doc["type"].Str {
+		case "pure-token":
+		case "oneof":
+			if len(inner) > 0 {
+				args = g.argument(args, command, inner[g.rnd.IntN(len(inner))])
+			}
+		case "block":
+			for _, e := range inner {
+				args = g.argument(args, command, e)
+			}
+		default:
+			args = append(args, g.value(command, doc["type"].Str, doc["name"].Str, doc["token"].Str))
+		}
+	}
+	return args
+}
+
+var (
+	randomKeys  = []string{"a", "b", "c", "d", "e", "num", "", "bin\x00\r\n"}
+	brokenWords = []string{"", "x", "NX", "XX", "GET", "KEEPTTL", "EX", "100", "-1", "REPLACE", "\x00", "PERSIST"}
+	integers    = []string{"0", "1", "-1", "2", "5", "10", "-10", "100", "9999", "10000", "9223372036854775807", "-9223372036854775808",
+		"9223372036854775806", "4611686018427387904", "9223372036854775808", "-9223372036854775809", "abc", "", "1.5", " 1", "+1", "01", "-0"}
+	doubles = []string{"0", "1", "-1", "0.1", "-0.1", "1.5", "3.0", "1e5", "-2.5e3", "1e17", "0.000001", "12345.6789", "1e-10", "abc", "",
+		"nan", "inf", "-inf", "1e400", " 1", "9223372036854775807", "100000000000000000"}
+	randomValues = []string{"", "0", "1", "-1", "10", "42", "9223372036854775807", "-9223372036854775808", "12345678901234567890", "abc",
+		"hello world", "3.14", "1e5", "bin\x00\xff\r\n", " 7", "01", "ohmytext", "mynewtext", strings.Repeat("x", 44), strings.Repeat("y", 45),
+		strings.Repeat("abc", 40), strings.Repeat("z", 1500)}
+)
+
+func (g *generator) value(command, kind, name, token string) string {
+	now := time.Now()
+	switch kind {
+	case "key":
+		return g.pick(randomKeys)
+	case "double":
+		return g.pick(doubles)
+	case "unix-time":
+		if name == "unix-time-milliseconds" || strings.HasPrefix(command, "pexpireat") || token == "PXAT" {
+			return g.pick([]string{strconv.FormatInt(now.UnixMilli()+1_000_000, 10), "99999999999999", "0", "1", "-1", "abc", "9223372036854775808"})
+		}
+		return g.pick([]string{strconv.FormatInt(now.Unix()+1000, 10), "99999999999", "0", "1", "-1", "abc", "9223372036854775807"})
+	case "integer":
+		switch {
+		case name == "seconds" || name == "milliseconds":
+			// Nothing may expire by itself in the middle of a round.
+			return g.pick([]string{"1000000", "5000000", "100000000", "0", "-1", "abc", "9223372036854775808", "9223372036854775807", "-9223372036854775808"})
+		case command == "setrange":
+			return g.pick([]string{"0", "1", "2", "5", "10", "44", "100", "1000", "-1", "536870912", "9223372036854775807", "abc"})
+		case strings.Contains(name, "db") || strings.HasPrefix(name, "index"):
+			return g.pick([]string{"0", "0", "0", "1", "1", "2", "15", "16", "-1", "abc"})
+		}
+		return g.pick(integers)
+	}
+	return g.pick(randomValues)
+}
+
+// TestRandomCommands sends random commands for a while; -seed repeats a run, -gentime and -long lengthen it.
+func TestRandomCommands(t *testing.T) {
+	seed := *randomSeed
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	length := *randomTime
+	if length == 0 {
+		if length = 10 * time.Second; *long {
+			length = 5 * time.Minute
+		}
+		if testing.Short() {
+			length = time.Second
+		}
+	}
+	t.Logf("-seed %d", seed)
+	p := newPair(t)
+	g := newGenerator(t, p, seed)
+	total, rounds, differences := 0, 0, 0
+	for until := time.Now().Add(length); time.Now().Before(until); rounds++ {
+		proto := 2 + rounds%2
+		const inRound = 150
+		commands := make([][]string, inRound)
+		for i := range commands {
+			commands[i] = g.command()
+		}
+		at, problem, err := p.playRound(proto, commands)
+		if err != nil {
+			t.Fatalf("seed %d, round %d: %v", seed, rounds, err)
+		}
+		total += inRound
+		if problem != "" {
+			least, problem := p.shrink(proto, commands[:at], problem)
+			var lines []string
+			for _, c := range least {
+				lines = append(lines, fmt.Sprintf("\t%q", c))
+			}
+			t.Errorf("seed %d, round %d, RESP%d:\n%s\n%s", seed, rounds, proto, strings.Join(lines, "\n"), problem)
+			if differences++; differences == 10 {
+				t.Fatal("enough differences")
+			}
+		}
+	}
+	t.Logf("%d random commands in %d rounds", total, rounds)
+	if total == 0 {
+		t.Error("no command was sent")
+	}
+}
+
+// playRound sends commands to both servers on empty databases and returns how many it took to a difference, with its
+// description. The databases are compared at the end.
+func (p *pair) playRound(proto int, commands [][]string) (sent int, problem string, err error) {
+	if err := p.flush(); err != nil {
+		return 0, "", err
+	}
+	l, err := p.connect(proto, true)
+	if err != nil {
+		return 0, "", err
+	}
+	defer l.close()
+	began := time.Now()
+	for i, args := range commands {
+		s := &step{replies: 1}
+		if tolerance := approximateReplies[args[0]]; tolerance != 0 {
+			s.compare, s.approx = approximate, tolerance
+		}
+		var replies [2][]harness.Value
+		for side, c := range l.conns {
+			if replies[side], err = exchange(c, harness.AppendCommand(nil, args...), 1); err != nil {
+				return i + 1, "", fmt.Errorf("%s: %q: %w", strings.TrimSpace(sideNames[side]), args, err)
+			}
+		}
+		if d := differ(s, args, replies[oracle], replies[subject]); d != "" {
+			return i + 1, d, nil
+		}
+	}
+	found, err := p.compareState(time.Since(began) + 2*time.Second)
+	return len(commands), strings.Join(found, "\n"), err
+}
+
+// shrink leaves out commands as long as the round still shows a difference.
+func (p *pair) shrink(proto int, commands [][]string, problem string) ([][]string, string) {
+	for size := max(len(commands)/2, 1); ; size = max(size/2, 1) {
+		dropped := false
+		for at := 0; at+size <= len(commands); {
+			fewer := slices.Delete(slices.Clone(commands), at, at+size)
+			sent, d, err := p.playRound(proto, fewer)
+			if err == nil && d != "" {
+				commands, problem, dropped = fewer[:sent], d, true
+				continue
+			}
+			at += size
+		}
+		if size == 1 && !dropped {
+			return commands, problem
+		}
+	}
+}
