@@ -182,8 +182,9 @@ func (p *Parser) Capacity() int {
 	return n
 }
 
-// Announced returns the bytes of the unfinished argument, as its length line told, and of the line end behind it, if it
-// is so long that a buffer of its own is filled with it; 0 otherwise.
+// Announced returns the length of the bulk that is being read into a buffer of
+// its own, with the two bytes behind it; 0 if there is none. It is what was
+// announced: most of it may not have come, nor have been allocated.
 func (p *Parser) Announced() int {
 	if p.part == nil || p.part.state != inBulk || p.part.size < bigBulk {
 		return 0
@@ -216,9 +217,9 @@ type Scratch struct {
 }
 
 const (
-	keepSlots = 16384 // a request with more arguments does not leave its slots behind
-	keepFree  = 64    // partials kept for the next cut request
-	keepBuf   = 64 << 10
+	keepSlots = 16384   // a request with more arguments does not leave its slots behind
+	keepFree  = 64      // partials kept for the next cut request
+	keepBuf   = 4 << 10 // more would be pinned by clients that leave a request unfinished
 	keepEnds  = 1024
 )
 
