@@ -19,36 +19,49 @@ func (ks *Keyspace) ActiveExpire(clock func() int64, spent func() bool) (more bo
 	if ks.KeepExpired {
 		return false
 	}
-	for _, db := range ks.dbs {
-		for db.wheel != nil {
-			// A key is expired when its deadline is before now, so the wheel runs one millisecond behind.
-			w, now := db.wheel, clock()
-			ks.Now = now
-			done := w.Advance(now-1, advanceBatch, func(hash uint64, when int64) { db.fire(hash) })
-			if db.wheel != w {
-				continue
-			}
-			if done {
-				if w.Len() == 0 && db.rebuild == nil {
-					db.wheel = nil
-				}
-				break
-			}
-			if spent() {
-				return true
-			}
-		}
-		if db.wheel != nil && db.rebuild == nil && db.wheel.Len() > 2*db.expires+staleTolerated {
-			db.rebuild = &rebuild{wheel: wheel.New(ks.Now)}
-		}
-		for db.rebuild != nil {
-			db.rebuildStep()
-			if spent() {
-				return true
-			}
+	for i := range ks.dbs {
+		// When time is up the next step begins with the next database, so that none has to wait for all of another's.
+		turn := (ks.turn + i) % len(ks.dbs)
+		if !ks.dbs[turn].activeExpire(clock, spent) {
+			ks.turn = (turn + 1) % len(ks.dbs)
+			return true
 		}
 	}
 	return false
+}
+
+// activeExpire is ActiveExpire for one database; it reports whether it came to the end.
+func (db *DB) activeExpire(clock func() int64, spent func() bool) bool {
+	ks := db.ks
+	for db.wheel != nil {
+		// A key is expired when its deadline is before now, so the wheel runs one millisecond behind.
+		now := clock()
+		ks.Now = now
+		if db.wheel.Advance(now-1, advanceBatch, func(hash uint64, when int64) { db.fire(hash) }) {
+			break
+		}
+		if spent() {
+			return false
+		}
+	}
+	if db.stale() && db.rebuild == nil {
+		db.rebuild = &rebuild{wheel: wheel.New(ks.Now)}
+	}
+	if db.expires == 0 {
+		db.wheel, db.rebuild = nil, nil
+	}
+	for db.rebuild != nil {
+		db.rebuildStep()
+		if db.rebuild != nil && spent() {
+			return false
+		}
+	}
+	return true
+}
+
+// stale reports whether so few of the wheel's entries belong to living keys that it is worth making it anew.
+func (db *DB) stale() bool {
+	return db.wheel != nil && db.wheel.Len() > 2*db.expires+staleTolerated
 }
 
 // fire handles an entry of the wheel: keys with this hash that have expired go, others are entered again.
@@ -92,6 +105,9 @@ func (ks *Keyspace) NextExpiry() (when int64, ok bool) {
 	for _, db := range ks.dbs {
 		if db.wheel == nil {
 			continue
+		}
+		if db.rebuild != nil || db.stale() {
+			return ks.Now, true
 		}
 		if w, has := db.wheel.NextDue(); has && (!ok || w+1 < when) {
 			when, ok = w+1, true

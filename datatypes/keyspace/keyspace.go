@@ -54,6 +54,7 @@ type Keyspace struct {
 	dbs   []*DB
 	snap  *Snapshot
 	rnd   uint64
+	turn  int // the database that ActiveExpire begins with
 	lag   Lag
 	fired []*record.Record // scratch of ActiveExpire
 }
@@ -397,7 +398,7 @@ func (db *DB) Write(key []byte, r *record.Record, offset int, data []byte) int {
 		return newLen
 	}
 	v := record.Value[record.Bytes](r)
-	if !ks.gen.Owns(v.Stamp) && !db.t.Owned(h) {
+	if !ks.gen.Owns(v.Stamp) && !db.ownsValue(h, r) {
 		b := make([]byte, newLen, grown(newLen))
 		copy(b, v.B)
 		copy(b[offset:], data)
@@ -421,17 +422,21 @@ func (db *DB) Write(key []byte, r *record.Record, offset int, data []byte) int {
 // grown is the capacity given to a string that is being written to: twice its length, a megabyte more above that.
 func grown(n int) int { return n + min(n, 1<<20) }
 
-// Delete deletes a key and reports whether it was there (and had not expired).
+// Delete deletes a key and reports whether it was there (and had not expired; a replica deletes what its master says).
 func (db *DB) Delete(key []byte) bool {
 	h := table.Hash(key)
 	r := db.t.Get(h, key)
 	if r == nil {
 		return false
 	}
-	if r.Expiry() != record.NoExpiry && db.ks.Expired(r) {
+	if r.Expiry() != record.NoExpiry && db.ks.Expired(r) && !db.ks.KeepExpired {
 		db.expire(h, r)
 		return false
 	}
+// ownsValue reports whether the value behind the object r may be written in place whatever its stamp: the snapshot's
+// walk has passed it. Of a value that was moved the place tells nothing.
+func (db *DB) ownsValue(h uint64, r *record.Record) bool { return !r.Moved() && db.t.Owned(h) }
+
 	db.remove(h, r)
 	return true
 }
@@ -450,6 +455,21 @@ func (db *DB) Flush() int {
 func (ks *Keyspace) Swap(a, b *DB) { a.contents, b.contents = b.contents, a.contents }
 
 // RandomKey returns a random record that has not expired, nil if there is none. It is uniform over all keys.
+// Move gives r, a live record of the database, another key, in this database or in to. It keeps its value, which is not
+// copied, and its deadline, and counts as new to the access clock. What has that key is replaced; r itself must not be
+// it. key is copied.
+func (db *DB) Move(r *record.Record, to *DB, key []byte) *record.Record {
+	h := table.Hash(r.Key())
+	c := r.Rekey(key, r.Expiry())
+	c.SetClock(db.ks.newClock())
+	if !db.t.Owned(h) {
+		c.SetMoved()
+	}
+	db.remove(h, r)
+	to.Set(c)
+	return c
+}
+
 func (db *DB) RandomKey() *record.Record {
 	for tries := 0; db.t.Len() > 0; tries++ {
 		r := db.t.Random(db.ks.Random)

@@ -82,6 +82,7 @@ const (
 	flagInline  = 1 << 8
 	flagExpiry  = 1 << 9 // inline only: there is room for a deadline; objects always have it
 	flagHugeKey = 1 << 10
+	flagMoved   = 1 << 11 // object only: see Moved
 
 	encodingShift = 4
 	clockShift    = 16
@@ -166,6 +167,18 @@ func (r *Record) SetExpiry(when int64) bool {
 	}
 	*(*int64)(r.at(8)) = when
 	return true
+}
+
+// Moved reports whether the object's value was under another key when a snapshot was taken: how far the snapshot's walk
+// has come then does not tell whether the value may be written in place, only its own stamps do. It stays true until
+// the value is replaced, which costs one copy that might not have been needed.
+func (r *Record) Moved() bool { return r.header&flagMoved != 0 }
+
+// SetMoved makes Moved true of an object. Inline records have no value that a snapshot could share.
+func (r *Record) SetMoved() {
+	if r.header&flagInline == 0 {
+		r.header |= flagMoved
+	}
 }
 
 // payload returns where an inline record's payload begins, and its key's length.
@@ -329,7 +342,7 @@ func NewObject(t Type, e Encoding, key []byte, value unsafe.Pointer, expiry int6
 func (r *Record) WithValue(e Encoding, value unsafe.Pointer) *Record {
 	o := *r.object()
 	o.value = value
-	o.header = o.header&^(15<<encodingShift) | uint64(e)<<encodingShift
+	o.header = o.header&^(15<<encodingShift|flagMoved) | uint64(e)<<encodingShift
 	return (*Record)(unsafe.Pointer(&o))
 }
 
@@ -337,7 +350,7 @@ func (r *Record) WithValue(e Encoding, value unsafe.Pointer) *Record {
 func (r *Record) SetValue(e Encoding, value unsafe.Pointer) {
 	o := r.object()
 	o.value = value
-	o.header = o.header&^(15<<encodingShift) | uint64(e)<<encodingShift
+	o.header = o.header&^(15<<encodingShift|flagMoved) | uint64(e)<<encodingShift
 }
 
 // Value returns what an object record points to; T must be the type that its encoding stands for.
@@ -507,7 +520,9 @@ func (r *Record) AppendTo(dst []byte) []byte {
 // r, which must not be used as an owner of it any longer; a caller that keeps both copies the value first.
 func (r *Record) Rekey(key []byte, expiry int64) *Record {
 	if r.header&flagInline == 0 {
-		return NewObject(r.Type(), r.Encoding(), key, r.Pointer(), expiry, r.Clock())
+		n := NewObject(r.Type(), r.Encoding(), key, r.Pointer(), expiry, r.Clock())
+		n.header |= r.header & flagMoved
+		return n
 	}
 	e := r.Encoding()
 	off, _ := r.payload()
