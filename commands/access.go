@@ -61,6 +61,13 @@ func (c *Client) modifiedIn(db *keyspace.DB, key []byte) {
 	}
 }
 
+// touchedIn reports a second key that a change which counts once has changed too: the other end of RENAME and MOVE.
+func (c *Client) touchedIn(db *keyspace.DB, key []byte) {
+	if c.srv.listeners != nil {
+		c.srv.keyModified(db, key)
+	}
+}
+
 // notify tells a keyspace event to those who asked for its class.
 func (c *Client) notify(class config.NotifyFlags, event string, key []byte) {
 	if c.srv.cfg.NotifyKeyspaceEvents&class != 0 {

@@ -24,6 +24,15 @@ const (
 	errWrongPass     = "WRONGPASS invalid username-password pair or user is disabled."
 	errMaxClients    = "ERR max number of clients reached"
 	errInvalidCursor = "ERR invalid cursor"
+	errNotInt32      = "ERR value is out of range, value must between -2147483648 and 2147483647"
+	errFirstDB       = "ERR invalid first DB index"
+	errSecondDB      = "ERR invalid second DB index"
+	errUnknownType   = "ERR unknown type object"
+	errExpireNX      = "ERR NX and XX, GT or LT options at the same time are not compatible"
+	errExpireGTLT    = "ERR GT and LT options at the same time are not compatible"
+	errLFU           = "ERR An LFU maxmemory policy is selected, idle time not tracked." + errLFUSwitch
+	errNotLFU        = "ERR An LFU maxmemory policy is not selected, access frequency not tracked." + errLFUSwitch
+	errLFUSwitch     = " Please note that when switching between policies at runtime LRU and LFU data will take some time to adjust."
 
 	errLCSType      = "ERR The specified keys must contain string values"
 	errLCSLenAndIdx = "ERR If you want both the length and indexes, please just use IDX."
@@ -34,6 +43,8 @@ const (
 func errInvalidExpire(cmd string) string {
 	return "ERR invalid expire time in '" + cmd + "' command"
 }
+
+func errUnsupportedOption(option []byte) string { return "ERR Unsupported option " + cString(option) }
 
 func errArity(full string) string {
 	return "ERR wrong number of arguments for '" + full + "' command"

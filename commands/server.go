@@ -55,6 +55,7 @@ type Server struct {
 
 	w       resp.Writer  // replies to the client being served
 	scratch resp.Scratch // its arguments
+	peeked  [keyspace.MaxPrefetch][]byte
 	limits  resp.Limits
 	current *Client
 
@@ -275,7 +276,7 @@ func (s *Server) process(c *Client, now int64) {
 		c.args, c.deferred = c.deferred, nil
 		now = s.execute(c, now)
 	}
-	for !c.stopped {
+	for ahead := 0; !c.stopped; ahead-- {
 		args, err := c.parser.Next(&s.scratch, lim)
 		if err != nil {
 			s.logf(config.LogVerbose, "Protocol error (%v) from client: %s", err, c.describe())
@@ -286,6 +287,9 @@ func (s *Server) process(c *Client, now int64) {
 		}
 		if args == nil {
 			break
+		}
+		if ahead == 0 {
+			ahead = s.prefetch(c)
 		}
 		c.args = args
 		now = s.execute(c, now)
@@ -313,6 +317,17 @@ func (s *Server) process(c *Client, now int64) {
 		c.conn.CloseAfterSend()
 	}
 	s.current = outer
+}
+
+// prefetch brings the keys of the pipelined requests that follow into the cache together, since one after the other
+// their cache misses are half of what a short command costs. It returns after how many requests to come again.
+func (s *Server) prefetch(c *Client) int {
+	n := c.parser.Peek(s.peeked[:])
+	if n == 0 {
+		return 1
+	}
+	c.db.Prefetch(s.peeked[:n])
+	return n
 }
 
 // flushAbove is how many bytes of replies to a pipeline are collected before they are written.
