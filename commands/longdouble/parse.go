@@ -130,9 +130,13 @@ var pow5 = func() (p [28]uint64) {
 	return p
 }()
 
+// shortDigits is how many digits always fit 128 bits.
+const shortDigits = 38
+
 func parseDecimal(s []byte, neg bool) (Value, bool) {
-	mant, exp, i := uint64(0), 0, 0
-	first, last := -1, -1 // where the significant digits are
+	var hi, lo uint64 // the significant digits, as far as they fit
+	exp, i := 0, 0
+	first, last := -1, -1 // where they are
 	digits, dot, sig := false, false, 0
 	for ; i < len(s); i++ {
 		c := s[i]
@@ -154,8 +158,13 @@ func parseDecimal(s []byte, neg bool) (Value, bool) {
 			first = i
 		}
 		last = i
-		if sig++; sig <= 19 {
-			mant = mant*10 + uint64(c)
+		if sig++; sig < 20 {
+			lo = lo*10 + uint64(c)
+		} else if sig <= shortDigits {
+			high, low := bits.Mul64(lo, 10)
+			var carry uint64
+			lo, carry = bits.Add64(low, uint64(c), 0)
+			hi = hi*10 + high + carry
 		}
 	}
 	e, ok := exponent(s[i:], 'e')
@@ -169,19 +178,30 @@ func parseDecimal(s []byte, neg bool) (Value, bool) {
 	if top := sig + exp; top > maxDecimal || top < tinyDecimal {
 		return Value{}, false
 	}
-	if sig > 19 || exp >= len(pow5) || exp <= -len(pow5) {
+	switch {
+	case sig > shortDigits || exp <= -len(pow5) || exp >= len(pow5) || exp > 0 && hi != 0:
 		return parseLong(s[first:last+1], exp, neg), true
-	}
-	if exp >= 0 {
-		hi, lo := bits.Mul64(mant, pow5[exp])
+	case exp > 0:
+		hi, lo = bits.Mul64(lo, pow5[exp])
 		return round(neg, hi, lo, exp, false), true
+	case exp == 0:
+		return round(neg, hi, lo, 0, false), true
 	}
-	shift := bits.LeadingZeros64(mant)
+	// Long division by words, 128 bits beyond the point.
 	div := pow5[-exp]
-	mant <<= shift
-	hi, rem := mant/div, mant%div
-	lo, rem := bits.Div64(rem, 0, div)
-	return round(neg, hi, lo, exp-shift-64, rem != 0), true
+	var q [4]uint64
+	q[0], hi = hi/div, hi%div
+	q[1], hi = bits.Div64(hi, lo, div)
+	q[2], hi = bits.Div64(hi, 0, div)
+	q[3], hi = bits.Div64(hi, 0, div)
+	switch {
+	case q[0] != 0:
+		return round(neg, q[0], q[1], exp, q[2]|q[3]|hi != 0), true
+	case q[1] != 0:
+		return round(neg, q[1], q[2], exp-64, q[3]|hi != 0), true
+	}
+	// A divisor below 2^63 leaves at least 65 bits here.
+	return round(neg, q[2], q[3], exp-128, hi != 0), true
 }
 
 // parseLong makes a value of significant digits, with a dot perhaps among them, times 10^exp.
