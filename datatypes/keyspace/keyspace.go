@@ -57,6 +57,7 @@ type Keyspace struct {
 	turn  int // the database that ActiveExpire begins with
 	lag   Lag
 	fired []*record.Record // scratch of ActiveExpire
+	sink  uint64           // what Prefetch loaded
 }
 
 // DB is one database.
@@ -160,6 +161,19 @@ func (db *DB) Peek(key []byte) *record.Record {
 		return nil
 	}
 	return r
+}
+
+// MaxPrefetch is how many keys one Prefetch takes.
+const MaxPrefetch = 32
+
+// Prefetch brings what lookups of these keys, at most MaxPrefetch, will touch into the cache. It changes nothing.
+func (db *DB) Prefetch(keys [][]byte) {
+	var hashes [MaxPrefetch]uint64
+	n := min(len(keys), len(hashes))
+	for i, k := range keys[:n] {
+		hashes[i] = table.Hash(k)
+	}
+	db.ks.sink += db.t.Prefetch(hashes[:n])
 }
 
 // PeekStale is Peek for those who must see expired keys too; it deletes nothing.
@@ -419,6 +433,10 @@ func (db *DB) Write(key []byte, r *record.Record, offset int, data []byte) int {
 	return newLen
 }
 
+// ownsValue reports whether the value behind the object r may be written in place whatever its stamp: the snapshot's
+// walk has passed it. Of a value that was moved the place tells nothing.
+func (db *DB) ownsValue(h uint64, r *record.Record) bool { return !r.Moved() && db.t.Owned(h) }
+
 // grown is the capacity given to a string that is being written to: twice its length, a megabyte more above that.
 func grown(n int) int { return n + min(n, 1<<20) }
 
@@ -433,12 +451,23 @@ func (db *DB) Delete(key []byte) bool {
 		db.expire(h, r)
 		return false
 	}
-// ownsValue reports whether the value behind the object r may be written in place whatever its stamp: the snapshot's
-// walk has passed it. Of a value that was moved the place tells nothing.
-func (db *DB) ownsValue(h uint64, r *record.Record) bool { return !r.Moved() && db.t.Owned(h) }
-
 	db.remove(h, r)
 	return true
+}
+
+// Move gives r, a live record of the database, another key, in this database or in to. It keeps its value, which is not
+// copied, and its deadline, and counts as new to the access clock. What has that key is replaced; r itself must not be
+// it. key is copied.
+func (db *DB) Move(r *record.Record, to *DB, key []byte) *record.Record {
+	h := table.Hash(r.Key())
+	c := r.Rekey(key, r.Expiry())
+	c.SetClock(db.ks.newClock())
+	if !db.t.Owned(h) {
+		c.SetMoved()
+	}
+	db.remove(h, r)
+	to.Set(c)
+	return c
 }
 
 // Remove deletes r, a live record of the database.
@@ -455,21 +484,6 @@ func (db *DB) Flush() int {
 func (ks *Keyspace) Swap(a, b *DB) { a.contents, b.contents = b.contents, a.contents }
 
 // RandomKey returns a random record that has not expired, nil if there is none. It is uniform over all keys.
-// Move gives r, a live record of the database, another key, in this database or in to. It keeps its value, which is not
-// copied, and its deadline, and counts as new to the access clock. What has that key is replaced; r itself must not be
-// it. key is copied.
-func (db *DB) Move(r *record.Record, to *DB, key []byte) *record.Record {
-	h := table.Hash(r.Key())
-	c := r.Rekey(key, r.Expiry())
-	c.SetClock(db.ks.newClock())
-	if !db.t.Owned(h) {
-		c.SetMoved()
-	}
-	db.remove(h, r)
-	to.Set(c)
-	return c
-}
-
 func (db *DB) RandomKey() *record.Record {
 	for tries := 0; db.t.Len() > 0; tries++ {
 		r := db.t.Random(db.ks.Random)

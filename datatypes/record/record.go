@@ -217,6 +217,9 @@ func (r *Record) Key() []byte {
 	return unsafe.Slice((*byte)(o.key), int(o.header>>keyLenShift))
 }
 
+// Touch loads the header, for who wants the record in the cache.
+func (r *Record) Touch() uint64 { return r.header }
+
 // KeyIs reports whether the record's key is key.
 func (r *Record) KeyIs(key []byte) bool {
 	if int(r.header>>keyLenShift) != len(key) && len(key) < hugeKey {

@@ -1,0 +1,71 @@
+package resp
+
+import "encoding/binary"
+
+// Peek looks at the requests that follow in the packet, without consuming them, and fills keys with the first argument
+// behind each command's name, which for most commands is a key. It returns how many it found. It is a hint for who
+// wants to fetch what those keys name into the cache before the requests run: Peek stops at the first request that is
+// not whole, has more than 99 arguments or a longer argument than 999 bytes, and validates nothing beyond what keeps it
+// inside the packet.
+func (p *Parser) Peek(keys [][]byte) int {
+	if p.part != nil || p.err != nil {
+		return 0
+	}
+	in, at, found := p.in, p.pos, 0
+	for found < len(keys) {
+		n, size := shortHeader(in, at, '*')
+		if size == 0 || n < 2 {
+			break
+		}
+		at += size
+		var key []byte
+		for i := range n {
+			l, size := shortHeader(in, at, '$')
+			if size == 0 {
+				return found
+			}
+			at += size
+			end := at + l
+			if end+2 > len(in) {
+				return found
+			}
+			if i == 1 {
+				key = in[at:end]
+			}
+			at = end + 2
+		}
+		keys[found] = key
+		found++
+	}
+	return found
+}
+
+// shortHeader reads a header of one to three digits at in[at]; size is 0 if there is none.
+func shortHeader(in []byte, at int, kind byte) (n, size int) {
+	if at > len(in)-6 {
+		return 0, 0
+	}
+	w := binary.LittleEndian.Uint32(in[at:])
+	if byte(w) != kind {
+		return 0, 0
+	}
+	d := w>>8&0xff - '0'
+	if d > 9 {
+		return 0, 0
+	}
+	n = int(d)
+	if n == 0 && in[at+2] != '\r' {
+		return 0, 0
+	}
+	for size = 2; size < 5; size++ {
+		b := in[at+size]
+		if b == '\r' {
+			return n, size + 2
+		}
+		if b -= '0'; b > 9 || size == 4 {
+			return 0, 0
+		}
+		n = n*10 + int(b)
+	}
+	return 0, 0
+}
