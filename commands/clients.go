@@ -251,7 +251,7 @@ func (s *Server) clientLines(class int) []byte {
 	return b
 }
 
-// clientFilter selects clients; its zero fields select all.
+// clientFilter selects connections; its zero fields select all.
 type clientFilter struct {
 	addr, laddr       []byte
 	class             int // classAny for all
@@ -261,7 +261,8 @@ type clientFilter struct {
 }
 
 func (f *clientFilter) matches(c *Client) bool {
-	return (f.class == classAny || c.outputClass() == f.class) &&
+	return c.conn != nil &&
+		(f.class == classAny || c.outputClass() == f.class) &&
 		(f.id == 0 || c.id == f.id) &&
 		(f.maxAge == 0 || c.srv.ks.Now/1000-c.created/1000 >= f.maxAge) &&
 		c != f.skip &&
