@@ -1,13 +1,16 @@
 package commands
 
 // Commands about the server as a whole. CONFIG is in configcmd.go, COMMAND in commandinfo.go, DEBUG in debug.go,
-// SHUTDOWN in lifecycle.go.
+// LATENCY in latency.go, MEMORY in memory.go, SHUTDOWN in lifecycle.go, SLOWLOG in slowlog.go.
 
 var serverCommands = []Command{
 	commandCommand,
 	configCommand,
 	debugCommand,
+	latencyCommand,
+	memoryCommand,
 	shutdownCommand,
+	slowlogCommand,
 	{Name: "time", Arity: 1, Flags: Loading | Stale | Fast, Handler: timeNow,
 		Group: GroupServer, Since: "2.6.0", Complexity: "O(1)", Summary: "Tells the time of the server's clock.",
 		Hints: []string{"nondeterministic_output"}},

@@ -232,6 +232,8 @@ type entry struct {
 	order  []*entry // subs in the order of the table
 	cats   Category
 
+	renamed bool // rename-command: known by another name than the row's
+
 	calls    int64
 	nanos    int64
 	rejected int64 // refused before execution

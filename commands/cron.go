@@ -45,7 +45,9 @@ func (s *Server) expire() {
 	more := s.ks.ActiveExpire(
 		func() int64 { s.setNow(s.nanos()); return s.ks.Now },
 		func() bool { return s.nanos() > until })
-	s.stats.expireNanos += s.nanos() - from
+	took := s.nanos() - from
+	s.stats.expireNanos += took
+	s.latencySample("expire-cycle", took/1e6)
 	if more {
 		s.stats.expireCapped++
 		// Clients have their turn first: a posted function runs in a later round of the loop.

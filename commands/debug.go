@@ -80,8 +80,7 @@ func runDebug(c *Client) {
 			return
 		}
 	}
-	c.error("ERR unknown subcommand or wrong number of arguments for '" + quoted(c.args[1], 128) + "'. Try " +
-		strings.ToUpper(c.arg(0)) + " HELP.")
+	c.error(errUnknownSubOrArity(c.args))
 }
 
 // flag returns argument i as C's atoi reads a switch: anything but a number other than zero is off.
@@ -195,12 +194,12 @@ func debugProtocol(c *Client) {
 
 // notNegative parses argument i as a number that is not negative; on failure it replies with Redis's error.
 func (c *Client) notNegative(i int) (int64, bool) {
-	n, ok := c.int64Arg(i)
-	if ok && n < 0 {
+	n, ok := resp.ParseInt(c.args[i])
+	if !ok || n < 0 {
 		c.error(errNegative)
 		return 0, false
 	}
-	return n, ok
+	return n, true
 }
 
 const errNegative = "ERR value is out of range, must be positive"

@@ -32,7 +32,7 @@ func (s *Server) admit(c *Client) *entry {
 	name := c.args[0]
 	e := c.last
 	// Pipelines repeat themselves: the same bytes are the same command. Containers are looked up each time.
-	if e == nil || e.parent != nil || e.subs != nil || string(name) != e.Name {
+	if e == nil || e.parent != nil || e.subs != nil || string(name) != e.Name || e.renamed {
 		if isAttack(name) {
 			s.logf(config.LogWarning, "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis instance. Connection from %s aborted.", c.conn.RemoteAddr())
 			s.w.Buf = s.w.Buf[:0]
@@ -90,6 +90,9 @@ func (s *Server) call(c *Client, e *entry, now int64) int64 {
 	e.nanos += end - now
 	s.stats.commands++
 	s.setNow(end)
+	if end-now >= s.slowNanos {
+		s.slow(c, e, end-now)
+	}
 	if s.dirty != dirty || c.repl.more != nil {
 		s.propagate(c, db, s.dirty != dirty)
 	}

@@ -32,6 +32,9 @@ func (s *Server) applySettings() {
 		"lfu-log-factor":            s.applyPolicy,
 		"lfu-decay-time":            s.applyPolicy,
 		"log-format":                func() error { s.log.SetFormat(logging.Format(s.cfg.LogFormat)); return nil },
+		"slowlog-log-slower-than":   s.applyThresholds,
+		"slowlog-max-len":           s.applyThresholds,
+		"latency-monitor-threshold": s.applyThresholds,
 		"port":                      s.keepPort(),
 		"bind":                      s.keepBind(),
 	}
@@ -118,6 +121,7 @@ func (s *Server) renameCommands() error {
 			return errors.New("Target command name already exists")
 		}
 		s.reg.byName[to] = e
+		e.renamed = true
 	}
 	return nil
 }

@@ -71,6 +71,10 @@ type Server struct {
 
 	cronPaused bool // DEBUG PAUSE-CRON 1
 
+	slowNanos int64 // a command that takes this long is slow; see slowlog.go
+	slowlog   slowlog
+	latency   []*latencySeries
+
 	baseMemory int   // used_memory of an empty server
 	dirty      int64 // changes since the last snapshot
 	sinks      []Sink

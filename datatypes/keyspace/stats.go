@@ -12,3 +12,6 @@ func (db *DB) WheelLen() int {
 	}
 	return db.wheel.Len()
 }
+
+// WheelBytes returns the memory held by the timing wheel, and by the one that is about to replace it.
+func (db *DB) WheelBytes() int { return db.Overhead() - db.t.Size() }

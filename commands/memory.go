@@ -1,0 +1,264 @@
+package commands
+
+import (
+	"fmt"
+	"runtime/debug"
+	"runtime/metrics"
+	"strings"
+
+	"ferrous/datatypes/keyspace"
+)
+
+// MEMORY: where the memory goes. The figures are those of INFO memory (see infomemory.go for what each means), and
+// every one of them is counted, none estimated.
+
+var memoryCommand = Command{
+	Name: "memory", Arity: -2, Group: GroupServer, Since: "4.0.0", Complexity: "Depends on the subcommand.",
+	Summary: "Container of commands about memory.",
+	Subs: []Command{
+		{Name: "doctor", Arity: 2, Handler: memoryDoctor, Group: GroupServer, Since: "4.0.0", Complexity: "O(1)",
+			Summary: "Reports what is unusual about the use of memory.", Hints: anyShardSpecial},
+		{Name: "help", Arity: 2, Flags: Loading | Stale, Handler: memoryHelp,
+			Group: GroupServer, Since: "4.0.0", Complexity: "O(1)", Summary: "Lists the subcommands."},
+		{Name: "malloc-stats", Arity: 2, Handler: memoryMallocStats,
+			Group: GroupServer, Since: "4.0.0", Complexity: "O(1)",
+			Summary: "Tells the allocator's own statistics.", Hints: anyShardSpecial},
+		{Name: "purge", Arity: 2, Handler: memoryPurge,
+			Group: GroupServer, Since: "4.0.0", Complexity: "O(N) in the memory of the server, in the background",
+			Summary: "Gives unused memory back to the system.",
+			Hints:   []string{"request_policy:all_shards", "response_policy:all_succeeded"}},
+		{Name: "stats", Arity: 2, Handler: memoryStats, Group: GroupServer, Since: "4.0.0", Complexity: "O(1)",
+			Summary: "Tells how much memory is used for what.", Hints: anyShardSpecial},
+		{Name: "usage", Arity: -3, Flags: ReadOnly, Handler: memoryUsage,
+			Group: GroupServer, Since: "4.0.0", Complexity: "O(1)", Summary: "Tells how much memory a key takes.",
+			Keys: []KeySpec{{Flags: KeyRO, Index: 2, Step: 1}},
+			Args: []Arg{aKey("key"), aTokenArg("count", ArgInteger, "SAMPLES", "").optional()}},
+	},
+}
+
+var anyShardSpecial = []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"}
+
+// memoryUsage replies with the bytes that the key's record and its value hold. SAMPLES, the effort that Redis's estimate
+// may take, is checked and has no influence: values know their size.
+func memoryUsage(c *Client) {
+	for i := 3; i < len(c.args); i += 2 {
+		if !c.is(i, "samples") || i+1 >= len(c.args) {
+			c.error(errSyntax)
+			return
+		}
+		n, ok := c.int64Arg(i + 1)
+		if !ok {
+			return
+		}
+		if n < 0 {
+			c.error(errSyntax)
+			return
+		}
+	}
+	r := c.db.PeekStale(c.args[2])
+	if r == nil {
+		c.w.Null()
+		return
+	}
+	c.w.Int(int64(keyspace.Size(r)))
+}
+
+// memoryFigures are the figures of MEMORY STATS and DOCTOR, in bytes.
+type memoryFigures struct {
+	used, peak, startup, clients   int64
+	overhead, keys, dataset        int64
+	allocated, active, resident    int64 // of the Go heap
+	rss                            int64 // of the process
+	net                            int64 // used beyond an empty server's, at least 1
+	datasetPercent, peakPercent    float64
+	fragmentation, allocatorFrag   float64 // rss to used, active to allocated
+	allocatorOverhead, rssOverhead float64 // resident to active, rss to resident
+}
+
+func (s *Server) memoryFigures() memoryFigures {
+	m := memoryFigures{
+		used:    int64(s.usedMemory()),
+		startup: int64(s.baseMemory),
+		clients: int64(s.clientsMemory()),
+		rss:     residentMemory(),
+		keys:    int64(s.keys()),
+	}
+	s.stats.peakMemory = max(s.stats.peakMemory, int(m.used))
+	m.peak = int64(s.stats.peakMemory)
+	m.overhead = m.startup + m.clients
+	for _, db := range s.ks.DBs() {
+		m.overhead += int64(db.Overhead())
+	}
+	m.dataset = m.used - m.overhead
+	m.net = max(m.used-m.startup, 1)
+	m.datasetPercent, m.peakPercent = percentOf(m.dataset, m.net), percentOf(m.used, m.peak)
+
+	samples := []metrics.Sample{{Name: goMetricNames[goObjects]}, {Name: goMetricNames[goUnused]},
+		{Name: goMetricNames[goTotal]}, {Name: goMetricNames[goReleased]}}
+	metrics.Read(samples)
+	value := func(i int) int64 {
+		if samples[i].Value.Kind() != metrics.KindUint64 {
+			return 0
+		}
+		return int64(samples[i].Value.Uint64())
+	}
+	m.allocated = value(0)
+	m.active = m.allocated + value(1)
+	m.resident = value(2) - value(3)
+	m.allocatorFrag, m.allocatorOverhead = ratioOf(m.active, m.allocated), ratioOf(m.resident, m.active)
+	m.rssOverhead, m.fragmentation = ratioOf(m.rss, m.resident), ratioOf(m.rss, m.used)
+	return m
+}
+
+func memoryStats(c *Client) {
+	m := c.srv.memoryFigures()
+	w := c.w
+	mark, n := w.BeginMap(), 0
+	num := func(name string, v int64) {
+		w.BulkString(name)
+		w.Int(v)
+		n++
+	}
+	ratio := func(name string, v float64) {
+		w.BulkString(name)
+		w.Double(v)
+		n++
+	}
+	num("peak.allocated", m.peak)
+	num("total.allocated", m.used)
+	num("startup.allocated", m.startup)
+	num("replication.backlog", 0)
+	num("clients.slaves", 0)
+	num("clients.normal", m.clients)
+	num("cluster.links", 0)
+	num("aof.buffer", 0)
+	num("lua.caches", 0)
+	num("functions.caches", 0)
+	for _, db := range c.srv.ks.DBs() {
+		if db.Len() == 0 {
+			continue
+		}
+		w.BulkString(fmt.Sprintf("db.%d", db.ID))
+		n++
+		w.Map(3)
+		w.BulkString("overhead.hashtable.main")
+		w.Int(int64(db.Overhead() - db.WheelBytes()))
+		w.BulkString("overhead.hashtable.expires")
+		w.Int(int64(db.WheelBytes()))
+		w.BulkString("overhead.hashtable.slot-to-keys")
+		w.Int(0)
+	}
+	num("overhead.total", m.overhead)
+	num("keys.count", m.keys)
+	perKey := int64(0)
+	if m.keys > 0 {
+		perKey = m.net / m.keys
+	}
+	num("keys.bytes-per-key", perKey)
+	num("dataset.bytes", m.dataset)
+	ratio("dataset.percentage", m.datasetPercent)
+	ratio("peak.percentage", m.peakPercent)
+	num("allocator.allocated", m.allocated)
+	num("allocator.active", m.active)
+	num("allocator.resident", m.resident)
+	ratio("allocator-fragmentation.ratio", m.allocatorFrag)
+	num("allocator-fragmentation.bytes", m.active-m.allocated)
+	ratio("allocator-rss.ratio", m.allocatorOverhead)
+	num("allocator-rss.bytes", m.resident-m.active)
+	ratio("rss-overhead.ratio", m.rssOverhead)
+	num("rss-overhead.bytes", m.rss-m.resident)
+	ratio("fragmentation", m.fragmentation)
+	num("fragmentation.bytes", m.rss-m.used)
+	w.EndMap(mark, n)
+}
+
+// What MEMORY DOCTOR finds worth a word. The limits are Redis's, so that the same alarms go off.
+const (
+	doctorTiny      = 5 << 20   // used bytes below which nothing can be said
+	doctorPeak      = 1.5       // peak to used
+	doctorRatio     = 1.4       // resident to used
+	doctorOverheads = 1.1       // of the heap's parts
+	doctorWaste     = 10 << 20  // bytes below which a ratio does not matter
+	doctorClient    = 200 << 10 // bytes a client
+)
+
+func memoryDoctor(c *Client) {
+	m := c.srv.memoryFigures()
+	c.w.Verbatim("txt", m.report(len(c.srv.clients)))
+}
+
+// report is the text of MEMORY DOCTOR.
+func (m *memoryFigures) report(clients int) string {
+	if m.used < doctorTiny {
+		return "This server holds next to no data: less than 5 MB are in use, and the ratios say nothing yet.\n"
+	}
+	var b strings.Builder
+	finding := func(cond bool, format string, args ...any) {
+		if cond {
+			fmt.Fprintf(&b, " * "+format+"\n\n", args...)
+		}
+	}
+	finding(float64(m.peak) > doctorPeak*float64(m.used),
+		"Peak: %s were in use once, now it is %s. The heap shrinks by itself as the collector finds memory that has "+
+			"not been used for a while; MEMORY PURGE gives it back at once.", humanBytes(m.peak), humanBytes(m.used))
+	finding(m.fragmentation > doctorRatio && m.rss-m.used > doctorWaste,
+		"Resident memory: the process holds %.2f times what its data and clients take. After a peak this passes. "+
+			"Otherwise it is garbage that waits for the collector: the heap may grow by a quarter over the live data, "+
+			"and by 32 MB where there is little.", m.fragmentation)
+	finding(m.allocatorFrag > doctorOverheads && m.active-m.allocated > doctorWaste,
+		"Fragmentation: %s lie free between objects of the heap, as after deleting many keys here and there. New keys "+
+			"of the same sizes fill the gaps.", humanBytes(m.active-m.allocated))
+	finding(m.allocatorOverhead > doctorOverheads && m.resident-m.active > doctorWaste,
+		"Idle heap: %s belong to the heap and hold nothing. MEMORY PURGE gives them back to the system.",
+		humanBytes(m.resident-m.active))
+	finding(m.rssOverhead > doctorOverheads && m.rss-m.resident > doctorWaste,
+		"Outside the heap: %s of the process are neither heap nor stacks.", humanBytes(m.rss-m.resident))
+	finding(clients > 0 && m.clients/int64(max(clients, 1)) > doctorClient,
+		"Clients: a client takes %s on average. Some do not read their replies, or send very large requests; "+
+			"CLIENT LIST shows which (omem, qbuf).", humanBytes(m.clients/int64(max(clients, 1))))
+	if b.Len() == 0 {
+		return "Nothing about the memory of this server is unusual.\n"
+	}
+	return "What is unusual about the memory of this server:\n\n" + b.String()
+}
+
+// memoryMallocStats lists what the Go runtime tells of memory and of its collector.
+func memoryMallocStats(c *Client) {
+	var samples []metrics.Sample
+	for _, d := range metrics.All() {
+		if strings.HasPrefix(d.Name, "/memory/") || strings.HasPrefix(d.Name, "/gc/") {
+			samples = append(samples, metrics.Sample{Name: d.Name})
+		}
+	}
+	metrics.Read(samples)
+	var b strings.Builder
+	b.WriteString("Memory classes and collector statistics of the Go runtime\n")
+	for _, s := range samples {
+		switch s.Value.Kind() {
+		case metrics.KindUint64:
+			fmt.Fprintf(&b, "%s %d\n", s.Name, s.Value.Uint64())
+		case metrics.KindFloat64:
+			fmt.Fprintf(&b, "%s %g\n", s.Name, s.Value.Float64())
+		}
+	}
+	c.w.Verbatim("txt", b.String())
+}
+
+// memoryPurge replies at once: the collection that comes first takes long on a large heap, but runs beside the loop.
+func memoryPurge(c *Client) {
+	go debug.FreeOSMemory()
+	c.w.OK()
+}
+
+func memoryHelp(c *Client) {
+	c.help("DOCTOR",
+		"    Report what is unusual about the use of memory.",
+		"MALLOC-STATS",
+		"    Tell the allocator's statistics.",
+		"PURGE",
+		"    Give unused memory back to the system.",
+		"STATS",
+		"    Tell how much memory is used for what.",
+		"USAGE <key> [SAMPLES <count>]",
+		"    Tell how many bytes a key and its value take. The count has no influence.")
+}
