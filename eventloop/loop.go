@@ -18,6 +18,8 @@
 //     reading it in the round that follows is the flush phase.
 //   - A connection can be closed only by what its own Data returns. From
 //     elsewhere it is shut down, and evio reads the end of the stream.
+//   - The loop's goroutine never blocks where the Go scheduler sees it, which
+//     the runtime's monitor holds against it: yield.
 //   - Any error of accept(2) but EAGAIN ends Serve. So connections are refused
 //     while some descriptors are still left (spareFDs), and when Serve ends all
 //     the same, it is called again with everything kept but the connections.
@@ -44,6 +46,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -99,16 +102,20 @@ type Options struct {
 var ErrLayout = errors.New("eventloop: evio layout changed")
 
 const (
-	// spareFDs is how many descriptors below the limit are kept back, so that
-	// accept(2) does not fail: between accepting and closing a refused
-	// connection evio accepts at most two more on each listener.
-	spareFDs = 16
+	// spareFDs is how many descriptors below the limit are kept back, and two
+	// more a listener, so that accept(2) does not fail: between accepting and
+	// closing a refused connection evio accepts at most two on each listener.
+	// It must stay well under the reserve of AdjustOpenFiles.
+	spareFDs    = 8
+	maxSpareFDs = 32
 	// startTimeout bounds the wait for the first event of a loop. evio can
 	// miss the end of a loop that ends before Serve waits for it, and would
 	// then never return.
 	startTimeout = 30 * time.Second
-	minBackoff   = 10 * time.Millisecond
-	maxBackoff   = time.Second
+	// yieldEvery stays under the 10 ms of the runtime's monitor.
+	yieldEvery = 7 * time.Millisecond
+	minBackoff = 10 * time.Millisecond
+	maxBackoff = time.Second
 )
 
 // listener is one of the addresses that evio serves.
@@ -132,7 +139,9 @@ type Loop struct {
 	fdLimit  int     // descriptors from here on are refused
 	lastFull time.Time
 	rounds   uint64
-	discard  []byte // scratch for input nobody wants
+	born     time.Time
+	yielded  time.Duration // since born
+	discard  []byte        // scratch for input nobody wants
 	pool     chunkPool
 
 	flushWanted bool
@@ -170,7 +179,7 @@ func New(o Options) (*Loop, error) {
 	if o.Logf == nil {
 		o.Logf = func(string, ...any) {}
 	}
-	l := &Loop{opt: o, h: o.Handler, wfd: -1, first: true}
+	l := &Loop{opt: o, h: o.Handler, wfd: -1, first: true, born: time.Now()}
 	l.inner.fd = -1
 	l.timers.loop = l
 	// The first listener is the loop's own; its address is made by serveOnce.
@@ -255,7 +264,7 @@ func (l *Loop) Serve() error {
 		for {
 			time.Sleep(backoff)
 			backoff = min(2*backoff, maxBackoff)
-			if l.stopped() || haveFDs(spareFDs/2) {
+			if l.stopped() || haveFDs(spareFDs) {
 				break
 			}
 		}
@@ -472,14 +481,12 @@ func (l *Loop) outOfFDs(fd int) bool {
 	return true
 }
 
+// refreshFDLimit reads the limit of open files, which an operator may change
+// while the process runs.
 func (l *Loop) refreshFDLimit() {
 	l.fdLimit = int(^uint(0) >> 1)
 	if cur, _, err := noFile(); err == nil && cur < 1<<30 {
-		spare := spareFDs + 4*len(l.lns)
-		if int(cur) < 8*spare {
-			spare = 4 + 2*len(l.lns)
-		}
-		l.fdLimit = int(cur) - spare
+		l.fdLimit = int(cur) - min(spareFDs+2*len(l.lns), maxSpareFDs)
 	}
 }
 
@@ -490,6 +497,9 @@ func (l *Loop) data(ec evio.Conn, in []byte) ([]byte, evio.Action) {
 		return nil, l.woken(ec)
 	}
 	l.rounds++
+	if l.rounds&3 == 0 {
+		l.yield()
+	}
 	if c.flags&(fClosing|fClosed) == 0 {
 		l.current = c
 		l.h.Data(c, in)
@@ -499,6 +509,20 @@ func (l *Loop) data(ec evio.Conn, in []byte) ([]byte, evio.Action) {
 		return nil, evio.Close
 	}
 	return nil, evio.None
+}
+
+// yield lets the scheduler see the loop every yieldEvery. A goroutine that runs
+// for 10 ms without passing through the scheduler counts as stuck: the
+// runtime's monitor then looks at it every 20 microseconds, and takes its
+// processor away each time it finds it in a system call, although the loop
+// is in a new one all the time. Measured without pipelining: 13.6 microseconds
+// of CPU a request without this, 9.1 with it, 9.6 Redis 7.0.15. (Locking the
+// loop to its thread cures half of it.)
+func (l *Loop) yield() {
+	if now := time.Since(l.born); now-l.yielded > yieldEvery {
+		l.yielded = now
+		runtime.Gosched()
+	}
 }
 
 // closed is evio's event for a descriptor that it has closed.

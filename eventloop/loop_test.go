@@ -8,12 +8,15 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/tidwall/evio"
 )
 
 // testHandler calls its fields; a nil field does the obvious.
@@ -634,6 +637,36 @@ func TestSendAllocatesNothing(t *testing.T) {
 	})
 	if direct != 0 || held != 0 {
 		t.Errorf("allocations: direct %v, held %v", direct, held)
+	}
+}
+
+// fakeConn is what evio hands to an event.
+type fakeConn struct {
+	evio.Conn
+	ctx any
+}
+
+func (c *fakeConn) Context() any { return c.ctx }
+
+type nopHandler struct{ testHandler }
+
+func (*nopHandler) Data(*Conn, []byte) {}
+
+// What this package adds to an event of evio.
+func BenchmarkData(b *testing.B) {
+	l := idleLoop(b)
+	l.h = &nopHandler{}
+	ec := &fakeConn{ctx: &Conn{loop: l}}
+	in := []byte("x")
+	b.ReportAllocs()
+	for b.Loop() {
+		l.data(ec, in)
+	}
+}
+
+func TestIdleConnectionIsSmall(t *testing.T) {
+	if n := reflect.TypeFor[Conn]().Size(); n > 64 {
+		t.Errorf("a Conn has %d bytes", n)
 	}
 }
 
