@@ -1,0 +1,270 @@
+package eventloop
+
+import (
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestShutdown(t *testing.T) {
+	var closed, ran atomic.Int32
+	s := start(t, &testHandler{closed: func(c *Conn, err error) { closed.Add(1) }}, nil)
+	conns := []net.Conn{s.dial(), s.dial(), s.dial()}
+	for _, c := range conns {
+		roundTrip(t, c, "x")
+	}
+	for range 100 {
+		s.Post(func() { ran.Add(1) })
+	}
+	s.do(func() {
+		s.Each(func(c *Conn) bool { c.Send([]byte("bye")); return true })
+		s.Shutdown() // from the loop itself
+	})
+	s.Shutdown()
+	if err := <-s.done; err != nil {
+		t.Fatal(err)
+	}
+	s.done <- nil // for the cleanup
+	if closed.Load() != 3 || ran.Load() != 100 {
+		t.Errorf("%d closed, %d functions ran", closed.Load(), ran.Load())
+	}
+	for _, c := range conns {
+		if got, err := io.ReadAll(c); string(got) != "bye" || err != nil {
+			t.Errorf("got %q, %v", got, err)
+		}
+	}
+	s.Post(func() { t.Error("ran after Serve has returned") })
+}
+
+func TestShutdownBeforeServe(t *testing.T) {
+	l, err := New(Options{Addrs: []string{"tcp4://127.0.0.1:0"}, Handler: &testHandler{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Shutdown()
+	if err := l.Serve(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestListenErrors(t *testing.T) {
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	dir := t.TempDir()
+	os.WriteFile(filepath.Join(dir, "keep"), nil, 0o600)
+	for _, tc := range []struct{ addr, want string }{
+		{"tcp4://" + ln.Addr().String(), ln.Addr().String()},
+		{"tcp4://127.0.0.1:99999", "99999"},
+		{"unix://" + dir, "directory"},
+		{"unix:///nonexistent/dir/s", "/nonexistent/dir/s"},
+	} {
+		l, err := New(Options{Addrs: []string{tc.addr}, Handler: &testHandler{}, UnixPerm: 0o700})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Serve(); err == nil || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v", tc.addr, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "keep")); err != nil {
+		t.Error("a directory in the place of the socket was emptied")
+	}
+	for _, a := range []string{"", "x", "udp://127.0.0.1:1", "unix://a?b", "unix://", "unix:///" + strings.Repeat("a", 200)} {
+		if _, err := New(Options{Addrs: []string{a}, Handler: &testHandler{}}); err == nil {
+			t.Errorf("%q accepted", a)
+		}
+	}
+	if _, err := New(Options{Addrs: []string{"tcp4://127.0.0.1:0"}}); err == nil {
+		t.Error("no handler accepted")
+	}
+	if _, err := New(Options{Handler: &testHandler{}}); err == nil {
+		t.Error("no address accepted")
+	}
+}
+
+func TestUnixSocketFile(t *testing.T) {
+	old := syscall.Umask(0o022)
+	defer syscall.Umask(old)
+	for _, tc := range []struct{ perm, want os.FileMode }{{0o700, 0o700}, {0o777, 0o777}, {0o770, 0o770}, {0, 0o755}} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "s")
+		os.WriteFile(path, []byte("stale"), 0o644) // what is there is replaced
+		stop := make(chan struct{})
+		var seen os.FileMode
+		var wg sync.WaitGroup
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if fi, err := os.Lstat(path); err == nil && fi.Mode()&os.ModeSocket != 0 {
+					seen |= fi.Mode().Perm()
+				}
+			}
+		}()
+		s := start(t, &testHandler{}, func(o *Options) {
+			o.Addrs = []string{"unix://" + path}
+			o.UnixPerm = tc.perm
+		})
+		fi, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if fi.Mode().Perm() != tc.want {
+			t.Errorf("mode %o, want %o", fi.Mode().Perm(), tc.want)
+		}
+		roundTrip(t, s.dial(), "x")
+		close(stop)
+		wg.Wait()
+		if seen&^tc.want != 0 {
+			t.Errorf("mode was %o for a moment, want %o", seen, tc.want)
+		}
+		if now := syscall.Umask(0o022); now != 0o022 {
+			t.Errorf("umask is left at %o", now)
+		}
+	}
+}
+
+func TestRelativeUnixPath(t *testing.T) {
+	t.Chdir(t.TempDir())
+	got := make(chan string, 1)
+	s := start(t, &testHandler{opened: func(c *Conn) bool { got <- c.RemoteAddr(); return true }},
+		func(o *Options) { o.Addrs = []string{"unix://rel.sock"} })
+	c, err := net.Dial("unix", "rel.sock")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	roundTrip(t, c, "x")
+	if a := <-got; a != "rel.sock:0" {
+		t.Errorf("address %q", a)
+	}
+	s.Shutdown()
+	s.done <- <-s.done
+	if _, err := os.Lstat("rel.sock"); err == nil {
+		t.Error("the socket file is left")
+	}
+}
+
+func TestSocketOptions(t *testing.T) {
+	idle := 40 * time.Second
+	opts := make(chan [3]int, 1)
+	s := start(t, &testHandler{opened: func(c *Conn) bool {
+		var o [3]int
+		o[0], _ = syscall.GetsockoptInt(c.FD(), syscall.IPPROTO_TCP, syscall.TCP_NODELAY)
+		o[1], _ = syscall.GetsockoptInt(c.FD(), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE)
+		o[2], _ = fcntlGetFD(c.FD())
+		opts <- o
+		return true
+	}}, func(o *Options) { o.KeepAlive = func() time.Duration { return idle } })
+	s.dial()
+	if o := <-opts; o[0] == 0 || o[1] == 0 || o[2]&syscall.FD_CLOEXEC == 0 {
+		t.Errorf("nodelay, keepalive, cloexec: %v", o)
+	}
+	s.do(func() { idle = 0 })
+	s.dial()
+	if o := <-opts; o[0] == 0 || o[1] != 0 {
+		t.Errorf("nodelay, keepalive: %v", o)
+	}
+}
+
+// The loop survives the end of evio: state, posts and timers are kept, the
+// address stays, connections are closed.
+func TestServeAgain(t *testing.T) {
+	var closed atomic.Int32
+	s := start(t, &testHandler{closed: func(*Conn, error) { closed.Add(1) }}, nil)
+	addr := s.addrs[0].String()
+	fired := make(chan struct{})
+	s.do(func() { s.AfterFunc(300*time.Millisecond, func() { close(fired) }) })
+	for round := range 3 {
+		c := s.dial()
+		roundTrip(t, c, "x")
+		s.mu.Lock()
+		syscall.Shutdown(s.wfd, syscall.SHUT_RDWR)
+		s.mu.Unlock()
+		if first := <-s.serve; first {
+			t.Error("Serving says that it is the first")
+		}
+		s.do(func() {
+			if got := s.addrs[0].String(); got != addr {
+				t.Errorf("address %s, want %s", got, addr)
+			}
+		})
+		if got, _ := io.ReadAll(c); len(got) != 0 || closed.Load() != int32(round+1) {
+			t.Errorf("connection not closed: %q, %d", got, closed.Load())
+		}
+		roundTrip(t, s.dial(), "again")
+		s.eventually("connections gone", func() bool { return s.Conns() == 1 })
+		s.do(func() { s.Each(func(c *Conn) bool { c.CloseNow(); return true }) })
+		s.eventually("connections gone", func() bool { return s.Conns() == 0 })
+		closed.Store(int32(round + 1))
+	}
+	select {
+	case <-fired:
+	case <-time.After(5 * time.Second):
+		t.Error("a timer was lost")
+	}
+	if !strings.Contains(s.logs.String(), "serving again") {
+		t.Errorf("log: %s", s.logs)
+	}
+}
+
+// When the address is taken meanwhile, serving again waits for it.
+func TestServeAgainWaitsForAddress(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "d", "s")
+	os.Mkdir(filepath.Dir(path), 0o700)
+	s := start(t, &testHandler{}, func(o *Options) { o.Addrs = []string{"unix://" + path} })
+	s.mu.Lock()
+	os.RemoveAll(filepath.Dir(path))
+	syscall.Shutdown(s.wfd, syscall.SHUT_RDWR)
+	s.mu.Unlock()
+	for end := time.Now().Add(10 * time.Second); !strings.Contains(s.logs.String(), "cannot listen again"); {
+		if time.Now().After(end) {
+			t.Fatal("no log:", s.logs)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	os.Mkdir(filepath.Dir(path), 0o700)
+	<-s.serve
+	roundTrip(t, s.dial(), "x")
+}
+
+// Connections that are reset before they are accepted do not end the loop.
+func TestResetBeforeAccept(t *testing.T) {
+	s := start(t, &testHandler{}, nil)
+	keep := s.dial()
+	roundTrip(t, keep, "x")
+	for range 5 {
+		resume := make(chan struct{})
+		s.Post(func() { <-resume })
+		for range 100 {
+			c, err := net.Dial("tcp4", s.addrs[0].String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.WriteString(c, "x")
+			c.(*net.TCPConn).SetLinger(0)
+			c.Close()
+		}
+		close(resume)
+		roundTrip(t, keep, "y")
+		roundTrip(t, s.dial(), "z")
+	}
+	if log := s.logs.String(); log != "" {
+		t.Error(log)
+	}
+}
