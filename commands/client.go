@@ -110,12 +110,13 @@ func (c *Client) arg(i int) string { return string(c.args[i]) }
 // is reports whether argument i is the word, in any case. word is in lower case.
 func (c *Client) is(i int, word string) bool { return equalFold(c.args[i], word) }
 
-// equalFold compares with a lower-case ASCII word, in any case.
+// equalFold compares with a lower-case ASCII word, in any case. A zero byte ends b, since Redis compares options as C
+// strings.
 func equalFold(b []byte, word string) bool {
-	if len(b) != len(word) {
+	if len(b) != len(word) && (len(b) < len(word) || b[len(word)] != 0) {
 		return false
 	}
-	for i, x := range b {
+	for i, x := range b[:len(word)] {
 		if 'A' <= x && x <= 'Z' {
 			x += 'a' - 'A'
 		}

@@ -174,6 +174,13 @@ func TestSetIfEqual(t *testing.T) {
 	}
 
 	ts := newTestServer(t)
+	// Options are C strings.
+	if got := ts.do("set", "k", "v", "nx\x00y"); got != ok {
+		t.Errorf("an option with a zero byte behind: %q", got)
+	}
+	if got := ts.do("set", "k", "v", "nx\x01"); got != syntax {
+		t.Errorf("an option with something behind: %q", got)
+	}
 	ts.c.proto = 3
 	if got := ts.doLine("set k v ifeq x"); got != "_\r\n" {
 		t.Errorf("RESP3: %q", got)
