@@ -3,8 +3,13 @@ module ferrous
 go 1.26.0
 
 require (
+	github.com/redis/go-redis/v9 v9.23.0
 	github.com/tidwall/evio v1.0.8
 	golang.org/x/sys v0.49.0
 )
 
-require github.com/kavu/go_reuseport v1.5.0 // indirect
+require (
+	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	github.com/kavu/go_reuseport v1.5.0 // indirect
+	go.uber.org/atomic v1.12.0 // indirect
+)
