@@ -239,6 +239,9 @@ func (s *Server) Opened(conn *eventloop.Conn) bool {
 
 // Data implements eventloop.Handler.
 func (s *Server) Data(conn *eventloop.Conn, in []byte) {
+	if s.shutdown.begun {
+		return
+	}
 	c := conn.Ctx.(*Client)
 	now := s.nanos()
 	s.setNow(now)
