@@ -648,6 +648,17 @@ func (t *Table) Snapshot() *Snapshot {
 	return &Snapshot{dir: append([]*segment(nil), t.dir...), depth: t.depth, count: t.count, walk: t.walk}
 }
 
+// Fork returns a table with the same records, to be written instead of t, which from then on must only be read: the
+// directory is copied, segments are shared until their first change. The generation is pinned. It is how a collection
+// inside a key is taken from under a snapshot's reader.
+func (t *Table) Fork() *Table {
+	f := *t
+	f.dir = append([]*segment(nil), t.dir...)
+	f.shift = append([]uint8(nil), t.shift...)
+	f.walk = nil
+	return &f
+}
+
 // EndSnapshot forgets the walk's progress.
 func (t *Table) EndSnapshot() { t.walk = nil }
 

@@ -341,3 +341,42 @@ func BenchmarkInsert(b *testing.B) {
 		tb.Insert(Hash(k), record.NewInt(k, 1, record.NoExpiry, 0))
 	}
 }
+
+// A forked table is written while another goroutine reads the one it came from.
+func TestForkBesideReader(t *testing.T) {
+	const keys = 5000
+	var gen cow.Generation
+	tb := New(&gen)
+	key := func(i int) []byte { return binary.BigEndian.AppendUint64(nil, uint64(i)) }
+	for i := range keys {
+		tb.Insert(Hash(key(i)), record.NewInt(key(i), int64(i), record.NoExpiry, 0))
+	}
+	gen.Pin()
+	old := tb
+	tb = tb.Fork()
+	sum := make(chan int64)
+	go func() {
+		n := int64(0)
+		for range 20 {
+			old.Each(func(r *record.Record) bool { n += r.Int(); return true })
+		}
+		sum <- n
+	}()
+	for i := range keys {
+		k := key(i)
+		h := Hash(k)
+		r := tb.Get(h, k)
+		if i%2 == 0 {
+			tb.Delete(h, r)
+		} else {
+			tb.Replace(h, r, record.NewInt(k, -1, record.NoExpiry, 0))
+		}
+		k = key(keys + i)
+		tb.Insert(Hash(k), record.NewInt(k, -1, record.NoExpiry, 0))
+	}
+	if n := <-sum; n != 20*keys*(keys-1)/2 {
+		t.Errorf("the reader of the old table saw a sum of %d", n)
+	}
+	gen.Unpin()
+	check(t, tb)
+}
