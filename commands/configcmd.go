@@ -76,14 +76,12 @@ func configResetStat(c *Client) {
 	c.w.OK()
 }
 
-// resetStats sets back what INFO counts since the start; the peak of memory and how much is buffered are states and
-// stay.
+// resetStats sets back what INFO counts since the start; the peak of memory and the age in rounds of cron are
+// states and stay.
 func (s *Server) resetStats() {
 	s.stats = stats{
-		peakMemory:    s.stats.peakMemory,
-		largestInput:  s.stats.largestInput,
-		largestOutput: s.stats.largestOutput,
-		cronCycles:    s.stats.cronCycles,
+		peakMemory: s.stats.peakMemory,
+		cronCycles: s.stats.cronCycles,
 	}
 	s.ks.ExpiredKeys = 0
 	*s.ks.ExpiryLag() = keyspace.Lag{}

@@ -39,6 +39,7 @@ type infoKind uint8
 const (
 	infoDefault infoKind = iota // shown unless other sections are asked for
 	infoAll                     // shown with all and everything, or by name
+	infoHidden                  // shown by name only
 )
 
 // infoSections are the sections in the order of the report.
@@ -55,6 +56,7 @@ var infoSections = []infoSection{
 	{"Errorstats", []string{"errorstats"}, infoDefault, (*infoText).errorstats},
 	{"Cluster", []string{"cluster"}, infoDefault, (*infoText).cluster},
 	{"Keyspace", []string{"keyspace"}, infoDefault, (*infoText).keyspace},
+	{"Debug", []string{"debug"}, infoHidden, (*infoText).debug},
 }
 
 func info(c *Client) { c.w.Verbatim("txt", c.srv.infoReport(c.args[1:])) }
@@ -79,7 +81,7 @@ func (s *Server) infoReport(names [][]byte) string {
 		case equalFold(n, "default"):
 			add(byDefault)
 		case equalFold(n, "all"), equalFold(n, "everything"):
-			add(func(*infoSection) bool { return true })
+			add(func(x *infoSection) bool { return x.kind != infoHidden })
 		default:
 			add(func(x *infoSection) bool {
 				return slices.ContainsFunc(x.names, func(name string) bool { return equalFold(n, name) })
@@ -302,9 +304,11 @@ func (t *infoText) statistics() {
 	t.int("total_writes_processed", st.writes)
 	t.zeros("io_threaded_reads_processed", "io_threaded_writes_processed", "reply_buffer_shrinks",
 		"reply_buffer_expands")
-	t.int("eventloop_cycles", int64(s.loop.Rounds()))
+	t.int("eventloop_cycles", st.cycles)
+	t.int("eventloop_duration_sum", st.cycleNanos/1000)
 	t.int("eventloop_duration_cmd_sum", nanos/1000)
 	t.int("instantaneous_eventloop_cycles_per_sec", st.instant[instantCycles].rate())
+	t.int("instantaneous_eventloop_duration_usec", st.instant[instantCycleTime].rate())
 	t.int("acl_access_denied_auth", st.authFailures)
 	t.zeros("acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel")
 }
@@ -376,4 +380,12 @@ func (t *infoText) keyspace() {
 			t.str("db"+strconv.Itoa(db.ID), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", db.Len(), db.Expires(), db.AverageTTL()))
 		}
 	}
+}
+
+func (t *infoText) debug() {
+	st := &t.s.stats
+	t.zeros("eventloop_duration_aof_sum")
+	t.int("eventloop_duration_cron_sum", st.cronNanos/1000)
+	t.int("eventloop_duration_max", st.cycleMax/1000)
+	t.int("eventloop_cmd_per_cycle_max", st.cycleCommands)
 }

@@ -39,6 +39,8 @@ func TestInfoSections(t *testing.T) {
 		{"default commandstats", all},
 		{"modules module_list", "Modules"},
 		{"nothing", ""},
+		{"debug", "Debug"},
+		{"debug all", all + " Debug"},
 		{"nothing cluster", "Cluster"},
 	} {
 		var names [][]byte

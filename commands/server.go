@@ -101,20 +101,22 @@ type observer func(class config.NotifyFlags, event string, key []byte, db *keysp
 
 // stats are the counters of INFO stats.
 type stats struct {
-	connections, rejectedConns  int64
-	commands                    int64
-	netIn, netOut               int64
-	hits, misses                int64
-	errorReplies                int64
-	queryBufDisconnections      int64
-	outputBufDisconnections     int64
-	peakMemory                  int
-	reads, writes, cronCycles   int64
-	authFailures                int64
-	expireNanos, expireCapped   int64
-	cmdNanos                    int64
-	instant                     [instantMetrics]instantMetric
-	largestInput, largestOutput int
+	connections, rejectedConns int64
+	commands                   int64
+	netIn, netOut              int64
+	hits, misses               int64
+	errorReplies               int64
+	queryBufDisconnections     int64
+	outputBufDisconnections    int64
+	peakMemory                 int
+	reads, writes, cronCycles  int64
+	authFailures               int64
+	expireNanos, expireCapped  int64
+	cycles                     int64 // see endCycle
+	cycleNanos, cycleMax       int64
+	cycleCommands              int64 // most commands of one cycle
+	cronNanos                  int64
+	instant                    [instantMetrics]instantMetric
 }
 
 // New makes a server from its configuration. Serve starts it.
@@ -249,8 +251,10 @@ func (s *Server) Data(conn *eventloop.Conn, in []byte) {
 	s.stats.netIn += int64(len(in))
 	s.stats.reads++
 	c.netIn += int64(len(in))
+	commands := s.stats.commands
 	c.parser.Begin(in)
 	s.process(c, now)
+	s.endCycle(now, s.stats.commands-commands)
 }
 
 // process runs the requests that the client's parser has, until it needs more bytes or must wait.
