@@ -39,6 +39,7 @@ type Client struct {
 	deferred [][]byte  // the request that CLIENT PAUSE holds back
 	window   window    // qbuf and qbuf-free of CLIENT LIST
 	counted  int       // what of its memory is in Server.heldBytes
+	at       int       // index in Server.order
 
 	created, lastActive int64 // Unix ms
 	softSince           int64 // since when the output is above the soft limit, Unix ms

@@ -30,7 +30,7 @@ const (
 
 	// connBytes is what a connection costs beside its Client: the event loop's and evio's structures, the slot in
 	// Server.clients, the poller's entry. Measured as resident memory of 10,000 idle connections.
-	connBytes = 1100
+	connBytes = 550
 )
 
 // clientBytes is what an idle client costs.
@@ -92,12 +92,24 @@ func (s *Server) account(c *Client) {
 	}
 }
 
+// remember enters a client into the server's books.
+func (s *Server) remember(c *Client) {
+	s.clients[c.id] = c
+	c.at = len(s.order)
+	s.order = append(s.order, c)
+}
+
 // forget takes a client out of the server's books. It may be called twice.
 func (s *Server) forget(c *Client) {
 	if s.clients[c.id] != c {
 		return
 	}
 	delete(s.clients, c.id)
+	last := len(s.order) - 1
+	s.order[c.at] = s.order[last]
+	s.order[c.at].at = c.at
+	s.order[last] = nil
+	s.order = s.order[:last]
 	s.heldBytes -= c.counted
 	c.counted = 0
 	s.stopWaiting(c)

@@ -45,8 +45,8 @@ var clientCommand = Command{
 				aChoice("new-format",
 					aTokenArg("client-id", ArgInteger, "ID", "2.8.12").optional(),
 					Arg{Name: "client-type", Type: ArgOneOf, Token: "TYPE", Since: "2.8.12", Optional: true, Args: []Arg{
-						aToken("normal", "normal", ""), aToken("master", "master", "3.2.0"), aToken("slave", "slave", ""),
-						aToken("replica", "replica", "5.0.0"), aToken("pubsub", "pubsub", "")}},
+						aToken("normal", "NORMAL", ""), aToken("master", "MASTER", "3.2.0"), aToken("slave", "SLAVE", ""),
+						aToken("replica", "REPLICA", "5.0.0"), aToken("pubsub", "PUBSUB", "")}},
 					aTokenArg("username", ArgString, "USER", "").optional(),
 					Arg{Name: "addr", Display: "ip:port", Type: ArgString, Token: "ADDR", Optional: true},
 					Arg{Name: "laddr", Display: "ip:port", Type: ArgString, Token: "LADDR", Since: "6.2.0", Optional: true},
@@ -65,8 +65,8 @@ var clientCommand = Command{
 				{"7.0.3", "The field `ssub`."}},
 			Args: []Arg{
 				{Name: "client-type", Type: ArgOneOf, Token: "TYPE", Since: "5.0.0", Optional: true, Args: []Arg{
-					aToken("normal", "normal", ""), aToken("master", "master", ""), aToken("replica", "replica", ""),
-					aToken("pubsub", "pubsub", "")}},
+					aToken("normal", "NORMAL", ""), aToken("master", "MASTER", ""), aToken("replica", "REPLICA", ""),
+					aToken("pubsub", "PUBSUB", "")}},
 				aTokenArg("client-id", ArgInteger, "ID", "6.2.0").optional().multiple()}},
 		{Name: "no-evict", Arity: 3, Flags: clientSub | Admin, ACL: CatConnection, Handler: clientNoEvict,
 			Group: GroupConnection, Since: "7.0.0", Complexity: "O(1)",
@@ -88,8 +88,8 @@ var clientCommand = Command{
 			Group: GroupConnection, Since: "7.2.0", Complexity: "O(1)",
 			Summary: "Tells the server which library the client uses.",
 			Hints:   []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
-			Args: []Arg{aChoice("attr", aTokenArg("libname", ArgString, "lib-name", ""),
-				aTokenArg("libver", ArgString, "lib-ver", ""))}},
+			Args: []Arg{aChoice("attr", aTokenArg("libname", ArgString, "LIB-NAME", ""),
+				aTokenArg("libver", ArgString, "LIB-VER", ""))}},
 		{Name: "setname", Arity: 3, Flags: clientSub, ACL: CatConnection, Handler: clientSetName,
 			Group: GroupConnection, Since: "2.6.9", Complexity: "O(1)", Summary: "Names the connection.",
 			Hints: []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
@@ -178,10 +178,7 @@ func clientGetRedir(c *Client) { c.w.Int(-1) }
 
 // byID returns the clients in the order in which they connected.
 func (s *Server) byID() []*Client {
-	all := make([]*Client, 0, len(s.clients))
-	for _, c := range s.clients {
-		all = append(all, c)
-	}
+	all := slices.Clone(s.order)
 	slices.SortFunc(all, func(a, b *Client) int { return int(a.id - b.id) })
 	return all
 }

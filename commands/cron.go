@@ -89,11 +89,20 @@ func (s *Server) rearmExpiry() {
 	s.expTimer.Reset(time.Duration(max(when*1000-now, 0)) * time.Microsecond)
 }
 
+// fewClients is how many clients each round of cron sees at least.
+const fewClients = 5
+
 // clientsCron closes clients that were idle or over their soft output limit for too long.
 func (s *Server) clientsCron() {
 	idle := int64(s.cfg.TimeoutSec) * 1000
 	s.peaks.advance(s.ks.Now / 1000)
-	for _, c := range s.clients {
+	// Each client is seen about once a second: a round of cron must not take long however many there are.
+	for range min(max(len(s.order)/max(s.cfg.Hz, 1), fewClients), len(s.order)) {
+		s.cronAt++
+		if s.cronAt >= len(s.order) {
+			s.cronAt = 0
+		}
+		c := s.order[s.cronAt]
 		s.clientTick(c)
 		if c.conn == nil || c.conn.Closing() {
 			continue

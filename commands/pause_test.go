@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
@@ -148,13 +147,9 @@ func TestPauseWrite(t *testing.T) {
 	writer.send("k\r\nPING\r\n")
 	writer.silent()
 	s.eventually("one client waits", func() bool { return len(s.pause.waiting) == 1 })
-	reader.do("CLIENT LIST ID 2", "") // the flag is looked at below
-	line, _ := reader.r.ReadString('\n')
-	line, _ = reader.r.ReadString('\n')
-	if !strings.Contains(line, " flags=bU ") || !strings.Contains(line, " cmd=set ") {
-		t.Errorf("the client that waits: %q", line)
+	if line := reader.line("CLIENT LIST ID 2"); field(line, "flags") != "bU" || field(line, "cmd") != "set" {
+		t.Errorf("the client that waits: %s", line)
 	}
-	reader.expect("\r\n")
 	admin.do("CLIENT UNPAUSE", ok)
 	writer.expect("+OK\r\n$1\r\n1\r\n:2\r\n$1\r\n2\r\n+PONG\r\n")
 	writer.do("SET k 3", ok)

@@ -59,6 +59,8 @@ type Server struct {
 	current *Client
 
 	clients   map[int64]*Client
+	order     []*Client // the same, as cron goes through them
+	cronAt    int       // where it is
 	nextID    int64
 	heldBytes int // memory that clients hold beyond what each costs; see clientinfo.go
 	peaks     clientPeaks
@@ -235,7 +237,7 @@ func (s *Server) Opened(conn *eventloop.Conn) bool {
 	c.lastActive = s.ks.Now
 	c.authed = s.cfg.RequirePass == ""
 	conn.Ctx = c
-	s.clients[c.id] = c
+	s.remember(c)
 	return true
 }
 

@@ -46,7 +46,7 @@ func newTestServer(t testing.TB, settings ...string) *testServer {
 func (ts *testServer) client() *Client {
 	ts.nextID++
 	c := &Client{srv: ts.Server, id: ts.nextID, db: ts.ks.DBs()[0], proto: 2, w: &ts.w, authed: true}
-	ts.clients[c.id] = c
+	ts.remember(c)
 	return c
 }
 
