@@ -284,6 +284,7 @@ func (s *Server) process(c *Client, now int64) {
 			s.logf(config.LogVerbose, "Protocol error (%v) from client: %s", err, c.describe())
 			s.w.Error("ERR " + err.Error())
 			s.countError("ERR")
+			s.stats.errorReplies++
 			c.closeAfterReply()
 			break
 		}
