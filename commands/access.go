@@ -74,3 +74,13 @@ func (c *Client) notify(class config.NotifyFlags, event string, key []byte) {
 		c.srv.notify(class, event, key, c.db)
 	}
 }
+
+// prefetchKeys fetches what the keys among the arguments, every step from the first on, will touch into the cache
+// together; see Server.prefetch.
+func (c *Client) prefetchKeys(step int) {
+	keys := c.srv.peeked[:0]
+	for i := 1; i < len(c.args) && len(keys) < cap(keys); i += step {
+		keys = append(keys, c.args[i])
+	}
+	c.db.Prefetch(keys)
+}

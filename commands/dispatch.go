@@ -31,8 +31,8 @@ func (s *Server) execute(c *Client, now int64) int64 {
 func (s *Server) admit(c *Client) *entry {
 	name := c.args[0]
 	e := c.last
-	// Pipelines repeat themselves: the same bytes are the same command. Containers are looked up each time.
-	if e == nil || e.parent != nil || e.subs != nil || string(name) != e.Name || e.renamed {
+	// Pipelines repeat themselves: the same word is the same command. Containers are looked up each time.
+	if e == nil || e.parent != nil || e.subs != nil || !equalFold(name, e.Name) || e.renamed {
 		if isAttack(name) {
 			s.logf(config.LogWarning, "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis instance. Connection from %s aborted.", c.conn.RemoteAddr())
 			s.w.Buf = s.w.Buf[:0]
@@ -116,7 +116,9 @@ func (s *Server) propagate(c *Client, db *keyspace.DB, changed bool) {
 		}
 	}
 	c.repl = replication{}
-	s.rearmExpiry()
+	if s.ks.TakeScheduled() {
+		s.rearmExpiry()
+	}
 }
 
 // isAttack recognises the first words of HTTP requests, by which a browser can be made to talk to a server.

@@ -189,6 +189,7 @@ func (c *Client) bulkString(r *record.Record) {
 }
 
 func mget(c *Client) {
+	c.prefetchKeys(1)
 	c.w.Array(len(c.args) - 1)
 	for _, key := range c.args[1:] {
 		if r := c.read(key); r != nil && r.Type() == record.String {

@@ -308,6 +308,7 @@ func msetnx(c *Client) {
 }
 
 func (c *Client) setPairs() {
+	c.prefetchKeys(2)
 	for i := 1; i < len(c.args); i += 2 {
 		c.db.SetString(c.args[i], c.args[i+1], record.NoExpiry)
 		c.modified(c.args[i])

@@ -97,6 +97,13 @@ func (db *DB) rebuildStep() {
 	}
 }
 
+// TakeScheduled reports whether a deadline was entered since the last call, so that NextExpiry may have come nearer.
+func (ks *Keyspace) TakeScheduled() bool {
+	s := ks.scheduled
+	ks.scheduled = false
+	return s
+}
+
 // NextExpiry returns the time, in Unix milliseconds, at which ActiveExpire has something to do next.
 func (ks *Keyspace) NextExpiry() (when int64, ok bool) {
 	if ks.KeepExpired {

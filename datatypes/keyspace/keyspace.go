@@ -50,14 +50,15 @@ type Keyspace struct {
 	// ExpiredKeys counts the keys that expired.
 	ExpiredKeys int64
 
-	gen   cow.Generation
-	dbs   []*DB
-	snap  *Snapshot
-	rnd   uint64
-	turn  int // the database that ActiveExpire begins with
-	lag   Lag
-	fired []*record.Record // scratch of ActiveExpire
-	sink  uint64           // what Prefetch loaded
+	gen       cow.Generation
+	dbs       []*DB
+	snap      *Snapshot
+	rnd       uint64
+	turn      int // the database that ActiveExpire begins with
+	lag       Lag
+	fired     []*record.Record // scratch of ActiveExpire
+	scheduled bool             // a deadline was entered since TakeScheduled
+	sink      uint64           // what Prefetch loaded
 }
 
 // DB is one database.
@@ -250,6 +251,7 @@ func (db *DB) replace(h uint64, old, r *record.Record) {
 }
 
 func (db *DB) schedule(h uint64, when int64) {
+	db.ks.scheduled = true
 	if db.wheel == nil {
 		db.wheel = wheel.New(db.ks.Now)
 	}
