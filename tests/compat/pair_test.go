@@ -290,7 +290,17 @@ func (p *pair) compareDatabase(db int, slack time.Duration) (problems []string, 
 		if _, err := c.Do("SELECT", strconv.Itoa(db)); err != nil {
 			return nil, err
 		}
-		// KEYS first: it leaves out keys that are past their deadline and not yet deleted, which DBSIZE counts.
+		// DBSIZE counts keys that are past their deadline until somebody finds them, which is a matter of time. A scan
+		// finds them all.
+		for cursor := "0"; ; {
+			v, err := c.Do("SCAN", cursor, "COUNT", "10000")
+			if err != nil || len(v.Elems) != 2 {
+				return nil, fmt.Errorf("%s: SCAN: %v %v", sideNames[side], v, err)
+			}
+			if cursor = v.Elems[0].Str; cursor == "0" {
+				break
+			}
+		}
 		if keys[side], err = c.Do("KEYS", "*"); err != nil {
 			return nil, err
 		}

@@ -23,12 +23,13 @@ var (
 )
 
 // randomCommands are what the generator calls. Left out is what answers with the time, an order or a cursor of the server's
-// own (SCAN, KEYS, RANDOMKEY, OBJECT IDLETIME), or changes the server for others.
+// own (SCAN, KEYS, RANDOMKEY, OBJECT IDLETIME), or changes the server for others; and DBSIZE, which counts keys past their
+// deadline for as long as nobody has found them.
 var randomCommands = []string{
 	"append", "decr", "decrby", "get", "getdel", "getex", "getrange", "getset", "incr", "incrby", "incrbyfloat", "lcs", "mget",
 	"mset", "msetnx", "psetex", "set", "setex", "setnx", "setrange", "strlen", "substr",
 	"copy", "del", "exists", "expire", "expireat", "expiretime", "move", "object|encoding", "persist", "pexpire", "pexpireat",
-	"pexpiretime", "pttl", "rename", "renamenx", "touch", "ttl", "type", "unlink", "swapdb", "flushdb", "flushall", "dbsize", "select",
+	"pexpiretime", "pttl", "rename", "renamenx", "touch", "ttl", "type", "unlink", "swapdb", "flushdb", "flushall", "select",
 }
 
 // approximateReplies are the commands that answer with a duration or with an instant that may have come from one.
@@ -144,6 +145,9 @@ var (
 		strings.Repeat("abc", 40), strings.Repeat("z", 1500)}
 )
 
+// far returns a number between n and 2n.
+func (g *generator) far(n int) string { return strconv.Itoa(n + g.rnd.IntN(n)) }
+
 func (g *generator) value(command, kind, name, token string) string {
 	now := time.Now()
 	switch kind {
@@ -153,14 +157,15 @@ func (g *generator) value(command, kind, name, token string) string {
 		return g.pick(doubles)
 	case "unix-time":
 		if name == "unix-time-milliseconds" || strings.HasPrefix(command, "pexpireat") || token == "PXAT" {
-			return g.pick([]string{strconv.FormatInt(now.UnixMilli()+1_000_000, 10), "99999999999999", "0", "1", "-1", "abc", "9223372036854775808"})
+			return g.pick([]string{strconv.FormatInt(now.UnixMilli()+1_000_000+g.rnd.Int64N(1_000_000_000), 10), "99999999999999", "0", "1", "-1", "abc", "9223372036854775808"})
 		}
-		return g.pick([]string{strconv.FormatInt(now.Unix()+1000, 10), "99999999999", "0", "1", "-1", "abc", "9223372036854775807"})
+		return g.pick([]string{strconv.FormatInt(now.Unix()+1000+g.rnd.Int64N(1_000_000), 10), "99999999999", "0", "1", "-1", "abc", "9223372036854775807"})
 	case "integer":
 		switch {
 		case name == "seconds" || name == "milliseconds":
-			// Nothing may expire by itself in the middle of a round.
-			return g.pick([]string{"1000000", "5000000", "100000000", "0", "-1", "abc", "9223372036854775808", "9223372036854775807", "-9223372036854775808"})
+			// Nothing may expire by itself in the middle of a round, and no two deadlines may be so close that GT and LT
+			// would depend on the millisecond in which a server read its clock.
+			return g.pick([]string{g.far(1_000_000), g.far(100_000_000), g.far(10_000_000), "0", "-1", "abc", "9223372036854775808", "9223372036854775807", "-9223372036854775808"})
 		case command == "setrange":
 			return g.pick([]string{"0", "1", "2", "5", "10", "44", "100", "1000", "-1", "536870912", "9223372036854775807", "abc"})
 		case strings.Contains(name, "db") || strings.HasPrefix(name, "index"):

@@ -194,8 +194,14 @@ func TestMaxClients(t *testing.T) {
 func TestOutputBufferLimit(t *testing.T) {
 	s := harness.StartFerrous(t, "--client-output-buffer-limit", "normal 4mb 0 0")
 	other := s.Dial(t)
+	defer func() {
+		if t.Failed() {
+			t.Logf("clients: %s", other.Must("CLIENT", "LIST"))
+		}
+	}()
 	other.Must("SET", "big", strings.Repeat("x", 1<<20))
 	greedy := s.Dial(t)
+	greedy.Must("PING")
 	request := harness.AppendCommand(nil, "GET", "big")
 	for range 200 {
 		if _, err := greedy.Write(request); err != nil {
@@ -218,6 +224,7 @@ func TestOutputBufferSoftLimit(t *testing.T) {
 	other := s.Dial(t)
 	other.Must("SET", "big", strings.Repeat("x", 1<<20))
 	greedy := s.Dial(t)
+	greedy.Must("PING")
 	for range 50 {
 		if err := greedy.Send("GET", "big"); err != nil {
 			t.Fatal(err)
