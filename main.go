@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/pprof"
 	"syscall"
 
 	"ferrous/commands"
@@ -52,6 +53,7 @@ func run() int {
 	}
 	log.Log(logging.Notice, "Server initialized")
 	watchSignals(server, log)
+	defer profile(log)()
 	if err := server.Serve(); err != nil {
 		if errors.Is(err, syscall.EADDRINUSE) {
 			log.Logf(logging.Warning, "Failed listening on port %d (tcp), aborting.", cfg.Port)
@@ -60,6 +62,27 @@ func run() int {
 		return 1
 	}
 	return server.ExitCode()
+}
+
+// profile writes a CPU profile of the whole run to the file that FERROUS_CPUPROFILE names, for go tool pprof and for
+// default.pgo. It returns what ends it.
+func profile(log *logging.Logger) (stop func()) {
+	path := os.Getenv("FERROUS_CPUPROFILE")
+	if path == "" {
+		return func() {}
+	}
+	f, err := os.Create(path)
+	if err == nil {
+		err = pprof.StartCPUProfile(f)
+	}
+	if err != nil {
+		log.Logf(logging.Warning, "No CPU profile: %v", err)
+		return func() {}
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		f.Close()
+	}
 }
 
 func usage() {
