@@ -222,9 +222,6 @@ func (db *DB) remove(h uint64, r *record.Record) {
 	db.t.Delete(h, r)
 }
 
-// Size returns the bytes held by a record and the value behind it.
-func Size(r *record.Record) int { return r.Size() }
-
 // newClock is the access clock of a new record.
 func (ks *Keyspace) newClock() uint32 {
 	if ks.LFU != nil {

@@ -1,0 +1,71 @@
+package keyspace
+
+import (
+	"unsafe"
+
+	"ferrous/datatypes/cow"
+	"ferrous/datatypes/record"
+	"ferrous/datatypes/table"
+)
+
+// A collection is what a keyspace must know of a value that is not a string. Each type of value is a struct that a
+// record of its Type points to; value is the one place that knows which.
+//
+// # Copy-on-write of collections
+//
+// A collection bears the stamp of the generation that made it. While a snapshot is held, a collection that it can reach
+// must not be changed, its struct included, since another goroutine reads it. Own therefore gives the key a fork: a new
+// struct whose large parts (segments, nodes) are still shared and copied by their own stamps when they are first changed.
+// Every change of a collection begins with Own, and ends with AddBytes telling by how much its Size has changed.
+type collection interface {
+	// Size returns the bytes that the value holds, as the allocator rounds them, in constant time.
+	Size() int
+	// Len returns the number of elements.
+	Len() int
+	// Encoding returns what OBJECT ENCODING answers.
+	Encoding() record.Encoding
+	// Stamp returns the generation in which the value was made or forked.
+	Stamp() uint64
+}
+
+// value returns the collection behind r, nil for a string.
+func value(r *record.Record) collection {
+	return nil
+}
+
+// fork returns a copy of the collection behind r that is written in its place from now on; see collection.
+func fork(r *record.Record, gen *cow.Generation) unsafe.Pointer {
+	panic("keyspace: a value without a type is forked")
+}
+
+// Size returns the bytes held by a record and the value behind it.
+func Size(r *record.Record) int {
+	if r.Type() == record.String {
+		return r.Size()
+	}
+	return r.Size() + value(r).Size()
+}
+
+// Encoding returns the encoding that OBJECT ENCODING answers.
+func Encoding(r *record.Record) record.Encoding {
+	if r.Type() == record.String {
+		return r.Encoding()
+	}
+	return value(r).Encoding()
+}
+
+// Own makes the collection behind r, a live record of the database, writable and returns the record that stands for the
+// key from now on.
+func (db *DB) Own(r *record.Record) *record.Record {
+	gen := &db.ks.gen
+	if !gen.Pinned() || gen.Owns(value(r).Stamp()) {
+		return r
+	}
+	h := table.Hash(r.Key())
+	if db.t.Owned(h) {
+		return r // the snapshot's walk has passed this key
+	}
+	n := r.WithValue(r.Encoding(), fork(r, gen))
+	db.t.Replace(h, r, n)
+	return n
+}
