@@ -535,6 +535,7 @@ type Snapshot struct {
 	ids    []int
 	tables []*table.Table
 	frozen []*table.Snapshot
+	count  int
 	// Now is the moment, in Unix milliseconds.
 	Now int64
 }
@@ -552,20 +553,15 @@ func (ks *Keyspace) Snapshot() (*Snapshot, error) {
 			s.ids = append(s.ids, db.ID)
 			s.tables = append(s.tables, db.t)
 			s.frozen = append(s.frozen, db.t.Snapshot())
+			s.count += db.t.Len()
 		}
 	}
 	ks.snap = s
 	return s, nil
 }
 
-// Len returns the number of keys in the snapshot.
-func (s *Snapshot) Len() int {
-	n := 0
-	for _, f := range s.frozen {
-		n += f.Len()
-	}
-	return n
-}
+// Len returns the number of keys in the snapshot. Any goroutine may ask, at any time.
+func (s *Snapshot) Len() int { return s.count }
 
 // Walk calls fn for every record, database by database, until it returns false. It may run in any one goroutine, once:
 // memory that only the snapshot holds is let go as the walk passes.
