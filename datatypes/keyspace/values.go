@@ -62,7 +62,7 @@ func (db *DB) Own(r *record.Record) *record.Record {
 		return r
 	}
 	h := table.Hash(r.Key())
-	if db.t.Owned(h) {
+	if db.ownsValue(h, r) {
 		return r // the snapshot's walk has passed this key
 	}
 	n := r.WithValue(r.Encoding(), fork(r, gen))
