@@ -58,11 +58,16 @@ func TestMeasurementsCount(t *testing.T) {
 			t.Errorf("request %d: latency %v, sent %v late", i, l, lag[i])
 		}
 	}
-	lags, err := b.expiryLags(s)
+	lags, least, err := b.expiryLags(s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(lags) != b.dueKeys {
-		t.Errorf("%d of %d keys seen expiring", len(lags), b.dueKeys)
+	if len(lags) != b.dueKeys || len(least) != b.dueKeys {
+		t.Errorf("%d of %d keys seen expiring, %d lower bounds", len(lags), b.dueKeys, len(least))
+	}
+	for i := range lags {
+		if lags[i] < least[i] {
+			t.Errorf("key %d: counted at most %v late and at least %v", i, lags[i], least[i])
+		}
 	}
 }
