@@ -35,11 +35,12 @@ type Client struct {
 	noTouch   bool // CLIENT NO-TOUCH
 	noEvict   bool // CLIENT NO-EVICT
 
-	ident    *identity // nil if it has told nothing of itself
-	deferred [][]byte  // the request that CLIENT PAUSE holds back
-	window   window    // qbuf and qbuf-free of CLIENT LIST
-	counted  int       // what of its memory is in Server.heldBytes
-	at       int       // index in Server.order
+	tx       *transaction // from MULTI or WATCH to EXEC
+	ident    *identity    // nil if it has told nothing of itself
+	deferred [][]byte     // the request that CLIENT PAUSE holds back
+	window   window       // qbuf and qbuf-free of CLIENT LIST
+	counted  int          // what of its memory is in Server.heldBytes
+	at       int          // index in Server.order
 
 	created, lastActive int64 // Unix ms
 	softSince           int64 // since when the output is above the soft limit, Unix ms

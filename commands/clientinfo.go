@@ -73,7 +73,7 @@ func (c *Client) held() int {
 	if c.deferred != nil {
 		n += argBytes(c.deferred)
 	}
-	return n
+	return n + c.tx.mem()
 }
 
 func argBytes(args [][]byte) int {
@@ -113,6 +113,7 @@ func (s *Server) forget(c *Client) {
 	s.heldBytes -= c.counted
 	c.counted = 0
 	s.stopWaiting(c)
+	s.endTransaction(c)
 }
 
 // clientsMemory is what all clients cost.
@@ -206,11 +207,17 @@ func (c *Client) appendInfo(b []byte) []byte {
 	b = append(b, " flags="...)
 	b = c.appendFlags(b)
 	num(" db=", c.db.ID)
-	b = append(b, " sub=0 psub=0 ssub=0 multi=-1"...)
+	b = append(b, " sub=0 psub=0 ssub=0"...)
+	if c.inMulti() {
+		num(" multi=", len(c.tx.queue))
+	} else {
+		num(" multi=", -1)
+	}
 	num(" qbuf=", waiting)
 	num(" qbuf-free=", max(c.window.size-waiting, 0))
 	num(" argv-mem=", argMem)
-	b = append(b, " multi-mem=0 rbs=0 rbp=0"...)
+	num(" multi-mem=", c.tx.mem())
+	b = append(b, " rbs=0 rbp=0"...)
 	num(" obl=", unsent)
 	num(" oll=", chunks)
 	num(" omem=", queuedMem)
@@ -236,8 +243,14 @@ func (c *Client) appendInfo(b []byte) []byte {
 // appendFlags appends the letters of the client's states, in Redis's order.
 func (c *Client) appendFlags(b []byte) []byte {
 	n := len(b)
+	if c.inMulti() {
+		b = append(b, 'x')
+	}
 	if c.deferred != nil {
 		b = append(b, 'b')
+	}
+	if c.tx != nil && c.tx.touched {
+		b = append(b, 'd')
 	}
 	if c.closing {
 		b = append(b, 'c')

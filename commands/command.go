@@ -233,6 +233,8 @@ type entry struct {
 	cats   Category
 
 	renamed bool // rename-command: known by another name than the row's
+	direct  bool // is not queued inside MULTI
+	exec    bool // EXEC itself
 
 	calls    int64
 	nanos    int64
@@ -247,6 +249,7 @@ var tables = [][]Command{
 	connectionCommands,
 	infoCommands,
 	serverCommands,
+	transactionCommands,
 }
 
 // registry is the command table of one server, where rename-command may have changed names.
@@ -270,6 +273,9 @@ func newRegistry() *registry {
 
 func (g *registry) add(row *Command, parent *entry) *entry {
 	e := &entry{Command: row, parent: parent, full: row.Name, cats: row.Categories()}
+	if parent == nil {
+		e.direct, e.exec = runsInMulti[row.Name], row.Name == "exec"
+	}
 	if parent != nil {
 		e.full = parent.full + "|" + row.Name
 	}

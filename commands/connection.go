@@ -59,6 +59,7 @@ func quit(c *Client) {
 
 // reset undoes what the client has set, but what CLIENT SETINFO told: the library behind the connection stays the same.
 func reset(c *Client) {
+	c.srv.endTransaction(c)
 	c.db = c.srv.ks.DBs()[0]
 	c.setProto(2)
 	c.authed = c.srv.cfg.RequirePass == ""

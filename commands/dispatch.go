@@ -62,8 +62,21 @@ func (s *Server) admit(c *Client) *entry {
 	if !c.authed && e.Flags&NoAuth == 0 && s.cfg.RequirePass != "" {
 		return c.reject(e, errNoAuth)
 	}
-	if s.pause.pauses(e) {
+	flags := e.Flags
+	if c.tx != nil && c.tx.open {
+		if flags&NoMulti != 0 {
+			return c.reject(e, errNoMulti)
+		}
+		if e.exec {
+			flags |= c.tx.flags
+		}
+	}
+	if s.pause.pauses(flags) {
 		s.hold(c)
+		return nil
+	}
+	if c.tx != nil && c.tx.open && !e.direct {
+		s.enqueue(c, e)
 		return nil
 	}
 	return e
@@ -72,6 +85,13 @@ func (s *Server) admit(c *Client) *entry {
 // reject refuses a request before it runs.
 func (c *Client) reject(e *entry, msg string) *entry {
 	c.cmd = nil
+	if c.inMulti() {
+		c.tx.failed = true
+	}
+	if e != nil && e.exec {
+		msg = errExecRefused(msg)
+		c.srv.endTransaction(c)
+	}
 	c.error(msg)
 	if e != nil {
 		e.rejected++
@@ -104,15 +124,26 @@ func (s *Server) call(c *Client, e *entry, now int64) int64 {
 // as it came or as its handler rewrote it.
 func (s *Server) propagate(c *Client, db *keyspace.DB, changed bool) {
 	if len(s.sinks) > 0 {
+		own := c.args
+		switch {
+		case !changed || c.repl.none:
+			own = nil
+		case c.repl.rewritten != nil:
+			own = c.repl.rewritten
+		}
+		// Several commands that stand for one are a transaction to those who follow.
+		several := !s.unit.open && (len(c.repl.more) > 1 || len(c.repl.more) == 1 && own != nil)
+		if several {
+			s.feed(noDB, propagatedMulti)
+		}
 		for _, argv := range c.repl.more {
 			s.feed(db.ID, argv)
 		}
-		switch {
-		case !changed || c.repl.none:
-		case c.repl.rewritten != nil:
-			s.feed(db.ID, c.repl.rewritten)
-		default:
-			s.feed(db.ID, c.args)
+		if own != nil {
+			s.feed(db.ID, own)
+		}
+		if several {
+			s.feed(noDB, propagatedExec)
 		}
 	}
 	c.repl = replication{}

@@ -422,6 +422,7 @@ func swapdb(c *Client) {
 		return
 	}
 	if a != b {
+		c.srv.watchSwapped(dbs[a], dbs[b])
 		c.srv.ks.Swap(dbs[a], dbs[b])
 		c.srv.databaseModified(dbs[a])
 		c.srv.databaseModified(dbs[b])
@@ -455,6 +456,7 @@ func (c *Client) flushMode() bool {
 func (c *Client) flush(dbs ...*keyspace.DB) {
 	n := int64(0)
 	for _, db := range dbs {
+		c.srv.watchFlushed(db)
 		n += int64(db.Flush())
 		c.srv.databaseModified(db)
 	}

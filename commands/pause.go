@@ -28,8 +28,8 @@ type pause struct {
 // mayChange are the commands that wait when only writing is paused.
 const mayChange = Write | MayReplicate
 
-// pauses reports whether the command has to wait.
-func (p *pause) pauses(e *entry) bool { return p.until != 0 && (p.all || e.Flags&mayChange != 0) }
+// pauses reports whether a command with these flags has to wait.
+func (p *pause) pauses(f Flags) bool { return p.until != 0 && (p.all || f&mayChange != 0) }
 
 // pauseClients begins a pause of ms milliseconds or extends the one that lasts: the later end and the wider kind win.
 func (s *Server) pauseClients(ms int64, all bool) {

@@ -75,6 +75,10 @@ type Server struct {
 	slowlog   slowlog
 	latency   []*latencySeries
 
+	watched map[*keyspace.DB]map[string][]*watch
+	unit    unit
+	freeTx  []*transaction
+
 	baseMemory int   // used_memory of an empty server
 	dirty      int64 // changes since the last snapshot
 	sinks      []Sink
@@ -92,7 +96,8 @@ type Server struct {
 }
 
 // A Sink receives what was changed, in order, as commands with absolute effects: the append-only file and the
-// replication stream. The slices are valid during the call only.
+// replication stream. The slices are valid during the call only. MULTI and EXEC, between which the commands of one
+// transaction come, concern no database: their number is -1.
 type Sink interface {
 	Feed(db int, argv [][]byte)
 }
@@ -392,6 +397,12 @@ func (s *Server) keyExpired(db *keyspace.DB, r *record.Record) {
 
 // feed gives one command to all sinks.
 func (s *Server) feed(db int, argv [][]byte) {
+	if s.unit.open {
+		if len(s.sinks) > 0 {
+			s.unit.add(db, argv)
+		}
+		return
+	}
 	for _, k := range s.sinks {
 		k.Feed(db, argv)
 	}

@@ -1,0 +1,431 @@
+package commands
+
+import (
+	"strings"
+
+	"ferrous/commands/config"
+	"ferrous/datatypes/keyspace"
+)
+
+// Transactions: MULTI, EXEC, DISCARD, WATCH, UNWATCH.
+//
+// # The queue
+//
+// A client has a transaction (Client.tx) from MULTI or WATCH until EXEC, DISCARD, UNWATCH or its end. After MULTI,
+// admission puts each command that it lets through into the queue and answers QUEUED; one that it refuses makes EXEC fail
+// (EXECABORT). The queue is a list of table entries and one buffer with the bytes of all arguments, so that queueing
+// allocates nothing once the buffers have grown; the server keeps some used transactions for the next clients. Queued
+// bytes count against client-query-buffer-limit.
+//
+// EXEC runs the commands one after the other through Server.call, like any other command but without admission. All see
+// the time of EXEC, so that no key expires between them. What they propagate is collected (unit) and handed over at the
+// end: as it is if it is one command, else between MULTI and EXEC.
+//
+// # Watching
+//
+// Server.watched finds the watches of a key: database, key, watches. While it is empty no modification costs anything;
+// Server.listeners hears of modified keys only while somebody watches. A watch belongs to the database as a number:
+// SWAPDB exchanges contents, and touches the watched keys that exist on one of the sides.
+//
+// A key that had expired when it was watched counts as missing (watch.expired): that it is deleted then is no change.
+// One that expires between WATCH and EXEC is a change, deleted or not.
+
+// transaction is what a client has between MULTI or WATCH and EXEC.
+type transaction struct {
+	open    bool // MULTI was sent
+	failed  bool // a command was refused: EXEC will be
+	touched bool // a watched key was changed: EXEC will answer null
+	running bool // EXEC is at work
+	flags   Flags
+	queue   []queuedCommand
+	data    []byte // bytes of the arguments of all queued commands
+	ends    []int  // where each argument ends in data
+	args    [][]byte
+	watches []*watch
+}
+
+// queuedCommand is a command and its number of arguments.
+type queuedCommand struct {
+	e *entry
+	n int
+}
+
+// watch is one key watched by one client.
+type watch struct {
+	c       *Client
+	db      *keyspace.DB
+	key     string
+	expired bool // the key was there and had expired
+}
+
+// unit collects what a transaction propagates.
+type unit struct {
+	open bool
+	ops  []operation
+}
+
+type operation struct {
+	db   int
+	argv [][]byte
+}
+
+// noDB is the number of the database given to sinks for commands that concern none.
+const noDB = -1
+
+var (
+	propagatedMulti = [][]byte{[]byte("MULTI")}
+	propagatedExec  = [][]byte{[]byte("EXEC")}
+)
+
+const transactionFlags = NoScript | Loading | Stale | Fast | AllowBusy
+
+var transactionCommands = []Command{
+	{Name: "discard", Arity: 1, Flags: transactionFlags, ACL: CatTransaction, Handler: discard,
+		Group: GroupTransactions, Since: "2.0.0", Complexity: "O(N) in the number of queued commands",
+		Summary: "Ends a transaction without executing it."},
+	{Name: "exec", Arity: 1, Flags: NoScript | Loading | Stale | SkipSlowlog, ACL: CatTransaction, Handler: exec,
+		Group: GroupTransactions, Since: "1.2.0", Complexity: "Depends on the queued commands",
+		Summary: "Executes the queued commands of a transaction."},
+	{Name: "multi", Arity: 1, Flags: transactionFlags, ACL: CatTransaction, Handler: multi,
+		Group: GroupTransactions, Since: "1.2.0", Complexity: "O(1)", Summary: "Begins a transaction."},
+	{Name: "unwatch", Arity: 1, Flags: transactionFlags, ACL: CatTransaction, Handler: unwatch,
+		Group: GroupTransactions, Since: "2.2.0", Complexity: "O(1)", Summary: "Forgets the watched keys."},
+	{Name: "watch", Arity: -2, Flags: transactionFlags, ACL: CatTransaction, Handler: watchKeys,
+		Group: GroupTransactions, Since: "2.2.0", Complexity: "O(1) for each key",
+		Summary: "Makes the next transaction depend on keys being unchanged.",
+		Keys:    keyRange(KeyRO, -1, 1), Args: []Arg{aKey("key").multiple()}},
+}
+
+const (
+	errNestedMulti    = "ERR MULTI calls can not be nested"
+	errDiscardNoMulti = "ERR DISCARD without MULTI"
+	errExecNoMulti    = "ERR EXEC without MULTI"
+	errWatchInMulti   = "ERR WATCH inside MULTI is not allowed"
+	errNoMulti        = "ERR Command not allowed inside a transaction"
+	errExecAbort      = "EXECABORT Transaction discarded because of previous errors."
+)
+
+// errExecRefused is the error of an EXEC that was refused itself; reason is the error otherwise given.
+func errExecRefused(reason string) string {
+	return "EXECABORT Transaction discarded because of: " + strings.TrimPrefix(reason, "ERR ")
+}
+
+// runsInMulti are the commands that are executed at once inside MULTI too.
+var runsInMulti = map[string]bool{"exec": true, "discard": true, "multi": true, "watch": true, "quit": true,
+	"reset": true}
+
+// inMulti reports whether the client is between MULTI and EXEC.
+func (c *Client) inMulti() bool { return c.tx != nil && c.tx.open }
+
+// transaction returns the client's transaction, a new one if it has none.
+func (c *Client) transaction() *transaction {
+	if c.tx == nil {
+		free := &c.srv.freeTx
+		if n := len(*free); n > 0 {
+			c.tx = (*free)[n-1]
+			*free = (*free)[:n-1]
+		} else {
+			c.tx = new(transaction)
+		}
+	}
+	return c.tx
+}
+
+// What the server keeps of used transactions.
+const (
+	keptTransactions = 64
+	keptData         = 16 << 10 // bytes of arguments that a kept one has room for
+	keptQueue        = 128      // commands
+)
+
+// endTransaction forgets the client's transaction: queue, flags and watches.
+func (s *Server) endTransaction(c *Client) {
+	tx := c.tx
+	if tx == nil {
+		return
+	}
+	s.unwatchAll(c)
+	c.tx = nil
+	// A client that kills itself within its transaction is gone before EXEC has come to the end.
+	if !tx.running && len(s.freeTx) < keptTransactions && cap(tx.data) <= keptData && cap(tx.queue) <= keptQueue &&
+		cap(tx.ends) <= 4*keptQueue {
+		clear(tx.queue)
+		clear(tx.args)
+		*tx = transaction{queue: tx.queue[:0], data: tx.data[:0], ends: tx.ends[:0], args: tx.args[:0]}
+		s.freeTx = append(s.freeTx, tx)
+	}
+}
+
+// mem is the memory that the queue holds.
+func (tx *transaction) mem() int {
+	if tx == nil || !tx.open {
+		return 0
+	}
+	return cap(tx.data) + 16*cap(tx.queue) + 8*cap(tx.ends)
+}
+
+// enqueue puts the client's command into its queue, unless the transaction has failed already.
+func (s *Server) enqueue(c *Client, e *entry) {
+	tx := c.tx
+	if !tx.failed && !tx.touched {
+		for _, a := range c.args {
+			tx.data = append(tx.data, a...)
+			tx.ends = append(tx.ends, len(tx.data))
+		}
+		tx.queue = append(tx.queue, queuedCommand{e, len(c.args)})
+		tx.flags |= e.Flags
+		if limit := s.limits.MaxBuffered; limit > 0 && int64(len(tx.data)) > limit && c.conn != nil {
+			s.logf(config.LogWarning, "Closing client that reached max query buffer length: %s", c.describe())
+			s.stats.queryBufDisconnections++
+			s.w.Reset()
+			c.stopped = true
+			c.conn.CloseNow()
+			return
+		}
+	}
+	c.w.Status("QUEUED")
+}
+
+func multi(c *Client) {
+	tx := c.transaction()
+	if tx.open {
+		c.error(errNestedMulti)
+		return
+	}
+	tx.open = true
+	c.w.OK()
+}
+
+func discard(c *Client) {
+	if !c.inMulti() {
+		c.error(errDiscardNoMulti)
+		return
+	}
+	c.srv.endTransaction(c)
+	c.w.OK()
+}
+
+func exec(c *Client) {
+	s := c.srv
+	if !c.inMulti() {
+		c.error(errExecNoMulti)
+		return
+	}
+	switch tx := c.tx; {
+	case tx.failed:
+		c.error(errExecAbort)
+	case tx.touched || s.watchedExpired(tx):
+		c.w.NullArray()
+	default:
+		s.unwatchAll(c)
+		c.runQueue(tx)
+	}
+	s.endTransaction(c)
+}
+
+// runQueue executes the queued commands.
+func (c *Client) runQueue(tx *transaction) {
+	s := c.srv
+	args, e, now, dirty := c.args, c.cmd, s.ks.Now, s.dirty
+	tx.running, s.unit.open = true, true
+	c.w.Array(len(tx.queue))
+	start, arg, clock := 0, 0, s.nanos()
+	for _, q := range tx.queue {
+		tx.args = tx.args[:0]
+		for _, end := range tx.ends[arg : arg+q.n] {
+			tx.args = append(tx.args, tx.data[start:end:end])
+			start = end
+		}
+		arg += q.n
+		c.args = tx.args
+		s.ks.Now = now
+		clock = s.call(c, q.e, clock)
+	}
+	s.ks.Now = now
+	c.args, c.cmd = args, e
+	tx.running = false
+	s.endUnit()
+	if s.dirty != dirty {
+		c.propagateNothing() // the commands were, one by one
+	}
+}
+
+// add copies a command into the unit.
+func (u *unit) add(db int, argv [][]byte) {
+	n := 0
+	for _, a := range argv {
+		n += len(a)
+	}
+	buf := make([]byte, 0, n)
+	op := operation{db: db, argv: make([][]byte, len(argv))}
+	for i, a := range argv {
+		buf = append(buf, a...)
+		op.argv[i] = buf[len(buf)-len(a) : len(buf) : len(buf)]
+	}
+	u.ops = append(u.ops, op)
+}
+
+// endUnit hands over what was collected.
+func (s *Server) endUnit() {
+	ops := s.unit.ops
+	s.unit = unit{}
+	if len(ops) > 1 {
+		s.feed(noDB, propagatedMulti)
+	}
+	for _, op := range ops {
+		s.feed(op.db, op.argv)
+	}
+	if len(ops) > 1 {
+		s.feed(noDB, propagatedExec)
+	}
+}
+
+func watchKeys(c *Client) {
+	if c.inMulti() {
+		c.error(errWatchInMulti)
+		return
+	}
+	tx := c.transaction()
+	if !tx.touched {
+		for _, key := range c.args[1:] {
+			c.srv.watch(c, key)
+		}
+	}
+	c.w.OK()
+}
+
+func unwatch(c *Client) {
+	// Inside MULTI it is queued, and has nothing to do any more when EXEC comes to it.
+	if c.tx != nil && !c.tx.open {
+		c.srv.endTransaction(c)
+	}
+	c.w.OK()
+}
+
+// watch makes the client watch a key of its database.
+func (s *Server) watch(c *Client, key []byte) {
+	keys := s.watched[c.db]
+	for _, w := range keys[string(key)] {
+		if w.c == c {
+			return
+		}
+	}
+	if keys == nil {
+		keys = make(map[string][]*watch)
+		if s.watched == nil {
+			s.watched = make(map[*keyspace.DB]map[string][]*watch)
+		}
+		s.watched[c.db] = keys
+	}
+	r := c.db.PeekStale(key)
+	w := &watch{c: c, db: c.db, key: string(key), expired: r != nil && s.ks.Expired(r)}
+	keys[w.key] = append(keys[w.key], w)
+	c.tx.watches = append(c.tx.watches, w)
+	s.listen()
+}
+
+// unwatchAll ends all watches of the client.
+func (s *Server) unwatchAll(c *Client) {
+	if len(c.tx.watches) == 0 {
+		return
+	}
+	for _, w := range c.tx.watches {
+		keys := s.watched[w.db]
+		list := keys[w.key]
+		for i, x := range list {
+			if x == w {
+				last := len(list) - 1
+				list[i], list[last] = list[last], nil
+				list = list[:last]
+				break
+			}
+		}
+		if len(list) > 0 {
+			keys[w.key] = list
+			continue
+		}
+		delete(keys, w.key)
+		if len(keys) == 0 {
+			delete(s.watched, w.db)
+		}
+	}
+	c.tx.watches = nil
+	s.listen()
+}
+
+// listen has modified keys told to those who need to know, and to nobody when there are none.
+func (s *Server) listen() {
+	if active := len(s.watched) > 0; active == (s.listeners != nil) {
+		return
+	}
+	s.listeners = nil
+	if len(s.watched) > 0 {
+		s.listeners = append(s.listeners, s.touchWatched)
+	}
+}
+
+// touchWatched is told each modified key. Whole databases (no key) are told to watchFlushed and watchSwapped before they
+// change.
+func (s *Server) touchWatched(db *keyspace.DB, key []byte) {
+	if key == nil {
+		return
+	}
+	for _, w := range s.watched[db][string(key)] {
+		if w.expired {
+			if r := db.PeekStale(key); r == nil || s.ks.Expired(r) {
+				w.expired = false // an expired key goes: it was missing before and is now
+				continue
+			}
+		}
+		w.c.tx.touched = true
+	}
+}
+
+// watchedExpired reports whether a key has expired since the transaction began to watch it.
+func (s *Server) watchedExpired(tx *transaction) bool {
+	for _, w := range tx.watches {
+		if w.expired {
+			continue
+		}
+		if r := w.db.PeekStale([]byte(w.key)); r != nil && s.ks.Expired(r) {
+			return true
+		}
+	}
+	return false
+}
+
+// watchFlushed is told that the database is about to lose all its keys.
+func (s *Server) watchFlushed(db *keyspace.DB) { s.watchReplaced(db, nil) }
+
+// watchSwapped is told that two databases are about to exchange their contents.
+func (s *Server) watchSwapped(a, b *keyspace.DB) {
+	s.watchReplaced(a, b)
+	s.watchReplaced(b, a)
+}
+
+// watchReplaced touches the watched keys of db whose presence or value changes when the contents of by, which is nil for
+// none, take the place of its own.
+func (s *Server) watchReplaced(db, by *keyspace.DB) {
+	for key, list := range s.watched[db] {
+		before := db.PeekStale([]byte(key)) != nil
+		after, stale := false, false
+		if by != nil {
+			if r := by.PeekStale([]byte(key)); r != nil {
+				after, stale = true, s.ks.Expired(r)
+			}
+		}
+		if !before && !after {
+			continue
+		}
+		for _, w := range list {
+			switch missing := w.expired || !before; {
+			case missing && !after:
+				w.expired = false
+			case missing && stale:
+				w.expired = true
+			default:
+				w.c.tx.touched = true
+			}
+		}
+	}
+}
