@@ -449,7 +449,7 @@ func (r *Record) Size() int {
 		o := r.object()
 		n := mem.SizePtr(int(unsafe.Sizeof(*o)))
 		if o.header&flagHugeKey != 0 {
-			n += mem.Size(int(*(*uint64)(o.key)) + 15)
+			n += mem.Size((int(*(*uint64)(o.key)) + 15) / 8 * 8)
 		} else {
 			n += max(mem.Size(int(o.header>>keyLenShift)), 16)
 		}
