@@ -3,7 +3,6 @@ package commands
 import (
 	"math"
 	"runtime/debug"
-	"runtime/metrics"
 	"time"
 
 	"ferrous/commands/config"
@@ -25,16 +24,17 @@ func (s *Server) cron() {
 	s.gc.adjust(s.ks.Bytes())
 	s.rearmExpiry()
 	s.cronTimer.Reset(time.Second / time.Duration(max(s.cfg.Hz, 1)))
-	s.stats.cronNanos += s.nanos() - from
-	s.endCycle(from, 0)
+	to := s.nanos()
+	s.stats.cronNanos += to - from
+	s.endCycle(from, to, 0)
 }
 
-// endCycle counts a cycle: what the loop does for one packet, one round of cron or one step of expiry. (Redis counts
-// rounds of its poll, in which it may read several clients; evio does not tell its rounds.) from is the monotonic time
-// when it began.
-func (s *Server) endCycle(from, commands int64) {
+// endCycle counts a cycle: what the loop does for one packet up to the end of its last command, one round of cron or one
+// step of expiry. (Redis counts rounds of its poll, in which it may read several clients; evio does not tell its
+// rounds.) from and to are monotonic times.
+func (s *Server) endCycle(from, to, commands int64) {
 	st := &s.stats
-	d := s.nanos() - from
+	d := to - from
 	st.cycles++
 	st.cycleNanos += d
 	st.cycleMax = max(st.cycleMax, d)
@@ -63,7 +63,7 @@ func (s *Server) expire() {
 	took := s.nanos() - from
 	s.stats.expireNanos += took
 	s.latencySample("expire-cycle", took/1e6)
-	s.endCycle(from, 0)
+	s.endCycle(from, from+took, 0)
 	if more {
 		s.stats.expireCapped++
 		// Clients have their turn first: a posted function runs in a later round of the loop.
@@ -154,7 +154,6 @@ func (c *Client) idleMayClose() bool { return c.deferred == nil }
 // collecting all the time for nothing, so there at least smallGarbage may gather.
 type gcTuner struct {
 	percent int
-	sample  []metrics.Sample
 }
 
 const (

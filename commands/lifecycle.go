@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -17,6 +16,11 @@ type shutdownState struct {
 	begun bool
 	code  int
 }
+
+// A refusal is an error whose text goes to the operator as it stands, as Redis words it.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
 
 // reserveFDs is how many descriptors the server needs besides those of clients.
 const reserveFDs = 64
@@ -51,7 +55,7 @@ func (s *Server) keepPort() func() error {
 	port := s.cfg.Port
 	return func() error {
 		if s.cfg.Port != port {
-			return errors.New("Unable to listen on this port. The port cannot change while the server runs: " +
+			return refusal("Unable to listen on this port. The port cannot change while the server runs: " +
 				"set it in the configuration file and restart")
 		}
 		return nil
@@ -63,7 +67,7 @@ func (s *Server) keepBind() func() error {
 	bind := s.cfg.Bind
 	return func() error {
 		if !slices.Equal(s.cfg.Bind, bind) {
-			return errors.New("Failed to bind to specified addresses. The addresses cannot change while the server " +
+			return refusal("Failed to bind to specified addresses. The addresses cannot change while the server " +
 				"runs: set them in the configuration file and restart")
 		}
 		return nil
@@ -94,7 +98,7 @@ func (s *Server) applyMaxClients() error {
 		return nil
 	}
 	if s.ready {
-		return fmt.Errorf("The operating system is not able to handle the specified number of clients, try with %d", granted)
+		return refusal(fmt.Sprintf("The operating system is not able to handle the specified number of clients, try with %d", granted))
 	}
 	s.logf(config.LogWarning, "You requested maxclients of %d requiring at least %d max file descriptors.", want, want+reserveFDs)
 	s.logf(config.LogWarning, "Server can't set maximum open files to %d because of OS error: %v.", want+reserveFDs, err)
@@ -109,7 +113,7 @@ func (s *Server) renameCommands() error {
 		from := strings.ToLower(r.From)
 		e := s.reg.byName[from]
 		if e == nil {
-			return errors.New("No such command in rename-command")
+			return refusal("No such command in rename-command")
 		}
 		delete(s.reg.byName, from)
 		if r.To == "" {
@@ -118,7 +122,7 @@ func (s *Server) renameCommands() error {
 		}
 		to := strings.ToLower(r.To)
 		if s.reg.byName[to] != nil {
-			return errors.New("Target command name already exists")
+			return refusal("Target command name already exists")
 		}
 		s.reg.byName[to] = e
 		e.renamed = true

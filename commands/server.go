@@ -260,12 +260,12 @@ func (s *Server) Data(conn *eventloop.Conn, in []byte) {
 	c.netIn += int64(len(in))
 	commands := s.stats.commands
 	c.parser.Begin(in)
-	s.process(c, now)
-	s.endCycle(now, s.stats.commands-commands)
+	s.endCycle(now, s.process(c, now), s.stats.commands-commands)
 }
 
-// process runs the requests that the client's parser has, until it needs more bytes or must wait.
-func (s *Server) process(c *Client, now int64) {
+// process runs the requests that the client's parser has, until it needs more bytes or must wait. now is the
+// monotonic time; it returns that of the last request's end.
+func (s *Server) process(c *Client, now int64) int64 {
 	outer := s.current
 	s.current = c
 	s.w.Proto = c.proto
@@ -325,6 +325,7 @@ func (s *Server) process(c *Client, now int64) {
 		c.conn.CloseAfterSend()
 	}
 	s.current = outer
+	return now
 }
 
 // prefetch brings the keys of the pipelined requests that follow into the cache together, since one after the other

@@ -29,7 +29,7 @@ func TestSizeIsWhatTheAllocatorTakes(t *testing.T) {
 }
 
 type withPointers struct {
-	p [75 * 8]*byte
+	_ [75 * 8]*byte
 	_ [56]byte
 }
 
