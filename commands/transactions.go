@@ -146,7 +146,7 @@ func (s *Server) endTransaction(c *Client) {
 	}
 	s.unwatchAll(c)
 	c.tx = nil
-	// A client that kills itself within its transaction is gone before EXEC has come to the end.
+	// One that EXEC is reading is nobody else's, should its client end meanwhile.
 	if !tx.running && len(s.freeTx) < keptTransactions && cap(tx.data) <= keptData && cap(tx.queue) <= keptQueue &&
 		cap(tx.ends) <= 4*keptQueue {
 		clear(tx.queue)
