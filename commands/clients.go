@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"bytes"
 	"math"
 	"slices"
 	"strings"
@@ -124,6 +125,7 @@ func (c *Client) identity() *identity {
 
 // validAttribute reports whether a text may stand in a line of CLIENT LIST, where blanks separate fields.
 func validAttribute(b []byte) bool {
+	b, _, _ = bytes.Cut(b, []byte{0}) // Redis looks no further
 	return !slices.ContainsFunc(b, func(x byte) bool { return x < '!' || x > '~' })
 }
 

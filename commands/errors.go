@@ -52,10 +52,8 @@ func errArity(full string) string {
 
 // quoted bounds and cleans what a client sent for an error text.
 func quoted(b []byte, limit int) string {
-	if len(b) > limit {
-		b = b[:limit]
-	}
-	return string(b)
+	s := cString(b)
+	return s[:min(len(s), limit)]
 }
 
 // errUnknownCommand is Redis's text, with the first arguments as far as they fit into 128 bytes.

@@ -193,15 +193,6 @@ func TestSetIfEqual(t *testing.T) {
 	if got := ts.deadlineOf("k"); got != testEpoch+100_000 {
 		t.Errorf("KEEPTTL: deadline %d", got-testEpoch)
 	}
-	ts.ks.DBs()[0].Set(record.NewObject(record.List, record.QuickList, []byte("l"), nil, record.NoExpiry, 0))
-	for _, cmd := range []string{"set l v ifeq x", "set l v ifeq x get", "set l v get"} {
-		if got := ts.doLine(cmd); got != "-"+errWrongType+"\r\n" {
-			t.Errorf("%s of a list: %q", cmd, got)
-		}
-	}
-	if got := ts.doLine("set l v"); got != ok {
-		t.Errorf("set over a list: %q", got)
-	}
 }
 
 // deadlineOf returns a key's deadline; 0 if there is no such key.

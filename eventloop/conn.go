@@ -240,10 +240,9 @@ func (c *Conn) CloseNow() {
 	}
 	c.flags |= fClosed
 	c.dropQueue()
-	// In its own Data or Opened the result closes it.
-	if c.loop.current != c {
-		syscall.Shutdown(int(c.fd), syscall.SHUT_RDWR)
-	}
+	// Also in its own Data, whose result says to close: evio does so at the next event of the socket, and a peer that
+	// neither sends nor reads would cause none.
+	syscall.Shutdown(int(c.fd), syscall.SHUT_RDWR)
 }
 
 // lose closes the connection because of a write error.

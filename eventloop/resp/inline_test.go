@@ -56,9 +56,9 @@ func referenceSplit(line string) (words []string, ok bool) {
 		case double:
 			const hex = "0123456789abcdef"
 			if len(rest) >= 4 && rest[:2] == `\x` {
-				low := strings.ToLower(rest[2:4])
-				hi, lo := strings.IndexByte(hex, low[0]), strings.IndexByte(hex, low[1])
-				if hi >= 0 && lo >= 0 && rest[2] < 0x80 && rest[3] < 0x80 && len(low) == 2 {
+				hi, lo := strings.IndexByte(hex, rest[2]|0x20), strings.IndexByte(hex, rest[3]|0x20)
+				isHex := func(c byte) bool { return strings.IndexByte("0123456789abcdefABCDEF", c) >= 0 }
+				if isHex(rest[2]) && isHex(rest[3]) {
 					word.WriteByte(byte(hi*16 + lo))
 					i += 3
 					continue
