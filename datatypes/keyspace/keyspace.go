@@ -367,69 +367,80 @@ func (db *DB) SetExpiry(r *record.Record, when int64) *record.Record {
 // Write writes data into the string at offset, as SETRANGE and APPEND do: bytes between the old end and offset become
 // zero. r is the key's live record or nil, when the string is made (without a deadline). It returns the new length.
 func (db *DB) Write(key []byte, r *record.Record, offset int, data []byte) int {
-	h := table.Hash(key)
+	n := offset + len(data)
+	room := n
+	if r != nil {
+		n = max(n, r.StringLen())
+		room = grown(n)
+	}
+	copy(db.Edit(key, r, n, room)[offset:], data)
+	return n
+}
+
+// Edit makes the string n bytes long and raw, and returns its bytes to be written. Those beyond the old length are zero.
+// r is the key's live record or nil, when the string is made (without a deadline). room is how many bytes a long string
+// is given, at least n, when its buffer has to be made anew. The bytes may be written until the database is used again.
+func (db *DB) Edit(key []byte, r *record.Record, n, room int) []byte {
 	ks := db.ks
 	if r == nil {
-		value := make([]byte, offset+len(data))
-		copy(value[offset:], data)
-		if len(value) > record.MaxInline {
-			db.Set(record.NewOwned(key, value, record.NoExpiry, ks.newClock(), ks.gen.Current()))
-		} else {
-			db.Set(record.NewRaw(key, value, record.NoExpiry, ks.newClock(), ks.gen.Current()))
+		if n <= record.MaxInline {
+			var zero [record.MaxInline]byte
+			r = record.NewRaw(key, zero[:n], record.NoExpiry, ks.newClock(), 0)
+			db.Set(r)
+			return r.String(nil)
 		}
-		return len(value)
+		value := make([]byte, n, room)
+		db.Set(record.NewOwned(key, value, record.NoExpiry, ks.newClock(), ks.gen.Current()))
+		return value
 	}
 	oldLen := r.StringLen()
-	newLen := max(oldLen, offset+len(data))
-	if newLen <= record.MaxInline && r.Inline() {
-		if db.t.Owned(h) {
-			if b, ok := r.TryResize(newLen); ok {
-				if offset > oldLen {
-					clear(b[oldLen:offset])
+	if r.Inline() {
+		if !ks.gen.Pinned() || db.t.Owned(table.Hash(key)) {
+			if b, ok := r.TryResize(n); ok {
+				if n > oldLen {
+					clear(b[oldLen:])
 				}
-				copy(b[offset:], data)
-				return newLen
+				return b
 			}
 		}
 		var buf [record.MaxInline]byte
-		b := append(buf[:0], r.String(buf[:])...)[:newLen]
-		if offset > oldLen {
-			clear(b[oldLen:offset])
-		} else if newLen > oldLen {
-			clear(b[oldLen:newLen])
+		old := r.String(buf[:])
+		var c *record.Record
+		if n <= record.MaxInline {
+			b := buf[:n]
+			copy(b, old)
+			if n > oldLen {
+				clear(b[oldLen:])
+			}
+			c = record.NewRaw(key, b, r.Expiry(), r.Clock(), 0)
+		} else {
+			b := make([]byte, n, room)
+			copy(b, old)
+			c = record.NewOwned(key, b, r.Expiry(), r.Clock(), ks.gen.Current())
 		}
-		copy(b[offset:], data)
-		db.replace(h, r, record.NewRaw(key, b, r.Expiry(), r.Clock(), 0))
-		return newLen
-	}
-	if r.Inline() {
-		b := make([]byte, newLen, grown(newLen))
-		var buf [20]byte
-		copy(b, r.String(buf[:]))
-		copy(b[offset:], data)
-		db.replace(h, r, record.NewOwned(key, b, r.Expiry(), r.Clock(), ks.gen.Current()))
-		return newLen
+		db.replace(table.Hash(key), r, c)
+		return c.String(nil)
 	}
 	v := record.Value[record.Bytes](r)
-	if !ks.gen.Owns(v.Stamp) && !db.ownsValue(h, r) {
-		b := make([]byte, newLen, grown(newLen))
+	if !ks.gen.Owns(v.Stamp) && !db.ownsValue(table.Hash(key), r) {
+		b := make([]byte, n, room)
 		copy(b, v.B)
-		copy(b[offset:], data)
-		db.replace(h, r, record.NewOwned(key, b, r.Expiry(), r.Clock(), ks.gen.Current()))
-		return newLen
+		db.replace(table.Hash(key), r, record.NewOwned(key, b, r.Expiry(), r.Clock(), ks.gen.Current()))
+		return b
 	}
-	before := Size(r)
-	if newLen > cap(v.B) {
-		b := make([]byte, newLen, grown(newLen))
+	if n > cap(v.B) {
+		before := Size(r)
+		b := make([]byte, n, room)
 		copy(b, v.B)
 		v.B = b
-	} else if newLen > oldLen {
-		v.B = v.B[:newLen]
-		clear(v.B[oldLen:])
+		db.bytes += Size(r) - before
+	} else {
+		v.B = v.B[:n]
+		if n > oldLen {
+			clear(v.B[oldLen:])
+		}
 	}
-	copy(v.B[offset:], data)
-	db.bytes += Size(r) - before
-	return newLen
+	return v.B
 }
 
 // ownsValue reports whether the value behind the object r may be written in place whatever its stamp: the snapshot's

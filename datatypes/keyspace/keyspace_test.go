@@ -128,7 +128,7 @@ func (m *model) compare(db int, r *record.Record, e entry) {
 
 func (m *model) step() {
 	db, key := m.db(), m.key()
-	switch m.rnd.IntN(26) {
+	switch m.rnd.IntN(28) {
 	case 0, 1, 2, 3, 4, 5, 6:
 		value, expiry := m.value(), m.deadline()
 		if m.rnd.IntN(4) == 0 {
@@ -164,6 +164,31 @@ func (m *model) step() {
 		e.value = string(b)
 		m.want[db.ID][key] = e
 		m.lookup(db, key)
+	case 26, 27:
+		r := m.lookup(db, key)
+		e := entry{expiry: record.NoExpiry}
+		if r != nil {
+			e = m.want[db.ID][key]
+		}
+		b := []byte(e.value)
+		if n := len(b) + m.rnd.IntN(60) - 30; n > len(b) {
+			b = append(b, make([]byte, n-len(b))...)
+		} else {
+			b = b[:max(n, 0)]
+		}
+		got := db.Edit([]byte(key), r, len(b), len(b)+m.rnd.IntN(100))
+		if !bytes.Equal(got, b) {
+			m.fail("Edit of %q to %d bytes returned %q, want %q", key, len(b), got, b)
+		}
+		if len(b) > 0 {
+			at := m.rnd.IntN(len(b))
+			b[at], got[at] = '!', '!'
+		}
+		e.value = string(b)
+		m.want[db.ID][key] = e
+		if r := m.lookup(db, key); r.Encoding() != record.Raw {
+			m.fail("Edit left %q %v", key, r.Encoding())
+		}
 	case 10, 11:
 		if r := m.lookup(db, key); r != nil {
 			n := int64(m.rnd.Uint64())
