@@ -2,6 +2,7 @@ package commands
 
 import (
 	"ferrous/commands/config"
+	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
 )
 
@@ -43,7 +44,7 @@ func (c *Client) object() *record.Record {
 
 func objectEncoding(c *Client) {
 	if r := c.object(); r != nil {
-		c.w.BulkString(r.Encoding().String())
+		c.w.BulkString(keyspace.Encoding(r).String())
 	}
 }
 

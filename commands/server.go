@@ -387,11 +387,9 @@ func (s *Server) databaseModified(db *keyspace.DB) { s.keyModified(db, nil) }
 // keyExpired is told of each expired key before it is deleted.
 func (s *Server) keyExpired(db *keyspace.DB, r *record.Record) {
 	key := r.Key()
-	name := "del"
-	if s.cfg.LazyfreeExpire {
-		name = "unlink"
+	if len(s.sinks) > 0 {
+		s.feed(db.ID, [][]byte{s.expiryVerb(), key})
 	}
-	s.feed(db.ID, [][]byte{[]byte(name), key})
 	s.notify(config.NotifyExpired, "expired", key, db)
 	s.keyModified(db, key)
 }
