@@ -55,6 +55,9 @@ type replication struct {
 	none      bool
 }
 
+// any reports whether a handler has said anything of what is to be propagated.
+func (r *replication) any() bool { return r.none || r.rewritten != nil || r.more != nil }
+
 // describe is the client as the log shows it.
 func (c *Client) describe() string {
 	if c.conn == nil {

@@ -14,17 +14,16 @@ type Command struct {
 	Subs    []Command // of a container, which has no handler of its own unless it also works alone
 
 	// What COMMAND DOCS answers.
-	Group       Group
-	Since       string
-	Complexity  string
-	Summary     string
-	History     []Change
-	Hints       []string // COMMAND INFO's tips
-	Deprecated  string   // the version
-	ReplacedBy  string
-	SysCmd      bool // for the server's internal use
-	Args        []Arg
-	DocFlagsRaw []string
+	Group      Group
+	Since      string
+	Complexity string
+	Summary    string
+	History    []Change
+	Hints      []string // COMMAND INFO's tips
+	Deprecated string   // the version
+	ReplacedBy string
+	SysCmd     bool // for the server's internal use
+	Args       []Arg
 }
 
 // Flags say how a command behaves, named as COMMAND INFO names them.

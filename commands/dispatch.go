@@ -113,7 +113,7 @@ func (s *Server) call(c *Client, e *entry, now int64) int64 {
 	if end-now >= s.slowNanos {
 		s.slow(c, e, end-now)
 	}
-	if s.dirty != dirty || c.repl.more != nil {
+	if s.dirty != dirty || c.repl.any() {
 		s.propagate(c, db, s.dirty != dirty)
 	}
 	c.commands++
