@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"errors"
 	"math"
 	"strconv"
 
@@ -40,10 +39,10 @@ func parseCursor(b []byte) (uint64, bool) {
 		s = s[1:]
 	}
 	if s == "" || s[0] < '0' || s[0] > '9' {
-		return 0, false // ParseUint would take another sign for a syntax error too, but not say which
+		return 0, false
 	}
 	n, err := strconv.ParseUint(s, 10, 64)
-	if errors.Is(err, strconv.ErrRange) || err != nil {
+	if err != nil {
 		return 0, false
 	}
 	if negative {
