@@ -34,7 +34,7 @@ func (s *Server) admit(c *Client) *entry {
 	// Pipelines repeat themselves: the same word is the same command. Containers are looked up each time.
 	if e == nil || e.parent != nil || e.subs != nil || !equalFold(name, e.Name) || e.renamed {
 		if isAttack(name) {
-			s.logf(config.LogWarning, "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: commands to Redis. This is likely due to an attacker attempting to use Cross Protocol Scripting to compromise your Redis instance. Connection from %s aborted.", c.conn.RemoteAddr())
+			s.warnOfAttack(c)
 			s.w.Buf = s.w.Buf[:0]
 			c.stopped = true
 			c.conn.CloseNow()
@@ -150,6 +150,16 @@ func (s *Server) propagate(c *Client, db *keyspace.DB, changed bool) {
 	if s.ks.TakeScheduled() {
 		s.rearmExpiry()
 	}
+}
+
+// warnOfAttack logs, at most once a minute, that somebody speaks HTTP.
+func (s *Server) warnOfAttack(c *Client) {
+	if s.ks.Now-s.warned < 60_000 {
+		return
+	}
+	s.warned = s.ks.Now
+	s.logf(config.LogWarning, "Possible SECURITY ATTACK detected: a client sent POST or Host: as a command, as a browser does that is "+
+		"misled by cross protocol scripting. Its connection from %s is closed.", c.conn.RemoteAddr())
 }
 
 // isAttack recognises the first words of HTTP requests, by which a browser can be made to talk to a server.

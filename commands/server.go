@@ -62,7 +62,8 @@ type Server struct {
 	order     []*Client // the same, as cron goes through them
 	cronAt    int       // where it is
 	nextID    int64
-	heldBytes int // memory that clients hold beyond what each costs; see clientinfo.go
+	warned    int64 // when warnOfAttack last did, Unix ms
+	heldBytes int   // memory that clients hold beyond what each costs; see clientinfo.go
 	peaks     clientPeaks
 	pause     pause
 	ready     bool // listening
