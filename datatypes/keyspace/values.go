@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"ferrous/datatypes/cow"
+	"ferrous/datatypes/hash"
 	"ferrous/datatypes/record"
 	"ferrous/datatypes/table"
 )
@@ -30,11 +31,19 @@ type collection interface {
 
 // value returns the collection behind r, nil for a string.
 func value(r *record.Record) collection {
+	switch r.Type() {
+	case record.Hash:
+		return record.Value[hash.Hash](r)
+	}
 	return nil
 }
 
 // fork returns a copy of the collection behind r that is written in its place from now on; see collection.
 func fork(r *record.Record, gen *cow.Generation) unsafe.Pointer {
+	switch r.Type() {
+	case record.Hash:
+		return unsafe.Pointer(record.Value[hash.Hash](r).Fork(gen))
+	}
 	panic("keyspace: a value without a type is forked")
 }
 
@@ -54,6 +63,9 @@ func Encoding(r *record.Record) record.Encoding {
 	return value(r).Encoding()
 }
 
+// Generation returns the stamps that collections of the database use.
+func (db *DB) Generation() *cow.Generation { return &db.ks.gen }
+
 // Own makes the collection behind r, a live record of the database, writable and returns the record that stands for the
 // key from now on.
 func (db *DB) Own(r *record.Record) *record.Record {
@@ -66,6 +78,7 @@ func (db *DB) Own(r *record.Record) *record.Record {
 		return r // the snapshot's walk has passed this key
 	}
 	n := r.WithValue(r.Encoding(), fork(r, gen))
+	db.bytes += value(n).Size() - value(r).Size() // a copy has no room to spare
 	db.t.Replace(h, r, n)
 	return n
 }

@@ -442,6 +442,25 @@ func (r *Record) TrySetString(value []byte) bool {
 	return true
 }
 
+// TrySetMember overwrites the value of a field in place and reports whether it could: a short value must fill the same
+// size class as the old one. The deadline stays.
+func (r *Record) TrySetMember(value []byte) bool {
+	if r.header&flagInline == 0 || len(value) > MaxInline {
+		return false
+	}
+	off, keyLen := r.payload()
+	p := (*uint16)(r.at(off))
+	off += 2 + keyLen
+	if old := int(*p); old != len(value) {
+		if mem.Size(off+old) != mem.Size(off+len(value)) {
+			return false
+		}
+		*p = uint16(len(value))
+	}
+	copy(r.bytes(off, len(value)), value)
+	return true
+}
+
 // Size returns the bytes that the record holds, as the allocator counts them, with its key and, for long strings,
 // their buffer. Collections behind it count themselves.
 func (r *Record) Size() int {

@@ -1,0 +1,363 @@
+// Package hash is the value of a hash key: fields with values.
+//
+// # Structure
+//
+// A small hash is one listpack (package listpack), field and value by turns in the order in which the fields came, byte
+// for byte what an RDB file holds. A large one is a hash table (package table) of field records: one pointer-free object
+// with the field, its value and a header, except for values above record.MaxInline bytes, which lie beside it. Rules say
+// where small ends; a hash that has become large stays so.
+//
+// # Costs
+//
+// Looking up, setting and deleting a field is O(1) when large, and linear in the listpack, which the rules keep short,
+// when small. Len and Size are kept up to date. Overwriting a value allocates nothing where the new one fits into the
+// memory of the old: the listpack's capacity, the record's size class.
+//
+// # Copy-on-write
+//
+// A hash bears the stamp of the generation that made it, see package cow. Whoever changes one must own it, or change a
+// Fork: a small hash is then copied, of a large one only the directory of the table; its segments are copied when they
+// are first changed, and field records are replaced, never written, while a snapshot is held. Reads change nothing.
+//
+// What is returned points into the hash and is valid until its next change.
+package hash
+
+import (
+	"unsafe"
+
+	"ferrous/datatypes/cow"
+	"ferrous/datatypes/listpack"
+	"ferrous/datatypes/mem"
+	"ferrous/datatypes/record"
+	"ferrous/datatypes/table"
+)
+
+// Value is a field or a value: bytes, or an integer in their place.
+type Value = listpack.Value
+
+// Rules say how large a hash may be and stay small.
+type Rules struct {
+	Entries int // fields (hash-max-listpack-entries)
+	Value   int // bytes of a field or a value (hash-max-listpack-value)
+}
+
+// Hash is a hash. Make one with New.
+type Hash struct {
+	lp    listpack.Listpack // of a small hash
+	large *large            // nil for a small hash
+	stamp uint64
+}
+
+// large is what a large hash has besides.
+type large struct {
+	t     *table.Table
+	gen   *cow.Generation
+	bytes int // of the field records
+}
+
+const (
+	hashSize  = int(unsafe.Sizeof(Hash{}))
+	largeSize = int(unsafe.Sizeof(large{}))
+)
+
+// New returns an empty hash.
+func New(gen *cow.Generation) *Hash {
+	return &Hash{lp: listpack.New(0), stamp: gen.Current()}
+}
+
+// Len returns the number of fields.
+func (h *Hash) Len() int {
+	if h.large != nil {
+		return h.large.t.Len()
+	}
+	return h.lp.Len() / 2
+}
+
+// Size returns the bytes that the hash holds, as the allocator rounds them.
+func (h *Hash) Size() int {
+	n := mem.SizePtr(hashSize)
+	if l := h.large; l != nil {
+		return n + mem.SizePtr(largeSize) + l.t.Size() + l.bytes
+	}
+	return n + h.lp.Size()
+}
+
+// Encoding returns what OBJECT ENCODING answers.
+func (h *Hash) Encoding() record.Encoding {
+	if h.large != nil {
+		return record.HashTable
+	}
+	return record.ListPack
+}
+
+// Listpack returns the bytes of a small hash, which must only be read; nil for a large one.
+func (h *Hash) Listpack() listpack.Listpack { return h.lp }
+
+// Stamp returns the generation in which the hash was made or forked.
+func (h *Hash) Stamp() uint64 { return h.stamp }
+
+// Fork returns a hash with the same fields that is changed in the place of h, which from then on is only read. gen is
+// pinned.
+func (h *Hash) Fork(gen *cow.Generation) *Hash {
+	if l := h.large; l != nil {
+		f := *l
+		f.t = l.t.Fork()
+		return &Hash{large: &f, stamp: gen.Current()}
+	}
+	return &Hash{lp: h.lp.Clone(), stamp: gen.Current()}
+}
+
+// Clone returns a copy that shares nothing which is ever written with h: that of COPY. It costs O(N).
+func (h *Hash) Clone(gen *cow.Generation) *Hash {
+	l := h.large
+	if l == nil {
+		return &Hash{lp: h.lp.Clone(), stamp: gen.Current()}
+	}
+	c := &Hash{large: &large{t: table.New(gen), gen: gen, bytes: l.bytes}, stamp: gen.Current()}
+	l.t.Each(func(r *record.Record) bool {
+		c.large.t.Insert(table.Hash(r.Key()), record.NewMember(r.Key(), r.String(nil), r.Expiry(), gen.Current()))
+		return true
+	})
+	return c
+}
+
+// find returns the position of a field's value in a small hash, -1 if there is no such field.
+func (h *Hash) find(field []byte) int {
+	p := h.lp.Find(listpack.HeaderSize, field, 1)
+	if p < 0 {
+		return -1
+	}
+	return h.lp.Next(p)
+}
+
+// Get returns the value of a field.
+func (h *Hash) Get(field []byte) (v Value, ok bool) {
+	if l := h.large; l != nil {
+		r := l.t.Get(table.Hash(field), field)
+		if r == nil {
+			return Value{}, false
+		}
+		return Value{Str: r.String(nil)}, true
+	}
+	p := h.find(field)
+	if p < 0 {
+		return Value{}, false
+	}
+	return h.lp.Get(p), true
+}
+
+// Has reports whether there is such a field.
+func (h *Hash) Has(field []byte) bool {
+	if l := h.large; l != nil {
+		return l.t.Get(table.Hash(field), field) != nil
+	}
+	return h.find(field) >= 0
+}
+
+// Expect prepares for arguments, fields and values by turns, that are about to be set: it makes the hash large if they
+// would make it so, by Redis's reckoning, which takes every field for a new one when there are more than a small hash
+// may have.
+func (h *Hash) Expect(args [][]byte, rules Rules, gen *cow.Generation) {
+	if h.large != nil {
+		return
+	}
+	sum := 0
+	for _, a := range args {
+		if len(a) > rules.Value {
+			h.grow(gen)
+			return
+		}
+		sum += len(a)
+	}
+	if (len(args)+1)/2 > rules.Entries || !h.lp.SafeToAdd(sum) {
+		h.grow(gen)
+	}
+}
+
+// Set gives a field a value, both of which are copied, and reports whether the field is new.
+func (h *Hash) Set(field, value []byte, rules Rules, gen *cow.Generation) (created bool) {
+	if h.large == nil && (len(field) > rules.Value || len(value) > rules.Value) {
+		h.grow(gen)
+	}
+	if h.large != nil {
+		return h.large.set(field, value)
+	}
+	if p := h.find(field); p >= 0 {
+		h.lp = h.lp.Replace(p, value)
+	} else {
+		h.lp = h.lp.AppendPair(field, value)
+		created = true
+	}
+	if h.lp.Len()/2 > rules.Entries {
+		h.grow(gen)
+	}
+	return created
+}
+
+func (l *large) set(field, value []byte) (created bool) {
+	hash := table.Hash(field)
+	old := l.t.Get(hash, field)
+	if old == nil {
+		r := record.NewMember(field, value, record.NoExpiry, l.gen.Current())
+		l.t.Insert(hash, r)
+		l.bytes += r.Size()
+		return true
+	}
+	if !l.gen.Pinned() && old.TrySetMember(value) {
+		return false
+	}
+	r := record.NewMember(field, value, record.NoExpiry, l.gen.Current())
+	l.t.Replace(hash, old, r)
+	l.bytes += r.Size() - old.Size()
+	return false
+}
+
+// grow makes a small hash large.
+func (h *Hash) grow(gen *cow.Generation) {
+	l := &large{t: table.New(gen), gen: gen}
+	var fieldText, valueText [20]byte
+	h.Each(func(field, value Value) bool {
+		l.set(text(field, fieldText[:0]), text(value, valueText[:0]))
+		return true
+	})
+	h.large, h.lp = l, nil
+}
+
+// text returns the bytes of v, an integer's appended to buf.
+func text(v Value, buf []byte) []byte {
+	if v.Str != nil {
+		return v.Str
+	}
+	return v.AppendTo(buf)
+}
+
+// Delete removes a field and reports whether it was there.
+func (h *Hash) Delete(field []byte) bool {
+	l := h.large
+	if l == nil {
+		p := h.lp.Find(listpack.HeaderSize, field, 1)
+		if p < 0 {
+			return false
+		}
+		h.lp = h.lp.DeleteFrom(p, 2)
+		return true
+	}
+	hash := table.Hash(field)
+	r := l.t.Get(hash, field)
+	if r == nil {
+		return false
+	}
+	l.bytes -= r.Size()
+	l.t.Delete(hash, r)
+	return true
+}
+
+// Each calls fn for every field until it returns false. fn must not change the hash.
+func (h *Hash) Each(fn func(field, value Value) bool) {
+	if l := h.large; l != nil {
+		l.t.Each(func(r *record.Record) bool { return fn(Value{Str: r.Key()}, Value{Str: r.String(nil)}) })
+		return
+	}
+	for p := listpack.HeaderSize; p != h.lp.End(); {
+		var field, value Value
+		field, p = h.lp.Read(p)
+		value, p = h.lp.Read(p)
+		if !fn(field, value) {
+			return
+		}
+	}
+}
+
+// Scan calls fn for some fields, about count, and returns the cursor to go on from, 0 at the end; of a small hash it
+// calls fn for all. A field that stays in the hash during a whole scan is met, perhaps more than once. fn must not change
+// the hash.
+func (h *Hash) Scan(cursor uint64, count int, fn func(field, value Value)) uint64 {
+	if l := h.large; l != nil {
+		return l.t.Scan(cursor, count, func(r *record.Record) { fn(Value{Str: r.Key()}, Value{Str: r.String(nil)}) })
+	}
+	h.Each(func(field, value Value) bool {
+		fn(field, value)
+		return true
+	})
+	return 0
+}
+
+// Random returns a field of a hash that is not empty, each as likely. rnd returns random bits.
+func (h *Hash) Random(rnd func() uint64) (field, value Value) {
+	if l := h.large; l != nil {
+		r := l.t.Random(rnd)
+		return Value{Str: r.Key()}, Value{Str: r.String(nil)}
+	}
+	p := h.lp.Seek(2 * int(rnd()%uint64(h.Len())))
+	field, p = h.lp.Read(p)
+	return field, h.lp.Get(p)
+}
+
+// sparse is how many times as many fields there must be than are wanted for drawing them one by one to be cheaper than
+// passing over all.
+const sparse = 3
+
+// Sample calls fn for n different random fields, n at most Len; any n fields are as likely as others. Their order is not
+// random.
+func (h *Hash) Sample(n int, rnd func() uint64, fn func(field, value Value)) {
+	if l := h.large; l != nil && n*sparse <= l.t.Len() {
+		seen := make(map[*record.Record]struct{}, n)
+		for len(seen) < n {
+			r := l.t.Random(rnd)
+			if _, twice := seen[r]; !twice {
+				seen[r] = struct{}{}
+				fn(Value{Str: r.Key()}, Value{Str: r.String(nil)})
+			}
+		}
+		return
+	}
+	left := h.Len()
+	h.Each(func(field, value Value) bool {
+		// Of the fields that are left, n are wanted.
+		if rnd()%uint64(left) < uint64(n) {
+			fn(field, value)
+			n--
+		}
+		left--
+		return n > 0
+	})
+}
+
+// RandomAll calls fn for n random fields, drawn independently of each other, until it returns false. A small hash is
+// passed over once, not n times.
+func (h *Hash) RandomAll(n int, rnd func() uint64, fn func(field, value Value) bool) {
+	if h.large != nil || n < sparse {
+		for ; n > 0; n-- {
+			if !fn(h.Random(rnd)) {
+				return
+			}
+		}
+		return
+	}
+	at := make([]int, 0, h.Len())
+	for p := listpack.HeaderSize; p != h.lp.End(); {
+		at = append(at, p)
+		_, p = h.lp.Read(p)
+		_, p = h.lp.Read(p)
+	}
+	for ; n > 0; n-- {
+		field, p := h.lp.Read(at[rnd()%uint64(len(at))])
+		if !fn(field, h.lp.Get(p)) {
+			return
+		}
+	}
+}
+
+// Prefetch brings what looking up these fields will touch into the processor's cache. The result is of no use.
+func (h *Hash) Prefetch(fields [][]byte) uint64 {
+	l := h.large
+	if l == nil {
+		return 0
+	}
+	var hashes [32]uint64
+	n := min(len(fields), len(hashes))
+	for i, f := range fields[:n] {
+		hashes[i] = table.Hash(f)
+	}
+	return l.t.Prefetch(hashes[:n])
+}
