@@ -244,6 +244,8 @@ type entry struct {
 // tables are the rows of all groups, in the order in which COMMAND lists them. A new group of commands is added here.
 var tables = [][]Command{
 	stringCommands,
+	bitmapCommands,
+	hyperloglogCommands,
 	keyCommands,
 	connectionCommands,
 	infoCommands,

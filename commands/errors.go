@@ -40,6 +40,30 @@ const (
 	errLCSMemory    = "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
 )
 
+// The errors of bitmaps and HyperLogLog.
+const (
+	errBitOffset  = "ERR bit offset is not an integer or out of range"
+	errBit        = "ERR bit is not an integer or out of range"
+	errBitArg     = "ERR The bit argument must be 1 or 0."
+	errBitOpNot   = "ERR BITOP NOT must be called with a single source key."
+	errBitType    = "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is."
+	errBitOverTag = "ERR Invalid OVERFLOW type specified"
+	errBitFieldRO = "ERR BITFIELD_RO only supports the GET subcommand"
+	errNotHLL     = "WRONGTYPE Key is not a valid HyperLogLog string value."
+	errCorruptHLL = "INVALIDOBJ Corrupted HLL object detected"
+	errNoHLLKey   = "ERR The specified key does not exist"
+	errDenseHLL   = "ERR HLL encoding is not sparse"
+)
+
+// errBitOpTwo is for operations that need more than one source.
+func errBitOpTwo(op string) string {
+	return "ERR BITOP " + op + " must be called with at least two source keys."
+}
+
+func errUnknownPFDebug(sub []byte) string {
+	return "ERR Unknown PFDEBUG subcommand '" + cString(sub) + "'"
+}
+
 func errInvalidExpire(cmd string) string {
 	return "ERR invalid expire time in '" + cmd + "' command"
 }

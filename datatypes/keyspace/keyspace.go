@@ -368,20 +368,25 @@ func (db *DB) SetExpiry(r *record.Record, when int64) *record.Record {
 // zero. r is the key's live record or nil, when the string is made (without a deadline). It returns the new length.
 func (db *DB) Write(key []byte, r *record.Record, offset int, data []byte) int {
 	n := offset + len(data)
-	room := n
 	if r != nil {
 		n = max(n, r.StringLen())
-		room = grown(n)
 	}
-	copy(db.Edit(key, r, n, room)[offset:], data)
+	copy(db.Edit(key, r, n, 0)[offset:], data)
 	return n
 }
 
 // Edit makes the string n bytes long and raw, and returns its bytes to be written. Those beyond the old length are zero.
 // r is the key's live record or nil, when the string is made (without a deadline). room is how many bytes a long string
-// is given, at least n, when its buffer has to be made anew. The bytes may be written until the database is used again.
+// is given when its buffer has to be made anew; 0 means what suits strings that grow: no more than n at first, then twice
+// as much. The bytes may be written until the database is used again.
 func (db *DB) Edit(key []byte, r *record.Record, n, room int) []byte {
 	ks := db.ks
+	if room < n {
+		room = n
+		if r != nil {
+			room = grown(n)
+		}
+	}
 	if r == nil {
 		if n <= record.MaxInline {
 			var zero [record.MaxInline]byte

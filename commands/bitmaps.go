@@ -1,0 +1,580 @@
+package commands
+
+import (
+	"crypto/subtle"
+	"encoding/binary"
+	"math/bits"
+
+	"ferrous/commands/config"
+	"ferrous/datatypes/record"
+	"ferrous/eventloop/resp"
+)
+
+// Strings as arrays of bits. Bit 0 is the highest bit of the first byte, and whatever is behind the end is zero. BITFIELD
+// is in bitfield.go.
+//
+// Counting, searching and combining go through whole words, four or eight at a time. BITOP works in blocks that stay in
+// the first-level cache: each block of the result is finished, over all sources, before the next is begun, so that memory
+// is read once for each source and written once.
+var bitmapCommands = []Command{
+	{Name: "bitcount", Arity: -2, Flags: ReadOnly, ACL: CatBitmap, Handler: bitcount,
+		Group: GroupBitmap, Since: "2.6.0",
+		Complexity: "O(N) with N the number of bytes in the range.",
+		Summary:    "Counts the bits that are set in a string or in a part of it.",
+		History:    []Change{{"7.0.0", "The unit of the range, `BYTE` or `BIT`."}},
+		Keys:       oneKey(KeyRO | KeyAccess),
+		Args: []Arg{aKey("key"), aBlock("range", anInt("start"), anInt("end"),
+			bitUnit()).optional()}},
+	{Name: "bitfield", Arity: -2, Flags: Write | DenyOOM, ACL: CatBitmap, Handler: bitfield, GetKeys: bitfieldKeys,
+		Group: GroupBitmap, Since: "3.2.0",
+		Complexity: "O(1) for each operation.",
+		Summary:    "Reads, sets and increments integers of any width, to 64 bits, at any bit of a string.",
+		Keys: []KeySpec{{Flags: KeyRW | KeyUpdate | KeyAccess | KeyVariable, Index: 1, Step: 1,
+			Notes: "This command allows both access and modification of the key"}},
+		Args: []Arg{aKey("key"), aChoice("operation",
+			bitfieldBlock("get-block", "GET"),
+			aBlock("write",
+				Arg{Name: "overflow-block", Type: ArgOneOf, Token: "OVERFLOW", Optional: true, Args: []Arg{
+					aToken("wrap", "WRAP", ""),
+					aToken("sat", "SAT", ""),
+					aToken("fail", "FAIL", "")}},
+				aChoice("write-operation",
+					bitfieldBlock("set-block", "SET", anInt("value")),
+					bitfieldBlock("incrby-block", "INCRBY", anInt("increment"))))).multiple().optional()}},
+	{Name: "bitfield_ro", Arity: -2, Flags: ReadOnly | Fast, ACL: CatBitmap, Handler: bitfieldRO,
+		Group: GroupBitmap, Since: "6.0.0",
+		Complexity: "O(1) for each operation.",
+		Summary:    "Reads integers of any width, to 64 bits, at any bit of a string.",
+		Keys:       oneKey(KeyRO | KeyAccess),
+		Args: []Arg{aKey("key"), {Name: "get-block", Type: ArgBlock, Token: "GET", Optional: true, Multiple: true,
+			MultipleToken: true, Args: []Arg{aString("encoding"), anInt("offset")}}}},
+	{Name: "bitop", Arity: -4, Flags: Write | DenyOOM, ACL: CatBitmap, Handler: bitop,
+		Group: GroupBitmap, Since: "2.6.0",
+		Complexity: "O(N) with N the sum of the lengths of the strings.",
+		Summary:    "Combines strings bit by bit and stores the result.",
+		History:    []Change{{"8.2.0", "The operations `DIFF`, `DIFF1`, `ANDOR` and `ONE`."}},
+		Keys: []KeySpec{{Flags: KeyOW | KeyUpdate, Index: 2, Step: 1},
+			{Flags: KeyRO | KeyAccess, Index: 3, Last: -1, Step: 1}},
+		Args: []Arg{aChoice("operation",
+			aToken("and", "AND", ""), aToken("or", "OR", ""), aToken("xor", "XOR", ""), aToken("not", "NOT", ""),
+			aToken("diff", "DIFF", "8.2.0"), aToken("diff1", "DIFF1", "8.2.0"),
+			aToken("andor", "ANDOR", "8.2.0"), aToken("one", "ONE", "8.2.0")),
+			aKey("destkey"), Arg{Name: "key", Type: ArgKey, Key: 1}.multiple()}},
+	{Name: "bitpos", Arity: -3, Flags: ReadOnly, ACL: CatBitmap, Handler: bitpos,
+		Group: GroupBitmap, Since: "2.8.7",
+		Complexity: "O(N) with N the number of bytes in the range.",
+		Summary:    "Finds the first bit that is set, or not set, in a string or in a part of it.",
+		History:    []Change{{"7.0.0", "The unit of the range, `BYTE` or `BIT`."}},
+		Keys:       oneKey(KeyRO | KeyAccess),
+		Args: []Arg{aKey("key"), anInt("bit"), aBlock("range", anInt("start"),
+			aBlock("end-unit-block", anInt("end"), bitUnit()).optional()).optional()}},
+	{Name: "getbit", Arity: 3, Flags: ReadOnly | Fast, ACL: CatBitmap, Handler: getbit,
+		Group: GroupBitmap, Since: "2.2.0", Complexity: "O(1)",
+		Summary: "Returns one bit of a string.",
+		Keys:    oneKey(KeyRO | KeyAccess),
+		Args:    []Arg{aKey("key"), anInt("offset")}},
+	{Name: "setbit", Arity: 4, Flags: Write | DenyOOM, ACL: CatBitmap, Handler: setbit,
+		Group: GroupBitmap, Since: "2.2.0",
+		Complexity: "O(1); where the string has to grow, O(N) with N its length.",
+		Summary:    "Sets or clears one bit of a string, which is created or filled up with zero bytes as needed.",
+		Keys:       oneKey(KeyRW | KeyAccess | KeyUpdate),
+		Args:       []Arg{aKey("key"), anInt("offset"), anInt("value")}},
+}
+
+// bitUnit is the argument that says what a range counts.
+func bitUnit() Arg {
+	return aChoice("unit", aToken("byte", "BYTE", ""), aToken("bit", "BIT", "")).optional().since("7.0.0")
+}
+
+// bitOffset parses the place of a bit. If width is not 0, "#n" means the n-th integer of that width. On failure it has
+// replied.
+func (c *Client) bitOffset(arg []byte, width int) (int64, bool) {
+	scale := int64(1)
+	if width > 0 && len(arg) > 0 && arg[0] == '#' {
+		arg, scale = arg[1:], int64(width)
+	}
+	n, ok := resp.ParseInt(arg)
+	n *= scale // what overflows wraps, and may be a valid offset, in Redis too
+	if !ok || n < 0 || n>>3 >= c.srv.cfg.ProtoMaxBulkLen {
+		c.error(errBitOffset)
+		return 0, false
+	}
+	return n, true
+}
+
+func getbit(c *Client) {
+	offset, ok := c.bitOffset(c.args[2], 0)
+	if !ok {
+		return
+	}
+	r := c.read(c.args[1])
+	if !c.typed(r, record.String) {
+		return
+	}
+	if r != nil {
+		var buf intText
+		s := r.String(buf[:])
+		if at := int(offset >> 3); at < len(s) && s[at]&(0x80>>(offset&7)) != 0 {
+			c.w.Int(1)
+			return
+		}
+	}
+	c.w.Int(0)
+}
+
+func setbit(c *Client) {
+	key := c.args[1]
+	offset, ok := c.bitOffset(c.args[2], 0)
+	if !ok {
+		return
+	}
+	bit, ok := resp.ParseInt(c.args[3])
+	if !ok || bit&^1 != 0 {
+		c.error(errBit)
+		return
+	}
+	r := c.write(key)
+	if !c.typed(r, record.String) {
+		return
+	}
+	at, shift := int(offset>>3), 7-uint(offset&7)
+	size := 0
+	if r != nil {
+		size = r.StringLen()
+		if at < size && r.Encoding() == record.Raw && int64(r.String(nil)[at]>>shift&1) == bit {
+			c.w.Int(bit)
+			return
+		}
+	}
+	// Even where the bit is right already: a string that was touched is raw from now on.
+	b := c.db.Edit(key, r, max(size, at+1), 0)
+	old := int64(b[at] >> shift & 1)
+	if old != bit || at >= size {
+		b[at] = b[at]&^(1<<shift) | byte(bit)<<shift
+		c.modified(key)
+		c.notify(config.NotifyString, "setbit", key)
+	}
+	c.w.Int(old)
+}
+
+// bitRange is bits from first to last, both included; empty when last is less.
+type bitRange struct{ first, last int64 }
+
+// bitRangeOf turns a range in bytes or bits of a string of n bytes, negative indexes counting from its end, into bits.
+func bitRangeOf(start, end, n int64, inBits bool) bitRange {
+	if inBits {
+		n <<= 3
+	}
+	if start < 0 {
+		start = max(start+n, 0)
+	}
+	if end < 0 {
+		end = max(end+n, 0)
+	}
+	end = min(end, n-1)
+	if start > end {
+		return bitRange{0, -1}
+	}
+	if inBits {
+		return bitRange{start, end}
+	}
+	return bitRange{start << 3, end<<3 | 7}
+}
+
+// unitArg parses argument i, BYTE or BIT. On failure it has replied.
+func (c *Client) unitArg(i int) (inBits, ok bool) {
+	switch {
+	case c.is(i, "bit"):
+		return true, true
+	case c.is(i, "byte"):
+		return false, true
+	}
+	c.error(errSyntax)
+	return false, false
+}
+
+func bitcount(c *Client) {
+	r := c.read(c.args[1])
+	if r == nil {
+		c.w.Int(0)
+		return
+	}
+	if !c.typed(r, record.String) {
+		return
+	}
+	var buf intText
+	s := r.String(buf[:])
+	in := bitRange{0, int64(len(s))<<3 - 1}
+	switch len(c.args) {
+	case 2:
+	case 4, 5:
+		start, ok := c.int64Arg(2)
+		if !ok {
+			return
+		}
+		end, ok := c.int64Arg(3)
+		if !ok {
+			return
+		}
+		if start < 0 && end < 0 && start > end {
+			c.w.Int(0) // though clamping could make them equal, and before the unit is looked at
+			return
+		}
+		inBits := false
+		if len(c.args) == 5 {
+			if inBits, ok = c.unitArg(4); !ok {
+				return
+			}
+		}
+		in = bitRangeOf(start, end, int64(len(s)), inBits)
+	default:
+		c.error(errSyntax)
+		return
+	}
+	c.w.Int(int64(countBits(s, in)))
+}
+
+func bitpos(c *Client) {
+	bit, ok := c.int64Arg(2)
+	if !ok {
+		return
+	}
+	if bit&^1 != 0 {
+		c.error(errBitArg)
+		return
+	}
+	r := c.read(c.args[1])
+	if r == nil {
+		c.w.Int(-bit) // zero bits without end
+		return
+	}
+	if !c.typed(r, record.String) {
+		return
+	}
+	var buf intText
+	s := r.String(buf[:])
+	n := int64(len(s))
+	in := bitRange{0, n<<3 - 1}
+	if len(c.args) > 6 {
+		c.error(errSyntax)
+		return
+	}
+	if len(c.args) > 3 {
+		start, ok := c.int64Arg(3)
+		if !ok {
+			return
+		}
+		inBits, end := false, n-1
+		if len(c.args) == 6 {
+			if inBits, ok = c.unitArg(5); !ok {
+				return
+			}
+		}
+		if len(c.args) > 4 {
+			if end, ok = c.int64Arg(4); !ok {
+				return
+			}
+		}
+		in = bitRangeOf(start, end, n, inBits)
+	}
+	pos := int64(findBit(s, byte(bit), in))
+	if pos < 0 && bit == 0 && len(c.args) < 5 && in.first <= in.last {
+		pos = n << 3 // without an end, the string goes on in zeros
+	}
+	c.w.Int(pos)
+}
+
+// countBits counts the bits set in a part of b.
+func countBits(b []byte, in bitRange) int {
+	if in.first > in.last {
+		return 0
+	}
+	first, last := int(in.first>>3), int(in.last>>3)
+	return popCount(b[first:last+1]) -
+		bits.OnesCount8(b[first]&^(0xff>>(in.first&7))) -
+		bits.OnesCount8(b[last]&(0x7f>>(in.last&7)))
+}
+
+// popCount counts the bits set in b.
+func popCount(b []byte) int {
+	n := 0
+	for len(b) >= 64 {
+		w := (*[64]byte)(b)
+		n += bits.OnesCount64(binary.LittleEndian.Uint64(w[0:])) +
+			bits.OnesCount64(binary.LittleEndian.Uint64(w[8:])) +
+			bits.OnesCount64(binary.LittleEndian.Uint64(w[16:])) +
+			bits.OnesCount64(binary.LittleEndian.Uint64(w[24:])) +
+			bits.OnesCount64(binary.LittleEndian.Uint64(w[32:])) +
+			bits.OnesCount64(binary.LittleEndian.Uint64(w[40:])) +
+			bits.OnesCount64(binary.LittleEndian.Uint64(w[48:])) +
+			bits.OnesCount64(binary.LittleEndian.Uint64(w[56:]))
+		b = b[64:]
+	}
+	for ; len(b) >= 8; b = b[8:] {
+		n += bits.OnesCount64(binary.LittleEndian.Uint64(b))
+	}
+	for _, x := range b {
+		n += bits.OnesCount8(x)
+	}
+	return n
+}
+
+// findBit returns the place of the first bit equal to bit in a part of b, -1 if there is none.
+func findBit(b []byte, bit byte, in bitRange) int {
+	if in.first > in.last {
+		return -1
+	}
+	flip := bit - 1 // makes the bit that is looked for 1
+	first, last := int(in.first>>3), int(in.last>>3)
+	x := (b[first] ^ flip) & (0xff >> (in.first & 7))
+	at := first
+	if x == 0 && first < last {
+		if at = skipBytes(b[:last], first+1, flip); at < last {
+			return at<<3 + bits.LeadingZeros8(b[at]^flip)
+		}
+		x = b[at] ^ flip
+	}
+	if at == last {
+		x &^= 0x7f >> (in.last & 7)
+	}
+	if x == 0 {
+		return -1
+	}
+	return at<<3 + bits.LeadingZeros8(x)
+}
+
+// skipBytes returns the index, from i on, of the first byte that is not skip; len(b) if there is none.
+func skipBytes(b []byte, i int, skip byte) int {
+	words := uint64(skip) * 0x0101010101010101
+	for ; i+32 <= len(b); i += 32 {
+		w := (*[32]byte)(b[i:])
+		if (binary.LittleEndian.Uint64(w[0:])^words)|(binary.LittleEndian.Uint64(w[8:])^words)|
+			(binary.LittleEndian.Uint64(w[16:])^words)|(binary.LittleEndian.Uint64(w[24:])^words) != 0 {
+			break
+		}
+	}
+	for ; i < len(b) && b[i] == skip; i++ {
+	}
+	return i
+}
+
+// bitOp is an operation of BITOP. X is the first source, Y are the others.
+type bitOp uint8
+
+const (
+	bitAnd bitOp = iota
+	bitOr
+	bitXor
+	bitNot
+	bitDiff  // in X and in no Y
+	bitDiff1 // in a Y and not in X
+	bitAndOr // in X and in a Y
+	bitOne   // in exactly one source
+)
+
+// bitOpNames are the words for the operations, in lower case, and what their error texts say.
+var bitOpNames = [...]struct{ word, name string }{{"and", "AND"}, {"or", "OR"}, {"xor", "XOR"}, {"not", "NOT"},
+	{"diff", "DIFF"}, {"diff1", "DIFF1"}, {"andor", "ANDOR"}, {"one", "ONE"}}
+
+func bitop(c *Client) {
+	op := bitOp(0)
+	for ; ; op++ {
+		if int(op) == len(bitOpNames) {
+			c.error(errSyntax)
+			return
+		}
+		if c.is(1, bitOpNames[op].word) {
+			break
+		}
+	}
+	switch op {
+	case bitNot:
+		if len(c.args) != 4 {
+			c.error(errBitOpNot)
+			return
+		}
+	case bitDiff, bitDiff1, bitAndOr:
+		if len(c.args) < 5 {
+			c.error(errBitOpTwo(bitOpNames[op].name))
+			return
+		}
+	}
+	var some [8][]byte
+	sources, n := some[:0], 0
+	for _, key := range c.args[3:] {
+		var s []byte
+		if r := c.read(key); r != nil {
+			if !c.typed(r, record.String) {
+				return
+			}
+			if r.Encoding() == record.Int {
+				s = r.AppendTo(nil)
+			} else {
+				s = r.String(nil)
+			}
+		}
+		sources = append(sources, s)
+		n = max(n, len(s))
+	}
+	dest := c.args[2]
+	if n == 0 {
+		if c.db.Delete(dest) {
+			c.modified(dest)
+			c.notify(config.NotifyGeneric, "del", dest)
+		}
+		c.w.Int(0)
+		return
+	}
+	// The result replaces the key, deadline and all; of its past only the access frequency stays, as with SET.
+	clock := c.db.NewClock()
+	if old := c.write(dest); old != nil && c.srv.ks.LFU != nil {
+		clock = old.Clock()
+	}
+	if n <= record.MaxInline {
+		var buf [record.MaxInline]byte
+		combine(op, buf[:n], sources)
+		c.db.Set(record.NewRaw(dest, buf[:n], record.NoExpiry, clock, 0))
+	} else {
+		b := make([]byte, n)
+		combine(op, b, sources)
+		c.db.Set(record.NewOwned(dest, b, record.NoExpiry, clock, c.db.Stamp()))
+	}
+	c.modified(dest)
+	c.notify(config.NotifyString, "set", dest)
+	c.w.Int(int64(n))
+}
+
+// combineBlock is the number of bytes that are combined over all sources before the next are begun.
+const combineBlock = 4096
+
+// combine writes the result of an operation to dst, which is zero and as long as the longest source.
+func combine(op bitOp, dst []byte, sources [][]byte) {
+	for from := 0; from < len(dst); from += combineBlock {
+		d := dst[from:min(from+combineBlock, len(dst))]
+		// part is what a source has of this block.
+		part := func(i int) []byte {
+			s := sources[i]
+			return s[min(from, len(s)):min(from+len(d), len(s))]
+		}
+		switch op {
+		case bitNot:
+			notBytes(d, part(0))
+		case bitAnd:
+			copy(d, part(0))
+			for i := 1; i < len(sources); i++ {
+				s := part(i)
+				andBytes(d, s)
+				clear(d[len(s):])
+			}
+		case bitOr:
+			copy(d, part(0))
+			for i := 1; i < len(sources); i++ {
+				orBytes(d, part(i))
+			}
+		case bitXor:
+			copy(d, part(0))
+			for i := 1; i < len(sources); i++ {
+				s := part(i)
+				subtle.XORBytes(d, d, s)
+			}
+		case bitDiff:
+			copy(d, part(0))
+			for i := 1; i < len(sources); i++ {
+				andNotBytes(d, part(i))
+			}
+		case bitDiff1, bitAndOr:
+			copy(d, part(1))
+			for i := 2; i < len(sources); i++ {
+				orBytes(d, part(i))
+			}
+			x := part(0)
+			if op == bitDiff1 {
+				andNotBytes(d, x)
+			} else {
+				andBytes(d, x)
+				clear(d[len(x):])
+			}
+		case bitOne:
+			var twice [combineBlock]byte
+			copy(d, part(0))
+			for i := 1; i < len(sources); i++ {
+				oneBytes(d, twice[:len(d)], part(i))
+			}
+			andNotBytes(d, twice[:len(d)])
+		}
+	}
+}
+
+func loadWord(b []byte) uint64     { return binary.LittleEndian.Uint64(b) }
+func storeWord(b []byte, v uint64) { binary.LittleEndian.PutUint64(b, v) }
+
+// andBytes sets dst to dst AND src, as far as src goes.
+func andBytes(dst, src []byte) {
+	for ; len(src) >= 32; dst, src = dst[32:], src[32:] {
+		d, s := (*[32]byte)(dst), (*[32]byte)(src)
+		storeWord(d[0:], loadWord(d[0:])&loadWord(s[0:]))
+		storeWord(d[8:], loadWord(d[8:])&loadWord(s[8:]))
+		storeWord(d[16:], loadWord(d[16:])&loadWord(s[16:]))
+		storeWord(d[24:], loadWord(d[24:])&loadWord(s[24:]))
+	}
+	for i, x := range src {
+		dst[i] &= x
+	}
+}
+
+// andNotBytes sets dst to dst AND NOT src, as far as src goes.
+func andNotBytes(dst, src []byte) {
+	for ; len(src) >= 32; dst, src = dst[32:], src[32:] {
+		d, s := (*[32]byte)(dst), (*[32]byte)(src)
+		storeWord(d[0:], loadWord(d[0:])&^loadWord(s[0:]))
+		storeWord(d[8:], loadWord(d[8:])&^loadWord(s[8:]))
+		storeWord(d[16:], loadWord(d[16:])&^loadWord(s[16:]))
+		storeWord(d[24:], loadWord(d[24:])&^loadWord(s[24:]))
+	}
+	for i, x := range src {
+		dst[i] &^= x
+	}
+}
+
+// orBytes sets dst to dst OR src, as far as src goes.
+func orBytes(dst, src []byte) {
+	for ; len(src) >= 32; dst, src = dst[32:], src[32:] {
+		d, s := (*[32]byte)(dst), (*[32]byte)(src)
+		storeWord(d[0:], loadWord(d[0:])|loadWord(s[0:]))
+		storeWord(d[8:], loadWord(d[8:])|loadWord(s[8:]))
+		storeWord(d[16:], loadWord(d[16:])|loadWord(s[16:]))
+		storeWord(d[24:], loadWord(d[24:])|loadWord(s[24:]))
+	}
+	for i, x := range src {
+		dst[i] |= x
+	}
+}
+
+// notBytes sets dst to NOT src.
+func notBytes(dst, src []byte) {
+	for ; len(src) >= 32; dst, src = dst[32:], src[32:] {
+		d, s := (*[32]byte)(dst), (*[32]byte)(src)
+		storeWord(d[0:], ^loadWord(s[0:]))
+		storeWord(d[8:], ^loadWord(s[8:]))
+		storeWord(d[16:], ^loadWord(s[16:]))
+		storeWord(d[24:], ^loadWord(s[24:]))
+	}
+	for i, x := range src {
+		dst[i] = ^x
+	}
+}
+
+// oneBytes adds src to the bits that were in a source (once) and those that were in more than one (twice).
+func oneBytes(once, twice, src []byte) {
+	for ; len(src) >= 16; once, twice, src = once[16:], twice[16:], src[16:] {
+		o, t, s := (*[16]byte)(once), (*[16]byte)(twice), (*[16]byte)(src)
+		storeWord(t[0:], loadWord(t[0:])|loadWord(o[0:])&loadWord(s[0:]))
+		storeWord(t[8:], loadWord(t[8:])|loadWord(o[8:])&loadWord(s[8:]))
+		storeWord(o[0:], loadWord(o[0:])|loadWord(s[0:]))
+		storeWord(o[8:], loadWord(o[8:])|loadWord(s[8:]))
+	}
+	for i, x := range src {
+		twice[i] |= once[i] & x
+		once[i] |= x
+	}
+}

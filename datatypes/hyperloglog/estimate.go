@@ -1,0 +1,93 @@
+package hyperloglog
+
+import "math"
+
+// The estimator is the improved raw estimator of Otmar Ertl, "New cardinality estimation algorithms for HyperLogLog
+// sketches", arXiv:1702.01284 (algorithm 6), which Redis uses since version 5. The count is part of the value, and so the
+// same registers must give the same number everywhere: products are rounded before they are added (the explicit
+// conversions), or some processors would fuse the two.
+
+// histogram is how many registers hold each rank. Ranks above maxRank, in corrupt values only, count for nothing.
+type histogram [rankMask + 1]int
+
+// addDense counts the registers of a dense value.
+func (h *histogram) addDense(b []byte) {
+	// Neighbours are often equal. Counted in turn into several tables they do not wait for each other's sums.
+	var t [4][rankMask + 1]int32
+	for g, r := 0, b[HeaderSize:]; g < groups; g, r = g+1, r[groupBytes:] {
+		w := group(r)
+		t[0][w&rankMask]++
+		t[1][w>>6&rankMask]++
+		t[2][w>>12&rankMask]++
+		t[3][w>>18&rankMask]++
+		t[0][w>>24&rankMask]++
+		t[1][w>>30&rankMask]++
+		t[2][w>>36&rankMask]++
+		t[3][w>>42&rankMask]++
+	}
+	for rank := range h {
+		h[rank] += int(t[0][rank] + t[1][rank] + t[2][rank] + t[3][rank])
+	}
+}
+
+// addSparse counts the registers of a sparse value and reports whether the runs cover exactly all of them.
+func (h *histogram) addSparse(b []byte) bool {
+	total := 0
+	for p := HeaderSize; p < len(b); {
+		r := runAt(b, p)
+		if total += r.registers; total > Registers {
+			return false
+		}
+		h[r.rank] += r.registers
+		p += r.size
+	}
+	return total == Registers
+}
+
+// estimate returns the number of elements, 2^63 where the estimate is infinite.
+func (h *histogram) estimate() uint64 {
+	const m = float64(Registers)
+	z := m * tau((m-float64(h[maxRank]))/m)
+	for rank := maxRank - 1; rank >= 1; rank-- {
+		z = (z + float64(h[rank])) * 0.5
+	}
+	z += float64(m * sigma(float64(h[0])/m))
+	const alpha = 0.721347520444481703680 // 0.5/ln(2), to the digits that Redis has
+	e := math.Round(alpha * m * m / z)
+	if e >= 1<<63 {
+		return 1 << 63
+	}
+	return uint64(e)
+}
+
+func sigma(x float64) float64 {
+	if x == 1 {
+		return math.Inf(1)
+	}
+	y, z := 1.0, x
+	for {
+		x = float64(x * x)
+		last := z
+		z += float64(x * y)
+		y += y
+		if z == last {
+			return z
+		}
+	}
+}
+
+func tau(x float64) float64 {
+	if x == 0 || x == 1 {
+		return 0
+	}
+	y, z := 1.0, 1-x
+	for {
+		x = math.Sqrt(x)
+		last := z
+		y *= 0.5
+		z -= float64(float64((1-x)*(1-x)) * y)
+		if z == last {
+			return z / 3
+		}
+	}
+}
