@@ -87,10 +87,11 @@ type Server struct {
 	observers  []observer // of keyspace events
 	cronTimer  *eventloop.Timer
 	expTimer   *eventloop.Timer
-	expAt      int64 // when expTimer fires, Unix ms; 0 = not set
+	expAt      int64 // when expiry is to run, Unix ms; 0 = not set
 
 	lfu     keyspace.LFU
 	scanned []*record.Record // scratch of SCAN
+	sink    uint64           // what prefetching loaded
 	stats   stats
 	gc      gcTuner
 	errors  map[string]int64 // errorstats: count by code
@@ -261,7 +262,11 @@ func (s *Server) Data(conn *eventloop.Conn, in []byte) {
 	c.netIn += int64(len(in))
 	commands := s.stats.commands
 	c.parser.Begin(in)
-	s.endCycle(now, s.process(c, now), s.stats.commands-commands)
+	end := s.process(c, now)
+	s.endCycle(now, end, s.stats.commands-commands)
+	if s.expAt != 0 && s.ks.Now >= s.expAt {
+		s.expire() // on a busy machine the timer comes late
+	}
 }
 
 // process runs the requests that the client's parser has, until it needs more bytes or must wait. now is the
