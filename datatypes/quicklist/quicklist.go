@@ -64,7 +64,7 @@ type Settings struct {
 	scratch   []byte // decompressed node
 	spares    []*node
 	branch    *branch // one that was removed, for the next
-	positions []int // elements of a node that are to be deleted
+	positions []int   // elements of a node that are to be deleted
 }
 
 // maxSpares is how many removed end nodes are kept: a list that is pushed to and popped from where a node ends takes the

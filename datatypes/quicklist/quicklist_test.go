@@ -170,7 +170,11 @@ func TestModel(t *testing.T) {
 	r := newRand(t)
 	for _, s := range shapes {
 		t.Run(fmt.Sprintf("fill %d depth %d threshold %d", s.fill, s.depth, s.threshold), func(t *testing.T) {
-			for range 2 {
+			rounds := 1
+			if os.Getenv("FERROUS_STRESS") != "" {
+				rounds = 30
+			}
+			for range rounds {
 				runModel(t, r, s.fill, s.depth, s.threshold)
 			}
 		})
