@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ferrous/commands/config"
+	"ferrous/datatypes/hash"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
 	"ferrous/eventloop/resp"
@@ -255,18 +256,33 @@ func debugObject(c *Client) {
 	}
 	clock := keyspace.LRUClock(c.srv.ks.Now)
 	c.w.Status(fmt.Sprintf("Value at:%p refcount:1 encoding:%s serializedlength:%d lru:%d lru_seconds_idle:%d",
-		r, r.Encoding(), serializedLen(r), r.Clock(), (clock-r.Clock())&record.ClockMask))
+		r, keyspace.Encoding(r), serializedLen(r), r.Clock(), (clock-r.Clock())&record.ClockMask))
 }
 
 // serializedLen returns the length of a value in an RDB file, without its key and type and not compressed: a small
 // integer in 2, 3 or 5 bytes, else a string behind a length of 1, 2, 5 or 9 bytes.
 func serializedLen(r *record.Record) int {
-	if r.Type() != record.String {
-		panic("commands: no serialised length of type " + r.Type().String())
+	switch r.Type() {
+	case record.String:
+		return serializedString(r.String(make([]byte, 20)))
+	case record.Hash:
+		h := record.Value[hash.Hash](r)
+		if lp := h.Listpack(); lp != nil {
+			return serializedBytes(len(lp))
+		}
+		n := serializedBytes(h.Len()) - h.Len()
+		h.Each(func(field, value hash.Value) bool {
+			n += serializedString(field.Str) + serializedString(value.Str)
+			return true
+		})
+		return n
 	}
-	n := r.StringLen()
-	if n <= 11 {
-		if i, ok := resp.ParseInt(r.String(make([]byte, 20))); ok {
+	panic("commands: no serialised length of type " + r.Type().String())
+}
+
+func serializedString(s []byte) int {
+	if len(s) <= 11 {
+		if i, ok := resp.ParseInt(s); ok {
 			switch {
 			case i == int64(int8(i)):
 				return 2
@@ -277,6 +293,11 @@ func serializedLen(r *record.Record) int {
 			}
 		}
 	}
+	return serializedBytes(len(s))
+}
+
+// serializedBytes returns what n bytes take behind their length.
+func serializedBytes(n int) int {
 	switch {
 	case n < 1<<6:
 		return 1 + n

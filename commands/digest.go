@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 
+	"ferrous/datatypes/hash"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
 )
@@ -44,6 +45,15 @@ func (d *digest) value(r *record.Record) {
 	switch r.Type() {
 	case record.String:
 		d.mix(r.String(make([]byte, 20)))
+	case record.Hash:
+		record.Value[hash.Hash](r).Each(func(field, value hash.Value) bool {
+			var e digest
+			var buf intText
+			e.mix(bytesOf(field, &buf))
+			e.mix(bytesOf(value, &buf))
+			d.add(e[:])
+			return true
+		})
 	default:
 		panic("commands: no digest of type " + r.Type().String())
 	}

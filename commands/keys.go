@@ -3,9 +3,11 @@ package commands
 import (
 	"bytes"
 	"math"
+	"unsafe"
 
 	"ferrous/commands/config"
 	"ferrous/commands/glob"
+	"ferrous/datatypes/hash"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
 	"ferrous/eventloop/resp"
@@ -201,6 +203,11 @@ func cloneRecord(r *record.Record, key []byte, db *keyspace.DB) *record.Record {
 		n := r.Rekey(key, r.Expiry())
 		n.SetClock(db.NewClock())
 		return n
+	}
+	switch r.Type() {
+	case record.Hash:
+		h := record.Value[hash.Hash](r).Clone(db.Generation())
+		return record.NewObject(r.Type(), r.Encoding(), key, unsafe.Pointer(h), r.Expiry(), db.NewClock())
 	}
 	switch r.Encoding() {
 	case record.Raw:

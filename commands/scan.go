@@ -56,6 +56,8 @@ type scanOptions struct {
 	count   int
 	pattern []byte // nil: everything
 	typ     scanType
+
+	noValues bool // HSCAN's
 }
 
 // scanType is what TYPE asks for.
@@ -98,6 +100,9 @@ func (c *Client) scanOptions(i int, keys bool) (o scanOptions, ok bool) {
 			if len(o.pattern) == 1 && o.pattern[0] == '*' {
 				o.pattern = nil
 			}
+		case c.cmd.Name == "hscan" && c.is(i, "novalues"):
+			o.noValues = true
+			i-- // it takes no argument
 		case more && keys && c.is(i, "type"):
 			o.typ = unknownType
 			for _, t := range scanTypes {

@@ -171,7 +171,8 @@ var docsDifferences = map[string]string{
 
 // docsExtras are arguments that Ferrous has beyond Redis 7.2, as treeOf writes them.
 var docsExtras = map[string]string{
-	"set": " {since=$8.1.0 token=$IFEQ type=$string}", // of Valkey 8.1
+	"hscan": " {flags=~[+false\"optional\"] since=$7.4.0 token=$NOVALUES type=$pure-token}", // of Redis 7.4
+	"set":   " {since=$8.1.0 token=$IFEQ type=$string}",                                     // of Valkey 8.1
 }
 
 // TestCommandDocs compares COMMAND DOCS of the commands known to both: group, since, flags, and the tree of arguments.

@@ -1,0 +1,82 @@
+package commands
+
+import (
+	"ferrous/datatypes/cow"
+	"ferrous/datatypes/listpack"
+	"ferrous/datatypes/record"
+	"ferrous/eventloop/resp"
+)
+
+// What the commands of collections share.
+
+// errCountRange is the refusal of a count whose negative would overflow.
+const (
+	errCountRange = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
+	errRange      = "ERR value is out of range"
+	errPositive   = "ERR value is out of range, must be positive"
+)
+
+// gen returns the generation that new values are stamped with.
+func (c *Client) gen() *cow.Generation { return c.srv.ks.Generation() }
+
+// readTyped is read for a command that wants a value of type t: it returns nil if there is none. If the key holds
+// something else it has replied, and ok is false.
+func (c *Client) readTyped(key []byte, t record.Type) (r *record.Record, ok bool) {
+	r = c.read(key)
+	return r, c.typed(r, t)
+}
+
+// writeTyped is write for a command that wants a value of type t; see readTyped.
+func (c *Client) writeTyped(key []byte, t record.Type) (r *record.Record, ok bool) {
+	r = c.write(key)
+	return r, c.typed(r, t)
+}
+
+// bulkValue replies with an element of a collection.
+func (c *Client) bulkValue(v listpack.Value) {
+	if v.Str != nil {
+		c.w.Bulk(v.Str)
+	} else {
+		c.w.BulkInt(v.Int)
+	}
+}
+
+// bytesOf returns the bytes of an element, an integer's in buf.
+func bytesOf(v listpack.Value, buf *intText) []byte {
+	if v.Str != nil {
+		return v.Str
+	}
+	return resp.AppendInt(buf[:0], v.Int)
+}
+
+// countArg parses argument i as a count of elements that may be negative. On failure it has replied.
+func (c *Client) countArg(i int) (int64, bool) {
+	n, ok := c.int64Arg(i)
+	if ok && n == -1<<63 {
+		c.error(errCountRange)
+		return 0, false
+	}
+	return n, ok
+}
+
+// emptyScan is the reply of SSCAN, HSCAN and ZSCAN about nothing.
+func (c *Client) emptyScan() {
+	c.w.Array(2)
+	c.w.BulkInt(0)
+	c.w.Array(0)
+}
+
+// scanReply replies with what a step of SSCAN, HSCAN or ZSCAN met. walk makes the step: it writes the elements and
+// returns how many it wrote and the cursor to go on from. The cursor comes first in the reply but is known last.
+func (c *Client) scanReply(walk func() (n int, next uint64)) {
+	c.w.Array(2)
+	start := len(c.w.Buf)
+	m := c.w.BeginArray()
+	n, next := walk()
+	c.w.EndArray(m, n)
+	elements := append([]byte(nil), c.w.Buf[start:]...)
+	c.w.Buf = c.w.Buf[:start]
+	var buf intText
+	c.w.Bulk(resp.AppendUint(buf[:0], next))
+	c.w.Raw(elements)
+}

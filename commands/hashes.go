@@ -1,0 +1,549 @@
+package commands
+
+import (
+	"unsafe"
+
+	"ferrous/commands/config"
+	"ferrous/commands/glob"
+	"ferrous/commands/longdouble"
+	"ferrous/datatypes/hash"
+	"ferrous/datatypes/record"
+)
+
+// The hash commands.
+var hashCommands = []Command{
+	{Name: "hdel", Arity: -3, Flags: Write | Fast, ACL: CatHash, Handler: hdel,
+		Group: GroupHash, Since: "2.0.0",
+		Complexity: "O(N) with N the number of fields to delete.",
+		Summary:    "Deletes fields of a hash, and the hash with its last one.",
+		History:    []Change{{"2.4.0", "Takes several fields."}},
+		Keys:       oneKey(KeyRW | KeyDelete),
+		Args:       []Arg{aKey("key"), aString("field").multiple()}},
+	{Name: "hexists", Arity: 3, Flags: ReadOnly | Fast, ACL: CatHash, Handler: hexists,
+		Group: GroupHash, Since: "2.0.0", Complexity: "O(1)",
+		Summary: "Tells whether a hash has a field.",
+		Keys:    oneKey(KeyRO),
+		Args:    []Arg{aKey("key"), aString("field")}},
+	{Name: "hget", Arity: 3, Flags: ReadOnly | Fast, ACL: CatHash, Handler: hget,
+		Group: GroupHash, Since: "2.0.0", Complexity: "O(1)",
+		Summary: "Returns the value of a field of a hash.",
+		Keys:    oneKey(KeyRO | KeyAccess),
+		Args:    []Arg{aKey("key"), aString("field")}},
+	{Name: "hgetall", Arity: 2, Flags: ReadOnly, ACL: CatHash, Handler: hgetall,
+		Group: GroupHash, Since: "2.0.0",
+		Complexity: "O(N) with N the number of fields of the hash.",
+		Summary:    "Returns all fields of a hash and their values.",
+		Hints:      hashOrder, Keys: oneKey(KeyRO | KeyAccess),
+		Args: []Arg{aKey("key")}},
+	{Name: "hincrby", Arity: 4, Flags: Write | DenyOOM | Fast, ACL: CatHash, Handler: hincrby,
+		Group: GroupHash, Since: "2.0.0", Complexity: "O(1)",
+		Summary: "Adds to the integer in a field of a hash, 0 if there is none yet.",
+		Keys:    oneKey(KeyRW | KeyAccess | KeyUpdate),
+		Args:    []Arg{aKey("key"), aString("field"), anInt("increment")}},
+	{Name: "hincrbyfloat", Arity: 4, Flags: Write | DenyOOM | Fast, ACL: CatHash, Handler: hincrbyfloat,
+		Group: GroupHash, Since: "2.6.0", Complexity: "O(1)",
+		Summary: "Adds to the decimal number in a field of a hash, 0 if there is none yet.",
+		Keys:    oneKey(KeyRW | KeyAccess | KeyUpdate),
+		Args:    []Arg{aKey("key"), aString("field"), aDouble("increment")}},
+	{Name: "hkeys", Arity: 2, Flags: ReadOnly, ACL: CatHash, Handler: hkeys,
+		Group: GroupHash, Since: "2.0.0",
+		Complexity: "O(N) with N the number of fields of the hash.",
+		Summary:    "Returns all fields of a hash.",
+		Hints:      hashOrder, Keys: oneKey(KeyRO | KeyAccess),
+		Args: []Arg{aKey("key")}},
+	{Name: "hlen", Arity: 2, Flags: ReadOnly | Fast, ACL: CatHash, Handler: hlen,
+		Group: GroupHash, Since: "2.0.0", Complexity: "O(1)",
+		Summary: "Returns the number of fields of a hash.",
+		Keys:    oneKey(KeyRO),
+		Args:    []Arg{aKey("key")}},
+	{Name: "hmget", Arity: -3, Flags: ReadOnly | Fast, ACL: CatHash, Handler: hmget,
+		Group: GroupHash, Since: "2.0.0",
+		Complexity: "O(N) with N the number of fields asked for.",
+		Summary:    "Returns the values of several fields of a hash.",
+		Keys:       oneKey(KeyRO | KeyAccess),
+		Args:       []Arg{aKey("key"), aString("field").multiple()}},
+	{Name: "hmset", Arity: -4, Flags: Write | DenyOOM | Fast, ACL: CatHash, Handler: hmset,
+		Group: GroupHash, Since: "2.0.0",
+		Complexity: "O(N) with N the number of fields to set.",
+		Summary:    "Sets several fields of a hash.",
+		Deprecated: "4.0.0", ReplacedBy: "`HSET` with multiple field-value pairs",
+		Keys: oneKey(KeyRW | KeyUpdate),
+		Args: []Arg{aKey("key"), aBlock("data", aString("field"), aString("value")).multiple()}},
+	{Name: "hrandfield", Arity: -2, Flags: ReadOnly, ACL: CatHash, Handler: hrandfield,
+		Group: GroupHash, Since: "6.2.0",
+		Complexity: "O(N) with N the number of fields returned.",
+		Summary:    "Returns random fields of a hash.",
+		Hints:      []string{"nondeterministic_output"},
+		Keys:       oneKey(KeyRO | KeyAccess),
+		Args: []Arg{aKey("key"), aBlock("options", anInt("count"),
+			aToken("withvalues", "WITHVALUES", "").optional()).optional()}},
+	{Name: "hscan", Arity: -3, Flags: ReadOnly, ACL: CatHash, Handler: hscan,
+		Group: GroupHash, Since: "2.8.0",
+		Complexity: "O(COUNT) for a call, O(N) for a whole iteration, with N the number of fields of the hash.",
+		Summary:    "Returns a part of a hash's fields and the cursor to go on from.",
+		History:    []Change{{"7.4.0", "The option `NOVALUES`."}},
+		Hints:      []string{"nondeterministic_output"},
+		Keys:       oneKey(KeyRO | KeyAccess),
+		Args: []Arg{aKey("key"), anInt("cursor"),
+			aTokenArg("pattern", ArgPattern, "MATCH", "").optional(),
+			aTokenArg("count", ArgInteger, "COUNT", "").optional(),
+			aToken("novalues", "NOVALUES", "7.4.0").optional()}},
+	{Name: "hset", Arity: -4, Flags: Write | DenyOOM | Fast, ACL: CatHash, Handler: hset,
+		Group: GroupHash, Since: "2.0.0",
+		Complexity: "O(N) with N the number of fields to set.",
+		Summary:    "Sets fields of a hash, which is created if it does not exist.",
+		History:    []Change{{"4.0.0", "Takes several fields with their values."}},
+		Keys:       oneKey(KeyRW | KeyUpdate),
+		Args:       []Arg{aKey("key"), aBlock("data", aString("field"), aString("value")).multiple()}},
+	{Name: "hsetnx", Arity: 4, Flags: Write | DenyOOM | Fast, ACL: CatHash, Handler: hsetnx,
+		Group: GroupHash, Since: "2.0.0", Complexity: "O(1)",
+		Summary: "Sets a field of a hash if it does not exist.",
+		Keys:    oneKey(KeyRW | KeyInsert),
+		Args:    []Arg{aKey("key"), aString("field"), aString("value")}},
+	{Name: "hstrlen", Arity: 3, Flags: ReadOnly | Fast, ACL: CatHash, Handler: hstrlen,
+		Group: GroupHash, Since: "3.2.0", Complexity: "O(1)",
+		Summary: "Returns the length of the value of a field of a hash.",
+		Keys:    oneKey(KeyRO),
+		Args:    []Arg{aKey("key"), aString("field")}},
+	{Name: "hvals", Arity: 2, Flags: ReadOnly, ACL: CatHash, Handler: hvals,
+		Group: GroupHash, Since: "2.0.0",
+		Complexity: "O(N) with N the number of fields of the hash.",
+		Summary:    "Returns the values of all fields of a hash.",
+		Hints:      hashOrder, Keys: oneKey(KeyRO | KeyAccess),
+		Args: []Arg{aKey("key")}},
+}
+
+var hashOrder = []string{"nondeterministic_output_order"}
+
+const (
+	errHashNotInteger = "ERR hash value is not an integer"
+	errHashNotFloat   = "ERR hash value is not a float"
+	errNotFinite      = "ERR value is NaN or Infinity"
+)
+
+// hashRules are the limits of small hashes that are configured now.
+func (c *Client) hashRules() hash.Rules {
+	return hash.Rules{Entries: c.srv.cfg.HashMaxListpackEntries, Value: c.srv.cfg.HashMaxListpackValue}
+}
+
+// readHash returns the hash at the key for reading, nil if there is none. If there is something else it has replied,
+// and ok is false.
+func (c *Client) readHash() (h *hash.Hash, ok bool) {
+	r, ok := c.readTyped(c.args[1], record.Hash)
+	if r == nil || !ok {
+		return nil, ok
+	}
+	return record.Value[hash.Hash](r), true
+}
+
+// peekHash returns the hash of a record that writeTyped found, for reading; nil for nil.
+func peekHash(r *record.Record) *hash.Hash {
+	if r == nil {
+		return nil
+	}
+	return record.Value[hash.Hash](r)
+}
+
+// ownHash returns the hash at the key for writing; r is what writeTyped found there. If that is nil the hash is made.
+func (c *Client) ownHash(r *record.Record) *hash.Hash {
+	if r == nil {
+		h := hash.New(c.gen())
+		c.db.Set(record.NewObject(record.Hash, record.HashTable, c.args[1], unsafe.Pointer(h), record.NoExpiry, c.db.NewClock()))
+		return h
+	}
+	return record.Value[hash.Hash](c.db.Own(r))
+}
+
+func hget(c *Client) {
+	h, ok := c.readHash()
+	if !ok {
+		return
+	}
+	c.hashField(h, c.args[2])
+}
+
+// hashField replies with the value of a field, null if h is nil or has none.
+func (c *Client) hashField(h *hash.Hash, field []byte) {
+	if h != nil {
+		if v, ok := h.Get(field); ok {
+			c.bulkValue(v)
+			return
+		}
+	}
+	c.w.Null()
+}
+
+func hmget(c *Client) {
+	h, ok := c.readHash()
+	if !ok {
+		return
+	}
+	fields := c.args[2:]
+	if h != nil && len(fields) > 1 {
+		c.srv.sink += h.Prefetch(fields)
+	}
+	c.w.Array(len(fields))
+	for _, field := range fields {
+		c.hashField(h, field)
+	}
+}
+
+func hexists(c *Client) {
+	h, ok := c.readHash()
+	if !ok {
+		return
+	}
+	if h != nil && h.Has(c.args[2]) {
+		c.w.Int(1)
+	} else {
+		c.w.Int(0)
+	}
+}
+
+func hlen(c *Client) {
+	h, ok := c.readHash()
+	if !ok {
+		return
+	}
+	n := 0
+	if h != nil {
+		n = h.Len()
+	}
+	c.w.Int(int64(n))
+}
+
+func hstrlen(c *Client) {
+	h, ok := c.readHash()
+	if !ok {
+		return
+	}
+	n := 0
+	if h != nil {
+		if v, ok := h.Get(c.args[2]); ok {
+			n = v.Len()
+		}
+	}
+	c.w.Int(int64(n))
+}
+
+func hgetall(c *Client) {
+	h, ok := c.readHash()
+	if !ok {
+		return
+	}
+	if h == nil {
+		c.w.Map(0)
+		return
+	}
+	c.w.Map(h.Len())
+	h.Each(func(field, value hash.Value) bool {
+		c.bulkValue(field)
+		c.bulkValue(value)
+		return true
+	})
+}
+
+func hkeys(c *Client) {
+	c.hashColumn(func(field, _ hash.Value) bool {
+		c.bulkValue(field)
+		return true
+	})
+}
+
+func hvals(c *Client) {
+	c.hashColumn(func(_, value hash.Value) bool {
+		c.bulkValue(value)
+		return true
+	})
+}
+
+// hashColumn replies with an array of what fn writes for each field.
+func (c *Client) hashColumn(fn func(field, value hash.Value) bool) {
+	h, ok := c.readHash()
+	if !ok {
+		return
+	}
+	if h == nil {
+		c.w.Array(0)
+		return
+	}
+	c.w.Array(h.Len())
+	h.Each(fn)
+}
+
+func hset(c *Client) {
+	if created, ok := c.setFields(); ok {
+		c.w.Int(int64(created))
+	}
+}
+
+func hmset(c *Client) {
+	if _, ok := c.setFields(); ok {
+		c.w.OK()
+	}
+}
+
+// setFields sets the fields that the arguments name and returns how many are new. On failure it has replied.
+func (c *Client) setFields() (created int, ok bool) {
+	pairs := c.args[2:]
+	if len(pairs)%2 != 0 {
+		c.error(errArity(c.cmd.full))
+		return 0, false
+	}
+	key := c.args[1]
+	r, ok := c.writeTyped(key, record.Hash)
+	if !ok {
+		return 0, false
+	}
+	h := c.ownHash(r)
+	before := h.Size()
+	rules, gen := c.hashRules(), c.gen()
+	h.Expect(pairs, rules, gen)
+	for i := 0; i < len(pairs); i += 2 {
+		if h.Set(pairs[i], pairs[i+1], rules, gen) {
+			created++
+		}
+	}
+	c.db.AddBytes(h.Size() - before)
+	c.modified(key)
+	c.srv.dirty += int64(len(pairs)/2 - 1)
+	c.notify(config.NotifyHash, "hset", key)
+	return created, true
+}
+
+func hsetnx(c *Client) {
+	key := c.args[1]
+	r, ok := c.writeTyped(key, record.Hash)
+	if !ok {
+		return
+	}
+	if h := peekHash(r); h != nil && h.Has(c.args[2]) {
+		c.w.Int(0)
+		return
+	}
+	c.setField(r, c.args[3], "hset")
+	c.w.Int(1)
+}
+
+// setField sets the field that argument 2 names; r is what writeTyped found.
+func (c *Client) setField(r *record.Record, value []byte, event string) {
+	key := c.args[1]
+	h := c.ownHash(r)
+	before := h.Size()
+	h.Set(c.args[2], value, c.hashRules(), c.gen())
+	c.db.AddBytes(h.Size() - before)
+	c.modified(key)
+	c.notify(config.NotifyHash, event, key)
+}
+
+func hincrby(c *Client) {
+	by, ok := c.int64Arg(3)
+	if !ok {
+		return
+	}
+	r, ok := c.writeTyped(c.args[1], record.Hash)
+	if !ok {
+		return
+	}
+	n := int64(0)
+	if h := peekHash(r); h != nil {
+		if v, ok := h.Get(c.args[2]); ok {
+			if n, ok = v.Integer(); !ok {
+				c.error(errHashNotInteger)
+				return
+			}
+		}
+	}
+	if by > 0 && n > (1<<63-1)-by || by < 0 && n < (-1<<63)-by {
+		c.error(errOverflow)
+		return
+	}
+	var buf intText
+	c.setField(r, bytesOf(hash.Value{Int: n + by}, &buf), "hincrby")
+	c.w.Int(n + by)
+}
+
+func hincrbyfloat(c *Client) {
+	key, field := c.args[1], c.args[2]
+	by, ok := longdouble.Parse(c.args[3])
+	if !ok {
+		c.error(errNotFloat)
+		return
+	}
+	if !by.IsFinite() {
+		c.error(errNotFinite)
+		return
+	}
+	r, ok := c.writeTyped(key, record.Hash)
+	if !ok {
+		return
+	}
+	var sum longdouble.Value
+	if h := peekHash(r); h != nil {
+		if v, ok := h.Get(field); ok {
+			if v.IsInt() {
+				sum = longdouble.FromInt(v.Int)
+			} else if sum, ok = longdouble.Parse(v.Str); !ok {
+				c.error(errHashNotFloat)
+				return
+			}
+		}
+	}
+	sum = longdouble.Add(sum, by)
+	if !sum.IsFinite() {
+		c.error(errNaNOrInfinity)
+		return
+	}
+	var buf [64]byte
+	text := sum.Append(buf[:0])
+	c.setField(r, text, "hincrbyfloat")
+	c.w.Bulk(text)
+	if c.propagates() {
+		// The result, so that replicas and files do not depend on who adds in which precision.
+		c.rewrite(wordHSet, key, field, append([]byte(nil), text...))
+	}
+}
+
+var wordHSet = []byte("HSET")
+
+func hdel(c *Client) {
+	key := c.args[1]
+	r, ok := c.writeTyped(key, record.Hash)
+	if !ok {
+		return
+	}
+	deleted := 0
+	if h := peekHash(r); h != nil && c.hasAny(h) {
+		r = c.db.Own(r)
+		h = record.Value[hash.Hash](r)
+		before := h.Size()
+		for _, field := range c.args[2:] {
+			if h.Delete(field) {
+				deleted++
+			}
+		}
+		c.db.AddBytes(h.Size() - before)
+		empty := h.Len() == 0
+		if empty {
+			c.db.Remove(r)
+		}
+		c.modified(key)
+		c.srv.dirty += int64(deleted - 1)
+		c.notify(config.NotifyHash, "hdel", key)
+		if empty {
+			c.notify(config.NotifyGeneric, "del", key)
+		}
+	}
+	c.w.Int(int64(deleted))
+}
+
+// hasAny reports whether the hash has any of the fields that the arguments name, so that one which is not going to be
+// changed need not be owned.
+func (c *Client) hasAny(h *hash.Hash) bool {
+	for _, field := range c.args[2:] {
+		if h.Has(field) {
+			return true
+		}
+	}
+	return false
+}
+
+func hscan(c *Client) {
+	cursor, ok := parseCursor(c.args[2])
+	if !ok {
+		c.error(errInvalidCursor)
+		return
+	}
+	h, ok := c.readHash()
+	if !ok {
+		return
+	}
+	if h == nil {
+		c.emptyScan()
+		return
+	}
+	o, ok := c.scanOptions(3, false)
+	if !ok {
+		return
+	}
+	c.scanReply(func() (n int, next uint64) {
+		next = h.Scan(cursor, o.count, func(field, value hash.Value) {
+			var buf intText
+			if o.pattern != nil && !glob.Match(o.pattern, bytesOf(field, &buf), false) {
+				return
+			}
+			c.bulkValue(field)
+			n++
+			if !o.noValues {
+				c.bulkValue(value)
+				n++
+			}
+		})
+		return n, next
+	})
+}
+
+func hrandfield(c *Client) {
+	if len(c.args) == 2 {
+		h, ok := c.readHash()
+		if !ok {
+			return
+		}
+		if h == nil {
+			c.w.Null()
+			return
+		}
+		field, _ := h.Random(c.srv.ks.Random)
+		c.bulkValue(field)
+		return
+	}
+	count, ok := c.countArg(2)
+	if !ok {
+		return
+	}
+	withValues := len(c.args) == 4 && c.is(3, "withvalues")
+	if len(c.args) > 3 && !withValues {
+		c.error(errSyntax)
+		return
+	}
+	if withValues && (count < -(1<<62-1) || count > 1<<62-1) {
+		c.error(errRange)
+		return
+	}
+	h, ok := c.readHash()
+	if !ok {
+		return
+	}
+	if h == nil || count == 0 {
+		c.w.Array(0)
+		return
+	}
+	reply := func(field, value hash.Value) {
+		if withValues && c.w.RESP3() {
+			c.w.Array(2)
+		}
+		c.bulkValue(field)
+		if withValues {
+			c.bulkValue(value)
+		}
+	}
+	n := int(count)
+	if count < 0 {
+		n = int(-count)
+	} else {
+		n = min(n, h.Len())
+	}
+	if withValues && !c.w.RESP3() {
+		c.w.Array(2 * n)
+	} else {
+		c.w.Array(n)
+	}
+	if count > 0 {
+		h.Sample(n, c.srv.ks.Random, reply)
+		return
+	}
+	h.RandomAll(n, c.srv.ks.Random, func(field, value hash.Value) bool {
+		reply(field, value)
+		return true
+	})
+}
