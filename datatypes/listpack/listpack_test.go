@@ -440,6 +440,40 @@ func TestValueLen(t *testing.T) {
 	}
 }
 
+func TestEdges(t *testing.T) {
+	lp := build("a", "5", strings.Repeat("b", 3<<20)) // the last with a back length of four bytes
+	check(t, lp, []string{"a", "5", strings.Repeat("b", 3<<20)})
+	if lp.Size() < len(lp) || lp.Size() != mem.Size(cap(lp)) || lp.End() != len(lp)-1 || lp[lp.End()] != eof {
+		t.Error("Size or End")
+	}
+	before := bytes.Clone(lp)
+	lp = lp.DeleteRange(3, 1).DeleteRange(-4, 1).DeleteRange(0, 0).DeleteRange(1, -1).DeleteAll(nil)
+	if !bytes.Equal(lp, before) {
+		t.Error("a deletion out of range changed something")
+	}
+	// Elements of one listpack stored in another.
+	copied := New(0)
+	for p := lp.First(); p >= 0; p = lp.Next(p) {
+		copied = copied.Insert(copied.End(), OfValue(lp.Get(p)))
+	}
+	if !bytes.Equal(copied, lp) {
+		t.Error("a copy by elements differs")
+	}
+	check(t, New(0).Append(nil), []string{""})
+	if lp.Find(-1, []byte("a"), 0) != -1 || lp.FindInt(-1, 5, 0) != -1 || New(0).Last() != -1 || New(0).Seek(0) != -1 {
+		t.Error("something was found in nothing")
+	}
+	if n, ok := lp.Get(lp.Seek(1)).Integer(); !ok || n != 5 {
+		t.Error("Integer")
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("the terminator was read as an element")
+		}
+	}()
+	lp.Get(lp.End())
+}
+
 func TestNoAllocations(t *testing.T) {
 	lp := New(4096)
 	for i := range 100 {

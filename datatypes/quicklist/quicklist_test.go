@@ -188,7 +188,7 @@ func runModel(t *testing.T, r *rand.Rand, fill, depth, threshold int) {
 	l, model := New(set, fill, depth), []string{}
 	var view View
 	var viewModel []string
-	for step := range 3000 {
+	for step := range 2000 {
 		if r.IntN(40) == 0 {
 			if gen.Pinned() {
 				if got := contents(&view); !slices.Equal(got, viewModel) {
@@ -416,13 +416,13 @@ func TestDeepTree(t *testing.T) {
 		t.Errorf("%d branches for 6000 nodes pushed at the ends", branches)
 	}
 	before := l.Size()
-	for i := range 3000 {
+	for i := range 1000 {
 		s := "m" + strconv.Itoa(i)
 		l.Insert([]byte("h1000"), []byte(s), i%2 == 0)
 	}
 	at := slices.Index(model, "h1000")
 	var left, right []string
-	for i := range 3000 {
+	for i := range 1000 {
 		if s := "m" + strconv.Itoa(i); i%2 == 0 {
 			right = append([]string{s}, right...)
 		} else {
@@ -431,7 +431,7 @@ func TestDeepTree(t *testing.T) {
 	}
 	model = slices.Insert(slices.Insert(model, at+1, right...), at, left...)
 	check(t, l, model)
-	if grown := (l.Size() - before) / 3000; grown > 200 {
+	if grown := (l.Size() - before) / 1000; grown > 200 {
 		t.Errorf("a node inserted in the middle takes %d bytes", grown)
 	}
 	for len(model) > 10 {
