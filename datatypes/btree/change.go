@@ -142,7 +142,7 @@ func (t *Tree) side(p *path, i int) int {
 // relieve inserts r at position i of the full leaf k of n after giving items to a neighbour, and reports false when
 // neither has room. The neighbour gets enough that this is not done at every insertion.
 func (t *Tree) relieve(n *inner, k, i int, r *record.Record, score float64) bool {
-	const room = leafItems * 3 / 4
+	const room = leafItems * 7 / 8
 	l := n.leaf(k)
 	switch {
 	case k+1 < n.n && n.leaf(k+1).n <= room:
@@ -279,15 +279,11 @@ func (t *Tree) removeChild(p *path, h int) {
 	}
 }
 
-// lower takes away roots that have one child, or none.
+// lower takes away roots that have one child.
 func (t *Tree) lower() {
 	for t.height > 0 {
 		n := (*inner)(t.root)
 		if n.n > 1 {
-			return
-		}
-		if n.n == 0 {
-			t.reset()
 			return
 		}
 		t.root = n.child[0]
