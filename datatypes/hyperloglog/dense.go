@@ -38,6 +38,28 @@ func group(r []byte) uint64 {
 	return uint64(binary.LittleEndian.Uint32(r)) | uint64(binary.LittleEndian.Uint16(r[4:]))<<32
 }
 
+// spread turns a group into eight bytes of a register each, the first in the lowest byte.
+func spread(w uint64) uint64 {
+	w = w&0xffffff | w&0xffffff000000<<8
+	w = w&0x00000fff00000fff | w&0x00fff00000fff000<<4
+	return w&0x003f003f003f003f | w&0x0fc00fc00fc00fc0<<2
+}
+
+// gather is the inverse of spread.
+func gather(w uint64) uint64 {
+	w = w&0x003f003f003f003f | w&0x3f003f003f003f00>>2
+	w = w&0x00000fff00000fff | w&0x0fff00000fff0000>>4
+	return w&0xffffff | w&0xffffff00000000>>8
+}
+
+// higher returns the greater of each two bytes, which must be below 128.
+func higher(a, b uint64) uint64 {
+	const tops = 0x8080808080808080
+	aWins := ((a | tops) - b) & tops // no byte borrows from its neighbour
+	aWins |= aWins - aWins>>7
+	return a&aWins | b&^aWins
+}
+
 // Union is the registers of the union of several values: the highest rank of each.
 type Union [Registers]uint8
 
@@ -45,10 +67,8 @@ type Union [Registers]uint8
 func (u *Union) Add(b []byte) error {
 	if EncodingOf(b) == Dense {
 		for g, r := 0, b[HeaderSize:]; g < groups; g, r = g+1, r[groupBytes:] {
-			w := group(r)
-			for i, have := range (*[8]uint8)(u[g*8:]) {
-				u[g*8+i] = max(have, uint8(w>>(6*i))&rankMask)
-			}
+			eight := u[g*8 : g*8+8]
+			binary.LittleEndian.PutUint64(eight, higher(binary.LittleEndian.Uint64(eight), spread(group(r))))
 		}
 		return nil
 	}
@@ -74,9 +94,7 @@ func (u *Union) Add(b []byte) error {
 // Count estimates the number of different elements.
 func (u *Union) Count() uint64 {
 	var h histogram
-	for _, rank := range u {
-		h[rank]++
-	}
+	h.addUnion(u)
 	return h.estimate()
 }
 
@@ -95,10 +113,7 @@ func (u *Union) MergeInto(b []byte, maxSparse int) ([]byte, error) {
 	}
 	if EncodingOf(b) == Dense {
 		for g, r := 0, b[HeaderSize:]; g < groups; g, r = g+1, r[groupBytes:] {
-			var w uint64
-			for i, rank := range (*[8]uint8)(u[g*8:]) {
-				w |= uint64(rank) << (6 * i)
-			}
+			w := gather(binary.LittleEndian.Uint64(u[g*8 : g*8+8]))
 			binary.LittleEndian.PutUint32(r, uint32(w))
 			binary.LittleEndian.PutUint16(r[4:], uint16(w>>32))
 		}

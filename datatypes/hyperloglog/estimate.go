@@ -1,6 +1,9 @@
 package hyperloglog
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // The estimator is the improved raw estimator of Otmar Ertl, "New cardinality estimation algorithms for HyperLogLog
 // sketches", arXiv:1702.01284 (algorithm 6), which Redis uses since version 5. The count is part of the value, and so the
@@ -10,24 +13,44 @@ import "math"
 // histogram is how many registers hold each rank. Ranks above maxRank, in corrupt values only, count for nothing.
 type histogram [rankMask + 1]int
 
-// addDense counts the registers of a dense value.
-func (h *histogram) addDense(b []byte) {
-	// Neighbours are often equal. Counted in turn into several tables they do not wait for each other's sums.
-	var t [4][rankMask + 1]int32
-	for g, r := 0, b[HeaderSize:]; g < groups; g, r = g+1, r[groupBytes:] {
-		w := group(r)
-		t[0][w&rankMask]++
-		t[1][w>>6&rankMask]++
-		t[2][w>>12&rankMask]++
-		t[3][w>>18&rankMask]++
-		t[0][w>>24&rankMask]++
-		t[1][w>>30&rankMask]++
-		t[2][w>>36&rankMask]++
-		t[3][w>>42&rankMask]++
-	}
+// tallies are several histograms that add up to one. Neighbouring registers are often equal; counted in turn into
+// different tables they do not wait for each other's sums.
+type tallies [4][rankMask + 1]int32
+
+// addEight counts eight registers, a byte each.
+func (t *tallies) addEight(w uint64) {
+	t[0][w&rankMask]++
+	t[1][w>>8&rankMask]++
+	t[2][w>>16&rankMask]++
+	t[3][w>>24&rankMask]++
+	t[0][w>>32&rankMask]++
+	t[1][w>>40&rankMask]++
+	t[2][w>>48&rankMask]++
+	t[3][w>>56&rankMask]++
+}
+
+func (h *histogram) add(t *tallies) {
 	for rank := range h {
 		h[rank] += int(t[0][rank] + t[1][rank] + t[2][rank] + t[3][rank])
 	}
+}
+
+// addDense counts the registers of a dense value.
+func (h *histogram) addDense(b []byte) {
+	var t tallies
+	for g, r := 0, b[HeaderSize:]; g < groups; g, r = g+1, r[groupBytes:] {
+		t.addEight(spread(group(r)))
+	}
+	h.add(&t)
+}
+
+// addUnion counts the registers of a union.
+func (h *histogram) addUnion(u *Union) {
+	var t tallies
+	for g := range groups {
+		t.addEight(binary.LittleEndian.Uint64(u[g*8 : g*8+8]))
+	}
+	h.add(&t)
 }
 
 // addSparse counts the registers of a sparse value and reports whether the runs cover exactly all of them.

@@ -1,6 +1,9 @@
 package hyperloglog
 
-import "strconv"
+import (
+	"encoding/binary"
+	"strconv"
+)
 
 // The sparse encoding: runs of equal registers; the package comment has their bytes.
 //
@@ -64,6 +67,18 @@ var shortRuns = func() (t [256]uint8) {
 	return t
 }()
 
+// eightRuns returns the number of registers of eight runs of one byte each; 0 if there is a longer one among them.
+func eightRuns(w uint64) int {
+	const ones = 0x0101010101010101
+	values := w >> 7 & ones
+	if w>>6&ones&^values != 0 {
+		return 0
+	}
+	w &= 0x3f*ones ^ values*0x3c // 6 bits count the registers of a zero run, 2 those of a value run
+	w = w&0x00ff00ff00ff00ff + w>>8&0x00ff00ff00ff00ff
+	return int(w*0x0001000100010001>>48) + 8
+}
+
 // runCursor is where a walk over the runs may begin: byte at is the first of a run, whose first register is first. The
 // zero value is the beginning.
 type runCursor struct{ at, first int }
@@ -82,6 +97,19 @@ func setSparse(b []byte, from runCursor, index int, rank uint8, maxSparse int) (
 	prev, prevFirst := -1, 0
 	p, first, registers, size := start.at, start.first, 0, 1
 	for p < len(b) {
+		// Eight runs of one byte at a time, as far as there are such.
+		for p+8 <= len(b) {
+			n := eightRuns(binary.LittleEndian.Uint64(b[p:]))
+			if n == 0 || index < first+n {
+				break
+			}
+			p += 8
+			first += n
+			prev, prevFirst = p-1, first-int(shortRuns[b[p-1]])
+		}
+		if p == len(b) {
+			break
+		}
 		if registers, size = int(shortRuns[b[p]]), 1; registers == 0 {
 			registers, size = runAt(b, p).registers, 2
 		}
