@@ -6,6 +6,7 @@ import (
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/hash"
 	"ferrous/datatypes/record"
+	"ferrous/datatypes/set"
 	"ferrous/datatypes/table"
 )
 
@@ -34,6 +35,8 @@ func value(r *record.Record) collection {
 	switch r.Type() {
 	case record.Hash:
 		return record.Value[hash.Hash](r)
+	case record.Set:
+		return record.Value[set.Set](r)
 	}
 	return nil
 }
@@ -43,6 +46,8 @@ func fork(r *record.Record, gen *cow.Generation) unsafe.Pointer {
 	switch r.Type() {
 	case record.Hash:
 		return unsafe.Pointer(record.Value[hash.Hash](r).Fork(gen))
+	case record.Set:
+		return unsafe.Pointer(record.Value[set.Set](r).Fork(gen))
 	}
 	panic("keyspace: a value without a type is forked")
 }

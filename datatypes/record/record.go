@@ -10,8 +10,8 @@
 //	object   header | expiry | pointer to the key's bytes | pointer to the value          (struct object)
 //
 // An inline record is one pointer-free allocation that the collector never looks into. Its payload is eight bytes for
-// the encodings that are a number (Int, and Score for members of sorted sets), else the two-byte length of the value
-// bytes that follow the key. Strings of up to MaxInline bytes are inline; longer ones and collections are objects.
+// the encodings that are a number (Int, and Score for members of sorted sets), none for Element (members of sets), else
+// the two-byte length of the value bytes that follow the key. Strings of up to MaxInline bytes are inline; longer ones and collections are objects.
 //
 // The header word, from the lowest bit: type 4, encoding 4, flags 8, access clock 24, key length 24. A key of
 // hugeKey bytes or more has its length in a word of its own.
@@ -56,7 +56,8 @@ func (t Type) String() string { return typeNames[t] }
 // Encoding is the representation of a value. Together with whether the record is inline it says what Value points to.
 type Encoding uint8
 
-// The encodings. Member and Score never belong to keys: they are what elements of large collections are stored as.
+// The encodings. Member, Score and Element never belong to keys: they are what elements of large collections are stored
+// as.
 const (
 	Raw Encoding = iota
 	Int
@@ -68,12 +69,13 @@ const (
 	HashTable
 	SkipList
 	StreamTree
-	Member // a member of a set, or a field of a hash with its value
-	Score  // a member of a sorted set with its score
+	Member  // a field of a hash with its value
+	Score   // a member of a sorted set with its score
+	Element // a member of a set
 )
 
 var encodingNames = [...]string{"raw", "int", "embstr", "listpack", "listpackex", "quicklist", "intset", "hashtable",
-	"skiplist", "stream", "member", "score"}
+	"skiplist", "stream", "member", "score", "element"}
 
 // String returns the name that OBJECT ENCODING answers.
 func (e Encoding) String() string { return encodingNames[e] }
@@ -201,6 +203,9 @@ func payloadSize(e Encoding) int {
 	if numeric(e) {
 		return 8
 	}
+	if e == Element {
+		return 0
+	}
 	return 2
 }
 
@@ -305,7 +310,13 @@ func NewInt(key []byte, n int64, expiry int64, clock uint32) *Record {
 	return r
 }
 
-// NewMember makes an element of a large set (value nil) or a field of a large hash. Values longer than MaxInline are
+// NewElement makes a member of a large set. It has a key only: String and what writes values are not for it.
+func NewElement(member []byte) *Record {
+	r, _ := newInline(String, Element, member, 0, NoExpiry, 0)
+	return r
+}
+
+// NewMember makes a field of a large hash. Values longer than MaxInline are
 // held behind a *Bytes.
 func NewMember(key, value []byte, expiry int64, stamp uint64) *Record {
 	if len(value) > MaxInline {
@@ -478,9 +489,10 @@ func (r *Record) Size() int {
 		return n
 	}
 	off, keyLen := r.payload()
-	if e := r.Encoding(); numeric(e) {
+	switch e := r.Encoding(); {
+	case numeric(e):
 		off += 8
-	} else {
+	case e != Element:
 		off += 2 + int(*(*uint16)(r.at(off)))
 	}
 	return max(mem.Size(off+keyLen), 16)

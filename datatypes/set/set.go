@@ -1,0 +1,514 @@
+// Package set is the value of a set key: members without an order.
+//
+// # Structure
+//
+// A set has one of three forms, as in Redis. A small set of integers is an intset (package intset); a small set of any
+// members is a listpack (package listpack), in the order in which they came; both are byte for byte what an RDB file
+// holds. All others are a hash table (package table) of member records: one pointer-free object with a header and the
+// member. Rules say where small ends. Additions turn an intset into a listpack or a table, and a listpack into a table;
+// the way back is taken only by those who ask for it (Ints).
+//
+// # Costs
+//
+// Adding, removing and finding a member is O(1) in a table, O(log N) in an intset (where changes move bytes), linear in
+// a listpack, which the rules keep short. Len and Size are kept up to date. Adding a member that is there allocates
+// nothing.
+//
+// # Copy-on-write
+//
+// A set bears the stamp of the generation that made it, see package cow. Whoever changes one must own it, or change a
+// Fork: a small set is then copied, of a large one only the directory of the table; its segments are copied when they
+// are first changed. Member records are never written. Reads change nothing.
+//
+// What is returned points into the set and is valid until its next change, members of large sets for as long as they are
+// held.
+package set
+
+import (
+	"unsafe"
+
+	"ferrous/datatypes/cow"
+	"ferrous/datatypes/intset"
+	"ferrous/datatypes/listpack"
+	"ferrous/datatypes/mem"
+	"ferrous/datatypes/record"
+	"ferrous/datatypes/table"
+)
+
+// Value is a member: bytes, or an integer in their place.
+type Value = listpack.Value
+
+// Rules say how large a set may be and stay small.
+type Rules struct {
+	Ints    int // members of an intset (set-max-intset-entries)
+	Entries int // members of a listpack (set-max-listpack-entries)
+	Value   int // bytes of a member of a listpack (set-max-listpack-value)
+}
+
+// maxInts bounds intsets whatever the rules say, as Redis does.
+const maxInts = 1 << 30
+
+func (r *Rules) ints() int { return min(r.Ints, maxInts) }
+
+// Set is a set. Make one with New, NewInts or NewPack.
+type Set struct {
+	small []byte // the intset or the listpack
+	large *large // nil for a small set
+	stamp uint64
+	pack  bool // a small set is a listpack
+}
+
+// large is what a large set has in place of bytes.
+type large struct {
+	t     *table.Table
+	bytes int // of the member records
+}
+
+const (
+	setSize   = int(unsafe.Sizeof(Set{}))
+	largeSize = int(unsafe.Sizeof(large{}))
+)
+
+// New returns an empty set in the form that suits n members of which first is one.
+func New(first []byte, n int, rules Rules, gen *cow.Generation) *Set {
+	if _, ok := listpack.ParseInt(first); ok && n <= rules.Ints {
+		return NewInts(gen)
+	}
+	if n <= rules.Entries {
+		return NewPack(gen)
+	}
+	return &Set{large: &large{t: table.New(gen)}, stamp: gen.Current()}
+}
+
+// NewInts returns an empty set that is an intset.
+func NewInts(gen *cow.Generation) *Set { return &Set{small: intset.New(), stamp: gen.Current()} }
+
+// NewPack returns an empty set that is a listpack.
+func NewPack(gen *cow.Generation) *Set {
+	return &Set{small: listpack.New(0), pack: true, stamp: gen.Current()}
+}
+
+// Intset returns the bytes of a set that is an intset, which must only be read; nil for others.
+func (s *Set) Intset() intset.Intset {
+	if s.pack {
+		return nil
+	}
+	return s.small
+}
+
+// Listpack returns the bytes of a set that is a listpack, which must only be read; nil for others.
+func (s *Set) Listpack() listpack.Listpack {
+	if s.pack {
+		return s.small
+	}
+	return nil
+}
+
+// Len returns the number of members.
+func (s *Set) Len() int {
+	switch {
+	case s.large != nil:
+		return s.large.t.Len()
+	case s.pack:
+		return listpack.Listpack(s.small).Len()
+	}
+	return intset.Intset(s.small).Len()
+}
+
+// Size returns the bytes that the set holds, as the allocator rounds them.
+func (s *Set) Size() int {
+	n := mem.SizePtr(setSize)
+	if l := s.large; l != nil {
+		return n + mem.SizePtr(largeSize) + l.t.Size() + l.bytes
+	}
+	return n + mem.Size(cap(s.small))
+}
+
+// Encoding returns what OBJECT ENCODING answers.
+func (s *Set) Encoding() record.Encoding {
+	switch {
+	case s.large != nil:
+		return record.HashTable
+	case s.pack:
+		return record.ListPack
+	}
+	return record.IntSet
+}
+
+// Stamp returns the generation in which the set was made or forked.
+func (s *Set) Stamp() uint64 { return s.stamp }
+
+// Fork returns a set with the same members that is changed in the place of s, which from then on is only read. gen is
+// pinned.
+func (s *Set) Fork(gen *cow.Generation) *Set {
+	if l := s.large; l != nil {
+		return &Set{large: &large{t: l.t.Fork(), bytes: l.bytes}, stamp: gen.Current()}
+	}
+	return s.cloneSmall(gen)
+}
+
+func (s *Set) cloneSmall(gen *cow.Generation) *Set {
+	// A listpack and an intset are copied alike.
+	return &Set{small: intset.Intset(s.small).Clone(), pack: s.pack, stamp: gen.Current()}
+}
+
+// Clone returns a copy that shares nothing which is ever written with s: that of COPY. It costs O(N).
+func (s *Set) Clone(gen *cow.Generation) *Set {
+	l := s.large
+	if l == nil {
+		return s.cloneSmall(gen)
+	}
+	c := &Set{large: &large{t: table.New(gen), bytes: l.bytes}, stamp: gen.Current()}
+	l.t.Each(func(r *record.Record) bool {
+		c.large.t.Insert(table.Hash(r.Key()), record.NewElement(r.Key()))
+		return true
+	})
+	return c
+}
+
+// Expect prepares an existing set for n more members, by Redis's reckoning: more at once than a small set may have make
+// it large.
+func (s *Set) Expect(n int, rules Rules, gen *cow.Generation) {
+	if s.large == nil && (s.pack && n > rules.Entries || !s.pack && n > rules.Ints) {
+		s.grow(gen)
+	}
+}
+
+// grow makes a small set large.
+func (s *Set) grow(gen *cow.Generation) {
+	l := &large{t: table.New(gen)}
+	var buf [20]byte
+	s.Each(func(v Value) bool {
+		member := text(v, buf[:0])
+		l.insert(table.Hash(member), member)
+		return true
+	})
+	s.large, s.small, s.pack = l, nil, false
+}
+
+// text returns the bytes of v, an integer's appended to buf.
+func text(v Value, buf []byte) []byte {
+	if v.Str != nil {
+		return v.Str
+	}
+	return v.AppendTo(buf)
+}
+
+// insert adds a member that is not there.
+func (l *large) insert(hash uint64, member []byte) {
+	r := record.NewElement(member)
+	l.t.Insert(hash, r)
+	l.bytes += r.Size()
+}
+
+// Add puts a member, which is copied, into the set and reports whether it is new.
+func (s *Set) Add(member []byte, rules Rules, gen *cow.Generation) bool {
+	if l := s.large; l != nil {
+		hash := table.Hash(member)
+		if l.t.Get(hash, member) != nil {
+			return false
+		}
+		l.insert(hash, member)
+		return true
+	}
+	if s.pack {
+		return s.addPacked(member, rules, gen)
+	}
+	if n, ok := listpack.ParseInt(member); ok {
+		return s.addInt(n, rules, gen)
+	}
+	if s.fitsPacked(len(member), rules) {
+		s.packInts()
+		s.small = listpack.Listpack(s.small).Append(member).ShrinkToFit()
+	} else {
+		s.grow(gen)
+		s.large.insert(table.Hash(member), member)
+	}
+	return true
+}
+
+// AddValue is Add for a member of another set.
+func (s *Set) AddValue(v Value, rules Rules, gen *cow.Generation) bool {
+	if v.Str == nil && s.large == nil && !s.pack {
+		return s.addInt(v.Int, rules, gen)
+	}
+	var buf [20]byte
+	return s.Add(text(v, buf[:0]), rules, gen)
+}
+
+func (s *Set) addInt(n int64, rules Rules, gen *cow.Generation) bool {
+	is, added := intset.Intset(s.small).Add(n)
+	s.small = is
+	if added && is.Len() > rules.ints() {
+		s.grow(gen)
+	}
+	return added
+}
+
+func (s *Set) addPacked(member []byte, rules Rules, gen *cow.Generation) bool {
+	lp := listpack.Listpack(s.small)
+	if lp.Find(listpack.HeaderSize, member, 0) >= 0 {
+		return false
+	}
+	if lp.Len() < rules.Entries && len(member) <= rules.Value && lp.SafeToAdd(len(member)) {
+		s.small = lp.Append(member)
+	} else {
+		s.grow(gen)
+		s.large.insert(table.Hash(member), member)
+	}
+	return true
+}
+
+// fitsPacked reports whether the intset may become a listpack with one more member of n bytes. As Redis it asks only the
+// greatest and the least member for their length, and takes all for as long.
+func (s *Set) fitsPacked(n int, rules Rules) bool {
+	is := intset.Intset(s.small)
+	longest, total := 0, 0
+	if is.Len() > 0 {
+		for _, v := range [...]int64{is.Max(), is.Min()} {
+			longest = max(longest, Value{Int: v}.Len())
+			total = max(total, is.Len()*listpack.OfInt(v).Size())
+		}
+	}
+	return is.Len() < rules.Entries && n <= rules.Value && longest <= rules.Value && total+n <= 1<<30
+}
+
+// packInts makes the intset a listpack.
+func (s *Set) packInts() {
+	is := intset.Intset(s.small)
+	size := listpack.Overhead
+	for i := range is.Len() {
+		size += listpack.OfInt(is.Get(i)).Size()
+	}
+	lp := listpack.New(size)
+	for i := range is.Len() {
+		lp = lp.AppendInt(is.Get(i))
+	}
+	s.small, s.pack = lp, true
+}
+
+// Ints makes a set whose members are all integers an intset, if that may have so many.
+func (s *Set) Ints(rules Rules) {
+	if s.large == nil && !s.pack || s.Len() > rules.ints() {
+		return
+	}
+	is := intset.New()
+	s.Each(func(v Value) bool {
+		n, ok := v.Integer()
+		if !ok {
+			panic("set: Ints of a set with a member that is no integer")
+		}
+		is, _ = is.Add(n)
+		return true
+	})
+	s.small, s.large, s.pack = is, nil, false
+}
+
+// Has reports whether the set has a member.
+func (s *Set) Has(member []byte) bool {
+	switch {
+	case s.large != nil:
+		return s.large.t.Get(table.Hash(member), member) != nil
+	case s.pack:
+		return listpack.Listpack(s.small).Find(listpack.HeaderSize, member, 0) >= 0
+	}
+	n, ok := listpack.ParseInt(member)
+	return ok && intset.Intset(s.small).Has(n)
+}
+
+// HasValue is Has for a member of another set.
+func (s *Set) HasValue(v Value) bool {
+	if v.Str != nil {
+		return s.Has(v.Str)
+	}
+	switch {
+	case s.large != nil:
+		var buf [20]byte
+		return s.Has(v.AppendTo(buf[:0]))
+	case s.pack:
+		return listpack.Listpack(s.small).FindInt(listpack.HeaderSize, v.Int, 0) >= 0
+	}
+	return intset.Intset(s.small).Has(v.Int)
+}
+
+// Remove takes a member out of the set and reports whether it was there.
+func (s *Set) Remove(member []byte) bool {
+	if l := s.large; l != nil {
+		hash := table.Hash(member)
+		r := l.t.Get(hash, member)
+		if r == nil {
+			return false
+		}
+		l.bytes -= r.Size()
+		l.t.Delete(hash, r)
+		return true
+	}
+	if s.pack {
+		lp := listpack.Listpack(s.small)
+		p := lp.Find(listpack.HeaderSize, member, 0)
+		if p < 0 {
+			return false
+		}
+		s.small = lp.Delete(p)
+		return true
+	}
+	n, ok := listpack.ParseInt(member)
+	if !ok {
+		return false
+	}
+	s.small, ok = intset.Intset(s.small).Remove(n)
+	return ok
+}
+
+// RemoveValue is Remove for a member of this or another set.
+func (s *Set) RemoveValue(v Value) bool {
+	var buf [20]byte
+	return s.Remove(text(v, buf[:0]))
+}
+
+// Each calls fn for every member until it returns false, and reports whether it came to the end. fn must not change the
+// set.
+func (s *Set) Each(fn func(Value) bool) bool {
+	switch {
+	case s.large != nil:
+		whole := true
+		s.large.t.Each(func(r *record.Record) bool {
+			whole = fn(Value{Str: r.Key()})
+			return whole
+		})
+		return whole
+	case s.pack:
+		lp := listpack.Listpack(s.small)
+		for p := listpack.HeaderSize; p != lp.End(); {
+			var v Value
+			v, p = lp.Read(p)
+			if !fn(v) {
+				return false
+			}
+		}
+	default:
+		is := intset.Intset(s.small)
+		for i := range is.Len() {
+			if !fn(Value{Int: is.Get(i)}) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Scan calls fn for some members, about count, and returns the cursor to go on from, 0 at the end; of a small set it
+// calls fn for all. A member that stays in the set during a whole scan is met, perhaps more than once. fn must not
+// change the set.
+func (s *Set) Scan(cursor uint64, count int, fn func(Value)) uint64 {
+	if l := s.large; l != nil {
+		return l.t.Scan(cursor, count, func(r *record.Record) { fn(Value{Str: r.Key()}) })
+	}
+	s.Each(func(v Value) bool {
+		fn(v)
+		return true
+	})
+	return 0
+}
+
+// Random returns a member of a set that is not empty, each as likely. rnd returns random bits.
+func (s *Set) Random(rnd func() uint64) Value {
+	switch {
+	case s.large != nil:
+		return Value{Str: s.large.t.Random(rnd).Key()}
+	case s.pack:
+		lp := listpack.Listpack(s.small)
+		return lp.Get(lp.Seek(int(rnd() % uint64(lp.Len()))))
+	}
+	return Value{Int: intset.Intset(s.small).Random(rnd())}
+}
+
+// sparse is how many times as many members there must be than are wanted for drawing them one by one to be cheaper than
+// passing over all.
+const sparse = 3
+
+// Sample calls fn for n different random members, n at most Len; any n members are as likely as others. Their order is
+// not random.
+func (s *Set) Sample(n int, rnd func() uint64, fn func(Value)) {
+	if l := s.large; l != nil && n <= l.t.Len()/sparse {
+		seen := make(map[*record.Record]struct{}, n)
+		for len(seen) < n {
+			r := l.t.Random(rnd)
+			if _, twice := seen[r]; !twice {
+				seen[r] = struct{}{}
+				fn(Value{Str: r.Key()})
+			}
+		}
+		return
+	}
+	left := s.Len()
+	s.Each(func(v Value) bool {
+		// Of the members that are left, n are wanted.
+		if n > 0 && rnd()%uint64(left) < uint64(n) {
+			fn(v)
+			n--
+		}
+		left--
+		return n > 0
+	})
+}
+
+// RandomAll calls fn for n random members, drawn independently of each other. A listpack is passed over once, not n
+// times.
+func (s *Set) RandomAll(n int, rnd func() uint64, fn func(Value)) {
+	if !s.pack || n < sparse {
+		for ; n > 0; n-- {
+			fn(s.Random(rnd))
+		}
+		return
+	}
+	lp := listpack.Listpack(s.small)
+	at := make([]int, 0, lp.Len())
+	for p := listpack.HeaderSize; p != lp.End(); {
+		at = append(at, p)
+		_, p = lp.Read(p)
+	}
+	for ; n > 0; n-- {
+		fn(lp.Get(at[rnd()%uint64(len(at))]))
+	}
+}
+
+// Pop takes n different random members, n less than Len, out of the set and calls fn for each before it goes.
+func (s *Set) Pop(n int, rnd func() uint64, fn func(Value)) {
+	if !s.pack {
+		for ; n > 0; n-- {
+			v := s.Random(rnd)
+			fn(v)
+			s.RemoveValue(v)
+		}
+		return
+	}
+	lp := listpack.Listpack(s.small)
+	drawn := make([]int, 0, n)
+	left := lp.Len()
+	for p := listpack.HeaderSize; n > 0; left-- {
+		v, next := lp.Read(p)
+		if rnd()%uint64(left) < uint64(n) {
+			fn(v)
+			drawn = append(drawn, p)
+			n--
+		}
+		p = next
+	}
+	s.small = lp.DeleteAll(drawn)
+}
+
+// Prefetch brings what looking up these members, at most 32, will touch into the processor's cache. The result is of no
+// use.
+func (s *Set) Prefetch(members [][]byte) uint64 {
+	l := s.large
+	if l == nil {
+		return 0
+	}
+	var hashes [32]uint64
+	n := min(len(members), len(hashes))
+	for i, m := range members[:n] {
+		hashes[i] = table.Hash(m)
+	}
+	return l.t.Prefetch(hashes[:n])
+}
