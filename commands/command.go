@@ -247,6 +247,7 @@ var tables = [][]Command{
 	bitmapCommands,
 	hyperloglogCommands,
 	keyCommands,
+	listCommands,
 	hashCommands,
 	connectionCommands,
 	infoCommands,

@@ -11,6 +11,8 @@ import (
 	"ferrous/commands/config"
 	"ferrous/datatypes/hash"
 	"ferrous/datatypes/keyspace"
+	"ferrous/datatypes/list"
+	"ferrous/datatypes/quicklist"
 	"ferrous/datatypes/record"
 	"ferrous/eventloop/resp"
 )
@@ -58,6 +60,9 @@ func debugForms() []debugForm {
 		{"protocol", 3, 3, debugProtocol, []string{"PROTOCOL <type>",
 			"    Reply with a value of a type of the protocol: string, integer, double, bignum,",
 			"    null, array, set, map, attrib, push, verbatim, true or false."}},
+		{"quicklist-packed-threshold", 3, 3, debugPackedThreshold, []string{"QUICKLIST-PACKED-THRESHOLD <size>",
+			"    Give elements of large lists from this size on a node of their own; 0 restores",
+			"    the default, 1gb."}},
 		{"set-active-expire", 3, 3, debugSetActiveExpire, []string{"SET-ACTIVE-EXPIRE <0|1>",
 			"    Leave expired keys until somebody asks for them (0), or delete them on time (1)."}},
 		{"sleep", 3, 3, debugSleep, []string{"SLEEP <seconds>",
@@ -255,8 +260,38 @@ func debugObject(c *Client) {
 		return
 	}
 	clock := keyspace.LRUClock(c.srv.ks.Now)
-	c.w.Status(fmt.Sprintf("Value at:%p refcount:1 encoding:%s serializedlength:%d lru:%d lru_seconds_idle:%d",
-		r, keyspace.Encoding(r), serializedLen(r), r.Clock(), (clock-r.Clock())&record.ClockMask))
+	c.w.Status(fmt.Sprintf("Value at:%p refcount:1 encoding:%s serializedlength:%d lru:%d lru_seconds_idle:%d%s",
+		r, keyspace.Encoding(r), serializedLen(r), r.Clock(), (clock-r.Clock())&record.ClockMask, quicklistFigures(r)))
+}
+
+// quicklistFigures is what DEBUG OBJECT tells of a quicklist besides.
+func quicklistFigures(r *record.Record) string {
+	if r.Type() != record.List {
+		return ""
+	}
+	q := record.Value[list.List](r).Quicklist()
+	if q == nil {
+		return ""
+	}
+	size, compressed := 0, 0
+	q.Nodes(func(n quicklist.NodeData) bool {
+		size += n.Size
+		return true
+	})
+	if q.Depth() > 0 {
+		compressed = 1
+	}
+	return fmt.Sprintf(" ql_nodes:%d ql_avg_node:%.2f ql_listpack_max:%d ql_compressed:%d ql_uncompressed_size:%d",
+		q.NumNodes(), float64(q.Len())/float64(q.NumNodes()), q.Fill(), compressed, size)
+}
+
+func debugPackedThreshold(c *Client) {
+	n, ok := config.ParseMemory(c.arg(2))
+	if !ok || !c.srv.lists.SetPackedThreshold(n) {
+		c.error("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
+		return
+	}
+	c.w.OK()
 }
 
 // serializedLen returns the length of a value in an RDB file, without its key and type and not compressed: a small
@@ -265,6 +300,19 @@ func serializedLen(r *record.Record) int {
 	switch r.Type() {
 	case record.String:
 		return serializedString(r.String(make([]byte, 20)))
+	case record.List:
+		// The number of nodes, and each node behind its kind.
+		l := record.Value[list.List](r)
+		if lp := l.Listpack(); lp != nil {
+			return 2 + serializedBytes(len(lp))
+		}
+		q := l.Quicklist()
+		n := serializedBytes(q.NumNodes()) - q.NumNodes()
+		q.Nodes(func(node quicklist.NodeData) bool {
+			n += 1 + serializedNode(node)
+			return true
+		})
+		return n
 	case record.Hash:
 		h := record.Value[hash.Hash](r)
 		if lp := h.Listpack(); lp != nil {
@@ -278,6 +326,14 @@ func serializedLen(r *record.Record) int {
 		return n
 	}
 	panic("commands: no serialised length of type " + r.Type().String())
+}
+
+// serializedNode returns what a node of a quicklist takes: a string, or, compressed, the lengths before and behind.
+func serializedNode(n quicklist.NodeData) int {
+	if n.Raw != nil {
+		return serializedBytes(n.Size)
+	}
+	return 1 + serializedBytes(len(n.LZF)) + serializedBytes(n.Size) - n.Size
 }
 
 func serializedString(s []byte) int {

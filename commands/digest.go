@@ -7,6 +7,7 @@ import (
 
 	"ferrous/datatypes/hash"
 	"ferrous/datatypes/keyspace"
+	"ferrous/datatypes/list"
 	"ferrous/datatypes/record"
 )
 
@@ -45,6 +46,10 @@ func (d *digest) value(r *record.Record) {
 	switch r.Type() {
 	case record.String:
 		d.mix(r.String(make([]byte, 20)))
+	case record.List:
+		l := record.Value[list.List](r)
+		var buf intText
+		l.Range(0, l.Len(), false, func(v list.Value) { d.mix(bytesOf(v, &buf)) })
 	case record.Hash:
 		record.Value[hash.Hash](r).Each(func(field, value hash.Value) bool {
 			var e digest

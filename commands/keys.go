@@ -9,6 +9,7 @@ import (
 	"ferrous/commands/glob"
 	"ferrous/datatypes/hash"
 	"ferrous/datatypes/keyspace"
+	"ferrous/datatypes/list"
 	"ferrous/datatypes/record"
 	"ferrous/eventloop/resp"
 )
@@ -205,6 +206,9 @@ func cloneRecord(r *record.Record, key []byte, db *keyspace.DB) *record.Record {
 		return n
 	}
 	switch r.Type() {
+	case record.List:
+		l := record.Value[list.List](r).Clone(db.Generation())
+		return record.NewObject(r.Type(), r.Encoding(), key, unsafe.Pointer(l), r.Expiry(), db.NewClock())
 	case record.Hash:
 		h := record.Value[hash.Hash](r).Clone(db.Generation())
 		return record.NewObject(r.Type(), r.Encoding(), key, unsafe.Pointer(h), r.Expiry(), db.NewClock())

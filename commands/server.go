@@ -27,6 +27,7 @@ import (
 	"ferrous/commands/config"
 	"ferrous/commands/logging"
 	"ferrous/datatypes/keyspace"
+	"ferrous/datatypes/quicklist"
 	"ferrous/datatypes/record"
 	"ferrous/eventloop"
 	"ferrous/eventloop/resp"
@@ -90,6 +91,7 @@ type Server struct {
 	expAt      int64 // when expiry is to run, Unix ms; 0 = not set
 
 	lfu     keyspace.LFU
+	lists   *quicklist.Settings
 	scanned []*record.Record // scratch of SCAN
 	sink    uint64           // what prefetching loaded
 	stats   stats
@@ -147,6 +149,7 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 		clients: make(map[int64]*Client),
 		errors:  make(map[string]int64),
 	}
+	s.lists = quicklist.NewSettings(s.ks.Generation())
 	s.wall = s.base.UnixMicro()
 	s.limits = resp.DefaultLimits()
 	s.tick()

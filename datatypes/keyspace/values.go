@@ -5,6 +5,7 @@ import (
 
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/hash"
+	"ferrous/datatypes/list"
 	"ferrous/datatypes/record"
 	"ferrous/datatypes/set"
 	"ferrous/datatypes/table"
@@ -33,6 +34,8 @@ type collection interface {
 // value returns the collection behind r, nil for a string.
 func value(r *record.Record) collection {
 	switch r.Type() {
+	case record.List:
+		return record.Value[list.List](r)
 	case record.Hash:
 		return record.Value[hash.Hash](r)
 	case record.Set:
@@ -44,6 +47,8 @@ func value(r *record.Record) collection {
 // fork returns a copy of the collection behind r that is written in its place from now on; see collection.
 func fork(r *record.Record, gen *cow.Generation) unsafe.Pointer {
 	switch r.Type() {
+	case record.List:
+		return unsafe.Pointer(record.Value[list.List](r).Fork(gen))
 	case record.Hash:
 		return unsafe.Pointer(record.Value[hash.Hash](r).Fork(gen))
 	case record.Set:

@@ -1,0 +1,346 @@
+// Package list is the value of a list key.
+//
+// # Structure
+//
+// A small list is one listpack (package listpack), a large one a quicklist (package quicklist): both are byte for byte
+// what an RDB file holds. Rules say where small ends, and as in Redis 7.2 (src/t_list.c) a list goes both ways:
+//
+//   - Before elements are added or replaced, Grow makes a small list large if its listpack, with the texts of the new
+//     elements, would pass the bounds of a quicklist's node.
+//   - After elements were removed or replaced, Shrink makes a large list small if one node is left that is within half of
+//     these bounds, so that a list which is pushed to and popped from at the border does not go to and fro.
+//
+// Both are calls of the owner's, because Redis makes them at certain moments and OBJECT ENCODING shows it. A list that has
+// been made large keeps the fill and the compress depth it was made with.
+//
+// # Costs
+//
+// Pushing and popping touch one listpack: O(1) when large, and in a small one the move of at most a node's bytes. Len and
+// Size are kept up to date. Nothing allocates but the growth of a listpack to the allocator's next size class, a new node
+// and a conversion.
+//
+// # Copy-on-write
+//
+// A list bears the stamp of the generation that made it, see package cow. Whoever changes one must own it, or change a
+// Fork: of a small list the bytes are copied, of a large one a few words, and its nodes when they are first changed.
+// Reads change nothing.
+//
+// What is returned points into the list and is valid until its next change.
+package list
+
+import (
+	"math"
+	"unsafe"
+
+	"ferrous/datatypes/cow"
+	"ferrous/datatypes/listpack"
+	"ferrous/datatypes/mem"
+	"ferrous/datatypes/quicklist"
+	"ferrous/datatypes/record"
+)
+
+// Value is an element: bytes, or an integer in their place.
+type Value = listpack.Value
+
+// Rules say how large a list may be and stay small, and how a large one is built.
+type Rules struct {
+	Set   *quicklist.Settings
+	Fill  int // list-max-listpack-size
+	Depth int // list-compress-depth
+}
+
+// List is a list. Make one with New.
+type List struct {
+	lp    listpack.Listpack // of a small list
+	large *quicklist.List   // nil for a small list
+	stamp uint64
+}
+
+const listSize = int(unsafe.Sizeof(List{}))
+
+// New returns an empty list.
+func New(gen *cow.Generation) *List {
+	return &List{lp: listpack.New(0), stamp: gen.Current()}
+}
+
+// Len returns the number of elements.
+func (l *List) Len() int {
+	if l.large != nil {
+		return l.large.Len()
+	}
+	return l.lp.Len()
+}
+
+// Size returns the bytes that the list holds, as the allocator rounds them.
+func (l *List) Size() int {
+	if l.large != nil {
+		return mem.SizePtr(listSize) + l.large.Size()
+	}
+	return mem.SizePtr(listSize) + l.lp.Size()
+}
+
+// Encoding returns what OBJECT ENCODING answers.
+func (l *List) Encoding() record.Encoding {
+	if l.large != nil {
+		return record.QuickList
+	}
+	return record.ListPack
+}
+
+// Listpack returns the bytes of a small list, which must only be read; nil for a large one.
+func (l *List) Listpack() listpack.Listpack { return l.lp }
+
+// Quicklist returns a large list, which must only be read; nil for a small one.
+func (l *List) Quicklist() *quicklist.List { return l.large }
+
+// Stamp returns the generation in which the list was made or forked.
+func (l *List) Stamp() uint64 { return l.stamp }
+
+// Fork returns a list with the same elements that is changed in the place of l, which from then on is only read. gen is
+// pinned.
+func (l *List) Fork(gen *cow.Generation) *List {
+	if l.large != nil {
+		return &List{large: l.large.Own(), stamp: gen.Current()}
+	}
+	return &List{lp: l.lp.Clone(), stamp: gen.Current()}
+}
+
+// Clone returns a copy that shares nothing which is ever written with l: that of COPY. It costs O(N).
+func (l *List) Clone(gen *cow.Generation) *List {
+	if l.large != nil {
+		return &List{large: l.large.Clone(), stamp: gen.Current()}
+	}
+	return &List{lp: l.lp.Clone(), stamp: gen.Current()}
+}
+
+// Grow prepares for elements that are about to be added or put in the place of others: it makes the list large if n
+// elements more with that many bytes of text would be too much for a small one.
+func (l *List) Grow(bytes, n int, rules Rules) {
+	if l.large == nil && quicklist.ExceedsLimit(rules.Fill, len(l.lp)+bytes, l.lp.Len()+n) {
+		l.large = quicklist.FromListpack(rules.Set, rules.Fill, rules.Depth, l.lp)
+		l.lp = nil
+	}
+}
+
+// Shrink makes a large list small that has become short enough. It is to be called after elements were removed or
+// replaced, for a list that is not empty.
+func (l *List) Shrink(rules Rules) {
+	if l.large == nil {
+		return
+	}
+	if lp, ok := l.large.Listpack(rules.Fill, true); ok {
+		l.lp, l.large = lp, nil
+	}
+}
+
+// Push puts s, which is copied, at one end: in front, or at the end. Grow must have been told of it.
+func (l *List) Push(s []byte, front bool) {
+	switch {
+	case l.large != nil && front:
+		l.large.PushHead(s)
+	case l.large != nil:
+		l.large.PushTail(s)
+	case front:
+		l.lp = l.lp.Prepend(s)
+	default:
+		l.lp = l.lp.Append(s)
+	}
+}
+
+// Peek returns the first or the last element of a list that is not empty.
+func (l *List) Peek(front bool) Value {
+	switch {
+	case l.large != nil && front:
+		return l.large.Head()
+	case l.large != nil:
+		return l.large.Tail()
+	case front:
+		return l.lp.Get(listpack.HeaderSize)
+	}
+	return l.lp.Get(l.lp.Last())
+}
+
+// Drop removes the first or the last element of a list that is not empty.
+func (l *List) Drop(front bool) {
+	switch {
+	case l.large != nil && front:
+		l.large.DropHead()
+	case l.large != nil:
+		l.large.DropTail()
+	case front:
+		l.lp = l.lp.Delete(listpack.HeaderSize)
+	default:
+		l.lp = l.lp.Delete(l.lp.Last())
+	}
+}
+
+// DropMany removes the first or the last n elements, n at most Len.
+func (l *List) DropMany(n int, front bool) {
+	start := 0
+	if !front {
+		start = l.Len() - n
+	}
+	if l.large != nil {
+		l.large.DeleteRange(start, n)
+		return
+	}
+	l.lp = l.lp.DeleteRange(start, n)
+}
+
+// Trim removes the first head and the last tail elements, together at most Len.
+func (l *List) Trim(head, tail int) {
+	if head > 0 {
+		l.DropMany(head, true)
+	}
+	if tail > 0 {
+		l.DropMany(tail, false)
+	}
+}
+
+// Index returns the element at an index, which counts from the end if it is negative. ok is false if there is none.
+func (l *List) Index(i int) (v Value, ok bool) {
+	if l.large != nil {
+		return l.large.Index(i)
+	}
+	p := l.lp.Seek(i)
+	if p < 0 {
+		return Value{}, false
+	}
+	return l.lp.Get(p), true
+}
+
+// Set puts s in the place of the element at an index, which counts from the end if it is negative. It reports whether
+// there is such an element. Grow must have been told of s, and Shrink is to be called afterwards.
+func (l *List) Set(i int, s []byte) bool {
+	if l.large != nil {
+		return l.large.Set(i, s)
+	}
+	p := l.lp.Seek(i)
+	if p < 0 {
+		return false
+	}
+	l.lp = l.lp.Replace(p, s)
+	return true
+}
+
+// Insert puts s before or behind (after) the first element that equals pivot. It reports whether there is one. Grow must
+// have been told of s.
+func (l *List) Insert(pivot, s []byte, after bool) bool {
+	if l.large != nil {
+		return l.large.Insert(pivot, s, after)
+	}
+	p := l.find(pivot)
+	switch {
+	case p < 0:
+		return false
+	case after:
+		l.lp = l.lp.InsertAfter(p, s)
+	default:
+		l.lp = l.lp.InsertBefore(p, s)
+	}
+	return true
+}
+
+// Has reports whether an element equals s.
+func (l *List) Has(s []byte) bool {
+	if l.large == nil {
+		return l.find(s) >= 0
+	}
+	found := false
+	l.large.Positions(s, 1, 1, 0, func(int) bool {
+		found = true
+		return false
+	})
+	return found
+}
+
+// find returns the position of the first element of a small list that equals s, -1 if there is none.
+func (l *List) find(s []byte) int { return l.lp.Find(listpack.HeaderSize, s, 0) }
+
+// Remove removes elements that equal s: the first count of them, the last -count if it is negative, all if it is 0. It
+// returns how many it removed.
+func (l *List) Remove(s []byte, count int) int {
+	if l.large != nil {
+		return l.large.RemoveValue(s, count)
+	}
+	var room [64]int
+	found := room[:0]
+	for p := l.find(s); p >= 0; p = l.lp.Find(p, s, 0) {
+		found = append(found, p)
+		if len(found) == count {
+			break
+		}
+		_, p = l.lp.Read(p)
+	}
+	if count < 0 && count > math.MinInt && len(found) > -count {
+		found = found[len(found)+count:]
+	}
+	if len(found) > 0 {
+		l.lp = l.lp.DeleteAll(found)
+	}
+	return len(found)
+}
+
+// Positions calls found with the index of each element that equals s, as LPOS looks for them: with rank 1 from the first
+// match on, with rank n from the n-th on, with a negative rank the same from the tail. It stops after count matches (0: no
+// bound) and after having compared maxlen elements (0: no bound). rank is not 0.
+func (l *List) Positions(s []byte, rank, count, maxlen int, found func(index int)) {
+	if l.large != nil {
+		l.large.Positions(s, rank, count, maxlen, func(index int) bool {
+			found(index)
+			return true
+		})
+		return
+	}
+	p, index := l.lp.First(), 0
+	back := rank < 0
+	if back {
+		p, index, rank = l.lp.Last(), l.lp.Len()-1, -rank
+	}
+	matches := 0
+	for seen := 0; p >= 0 && (maxlen == 0 || seen < maxlen); seen++ {
+		if l.lp.Get(p).Equal(s) {
+			if matches++; matches >= rank {
+				found(index)
+				if count > 0 && matches-rank+1 >= count {
+					return
+				}
+			}
+		}
+		if back {
+			p, index = l.lp.Prev(p), index-1
+		} else {
+			p, index = l.lp.Next(p), index+1
+		}
+	}
+}
+
+// Range calls fn for n elements from the index start on towards the tail, or, if back, towards the head. They must all
+// exist. fn must not change the list.
+func (l *List) Range(start, n int, back bool, fn func(v Value)) {
+	if n <= 0 {
+		return
+	}
+	if l.large != nil {
+		var it quicklist.Iter
+		if back {
+			it = l.large.FromBack(start)
+		} else {
+			it = l.large.From(start)
+		}
+		for ; n > 0; n-- {
+			v, _ := it.Next()
+			fn(v)
+		}
+		return
+	}
+	p := l.lp.Seek(start)
+	for ; n > 0; n-- {
+		v, next := l.lp.Read(p)
+		fn(v)
+		if back {
+			next = l.lp.Prev(p)
+		}
+		p = next
+	}
+}
