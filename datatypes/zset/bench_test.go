@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 	"testing"
 	"time"
@@ -58,6 +59,16 @@ func BenchmarkAtOneMillion(b *testing.B) {
 	runtime.ReadMemStats(&after)
 	rnd := rand.New(rand.NewPCG(3, 4))
 	var k [16]byte
+	b.Run("Bytes", func(b *testing.B) {
+		for b.Loop() {
+			sink += z.Len()
+		}
+		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/benchMembers, "B/member")
+		b.ReportMetric(float64(after.HeapInuse-before.HeapInuse)/benchMembers, "inuse-B/member")
+		b.ReportMetric(float64(z.records)/benchMembers, "record-B/member")
+		b.ReportMetric(float64(z.table.Size())/benchMembers, "table-B/member")
+		b.ReportMetric(float64(z.tree.Size())/benchMembers, "tree-B/member")
+	})
 	for _, bench := range []struct {
 		name string
 		fn   func(k []byte)
@@ -84,23 +95,12 @@ func BenchmarkAtOneMillion(b *testing.B) {
 			b.ReportMetric(float64(cpu()-start)/float64(b.N), "cpu-ns/op")
 		})
 	}
-	b.Run("Bytes", func(b *testing.B) {
-		for b.Loop() {
-			sink += z.Len()
-		}
-		b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/benchMembers, "B/member")
-		b.ReportMetric(float64(after.HeapInuse-before.HeapInuse)/benchMembers, "inuse-B/member")
-		b.ReportMetric(float64(z.records)/benchMembers, "record-B/member")
-		b.ReportMetric(float64(z.table.Size())/benchMembers, "table-B/member")
-		b.ReportMetric(float64(z.tree.Size())/benchMembers, "tree-B/member")
-	})
 }
 
-// BenchmarkUnderSnapshot reports the slowest single change while a snapshot of five million members is held, in processor
-// time of the thread that makes it, since on a busy machine the clock shows mostly the wait for a processor.
+// BenchmarkUnderSnapshot reports the slowest single change while a snapshot of five million members is held, with the
+// collector at work and without, in processor time of the thread that makes it: on a busy machine the clock shows mostly
+// the wait for a processor.
 func BenchmarkUnderSnapshot(b *testing.B) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	const members = 5000000
 	gen := new(cow.Generation)
 	recs := make([]*record.Record, members)
@@ -112,27 +112,36 @@ func BenchmarkUnderSnapshot(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	runtime.GC()
-	gen.Pin()
-	start := thread()
-	z = z.Fork()
-	b.ReportMetric(float64(thread()-start)/1e3, "fork-cpu-µs")
-	rnd := rand.New(rand.NewPCG(5, 6))
-	var slowest, wall time.Duration
-	for b.Loop() {
-		i := rnd.IntN(2 * members)
-		score := float64(rnd.IntN(members))
-		clock, start := time.Now(), thread()
-		if i&7 == 0 {
-			z.Remove(benchMember(&k, i))
-		} else {
-			z.Set(benchMember(&k, i), score)
-		}
-		slowest = max(slowest, thread()-start)
-		wall = max(wall, time.Since(clock))
+	for name, percent := range map[string]int{"GC": 25, "NoGC": -1} {
+		b.Run(name, func(b *testing.B) {
+			runtime.LockOSThread()
+			defer runtime.UnlockOSThread()
+			runtime.GC()
+			defer debug.SetGCPercent(debug.SetGCPercent(percent))
+			gen.Pin()
+			defer gen.Unpin()
+			start := thread()
+			z = z.Fork()
+			fork := thread() - start
+			rnd := rand.New(rand.NewPCG(5, 6))
+			var slowest, wall time.Duration
+			for b.Loop() {
+				i := rnd.IntN(2 * members)
+				score := float64(rnd.IntN(members))
+				clock, start := time.Now(), thread()
+				if i&7 == 0 {
+					z.Remove(benchMember(&k, i))
+				} else {
+					z.Set(benchMember(&k, i), score)
+				}
+				slowest = max(slowest, thread()-start)
+				wall = max(wall, time.Since(clock))
+			}
+			b.ReportMetric(float64(fork)/1e3, "fork-cpu-µs")
+			b.ReportMetric(float64(slowest)/1e3, "slowest-cpu-µs")
+			b.ReportMetric(float64(wall)/1e3, "slowest-wall-µs")
+		})
 	}
-	b.ReportMetric(float64(slowest)/1e3, "slowest-cpu-µs")
-	b.ReportMetric(float64(wall)/1e3, "slowest-wall-µs")
 }
 
 var sink int
