@@ -249,6 +249,7 @@ var tables = [][]Command{
 	keyCommands,
 	listCommands,
 	hashCommands,
+	setCommands,
 	connectionCommands,
 	infoCommands,
 	serverCommands,

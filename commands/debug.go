@@ -14,6 +14,7 @@ import (
 	"ferrous/datatypes/list"
 	"ferrous/datatypes/quicklist"
 	"ferrous/datatypes/record"
+	dset "ferrous/datatypes/set"
 	"ferrous/eventloop/resp"
 )
 
@@ -300,6 +301,17 @@ func serializedLen(r *record.Record) int {
 	switch r.Type() {
 	case record.String:
 		return serializedString(r.String(make([]byte, 20)))
+	case record.Set:
+		s := record.Value[dset.Set](r)
+		if s.Encoding() != record.HashTable {
+			return serializedBytes(len(s.Listpack()) + len(s.Intset()))
+		}
+		n := serializedBytes(s.Len()) - s.Len()
+		s.Each(func(v dset.Value) bool {
+			n += serializedString(v.Str)
+			return true
+		})
+		return n
 	case record.List:
 		// The number of nodes, and each node behind its kind.
 		l := record.Value[list.List](r)

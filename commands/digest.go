@@ -9,6 +9,7 @@ import (
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/list"
 	"ferrous/datatypes/record"
+	dset "ferrous/datatypes/set"
 )
 
 // DEBUG DIGEST: a signature of data that two servers with the same data share, by the algorithm of Redis, so that the two
@@ -46,6 +47,12 @@ func (d *digest) value(r *record.Record) {
 	switch r.Type() {
 	case record.String:
 		d.mix(r.String(make([]byte, 20)))
+	case record.Set:
+		record.Value[dset.Set](r).Each(func(v dset.Value) bool {
+			var buf intText
+			d.add(bytesOf(v, &buf))
+			return true
+		})
 	case record.List:
 		l := record.Value[list.List](r)
 		var buf intText

@@ -11,6 +11,7 @@ import (
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/list"
 	"ferrous/datatypes/record"
+	dset "ferrous/datatypes/set"
 	"ferrous/eventloop/resp"
 )
 
@@ -206,6 +207,9 @@ func cloneRecord(r *record.Record, key []byte, db *keyspace.DB) *record.Record {
 		return n
 	}
 	switch r.Type() {
+	case record.Set:
+		s := record.Value[dset.Set](r).Clone(db.Generation())
+		return record.NewObject(r.Type(), r.Encoding(), key, unsafe.Pointer(s), r.Expiry(), db.NewClock())
 	case record.List:
 		l := record.Value[list.List](r).Clone(db.Generation())
 		return record.NewObject(r.Type(), r.Encoding(), key, unsafe.Pointer(l), r.Expiry(), db.NewClock())

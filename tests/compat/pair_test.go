@@ -319,15 +319,28 @@ func (p *pair) compareDatabase(db int, slack time.Duration) (problems []string, 
 		list = list[:stateKeyLimit]
 	}
 	for _, key := range list {
-		for _, q := range [][]string{{"TYPE"}, {"OBJECT", "ENCODING"}, {"PEXPIRETIME"}, {"GET"}} {
+		kind := ""
+		for _, q := range [][]string{{"TYPE"}, {"OBJECT", "ENCODING"}, {"PEXPIRETIME"}, {"GET"}, {"DEBUG", "DIGEST-VALUE"}} {
+			if q[0] == "DEBUG" && kind != "set" && kind != "hash" && kind != "list" {
+				continue // GET has shown a string; 7.0 takes scores into digests in another form
+			}
 			var v [2]harness.Value
 			for side, c := range p.admin {
 				if v[side], err = c.Do(append(q, key.Str)...); err != nil {
 					return nil, err
 				}
 			}
+			if q[0] == "TYPE" {
+				kind = v[subject].Str
+			}
 			if string(v[oracle].Raw) == string(v[subject].Raw) {
 				continue
+			}
+			if q[0] == "OBJECT" && kind == "set" && v[oracle].Str == "hashtable" && v[subject].Str == "listpack" {
+				continue // small sets are listpacks since 7.2
+			}
+			if q[0] == "OBJECT" && kind == "list" && v[oracle].Str == "quicklist" && v[subject].Str == "listpack" {
+				continue // so are short lists
 			}
 			if q[0] == "PEXPIRETIME" && near(v[oracle], v[subject], slack.Milliseconds()) {
 				continue
