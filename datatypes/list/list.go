@@ -174,8 +174,18 @@ func (l *List) Drop(front bool) {
 	}
 }
 
+// fewDrops is up to how many elements are removed from the end of a quicklist one by one, which moves nothing and does not
+// allocate, while removing a range is cheaper for whole nodes.
+const fewDrops = 64
+
 // DropMany removes the first or the last n elements, n at most Len.
 func (l *List) DropMany(n int, front bool) {
+	if l.large != nil && n <= fewDrops {
+		for ; n > 0; n-- {
+			l.Drop(front)
+		}
+		return
+	}
 	start := 0
 	if !front {
 		start = l.Len() - n
