@@ -122,7 +122,10 @@ func (t intType) add(v, by int64, how overflow) (sum int64, ok bool) {
 	case v > high || v < 0 && !t.signed:
 		above = true
 	case v < low:
-		below = true
+		// Redis 7.2 takes numbers so low that their distance from the highest overflows for too high, and saturates SET
+		// to the wrong end. Replicas must not differ.
+		above = int64(uint64(high)-uint64(v)) < 0
+		below = !above
 	default:
 		// The differences are taken without a sign: for i64 they need all 64 bits.
 		above = by > 0 && uint64(by) > uint64(high)-uint64(v)

@@ -110,6 +110,9 @@ func TestIntTypeAdd(t *testing.T) {
 	}{
 		{intType{8, false}, 256, 0, 255}, {intType{8, false}, -1, 255, 255}, {intType{63, false}, -1, math.MaxInt64, math.MaxInt64},
 		{intType{8, true}, 128, -128, 127}, {intType{8, true}, -129, 127, -128}, {intType{1, true}, 1, -1, 0},
+		{intType{8, true}, math.MinInt64 + 128, -128, -128},
+		// As Redis: this far below, it is the other end.
+		{intType{8, true}, math.MinInt64 + 127, 127, 127}, {intType{63, true}, math.MinInt64, 0, math.MaxInt64 >> 1},
 	} {
 		wrap, _ := tc.typ.add(tc.v, 0, overflowWrap)
 		limit, _ := tc.typ.add(tc.v, 0, overflowSat)

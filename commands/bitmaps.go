@@ -425,19 +425,28 @@ func bitop(c *Client) {
 		c.w.Int(0)
 		return
 	}
-	// The result replaces the key, deadline and all; of its past only the access frequency stays, as with SET.
-	clock := c.db.NewClock()
-	if old := c.write(dest); old != nil && c.srv.ks.LFU != nil {
-		clock = old.Clock()
-	}
-	if n <= record.MaxInline {
-		var buf [record.MaxInline]byte
-		combine(op, buf[:n], sources)
-		c.db.Set(record.NewRaw(dest, buf[:n], record.NoExpiry, clock, 0))
+	old := c.write(dest)
+	// Buffers of long strings are written again where that does not keep much more memory than the result needs.
+	if old != nil && old.Type() == record.String && !old.Inline() && n > record.MaxInline && old.StringLen() < 2*n {
+		combine(op, c.db.Edit(dest, old, n, n), sources)
+		if old.Expiry() != record.NoExpiry {
+			c.db.SetExpiry(c.db.Peek(dest), record.NoExpiry)
+		}
 	} else {
-		b := make([]byte, n)
-		combine(op, b, sources)
-		c.db.Set(record.NewOwned(dest, b, record.NoExpiry, clock, c.db.Stamp()))
+		// The result replaces the key, deadline and all; of its past only the access frequency stays, as with SET.
+		clock := c.db.NewClock()
+		if old != nil && c.srv.ks.LFU != nil {
+			clock = old.Clock()
+		}
+		var buf [record.MaxInline]byte
+		if n <= len(buf) {
+			combine(op, buf[:n], sources)
+			c.db.Set(record.NewRaw(dest, buf[:n], record.NoExpiry, clock, 0))
+		} else {
+			b := make([]byte, n)
+			combine(op, b, sources)
+			c.db.Set(record.NewOwned(dest, b, record.NoExpiry, clock, c.db.Stamp()))
+		}
 	}
 	c.modified(dest)
 	c.notify(config.NotifyString, "set", dest)
@@ -447,61 +456,74 @@ func bitop(c *Client) {
 // combineBlock is the number of bytes that are combined over all sources before the next are begun.
 const combineBlock = 4096
 
-// combine writes the result of an operation to dst, which is zero and as long as the longest source.
+// combine writes the result of an operation to dst, which is as long as the longest source. dst may be the same memory as
+// a source: of each block all sources are read before it is written.
 func combine(op bitOp, dst []byte, sources [][]byte) {
-	for from := 0; from < len(dst); from += combineBlock {
-		d := dst[from:min(from+combineBlock, len(dst))]
+	if len(dst) <= record.MaxInline {
+		var block, twice [record.MaxInline]byte // not to clear more than is needed
+		combineBlocks(op, dst, sources, block[:], twice[:])
+		return
+	}
+	var block, twice [combineBlock]byte
+	combineBlocks(op, dst, sources, block[:], twice[:])
+}
+
+// combineBlocks is combine with blocks of the length of block and twice, which it uses for itself.
+func combineBlocks(op bitOp, dst []byte, sources [][]byte, block, twice []byte) {
+	for from := 0; from < len(dst); from += len(block) {
+		d := block[:min(len(block), len(dst)-from)]
 		// part is what a source has of this block.
 		part := func(i int) []byte {
 			s := sources[i]
 			return s[min(from, len(s)):min(from+len(d), len(s))]
 		}
+		first := 0
+		if op == bitDiff1 || op == bitAndOr {
+			first = 1 // X comes last
+		}
+		clear(d[copy(d, part(first)):])
 		switch op {
-		case bitNot:
-			notBytes(d, part(0))
 		case bitAnd:
-			copy(d, part(0))
 			for i := 1; i < len(sources); i++ {
 				s := part(i)
 				andBytes(d, s)
 				clear(d[len(s):])
 			}
 		case bitOr:
-			copy(d, part(0))
 			for i := 1; i < len(sources); i++ {
 				orBytes(d, part(i))
 			}
 		case bitXor:
-			copy(d, part(0))
 			for i := 1; i < len(sources); i++ {
-				s := part(i)
-				subtle.XORBytes(d, d, s)
+				subtle.XORBytes(d, d, part(i))
 			}
+		case bitNot:
+			notBytes(d)
 		case bitDiff:
-			copy(d, part(0))
 			for i := 1; i < len(sources); i++ {
 				andNotBytes(d, part(i))
 			}
-		case bitDiff1, bitAndOr:
-			copy(d, part(1))
+		case bitDiff1:
 			for i := 2; i < len(sources); i++ {
 				orBytes(d, part(i))
 			}
-			x := part(0)
-			if op == bitDiff1 {
-				andNotBytes(d, x)
-			} else {
-				andBytes(d, x)
-				clear(d[len(x):])
+			andNotBytes(d, part(0))
+		case bitAndOr:
+			for i := 2; i < len(sources); i++ {
+				orBytes(d, part(i))
 			}
+			s := part(0)
+			andBytes(d, s)
+			clear(d[len(s):])
 		case bitOne:
-			var twice [combineBlock]byte
-			copy(d, part(0))
+			t := twice[:len(d)]
+			clear(t)
 			for i := 1; i < len(sources); i++ {
-				oneBytes(d, twice[:len(d)], part(i))
+				oneBytes(d, t, part(i))
 			}
-			andNotBytes(d, twice[:len(d)])
+			andNotBytes(d, t)
 		}
+		copy(dst[from:], d)
 	}
 }
 
@@ -550,17 +572,17 @@ func orBytes(dst, src []byte) {
 	}
 }
 
-// notBytes sets dst to NOT src.
-func notBytes(dst, src []byte) {
-	for ; len(src) >= 32; dst, src = dst[32:], src[32:] {
-		d, s := (*[32]byte)(dst), (*[32]byte)(src)
-		storeWord(d[0:], ^loadWord(s[0:]))
-		storeWord(d[8:], ^loadWord(s[8:]))
-		storeWord(d[16:], ^loadWord(s[16:]))
-		storeWord(d[24:], ^loadWord(s[24:]))
+// notBytes inverts b.
+func notBytes(b []byte) {
+	for ; len(b) >= 32; b = b[32:] {
+		d := (*[32]byte)(b)
+		storeWord(d[0:], ^loadWord(d[0:]))
+		storeWord(d[8:], ^loadWord(d[8:]))
+		storeWord(d[16:], ^loadWord(d[16:]))
+		storeWord(d[24:], ^loadWord(d[24:]))
 	}
-	for i, x := range src {
-		dst[i] = ^x
+	for i := range b {
+		b[i] = ^b[i]
 	}
 }
 
