@@ -122,7 +122,7 @@ func (c *Client) move(from, to bool) {
 }
 
 const (
-	errPopKeys  = "ERR numkeys should be greater than 0"
+	errNumKeys  = "ERR numkeys should be greater than 0"
 	errPopCount = "ERR count should be greater than 0"
 )
 
@@ -132,7 +132,7 @@ var (
 )
 
 func lmpop(c *Client) {
-	numKeys, ok := c.atLeast(1, 1, errPopKeys)
+	numKeys, ok := c.atLeast(1, 1, errNumKeys)
 	if !ok {
 		return
 	}

@@ -16,7 +16,6 @@ import (
 // Redis because it is built in the same way.
 
 const (
-	errNumKeys     = "ERR numkeys should be greater than 0"
 	errNumKeysMany = "ERR Number of keys can't be greater than number of args"
 	errLimit       = "ERR LIMIT can't be negative"
 )

@@ -34,10 +34,10 @@ type collection interface {
 // value returns the collection behind r, nil for a string.
 func value(r *record.Record) collection {
 	switch r.Type() {
-	case record.List:
-		return record.Value[list.List](r)
 	case record.Hash:
 		return record.Value[hash.Hash](r)
+	case record.List:
+		return record.Value[list.List](r)
 	case record.Set:
 		return record.Value[set.Set](r)
 	}
@@ -47,10 +47,10 @@ func value(r *record.Record) collection {
 // fork returns a copy of the collection behind r that is written in its place from now on; see collection.
 func fork(r *record.Record, gen *cow.Generation) unsafe.Pointer {
 	switch r.Type() {
-	case record.List:
-		return unsafe.Pointer(record.Value[list.List](r).Fork(gen))
 	case record.Hash:
 		return unsafe.Pointer(record.Value[hash.Hash](r).Fork(gen))
+	case record.List:
+		return unsafe.Pointer(record.Value[list.List](r).Fork(gen))
 	case record.Set:
 		return unsafe.Pointer(record.Value[set.Set](r).Fork(gen))
 	}
