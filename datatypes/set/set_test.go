@@ -68,7 +68,7 @@ func TestModel(t *testing.T) {
 	}{
 		{"integers", 300, number, Rules{Ints: 1000}, record.IntSet},
 		{"integers grow", 3000, number, usual, record.HashTable},
-		{"listpack", 60, text, Rules{Entries: 1000, Value: 1000}, record.ListPack},
+		{"listpack", 60, text, Rules{Ints: 1000, Entries: 1000, Value: 1000}, record.ListPack},
 		{"grows", 400, text, usual, record.HashTable},
 		{"large", 3000, text, Rules{}, record.HashTable},
 	} {
