@@ -191,7 +191,7 @@ func TestBitAllocs(t *testing.T) {
 			}
 			ts.run(ts.c, args)
 		}
-		if got := testing.AllocsPerRun(1000, run); got > tc.max {
+		if got := allocations(1000, run); got > tc.max {
 			t.Errorf("%s: %v allocations, want at most %v (reply %.40q)", tc.cmd, got, tc.max, ts.w.Buf)
 		}
 		if ts.w.Buf[0] == '-' {

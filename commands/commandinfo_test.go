@@ -125,7 +125,7 @@ func TestKeysAllocateNothing(t *testing.T) {
 	e := s.reg.byName["mset"]
 	args := [][]byte{[]byte("mset"), []byte("a"), []byte("1"), []byte("b"), []byte("2")}
 	var buf [8]KeyRef
-	if n := testing.AllocsPerRun(100, func() {
+	if n := allocations(100, func() {
 		if len(e.keys(buf[:0], args)) != 2 {
 			t.Fatal("wrong keys")
 		}

@@ -178,7 +178,7 @@ func TestConnectionCommandsAllocateNothing(t *testing.T) {
 		for i, w := range words {
 			args[i] = []byte(w)
 		}
-		if n := testing.AllocsPerRun(200, func() { ts.run(ts.c, args) }); n != 0 {
+		if n := allocations(200, func() { ts.run(ts.c, args) }); n != 0 {
 			t.Errorf("%q: %v allocations", words, n)
 		}
 	}

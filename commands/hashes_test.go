@@ -148,7 +148,7 @@ func TestHashAllocations(t *testing.T) {
 			args = append(args, []byte(w))
 		}
 		s.run(s.c, args)
-		if n := testing.AllocsPerRun(100, func() { s.run(s.c, args) }); n != 0 {
+		if n := allocations(100, func() { s.run(s.c, args) }); n != 0 {
 			t.Errorf("%s allocates %v times", line, n)
 		}
 	}

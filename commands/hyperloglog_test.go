@@ -93,7 +93,7 @@ func TestHyperLogLogAllocs(t *testing.T) {
 		for i, w := range words {
 			args[i] = []byte(w)
 		}
-		got := testing.AllocsPerRun(1000, func() {
+		got := allocations(1000, func() {
 			if words[len(words)-1] == "NEW" {
 				n++
 				args[2] = fmt.Append(args[2][:0], n)

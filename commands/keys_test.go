@@ -404,7 +404,7 @@ func TestKeyCommandAllocs(t *testing.T) {
 		for _, w := range strings.Fields(line) {
 			args = append(args, []byte(w))
 		}
-		if got := testing.AllocsPerRun(200, func() { ts.run(ts.c, args) }); got != 0 {
+		if got := allocations(200, func() { ts.run(ts.c, args) }); got != 0 {
 			t.Errorf("%s allocates %v times", line, got)
 		}
 	}

@@ -179,7 +179,7 @@ func TestListAllocations(t *testing.T) {
 			}
 		}
 		round()
-		if n := testing.AllocsPerRun(100, round); n != 0 {
+		if n := allocations(100, round); n != 0 {
 			t.Errorf("%s allocates %v times", strings.Join(lines, ", "), n)
 		}
 	}

@@ -170,7 +170,7 @@ func TestSetAllocations(t *testing.T) {
 			args = append(args, []byte(w))
 		}
 		s.run(s.c, args)
-		if n := testing.AllocsPerRun(100, func() { s.run(s.c, args) }); n != 0 {
+		if n := allocations(100, func() { s.run(s.c, args) }); n != 0 {
 			t.Errorf("%s allocates %v times", line, n)
 		}
 	}

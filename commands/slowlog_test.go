@@ -160,7 +160,7 @@ func TestSlowIsCheap(t *testing.T) {
 	s := newTestServer(t)
 	s.doLine("SET a 1")
 	args := [][]byte{[]byte("get"), []byte("a")}
-	if n := testing.AllocsPerRun(100, func() { s.run(s.c, args) }); n != 0 {
+	if n := allocations(100, func() { s.run(s.c, args) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -356,7 +356,7 @@ func TestStringAllocs(t *testing.T) {
 			args[i] = []byte(w)
 		}
 		ts.now += 1000
-		if got := testing.AllocsPerRun(100, func() { ts.run(ts.c, args) }); got > tc.max {
+		if got := allocations(100, func() { ts.run(ts.c, args) }); got > tc.max {
 			t.Errorf("%s: %v allocations, want at most %v (reply %.40q)", tc.cmd, got, tc.max, ts.w.Buf)
 		}
 	}

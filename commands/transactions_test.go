@@ -267,7 +267,7 @@ func TestTransactionAllocations(t *testing.T) {
 		}
 	}
 	run()
-	if n := testing.AllocsPerRun(100, run); n != 0 {
+	if n := allocations(100, run); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 	if got := string(s.w.Buf); got != "*6\r\n+OK\r\n:2\r\n$1\r\n2\r\n+OK\r\n:2\r\n$1\r\n2\r\n" {
