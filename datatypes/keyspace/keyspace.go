@@ -43,6 +43,9 @@ type Keyspace struct {
 	LFU *LFU
 	// OnExpire, if not nil, is told each key that expired, before it is deleted.
 	OnExpire func(db *DB, r *record.Record)
+	// OnAdd, if not nil, is told each key that was added, by whatever command, and each whose value was replaced by one of
+	// another type. A collection may still be empty then.
+	OnAdd func(db *DB, r *record.Record, replaced bool)
 	// KeepExpired makes lookups treat expired keys as missing but leave them, and ActiveExpire idle: a replica waits
 	// for its master's word.
 	KeepExpired bool
@@ -238,6 +241,9 @@ func (db *DB) insert(h uint64, r *record.Record) {
 		db.expires++
 		db.schedule(h, e)
 	}
+	if db.ks.OnAdd != nil {
+		db.ks.OnAdd(db, r, false)
+	}
 }
 
 // replace puts r in old's place and keeps the accounts and the wheel.
@@ -245,6 +251,9 @@ func (db *DB) replace(h uint64, old, r *record.Record) {
 	db.bytes += Size(r) - Size(old)
 	db.rescheduled(h, old.Expiry(), r.Expiry())
 	db.t.Replace(h, old, r)
+	if db.ks.OnAdd != nil && r.Type() != old.Type() {
+		db.ks.OnAdd(db, r, true)
+	}
 }
 
 func (db *DB) schedule(h uint64, when int64) {
