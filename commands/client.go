@@ -38,6 +38,7 @@ type Client struct {
 	tx       *transaction // from MULTI or WATCH to EXEC
 	ident    *identity    // nil if it has told nothing of itself
 	deferred [][]byte     // the request that CLIENT PAUSE holds back
+	blocked  *blocked     // the request that waits; see blocking.go
 	window   window       // qbuf and qbuf-free of CLIENT LIST
 	counted  int          // what of its memory is in Server.heldBytes
 	at       int          // index in Server.order

@@ -73,6 +73,9 @@ func (c *Client) held() int {
 	if c.deferred != nil {
 		n += argBytes(c.deferred)
 	}
+	if c.blocked != nil {
+		n += cap(c.blocked.buf)
+	}
 	return n + c.tx.mem()
 }
 
@@ -196,6 +199,9 @@ func (c *Client) appendInfo(b []byte) []byte {
 	now := c.srv.ks.Now / 1000
 	waiting := c.parser.Buffered()
 	argMem := c.parser.ArgBytes() + argBytes(c.args) + argBytes(c.deferred)
+	if c.blocked != nil {
+		argMem += cap(c.blocked.buf)
+	}
 
 	num("id=", int(c.id))
 	text(" addr=", addr)
@@ -246,7 +252,7 @@ func (c *Client) appendFlags(b []byte) []byte {
 	if c.inMulti() {
 		b = append(b, 'x')
 	}
-	if c.deferred != nil {
+	if c.deferred != nil || c.blocked != nil {
 		b = append(b, 'b')
 	}
 	if c.tx != nil && c.tx.touched {

@@ -95,6 +95,7 @@ var clientCommand = Command{
 			Group: GroupConnection, Since: "2.6.9", Complexity: "O(1)", Summary: "Names the connection.",
 			Hints: []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
 			Args:  []Arg{aString("connection-name")}},
+		clientUnblockRow,
 		{Name: "unpause", Arity: 2, Flags: clientSub | Admin, ACL: CatConnection, Handler: clientUnpause,
 			Group: GroupConnection, Since: "6.2.0", Complexity: "O(N) in the number of clients that wait",
 			Summary: "Ends a pause."},
@@ -498,6 +499,8 @@ func clientHelp(c *Client) {
 		"    * LIB-VER: its version",
 		"SETNAME <name>",
 		"    Name this connection.",
+		"UNBLOCK <client-id> [TIMEOUT|ERROR]",
+		"    End the waiting of a client that is blocked by a command, as its timeout would or with an error.",
 		"UNPAUSE",
 		"    End a pause.",
 	)

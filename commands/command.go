@@ -248,6 +248,7 @@ var tables = [][]Command{
 	hyperloglogCommands,
 	keyCommands,
 	listCommands,
+	blockingListCommands,
 	hashCommands,
 	setCommands,
 	connectionCommands,

@@ -146,7 +146,7 @@ func (s *Server) checkOutputLimits(c *Client) {
 func (c *Client) outputClass() int { return config.ClassNormal }
 
 // idleMayClose reports whether the directive timeout applies to the client.
-func (c *Client) idleMayClose() bool { return c.deferred == nil }
+func (c *Client) idleMayClose() bool { return c.deferred == nil && c.blocked == nil }
 
 // gcTuner sets the collector's pace from the size of the data.
 //

@@ -15,6 +15,9 @@ func (s *Server) execute(c *Client, now int64) int64 {
 	}
 	if e := s.admit(c); e != nil {
 		now = s.call(c, e, now)
+		if c.blocked != nil {
+			c.replySkip = skip // it comes again
+		}
 	} else {
 		c.cmd = nil
 		if c.deferred != nil {
@@ -23,6 +26,9 @@ func (s *Server) execute(c *Client, now int64) int64 {
 	}
 	if c.replyOff || c.replySkip == 1 {
 		s.w.Buf = s.w.Buf[:min(start, len(s.w.Buf))]
+	}
+	if len(s.blocking.ready) > 0 && !s.blocking.serving {
+		now = s.serveBlocked(now)
 	}
 	return now
 }
@@ -106,8 +112,12 @@ func (s *Server) call(c *Client, e *entry, now int64) int64 {
 	db := c.db
 	e.Handler(c)
 	end := s.nanos()
-	e.calls++
 	e.nanos += end - now
+	if c.blocked != nil { // it is counted when it is done
+		s.setNow(end)
+		return end
+	}
+	e.calls++
 	s.stats.commands++
 	s.setNow(end)
 	if end-now >= s.slowNanos {

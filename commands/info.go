@@ -237,8 +237,11 @@ func (t *infoText) clients() {
 	t.int("maxclients", int64(s.cfg.MaxClients))
 	t.int("client_recent_max_input_buffer", int64(in))
 	t.int("client_recent_max_output_buffer", int64(out))
-	t.int("blocked_clients", int64(len(s.pause.waiting)))
-	t.zeros("tracking_clients", "clients_in_timeout_table", "total_blocking_keys", "total_blocking_keys_on_nokey")
+	t.int("blocked_clients", int64(len(s.pause.waiting)+s.blocking.clients))
+	t.zeros("tracking_clients")
+	t.int("clients_in_timeout_table", int64(s.blocking.timed))
+	t.int("total_blocking_keys", int64(s.blocking.keys))
+	t.zeros("total_blocking_keys_on_nokey")
 }
 
 func (t *infoText) persistence() {

@@ -439,6 +439,7 @@ func swapdb(c *Client) {
 	if a != b {
 		c.srv.watchSwapped(dbs[a], dbs[b])
 		c.srv.ks.Swap(dbs[a], dbs[b])
+		c.srv.waitersSwapped(dbs[a], dbs[b])
 		c.srv.databaseModified(dbs[a])
 		c.srv.databaseModified(dbs[b])
 	}

@@ -2,7 +2,6 @@ package commands
 
 import (
 	"ferrous/commands/config"
-	"ferrous/datatypes/list"
 	"ferrous/datatypes/record"
 )
 
@@ -69,20 +68,20 @@ func lmove(c *Client) {
 func rpoplpush(c *Client) { c.move(false, true) }
 
 // move takes an element from one end of the list that argument 1 names and puts it at one end of that of argument 2,
-// which may be the same.
-func (c *Client) move(from, to bool) {
+// which may be the same. It reports whether it did; else it has replied that there is none, or with an error.
+func (c *Client) move(from, to bool) bool {
 	source, destination := c.args[1], c.args[2]
 	src, ok := c.writeTyped(source, record.List)
 	if !ok {
-		return
+		return false
 	}
 	if src == nil {
 		c.w.Null()
-		return
+		return false
 	}
 	dst, ok := c.writeTyped(destination, record.List)
 	if !ok {
-		return
+		return false
 	}
 	same := src == dst
 	src, l := c.ownList(src, source)
@@ -119,6 +118,7 @@ func (c *Client) move(from, to bool) {
 	c.touchedIn(c.db, destination)
 	c.notify(config.NotifyList, pushEvent(to), destination)
 	c.elementsRemoved(src, l, before, 1, popEvent(from))
+	return true
 }
 
 const (
@@ -126,26 +126,27 @@ const (
 	errPopCount = "ERR count should be greater than 0"
 )
 
-var (
-	wordLPop = []byte("LPOP")
-	wordRPop = []byte("RPOP")
-)
-
 func lmpop(c *Client) {
-	numKeys, ok := c.atLeast(1, 1, errNumKeys)
+	if keys, front, count, ok := c.popArgs(1); ok && !c.popFirst(keys, front, count) {
+		c.w.NullArray()
+	}
+}
+
+// popArgs parses the arguments of LMPOP and BLMPOP from number first on. On failure it has replied.
+func (c *Client) popArgs(first int) (keys [][]byte, front bool, count int64, ok bool) {
+	numKeys, ok := c.atLeast(first, 1, errNumKeys)
 	if !ok {
 		return
 	}
-	if numKeys >= int64(len(c.args)-2) {
+	if numKeys >= int64(len(c.args)-first-1) {
 		c.error(errSyntax)
+		return nil, false, 0, false
+	}
+	where := first + 1 + int(numKeys)
+	if front, ok = c.endArg(where); !ok {
 		return
 	}
-	where := 2 + int(numKeys)
-	front, ok := c.endArg(where)
-	if !ok {
-		return
-	}
-	count := int64(1)
+	count = 1
 	switch rest := c.args[where+1:]; {
 	case len(rest) == 0:
 	case len(rest) >= 2 && c.is(where+1, "count"):
@@ -154,33 +155,11 @@ func lmpop(c *Client) {
 		}
 		if len(rest) > 2 {
 			c.error(errSyntax)
-			return
+			return nil, false, 0, false
 		}
 	default:
 		c.error(errSyntax)
-		return
+		return nil, false, 0, false
 	}
-	for _, key := range c.args[2:where] {
-		r, ok := c.writeTyped(key, record.List)
-		if !ok {
-			return
-		}
-		if r == nil {
-			continue
-		}
-		var l *list.List
-		r, l = c.ownList(r, key)
-		c.w.Array(2)
-		c.w.Bulk(key)
-		n := c.popMany(r, l, key, count, front)
-		if c.propagates() {
-			word := wordLPop
-			if !front {
-				word = wordRPop
-			}
-			c.rewrite(word, key, decimal(int64(n)))
-		}
-		return
-	}
-	c.w.NullArray()
+	return c.args[first+1 : where], front, count, true
 }

@@ -109,8 +109,11 @@ func (s *Server) resume(c *Client) {
 	s.process(c, now)
 }
 
-// stopWaiting takes a client that is gone out of the queue.
+// stopWaiting takes a client that is gone out of the queues that it waits in.
 func (s *Server) stopWaiting(c *Client) {
+	if c.blocked != nil {
+		s.release(s.unblock(c))
+	}
 	if c.deferred != nil {
 		c.deferred = nil
 		if i := slices.Index(s.pause.waiting, c); i >= 0 {

@@ -67,6 +67,7 @@ type Server struct {
 	heldBytes int   // memory that clients hold beyond what each costs; see clientinfo.go
 	peaks     clientPeaks
 	pause     pause
+	blocking  blocking
 	ready     bool // listening
 	shutdown  shutdownState
 	activeOff bool // DEBUG SET-ACTIVE-EXPIRE 0

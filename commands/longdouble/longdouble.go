@@ -19,6 +19,7 @@
 package longdouble
 
 import (
+	"math"
 	"math/big"
 	"math/bits"
 	"strconv"
@@ -140,6 +141,43 @@ func Add(a, b Value) Value {
 		return Value{}
 	}
 	return round(a.neg, hi, lo, exp, sticky)
+}
+
+// Times returns v * n.
+func Times(v Value, n uint64) Value {
+	switch {
+	case v.kind == nan || v.kind == inf && n == 0:
+		return Value{kind: nan}
+	case v.kind == inf || v.kind == zero:
+		return v
+	}
+	hi, lo := bits.Mul64(v.mant, n)
+	return round(v.neg, hi, lo, int(v.exp), false)
+}
+
+// Ceil returns the smallest integer that is not below v. What is below all int64, or not a number, is the smallest of
+// them, as C's cast makes it on amd64; ok is false for what is above all.
+func (v Value) Ceil() (n int64, ok bool) {
+	switch {
+	case v.kind == zero:
+		return 0, true
+	case v.kind == nan || v.neg && (v.kind == inf || v.exp >= 0):
+		return math.MinInt64, true
+	case v.kind == inf || v.exp >= 0:
+		return 0, false
+	}
+	u, part := uint64(0), true
+	if v.exp > -64 {
+		u = v.mant >> uint(-v.exp)
+		part = v.mant<<uint(64+v.exp) != 0
+	}
+	switch {
+	case v.neg:
+		return -int64(u), true // what follows the point is dropped; -2^63 has nothing there
+	case part:
+		u++
+	}
+	return int64(u), u <= math.MaxInt64
 }
 
 // Append appends v with as many of 17 decimals as are not trailing zeros, "-0" as "0"; "inf", "-inf", "nan".

@@ -297,3 +297,26 @@ func BenchmarkIncrByFloat(b *testing.B) {
 		buf = Add(x, y).Append(buf[:0])
 	}
 }
+
+func TestMilliseconds(t *testing.T) {
+	for _, tt := range []struct {
+		in   string
+		want int64
+		ok   bool
+	}{
+		{"0", 0, true}, {"-0", 0, true}, {"0.1", 100, true}, {"0.001", 1, true}, {"0.0001", 1, true}, {"1e-300", 1, true},
+		{"1.0001", 1001, true}, {"0.3", 300, true}, {"2.675", 2675, true}, {"-0.0001", 0, true}, {"-0.001", 0, true},
+		{"-0.0025", -2, true}, {"-1", -1000, true},
+		{"-1.5", -1500, true}, {"9223372036854775.807", 9223372036854775807, true}, {"9223372036854775.808", 0, false},
+		{"1e30", 0, false}, {"inf", 0, false}, {"-inf", -1 << 63, true}, {"-1e30", -1 << 63, true},
+		{"-9223372036854775.808", -1<<63 + 1, true}, // as the x87 rounds
+	} {
+		v, ok := Parse([]byte(tt.in))
+		if !ok {
+			t.Fatalf("%s is not parsed", tt.in)
+		}
+		if n, ok := Times(v, 1000).Ceil(); ok != tt.ok || ok && n != tt.want {
+			t.Errorf("%s s: %d ms, %v; want %d, %v", tt.in, n, ok, tt.want, tt.ok)
+		}
+	}
+}

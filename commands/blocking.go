@@ -1,0 +1,461 @@
+package commands
+
+import (
+	"math"
+	"time"
+
+	"ferrous/commands/longdouble"
+	"ferrous/datatypes/keyspace"
+	"ferrous/datatypes/record"
+	"ferrous/eventloop"
+	"ferrous/eventloop/resp"
+)
+
+// Blocking commands: BLPOP and its like wait until a key that they name holds a value of their type.
+//
+// # Waiting
+//
+// A handler that finds nothing calls Client.block. The request is copied (blocked), the client is stopped, so that what
+// it sends meanwhile stays in its parser, and a wait of the client joins the queue of each key. Server.waiting finds the
+// queues: database, key, queue. A queue is a list in the order of arrival, so that entering and leaving cost the same
+// however many wait. A client that waits costs no time: it is in lists, and in the heap of timers if it has a timeout.
+//
+// # Serving
+//
+// Keyspace.OnAdd, set only while somebody waits, tells of every key that comes into being, whatever made it: a push, RENAME,
+// COPY, MOVE, SORT with STORE, a key of another type being overwritten. SWAPDB is told to waitersSwapped. If there is a
+// queue for the key it is marked ready. When the command is done (for EXEC: the whole transaction), serveBlocked goes
+// through the ready queues: as long as the key holds a value of the type that the next client waits for, that client's
+// request is executed again from the start, with all checks, as if it had just come; what it finds first among its keys it
+// takes. A request that makes other keys ready, as BLMOVE does, is followed by those who wait for them, before the
+// command of any other client. If the request blocks again (it may, when a key is of the right type but does not hold
+// enough), it goes to the end of the queues with its old deadline.
+//
+// The reply goes to the client's socket at once. Requests that it sent while it waited run in a later round (resumed).
+//
+// # Leaving
+//
+// unblock takes a client out of all queues: before it is served, when its time is over, by CLIENT UNBLOCK, when its
+// connection ends. A connection that is known to be lost but not yet closed is never served.
+
+// blocked is a request that waits.
+type blocked struct {
+	c        *Client
+	args     [][]byte
+	buf      []byte      // bytes of args
+	kind     record.Type // what it waits for
+	waits    []wait      // one for each key
+	deadline int64       // Unix ms, 0 = none
+	timer    *eventloop.Timer
+}
+
+// wait is the place of a blocked client in the queue of a key.
+type wait struct {
+	q          *waitQueue
+	b          *blocked
+	prev, next *wait
+}
+
+// waitQueue holds those who wait for a key, in the order of arrival.
+type waitQueue struct {
+	db          *keyspace.DB
+	key         string
+	first, last *wait
+	n           int
+	ready       bool // in Server.blocking.ready
+}
+
+// blocking is the server's part.
+type blocking struct {
+	waiting  map[*keyspace.DB]map[string]*waitQueue
+	clients  int // that wait
+	timed    int // of these, with a timeout
+	keys     int // queues
+	ready    []*waitQueue
+	serving  bool
+	w        resp.Writer // for replies to clients that are served within another's turn
+	resumed  []*Client   // that have requests left from while they waited
+	retrying *blocked    // the request that is executed again
+	free     []*blocked
+}
+
+// What is kept of requests that no longer wait, for the next ones.
+const (
+	keptBlocked    = 1024
+	keptBlockedBuf = 1 << 10 // bytes of arguments
+	keptWaits      = 16      // keys
+)
+
+const (
+	errTimeoutNotFloat = "ERR timeout is not a float or out of range"
+	errUnblocked       = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+	errUnblockReason   = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"
+)
+
+// timeoutArg parses argument i, a timeout in seconds, and returns the deadline in Unix ms, 0 for none. On failure it has
+// replied.
+func (c *Client) timeoutArg(i int) (deadline int64, ok bool) {
+	ms, inRange := int64(0), true
+	if n, ok := resp.ParseInt(c.args[i]); ok && n <= math.MaxInt64/1000 && n >= math.MinInt64/1000 {
+		ms = n * 1000
+	} else {
+		v, ok := longdouble.Parse(c.args[i])
+		if !ok {
+			c.error(errTimeoutNotFloat)
+			return 0, false
+		}
+		ms, inRange = longdouble.Times(v, 1000).Ceil()
+	}
+	switch now := c.srv.ks.Now; {
+	case !inRange:
+		c.error(errTimeoutRange)
+	case ms < 0:
+		c.error(errTimeoutNegative)
+	case ms == 0:
+		return 0, true
+	case ms > math.MaxInt64-now:
+		c.error(errTimeoutRange)
+	default:
+		return now + ms, true
+	}
+	return 0, false
+}
+
+// mayBlock reports whether the client may wait: not inside a transaction, and not one that has no connection.
+func (c *Client) mayBlock() bool { return c.conn != nil && !c.inMulti() }
+
+// block makes the client wait until one of the keys, arguments of the request that runs, holds a value of a kind.
+// The handler must not have replied or changed anything.
+func (c *Client) block(kind record.Type, keys [][]byte, deadline int64) {
+	s := c.srv
+	bl := &s.blocking
+	b := bl.retrying
+	if b == nil {
+		if n := len(bl.free); n > 0 {
+			b = bl.free[n-1]
+			bl.free = bl.free[:n-1]
+		} else {
+			b = new(blocked)
+		}
+		b.keep(c.args)
+		b.deadline = deadline
+		if deadline != 0 {
+			s.startTimeout(b)
+		}
+	}
+	bl.retrying = nil
+	b.c, b.kind = c, kind
+	c.blocked, c.stopped = b, true
+	bl.clients++
+	if b.deadline != 0 {
+		bl.timed++
+	}
+	if cap(b.waits) < len(keys) {
+		b.waits = make([]wait, 0, len(keys)) // others point into it: it must not move
+	}
+	for _, key := range keys {
+		s.join(b, key)
+	}
+	s.ks.OnAdd = s.keyAdded
+}
+
+// keep copies the arguments.
+func (b *blocked) keep(args [][]byte) {
+	b.buf, b.args = b.buf[:0], b.args[:0]
+	n := argBytes(args)
+	if cap(b.buf) < n {
+		b.buf = make([]byte, 0, n)
+	}
+	for _, a := range args {
+		b.buf = append(b.buf, a...)
+		b.args = append(b.args, b.buf[len(b.buf)-len(a):len(b.buf):len(b.buf)])
+	}
+}
+
+// join puts a client at the end of the queue for a key of its database.
+func (s *Server) join(b *blocked, key []byte) {
+	bl, db := &s.blocking, b.c.db
+	q := bl.waiting[db][string(key)]
+	if q == nil {
+		q = &waitQueue{db: db, key: string(key)}
+		if bl.waiting == nil {
+			bl.waiting = make(map[*keyspace.DB]map[string]*waitQueue)
+		}
+		if bl.waiting[db] == nil {
+			bl.waiting[db] = make(map[string]*waitQueue)
+		}
+		bl.waiting[db][q.key] = q
+		bl.keys++
+	} else if q.last.b == b {
+		return // the key is named twice
+	}
+	b.waits = append(b.waits, wait{q: q, b: b, prev: q.last})
+	w := &b.waits[len(b.waits)-1]
+	if q.last == nil {
+		q.first = w
+	} else {
+		q.last.next = w
+	}
+	q.last = w
+	q.n++
+}
+
+// unblock takes a waiting client out of all queues and lets it go on. Its request is returned, to be given to retry or
+// release.
+func (s *Server) unblock(c *Client) *blocked {
+	b, bl := c.blocked, &s.blocking
+	c.blocked, c.stopped = nil, c.closing
+	for i := range b.waits {
+		w := &b.waits[i]
+		q := w.q
+		if w.prev == nil {
+			q.first = w.next
+		} else {
+			w.prev.next = w.next
+		}
+		if w.next == nil {
+			q.last = w.prev
+		} else {
+			w.next.prev = w.prev
+		}
+		if q.n--; q.n == 0 {
+			delete(bl.waiting[q.db], q.key)
+			bl.keys--
+		}
+		*w = wait{}
+	}
+	b.waits = b.waits[:0]
+	bl.clients--
+	if b.deadline != 0 {
+		bl.timed--
+	}
+	return b
+}
+
+// release ends a request that waits no longer.
+func (s *Server) release(b *blocked) {
+	bl := &s.blocking
+	if b.deadline != 0 {
+		b.timer.Stop()
+	}
+	if bl.clients == 0 {
+		s.ks.OnAdd = nil
+	}
+	b.c = nil
+	if len(bl.free) < keptBlocked && cap(b.buf) <= keptBlockedBuf && cap(b.waits) <= keptWaits {
+		bl.free = append(bl.free, b)
+	}
+}
+
+// startTimeout sets the timer of a request with a deadline.
+func (s *Server) startTimeout(b *blocked) {
+	d := time.Duration(min(b.deadline-s.ks.Now, maxPause)) * time.Millisecond
+	if b.timer == nil {
+		b.timer = s.loop.AfterFunc(d, func() { s.timedOut(b) })
+	} else {
+		b.timer.Reset(d)
+	}
+}
+
+// timedOut is called when the time of a waiting request is over.
+func (s *Server) timedOut(b *blocked) {
+	s.setNow(s.nanos())
+	if s.ks.Now < b.deadline {
+		s.startTimeout(b) // the timer was set for less, or the clock was set back
+		return
+	}
+	s.endWait(b.c, "")
+}
+
+// endWait ends a client's wait with an error, or as its timeout does.
+func (s *Server) endWait(c *Client, errText string) {
+	b := s.unblock(c)
+	e := c.last
+	e.calls++
+	s.stats.commands++
+	c.commands++
+	outer := s.takeTurn(c)
+	c.cmd = e
+	if errText != "" {
+		c.error(errText)
+	} else {
+		c.w.NullArray()
+	}
+	if c.replyOff || c.replySkip > 0 {
+		s.w.Reset()
+	}
+	c.replySkip = 0
+	s.endTurn(c, outer)
+	s.release(b)
+}
+
+// A turn is what is set aside while a client is served within another's turn.
+type turn struct {
+	current *Client
+	w       resp.Writer
+}
+
+// takeTurn begins to serve a client, whoever is being served, with a reply buffer of its own.
+func (s *Server) takeTurn(c *Client) turn {
+	outer := turn{s.current, s.w}
+	s.w = s.blocking.w
+	s.w.Reset()
+	s.w.Proto = c.proto
+	s.current = c
+	return outer
+}
+
+// endTurn sends the replies and goes on with the client who was being served. What the client has sent while it
+// waited will be executed in a later round.
+func (s *Server) endTurn(c *Client, outer turn) {
+	c.args = nil
+	s.send(c)
+	s.account(c)
+	c.lastActive = s.ks.Now
+	if c.closing {
+		c.conn.CloseAfterSend()
+	} else if !c.stopped && c.parser.Buffered() > 0 {
+		bl := &s.blocking
+		bl.resumed = append(bl.resumed, c)
+		if len(bl.resumed) == 1 {
+			s.loop.Post(s.resumeUnblocked)
+		}
+	}
+	s.blocking.w, s.w = s.w, outer.w
+	s.current = outer.current
+}
+
+// resumeUnblocked runs what clients sent while they waited.
+func (s *Server) resumeUnblocked() {
+	clients := s.blocking.resumed
+	s.blocking.resumed = nil
+	for _, c := range clients {
+		if s.clients[c.id] != c || c.stopped {
+			continue
+		}
+		now := s.nanos()
+		s.setNow(now)
+		c.parser.Begin(nil)
+		s.process(c, now)
+	}
+}
+
+// keyAdded is told each new key while clients wait.
+func (s *Server) keyAdded(db *keyspace.DB, r *record.Record, _ bool) {
+	switch r.Type() {
+	case record.List, record.ZSet, record.Stream:
+		if q := s.blocking.waiting[db][string(r.Key())]; q != nil {
+			s.markReady(q)
+		}
+	}
+}
+
+func (s *Server) markReady(q *waitQueue) {
+	if !q.ready {
+		q.ready = true
+		s.blocking.ready = append(s.blocking.ready, q)
+	}
+}
+
+// waitersSwapped is told that two databases have exchanged their contents. Clients wait for keys of a database as a
+// number.
+func (s *Server) waitersSwapped(dbs ...*keyspace.DB) {
+	for _, db := range dbs {
+		for key, q := range s.blocking.waiting[db] {
+			if db.PeekStale([]byte(key)) != nil {
+				s.markReady(q)
+			}
+		}
+	}
+}
+
+// serveBlocked serves those who wait for keys that have become ready. now is the monotonic time; it returns that of the
+// end.
+func (s *Server) serveBlocked(now int64) int64 {
+	bl := &s.blocking
+	bl.serving = true
+	for i := 0; i < len(bl.ready); i++ { // it may grow meanwhile
+		q := bl.ready[i]
+		bl.ready[i] = nil
+		q.ready = false
+		now = s.serveQueue(q, now)
+	}
+	bl.ready = bl.ready[:0]
+	bl.serving = false
+	return now
+}
+
+// serveQueue serves those who wait for a key, as long as it has something for them.
+func (s *Server) serveQueue(q *waitQueue, now int64) int64 {
+	key := []byte(q.key)
+	w := q.first
+	for n := q.n; n > 0 && w != nil; n-- { // one who waits again comes last, and has had its turn
+		r := q.db.PeekStale(key) // only a command that looks for an expired key deletes it
+		if r == nil || s.ks.Expired(r) {
+			break
+		}
+		next, c := w.next, w.b.c
+		switch {
+		case c.conn.Closing():
+			s.release(s.unblock(c))
+		case w.b.kind == r.Type():
+			now = s.retry(c, now)
+		}
+		w = next
+	}
+	return now
+}
+
+// retry executes the request of a waiting client again.
+func (s *Server) retry(c *Client, now int64) int64 {
+	bl := &s.blocking
+	b := s.unblock(c)
+	outer := s.takeTurn(c)
+	bl.retrying = b
+	c.args = b.args
+	now = s.execute(c, now)
+	if bl.retrying != nil { // it did not block again
+		bl.retrying = nil
+		s.release(b)
+	}
+	s.endTurn(c, outer)
+	return now
+}
+
+var clientUnblockRow = Command{
+	Name: "unblock", Arity: -3, Flags: Admin | NoScript | Loading | Stale, ACL: CatConnection, Handler: clientUnblock,
+	Group: GroupConnection, Since: "5.0.0", Complexity: "O(log N) with N the number of connections",
+	Summary: "Ends the waiting of a client that is blocked by a command.",
+	Args: []Arg{anInt("client-id"),
+		aChoice("unblock-type", aToken("timeout", "TIMEOUT", ""), aToken("error", "ERROR", "")).optional()},
+}
+
+func clientUnblock(c *Client) {
+	if len(c.args) > 4 {
+		c.error(errUnknownSubOrArity(c.args))
+		return
+	}
+	text := ""
+	if len(c.args) == 4 {
+		switch {
+		case c.is(3, "timeout"):
+		case c.is(3, "error"):
+			text = errUnblocked
+		default:
+			c.error(errUnblockReason)
+			return
+		}
+	}
+	id, ok := c.int64Arg(2)
+	if !ok {
+		return
+	}
+	// A client that CLIENT PAUSE holds back is not blocked by a command.
+	target := c.srv.clients[id]
+	if target == nil || target.blocked == nil {
+		c.w.Int(0)
+		return
+	}
+	c.srv.endWait(target, text)
+	c.w.Int(1)
+}
