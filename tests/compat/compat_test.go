@@ -173,6 +173,8 @@ func (r *runner) step(s *step) error {
 		return r.check()
 	case "raw", "half":
 		return r.raw(s)
+	case "reply":
+		return r.reply(s)
 	case "closed":
 		for side, c := range r.current.conns {
 			got, closed, err := readToEnd(c, "")
@@ -253,6 +255,43 @@ func (r *runner) command(s *step) error {
 	}
 	if d := differ(s, args, replies[oracle], replies[subject]); d != "" {
 		r.failf("%s: %s", s.text, d)
+	}
+	if s.blocks {
+		return r.blocked(s)
+	}
+	return nil
+}
+
+// blocked waits until both servers say that the current connection waits.
+func (r *runner) blocked(s *step) error {
+	for side, c := range r.pair.admin {
+		for start := time.Now(); ; time.Sleep(time.Millisecond) {
+			v, err := c.Do("CLIENT", "LIST", "ID", r.current.ids[side])
+			if err != nil {
+				return err
+			}
+			if _, flags, _ := strings.Cut(v.Str, " flags="); strings.Contains(strings.SplitN(flags, " ", 2)[0], "b") {
+				break
+			}
+			if time.Since(start) > 5*time.Second {
+				return fmt.Errorf("%s: %s does not wait: %s", strings.TrimSpace(sideNames[side]), s.text, v.Str)
+			}
+		}
+	}
+	return nil
+}
+
+// reply reads what the servers sent to the current connection in their own time.
+func (r *runner) reply(s *step) error {
+	var replies [2][]harness.Value
+	for side, c := range r.current.conns {
+		var err error
+		if replies[side], err = exchange(c, nil, s.replies); err != nil {
+			return fmt.Errorf("%s: @reply: %w", strings.TrimSpace(sideNames[side]), err)
+		}
+	}
+	if d := differ(s, nil, replies[oracle], replies[subject]); d != "" {
+		r.failf("@reply: %s", d)
 	}
 	return nil
 }

@@ -321,12 +321,16 @@ func (p *pair) compareDatabase(db int, slack time.Duration) (problems []string, 
 	for _, key := range list {
 		kind := ""
 		for _, q := range [][]string{{"TYPE"}, {"OBJECT", "ENCODING"}, {"PEXPIRETIME"}, {"GET"}, {"DEBUG", "DIGEST-VALUE"}} {
-			if q[0] == "DEBUG" && kind != "set" && kind != "hash" && kind != "list" {
-				continue // GET has shown a string; 7.0 takes scores into digests in another form
+			if q[0] == "DEBUG" && kind == "string" {
+				continue // GET has shown it
+			}
+			q = append(q, key.Str)
+			if q[0] == "DEBUG" && kind == "zset" {
+				q = []string{"ZRANGE", key.Str, "0", "-1", "WITHSCORES"} // 7.0 takes scores into digests in another form
 			}
 			var v [2]harness.Value
 			for side, c := range p.admin {
-				if v[side], err = c.Do(append(q, key.Str)...); err != nil {
+				if v[side], err = c.Do(q...); err != nil {
 					return nil, err
 				}
 			}
@@ -345,7 +349,7 @@ func (p *pair) compareDatabase(db int, slack time.Duration) (problems []string, 
 			if q[0] == "PEXPIRETIME" && near(v[oracle], v[subject], slack.Milliseconds()) {
 				continue
 			}
-			problems = append(problems, fmt.Sprintf("db %d: %s %q:\n\t%s %s\n\t%s %s", db, strings.Join(q, " "), key.Str,
+			problems = append(problems, fmt.Sprintf("db %d: %q:\n\t%s %s\n\t%s %s", db, q,
 				sideNames[oracle], quote(string(v[oracle].Raw)), sideNames[subject], quote(string(v[subject].Raw))))
 		}
 	}

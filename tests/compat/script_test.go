@@ -29,6 +29,9 @@ import (
 //	@conn NAME         the following commands use this connection, opened when it is new (a case begins with "a")
 //	@connraw NAME      the same without HELLO, for cases about the first command of a connection
 //	@sleep 20ms
+//	@blocks            the next command leaves its connection waiting on both servers: goes on when both say so
+//	@reply             reads a reply of the current connection that came outside its turn, and compares it; directives for
+//	                   commands may stand before it
 //	@fresh             empties all databases
 //	@check             compares the whole state now (done at the end of each case anyway)
 //	@raw BYTES         sends bytes as they are and compares everything that comes back, until the server closes or answers a
@@ -60,6 +63,7 @@ type step struct {
 	expect  [2]*string // RESP2, RESP3
 	as      string
 	replies int
+	blocks  bool
 }
 
 type compareMode int
@@ -216,8 +220,8 @@ func (p *scriptParser) directive(line int, verb, rest string) error {
 		}
 		c.server = args
 		return nil
-	case "conn", "connraw", "sleep", "fresh", "check", "raw", "half", "closed":
-		if p.pending != nil && verb != "raw" && verb != "half" {
+	case "conn", "connraw", "sleep", "fresh", "check", "raw", "half", "closed", "reply":
+		if p.pending != nil && verb != "raw" && verb != "half" && verb != "reply" {
 			return p.errorf(line, "directives before @%s belong to no command", verb)
 		}
 		s := p.take(line)
@@ -254,6 +258,8 @@ func (p *scriptParser) directive(line int, verb, rest string) error {
 				s.expect[0] = &words[0]
 			}
 		}
+	case "blocks":
+		s.blocks, s.replies = true, 0
 	case "as":
 		s.as = rest
 	case "replies":
