@@ -259,6 +259,31 @@ func (r *runner) command(s *step) error {
 	if s.blocks {
 		return r.blocked(s)
 	}
+	return r.encodings(s, args)
+}
+
+// encodings compares OBJECT ENCODING in database 0 of what the first arguments of a command may have named.
+func (r *runner) encodings(s *step, args []string) error {
+	if len(args) < 2 || len(s.masks) > 0 || s.compare == sameShape {
+		return nil
+	}
+	var request []byte
+	keys := args[1:min(len(args), 4)]
+	for _, key := range keys {
+		request = append(request, harness.AppendCommand(nil, "OBJECT", "ENCODING", key)...)
+	}
+	var replies [2][]harness.Value
+	for side, c := range r.pair.admin {
+		var err error
+		if replies[side], err = exchange(c, request, len(keys)); err != nil {
+			return fmt.Errorf("%s: OBJECT ENCODING after %s: %w", strings.TrimSpace(sideNames[side]), s.text, err)
+		}
+	}
+	for i, key := range keys {
+		if a, b := replies[oracle][i].Str, replies[subject][i].Str; a != b && !newEncoding(a, b) {
+			r.failf("after %s: OBJECT ENCODING %q\n\t%s %q\n\t%s %q", s.text, key, sideNames[oracle], a, sideNames[subject], b)
+		}
+	}
 	return nil
 }
 
