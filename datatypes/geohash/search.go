@@ -1,0 +1,182 @@
+package geohash
+
+import "math"
+
+// Searching a sorted set of codes.
+//
+// A search looks at nine cells: the one with the centre of the shape and its eight neighbours. Their step is the highest
+// at which these nine are sure to cover the shape: cells about as large as its radius, larger ones towards the poles,
+// where cells are narrower in metres. Neighbours that the shape does not reach are left out. Each cell is a range of
+// scores; what is found there is checked one by one, since the cells cover more than the shape.
+//
+// The estimate is Redis's (src/geohash_helper.c of 7.2), because which cells are visited, and in which order, shows in
+// the order of unsorted replies, and with COUNT … ANY in what they contain.
+
+// Shape is what is searched, in degrees and metres: a circle, or a box whose sides lie along meridians and parallels.
+type Shape struct {
+	Lon, Lat      float64 // of the centre
+	Radius        float64 // of a circle
+	Box           bool
+	Width, Height float64 // of a box
+}
+
+// extent returns the least area of degrees around the shape. Its ends may be beyond all valid positions, or NaN if the
+// shape goes around the Earth.
+func (s *Shape) extent() Area {
+	height, width := s.Radius, s.Radius
+	if s.Box {
+		height, width = s.Height/2, s.Width/2
+	}
+	dLat := degrees(height / earthRadius)
+	// The width is that of the side nearer to a pole, which goes over more degrees.
+	side := s.Lat + dLat
+	if s.Lat < 0 {
+		side = s.Lat - dLat
+	}
+	dLon := degrees(width / earthRadius / math.Cos(radians(side)))
+	return Area{s.Lon - dLon, s.Lon + dLon, s.Lat - dLat, s.Lat + dLat}
+}
+
+// reach returns the distance from the centre to the farthest point.
+func (s *Shape) reach() float64 {
+	if s.Box {
+		w, h := s.Width/2, s.Height/2
+		return math.Sqrt(float64(w*w) + float64(h*h))
+	}
+	return s.Radius
+}
+
+// stepFor estimates the step whose nine cells cover all within some metres of a latitude.
+func stepFor(metres, lat float64) uint8 {
+	const mercator = 20037726.37 // half of the equator on the map
+	if metres == 0 {
+		return MaxStep
+	}
+	step := -1
+	for ; metres < mercator; metres *= 2 {
+		step++
+	}
+	if lat = math.Abs(lat); lat > 66 {
+		step--
+		if lat > 80 {
+			step--
+		}
+	}
+	return uint8(min(max(step, 1), MaxStep))
+}
+
+// cells are the nine, in the order in which they are searched.
+const (
+	centre = iota
+	north
+	south
+	east
+	west
+	northEast
+	northWest
+	southEast
+	southWest
+	cellCount
+)
+
+func around(c Code) [cellCount]Code {
+	return [cellCount]Code{c, c.neighbour(0, 1), c.neighbour(0, -1), c.neighbour(1, 0), c.neighbour(-1, 0),
+		c.neighbour(1, 1), c.neighbour(-1, 1), c.neighbour(1, -1), c.neighbour(-1, -1)}
+}
+
+// MaxCells is the most cells that Cells appends.
+const MaxCells = cellCount
+
+// Cells appends the cells that cover the shape, in the order in which they are to be searched.
+func (s *Shape) Cells(dst []Code) []Code {
+	ext := s.extent()
+	step := stepFor(s.reach(), s.Lat)
+	cells := around(Encode(s.Lon, s.Lat, step))
+	// Near the edge of its cell a shape may reach beyond the neighbours.
+	if step > 1 && (cells[north].Area().MaxLat < ext.MaxLat || cells[south].Area().MinLat > ext.MinLat ||
+		cells[east].Area().MaxLon < ext.MaxLon || cells[west].Area().MinLon > ext.MinLon) {
+		step--
+		cells = around(Encode(s.Lon, s.Lat, step))
+	}
+	if step >= 2 {
+		drop := func(which ...int) {
+			for _, i := range which {
+				cells[i] = Code{}
+			}
+		}
+		own := cells[centre].Area()
+		if own.MinLat < ext.MinLat {
+			drop(south, southWest, southEast)
+		}
+		if own.MaxLat > ext.MaxLat {
+			drop(north, northEast, northWest)
+		}
+		if own.MinLon < ext.MinLon {
+			drop(west, southWest, northWest)
+		}
+		if own.MaxLon > ext.MaxLon {
+			drop(east, southEast, northEast)
+		}
+	}
+	// With a step of 1 the grid has two cells a side, so that a cell's both neighbours are the same one. As they follow
+	// one another here, it suffices to look at the last; the centre is never a neighbour of itself.
+	last := Code{}
+	for i, c := range cells {
+		if c == (Code{}) || c == last {
+			continue
+		}
+		dst = append(dst, c)
+		if i > 0 {
+			last = c
+		}
+	}
+	return dst
+}
+
+// A Probe tells of one position after the other whether it lies in a shape.
+type Probe struct {
+	shape    Shape
+	lon, lat float64 // the centre in radians
+	cosLat   float64
+	surely   float64 // a difference of latitude that is outside a circle, in metres
+}
+
+// Probe returns one for the shape, whose centre must be valid.
+func (s *Shape) Probe() Probe {
+	p := Probe{shape: *s, lon: radians(s.Lon), lat: radians(s.Lat)}
+	p.cosLat = cos(p.lat)
+	p.surely = s.Radius * (1 + 1e-9) // far more than the distance is wrong by
+	return p
+}
+
+// Test decodes a score and returns its position in degrees and its distance from the centre in metres, and whether it
+// lies in the shape. If not the distance is of no meaning.
+func (p *Probe) Test(score float64) (lon, lat, dist float64, ok bool) {
+	lon, lat = Position(score)
+	lonR, latR := radians(lon), radians(lat)
+	dLat := latDistance(latR, p.lat)
+	if !p.shape.Box {
+		if dLat > p.surely {
+			return lon, lat, 0, false
+		}
+		v := sin((lonR - p.lon) / 2)
+		if v == 0 {
+			return lon, lat, dLat, dLat <= p.shape.Radius
+		}
+		dist = haversineOf(v, sin((latR-p.lat)/2), p.cosLat*cos(latR))
+		return lon, lat, dist, !(dist > p.shape.Radius)
+	}
+	if dLat > p.shape.Height/2 {
+		return lon, lat, 0, false
+	}
+	v := sin((lonR - p.lon) / 2)
+	if v == 0 {
+		return lon, lat, dLat, true
+	}
+	// The width is measured along the parallel of the position, not of the centre.
+	c := cos(latR)
+	if haversineOf(v, 0, c*c) > p.shape.Width/2 {
+		return lon, lat, 0, false
+	}
+	return lon, lat, haversineOf(v, sin((latR-p.lat)/2), p.cosLat*c), true
+}
