@@ -1,4 +1,4 @@
-// Package hash is the value of a hash key: fields with values.
+// Package hash is the value of a hash key: fields with values, and with deadlines.
 //
 // # Structure
 //
@@ -6,6 +6,17 @@
 // for byte what an RDB file holds. A large one is a hash table (package table) of field records: one pointer-free object
 // with the field, its value and a header, except for values above record.MaxInline bytes, which lie beside it. Rules say
 // where small ends; a hash that has become large stays so.
+//
+// # Deadlines
+//
+// A field may have a deadline, in Unix milliseconds (ttl.go). A small hash that has been asked for one is a listpack of
+// triples from then on, which OBJECT ENCODING calls listpackex: field, value, deadline, 0 for none. Triples are in the
+// order of their deadlines, those without behind, again as an RDB file of Redis 7.4 holds them. In a large hash the
+// deadline is in the field's record, and an index (deadlines.go) has them in order. The earliest deadline of all is kept
+// at hand.
+//
+// A field is due when its deadline is before the present. The hash itself has no clock: to it a due field is a field like
+// any other until Expire removes it. View is how the hash looks at a moment, without what is due by then.
 //
 // # Costs
 //
@@ -23,6 +34,7 @@
 package hash
 
 import (
+	"math"
 	"unsafe"
 
 	"ferrous/datatypes/cow"
@@ -46,13 +58,19 @@ type Hash struct {
 	lp    listpack.Listpack // of a small hash
 	large *large            // nil for a small hash
 	stamp uint64
+	next  int64 // the earliest deadline of a field, or one of the two below
 }
+
+const (
+	plain      = int64(0)             // no field ever had a deadline: a small hash consists of pairs
+	noDeadline = int64(math.MaxInt64) // no field has one now
+)
 
 // large is what a large hash has besides.
 type large struct {
 	t     *table.Table
-	gen   *cow.Generation
-	bytes int // of the field records
+	bytes int        // of the field records and of due
+	due   *deadlines // nil if no field has one
 }
 
 const (
@@ -70,7 +88,15 @@ func (h *Hash) Len() int {
 	if h.large != nil {
 		return h.large.t.Len()
 	}
-	return h.lp.Len() / 2
+	return h.lp.Len() / h.width()
+}
+
+// width returns the number of elements of the listpack that make a field.
+func (h *Hash) width() int {
+	if h.next == plain {
+		return 2
+	}
+	return 3
 }
 
 // Size returns the bytes that the hash holds, as the allocator rounds them.
@@ -87,11 +113,20 @@ func (h *Hash) Encoding() record.Encoding {
 	if h.large != nil {
 		return record.HashTable
 	}
+	if h.next != plain {
+		return record.ListPackEx
+	}
 	return record.ListPack
 }
 
-// Listpack returns the bytes of a small hash, which must only be read; nil for a large one.
-func (h *Hash) Listpack() listpack.Listpack { return h.lp }
+// Listpack returns the bytes of a small hash without deadlines (encoding ListPack), which must only be read; nil for any
+// other.
+func (h *Hash) Listpack() listpack.Listpack {
+	if h.next != plain {
+		return nil
+	}
+	return h.lp
+}
 
 // Stamp returns the generation in which the hash was made or forked.
 func (h *Hash) Stamp() uint64 { return h.stamp }
@@ -102,28 +137,31 @@ func (h *Hash) Fork(gen *cow.Generation) *Hash {
 	if l := h.large; l != nil {
 		f := *l
 		f.t = l.t.Fork()
-		return &Hash{large: &f, stamp: gen.Current()}
+		return &Hash{large: &f, stamp: gen.Current(), next: h.next}
 	}
-	return &Hash{lp: h.lp.Clone(), stamp: gen.Current()}
+	return &Hash{lp: h.lp.Clone(), stamp: gen.Current(), next: h.next}
 }
 
 // Clone returns a copy that shares nothing which is ever written with h: that of COPY. It costs O(N).
 func (h *Hash) Clone(gen *cow.Generation) *Hash {
 	l := h.large
 	if l == nil {
-		return &Hash{lp: h.lp.Clone(), stamp: gen.Current()}
+		return &Hash{lp: h.lp.Clone(), stamp: gen.Current(), next: h.next}
 	}
-	c := &Hash{large: &large{t: table.New(gen), gen: gen, bytes: l.bytes}, stamp: gen.Current()}
+	c := &large{t: table.New(gen), due: l.due.clone()}
+	c.bytes = c.due.size()
 	l.t.Each(func(r *record.Record) bool {
-		c.large.t.Insert(table.Hash(r.Key()), record.NewMember(r.Key(), r.String(nil), r.Expiry(), gen.Current()))
+		n := record.NewMember(r.Key(), r.String(nil), r.Expiry(), gen.Current())
+		c.t.Insert(table.Hash(r.Key()), n)
+		c.bytes += n.Size()
 		return true
 	})
-	return c
+	return &Hash{large: c, stamp: gen.Current(), next: h.next}
 }
 
 // find returns the position of a field's value in a small hash, -1 if there is no such field.
 func (h *Hash) find(field []byte) int {
-	p := h.lp.Find(listpack.HeaderSize, field, 1)
+	p := h.lp.Find(listpack.HeaderSize, field, h.width()-1)
 	if p < 0 {
 		return -1
 	}
@@ -174,39 +212,67 @@ func (h *Hash) Expect(args [][]byte, rules Rules, gen *cow.Generation) {
 	}
 }
 
-// Set gives a field a value, both of which are copied, and reports whether the field is new.
+// Set gives a field a value, both of which are copied, takes its deadline, and reports whether the field is new.
 func (h *Hash) Set(field, value []byte, rules Rules, gen *cow.Generation) (created bool) {
+	return h.set(field, value, false, rules, gen)
+}
+
+// SetKeeping is Set but for the deadline, which a field that is there keeps.
+func (h *Hash) SetKeeping(field, value []byte, rules Rules, gen *cow.Generation) (created bool) {
+	return h.set(field, value, true, rules, gen)
+}
+
+func (h *Hash) set(field, value []byte, keep bool, rules Rules, gen *cow.Generation) (created bool) {
 	if h.large == nil && (len(field) > rules.Value || len(value) > rules.Value) {
 		h.grow(gen)
 	}
-	if h.large != nil {
-		return h.large.set(field, value)
+	if l := h.large; l != nil {
+		created = l.set(field, value, keep, gen)
+		if h.next != plain {
+			h.next = l.earliest()
+		}
+		return created
 	}
 	if p := h.find(field); p >= 0 {
 		h.lp = h.lp.Replace(p, value)
+		if !keep && h.next != plain {
+			h.endDeadline(field)
+		}
+	} else if h.next != plain {
+		triple := [3]listpack.Entry{listpack.Of(field), listpack.Of(value), listpack.OfInt(0)}
+		h.lp = h.lp.InsertAll(h.lp.End(), triple[:])
+		created = true
 	} else {
 		h.lp = h.lp.AppendPair(field, value)
 		created = true
 	}
-	if h.lp.Len()/2 > rules.Entries {
+	if h.lp.Len()/h.width() > rules.Entries {
 		h.grow(gen)
 	}
 	return created
 }
 
-func (l *large) set(field, value []byte) (created bool) {
+func (l *large) set(field, value []byte, keep bool, gen *cow.Generation) (created bool) {
 	hash := table.Hash(field)
 	old := l.t.Get(hash, field)
 	if old == nil {
-		r := record.NewMember(field, value, record.NoExpiry, l.gen.Current())
+		r := record.NewMember(field, value, record.NoExpiry, gen.Current())
 		l.t.Insert(hash, r)
 		l.bytes += r.Size()
 		return true
 	}
-	if !l.gen.Pinned() && old.TrySetMember(value) {
+	when := record.NoExpiry
+	if l.due != nil {
+		if when = old.Expiry(); when != record.NoExpiry && !keep {
+			l.forget(hash, when)
+			when = record.NoExpiry
+		}
+	}
+	if !gen.Pinned() && old.TrySetMember(value) {
+		old.SetExpiry(when) // it has room for a deadline if it had one
 		return false
 	}
-	r := record.NewMember(field, value, record.NoExpiry, l.gen.Current())
+	r := record.NewMember(field, value, when, gen.Current())
 	l.t.Replace(hash, old, r)
 	l.bytes += r.Size() - old.Size()
 	return false
@@ -214,10 +280,17 @@ func (l *large) set(field, value []byte) (created bool) {
 
 // grow makes a small hash large.
 func (h *Hash) grow(gen *cow.Generation) {
-	l := &large{t: table.New(gen), gen: gen}
+	l := &large{t: table.New(gen)}
 	var fieldText, valueText [20]byte
-	h.Each(func(field, value Value) bool {
-		l.set(text(field, fieldText[:0]), text(value, valueText[:0]))
+	h.EachField(func(f, v Value, when int64) bool {
+		field, value := text(f, fieldText[:0]), text(v, valueText[:0])
+		hash := table.Hash(field)
+		r := record.NewMember(field, value, when, gen.Current())
+		l.t.Insert(hash, r)
+		l.bytes += r.Size()
+		if when != record.NoExpiry {
+			l.remember(hash, when)
+		}
 		return true
 	})
 	h.large, h.lp = l, nil
@@ -235,17 +308,26 @@ func text(v Value, buf []byte) []byte {
 func (h *Hash) Delete(field []byte) bool {
 	l := h.large
 	if l == nil {
-		p := h.lp.Find(listpack.HeaderSize, field, 1)
+		p := h.lp.Find(listpack.HeaderSize, field, h.width()-1)
 		if p < 0 {
 			return false
 		}
-		h.lp = h.lp.DeleteFrom(p, 2)
+		h.lp = h.lp.DeleteFrom(p, h.width())
+		if h.next != plain {
+			h.next = h.firstDeadline()
+		}
 		return true
 	}
 	hash := table.Hash(field)
 	r := l.t.Get(hash, field)
 	if r == nil {
 		return false
+	}
+	if l.due != nil {
+		if when := r.Expiry(); when != record.NoExpiry {
+			l.forget(hash, when)
+			h.next = l.earliest()
+		}
 	}
 	l.bytes -= r.Size()
 	l.t.Delete(hash, r)
@@ -258,10 +340,14 @@ func (h *Hash) Each(fn func(field, value Value) bool) {
 		l.t.Each(func(r *record.Record) bool { return fn(Value{Str: r.Key()}, Value{Str: r.String(nil)}) })
 		return
 	}
+	triples := h.next != plain
 	for p := listpack.HeaderSize; p != h.lp.End(); {
 		var field, value Value
 		field, p = h.lp.Read(p)
 		value, p = h.lp.Read(p)
+		if triples {
+			_, p = h.lp.Read(p)
+		}
 		if !fn(field, value) {
 			return
 		}
@@ -288,7 +374,7 @@ func (h *Hash) Random(rnd func() uint64) (field, value Value) {
 		r := l.t.Random(rnd)
 		return Value{Str: r.Key()}, Value{Str: r.String(nil)}
 	}
-	p := h.lp.Seek(2 * int(rnd()%uint64(h.Len())))
+	p := h.lp.Seek(h.width() * int(rnd()%uint64(h.Len())))
 	field, p = h.lp.Read(p)
 	return field, h.lp.Get(p)
 }
@@ -337,8 +423,9 @@ func (h *Hash) RandomAll(n int, rnd func() uint64, fn func(field, value Value) b
 	at := make([]int, 0, h.Len())
 	for p := listpack.HeaderSize; p != h.lp.End(); {
 		at = append(at, p)
-		_, p = h.lp.Read(p)
-		_, p = h.lp.Read(p)
+		for range h.width() {
+			_, p = h.lp.Read(p)
+		}
 	}
 	for ; n > 0; n-- {
 		field, p := h.lp.Read(at[rnd()%uint64(len(at))])
