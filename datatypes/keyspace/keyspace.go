@@ -235,14 +235,19 @@ func (ks *Keyspace) newClock() uint32 {
 
 // insert adds a record for a key that is not there.
 func (db *DB) insert(h uint64, r *record.Record) {
+	db.add(h, r)
+	if db.ks.OnAdd != nil {
+		db.ks.OnAdd(db, r, false)
+	}
+}
+
+// add is insert without telling.
+func (db *DB) add(h uint64, r *record.Record) {
 	db.t.Insert(h, r)
 	db.bytes += Size(r)
 	if e := r.Expiry(); e != record.NoExpiry {
 		db.expires++
 		db.schedule(h, e)
-	}
-	if db.ks.OnAdd != nil {
-		db.ks.OnAdd(db, r, false)
 	}
 }
 
@@ -560,6 +565,7 @@ type Snapshot struct {
 	ids    []int
 	tables []*table.Table
 	frozen []*table.Snapshot
+	counts []Count
 	count  int
 	// Now is the moment, in Unix milliseconds.
 	Now int64
@@ -578,6 +584,7 @@ func (ks *Keyspace) Snapshot() (*Snapshot, error) {
 			s.ids = append(s.ids, db.ID)
 			s.tables = append(s.tables, db.t)
 			s.frozen = append(s.frozen, db.t.Snapshot())
+			s.counts = append(s.counts, Count{DB: db.ID, Keys: db.t.Len(), Expires: db.expires})
 			s.count += db.t.Len()
 		}
 	}
@@ -587,6 +594,13 @@ func (ks *Keyspace) Snapshot() (*Snapshot, error) {
 
 // Len returns the number of keys in the snapshot. Any goroutine may ask, at any time.
 func (s *Snapshot) Len() int { return s.count }
+
+// Count is how many keys a database of a snapshot has, and how many of them have a deadline.
+type Count struct{ DB, Keys, Expires int }
+
+// Counts returns the databases of the snapshot that are not empty, in the order in which Walk comes to them. Any goroutine
+// may ask, at any time.
+func (s *Snapshot) Counts() []Count { return s.counts }
 
 // Walk calls fn for every record, database by database, until it returns false. It may run in any one goroutine, once:
 // memory that only the snapshot holds is let go as the walk passes.

@@ -1,0 +1,19 @@
+package hash
+
+import (
+	"ferrous/datatypes/cow"
+	"ferrous/datatypes/listpack"
+)
+
+// FromListpack returns a small hash of a listpack that holds fields and values by turns, no field twice. It takes the
+// listpack over.
+func FromListpack(lp listpack.Listpack, gen *cow.Generation) *Hash {
+	return &Hash{lp: lp, stamp: gen.Current()}
+}
+
+// NewLarge returns an empty hash that is large already: for loading what is known not to stay small.
+func NewLarge(gen *cow.Generation) *Hash {
+	h := New(gen)
+	h.grow(gen)
+	return h
+}

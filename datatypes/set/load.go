@@ -1,0 +1,23 @@
+package set
+
+import (
+	"ferrous/datatypes/cow"
+	"ferrous/datatypes/intset"
+	"ferrous/datatypes/listpack"
+	"ferrous/datatypes/table"
+)
+
+// FromIntset returns a set of the members of an intset, which it takes over.
+func FromIntset(s intset.Intset, gen *cow.Generation) *Set {
+	return &Set{small: s, stamp: gen.Current()}
+}
+
+// FromListpack returns a set of the elements of a listpack, all different, which it takes over.
+func FromListpack(lp listpack.Listpack, gen *cow.Generation) *Set {
+	return &Set{small: lp, pack: true, stamp: gen.Current()}
+}
+
+// NewLarge returns an empty set that is a table already: for loading what is known not to stay small.
+func NewLarge(gen *cow.Generation) *Set {
+	return &Set{large: &large{t: table.New(gen)}, stamp: gen.Current()}
+}
