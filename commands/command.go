@@ -212,7 +212,7 @@ type Arg struct {
 	Name          string
 	Display       string // "" = Name
 	Type          ArgType
-	Key           int // ArgKey: number of its key spec
+	Key           int // number of its key spec, of an ArgKey or of a pattern of keys
 	Token         string
 	Since         string
 	Deprecated    string
@@ -251,6 +251,7 @@ var tables = [][]Command{
 	blockingListCommands,
 	hashCommands,
 	setCommands,
+	sortCommands,
 	connectionCommands,
 	infoCommands,
 	serverCommands,

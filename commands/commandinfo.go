@@ -387,7 +387,7 @@ func (c *Client) argDocs(args []Arg) {
 		default:
 			text("display_text", a.Name)
 		}
-		if a.Type == ArgKey {
+		if a.Type == ArgKey || a.Key > 0 {
 			w.BulkString("key_spec_index")
 			w.Int(int64(a.Key))
 			n++

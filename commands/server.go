@@ -94,6 +94,7 @@ type Server struct {
 	lfu     keyspace.LFU
 	lists   *quicklist.Settings
 	scanned []*record.Record // scratch of SCAN
+	sortKey []byte           // scratch of SORT: the name that a pattern makes
 	sink    uint64           // what prefetching loaded
 	stats   stats
 	gc      gcTuner

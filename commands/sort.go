@@ -1,0 +1,470 @@
+package commands
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+	"unsafe"
+
+	"ferrous/commands/config"
+	"ferrous/commands/partialsort"
+	"ferrous/datatypes/hash"
+	"ferrous/datatypes/list"
+	"ferrous/datatypes/listpack"
+	"ferrous/datatypes/quicklist"
+	"ferrous/datatypes/record"
+	dset "ferrous/datatypes/set"
+	"ferrous/eventloop/resp"
+)
+
+// SORT and SORT_RO.
+//
+// The elements are loaded into a slice, each with what it is sorted by: a number, or with ALPHA a string; its own, or with
+// BY that of a key whose name is made from it. A BY pattern without '*' means that nothing is to be sorted: then the
+// elements come as the value has them, and of a list or sorted set only those that LIMIT leaves are loaded. Otherwise,
+// if LIMIT leaves some only, no more than these are brought in order.
+//
+// The order of elements that compare as equal is Redis's. Numbers that are equal are told apart by the bytes of their
+// elements. Strings that are equal (with BY, or because a zero byte ends them) keep the order in which they were loaded,
+// or, with BY and LIMIT, get that of package partialsort. Redis compares strings by the locale of its environment, unless
+// the result is stored; here they are always compared byte by byte, as in the locale C.
+
+const sortCost = "O(N+M*log(M)) with N the number of elements of the value and M the number of those returned; O(N) if they are not sorted."
+
+const (
+	sortByGetNotes = "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from the content of the key we sort"
+	sortStoreNotes = "For the optional STORE keyword. It is marked 'unknown' because the keyword can appear anywhere in the argument array"
+)
+
+var sortArgs = []Arg{aKey("key"),
+	{Name: "by-pattern", Display: "pattern", Type: ArgPattern, Key: 1, Token: "BY", Optional: true},
+	{Name: "limit", Type: ArgBlock, Token: "LIMIT", Optional: true, Args: []Arg{anInt("offset"), anInt("count")}},
+	{Name: "get-pattern", Display: "pattern", Type: ArgPattern, Key: 1, Token: "GET", Optional: true, Multiple: true,
+		MultipleToken: true},
+	aChoice("order", aToken("asc", "ASC", ""), aToken("desc", "DESC", "")).optional(),
+	aToken("sorting", "ALPHA", "").optional()}
+
+var sortCommands = []Command{
+	{Name: "sort", Arity: -2, Flags: Write | DenyOOM | MovableKeys, ACL: CatSet | CatSortedSet | CatList | CatDangerous,
+		Handler: sortCommand, GetKeys: sortKeys,
+		Group: GroupGeneric, Since: "1.0.0", Complexity: sortCost,
+		Summary: "Returns or stores the elements of a list, set or sorted set in another order.",
+		Keys: []KeySpec{{Flags: KeyRO | KeyAccess, Index: 1, Step: 1},
+			{Flags: KeyRO | KeyAccess, Unknown: true, Notes: sortByGetNotes},
+			{Flags: KeyOW | KeyUpdate, Unknown: true, Notes: sortStoreNotes}},
+		Args: append(slices.Clone(sortArgs),
+			Arg{Name: "destination", Type: ArgKey, Key: 2, Token: "STORE", Optional: true})},
+	{Name: "sort_ro", Arity: -2, Flags: ReadOnly | MovableKeys, ACL: CatSet | CatSortedSet | CatList | CatDangerous,
+		Handler: sortRO, GetKeys: sortROKeys,
+		Group: GroupGeneric, Since: "7.0.0", Complexity: sortCost,
+		Summary: "Returns the elements of a list, set or sorted set in another order.",
+		Keys: []KeySpec{{Flags: KeyRO | KeyAccess, Index: 1, Step: 1},
+			{Flags: KeyRO | KeyAccess, Unknown: true, Notes: sortByGetNotes}},
+		Args: sortArgs},
+}
+
+const errNotDouble = "ERR One or more scores can't be converted into double"
+
+// sortKeys finds the keys of SORT: the first argument and what follows the last STORE.
+func sortKeys(args [][]byte) ([]KeyRef, bool) {
+	keys := []KeyRef{{Pos: 1, Flags: KeyRO | KeyAccess}}
+	for i := 2; i < len(args); i++ {
+		switch {
+		case equalFold(args[i], "limit"):
+			i += 2
+		case equalFold(args[i], "get"), equalFold(args[i], "by"):
+			i++
+		case equalFold(args[i], "store") && i+1 < len(args):
+			keys = append(keys[:1], KeyRef{Pos: i + 1, Flags: KeyOW | KeyUpdate})
+		}
+	}
+	return keys, true
+}
+
+func sortROKeys([][]byte) ([]KeyRef, bool) { return []KeyRef{{Pos: 1, Flags: KeyRO | KeyAccess}}, true }
+
+func sortCommand(c *Client) { c.sort(true) }
+func sortRO(c *Client)      { c.sort(false) }
+
+// ordering is a SORT that runs: what its arguments say, and the elements.
+type ordering struct {
+	alpha, desc   bool
+	by            []byte   // nil: by the element itself
+	unsorted      bool     // by is a constant
+	get           [][]byte // patterns
+	store         []byte
+	offset, count int64
+
+	elements []sortElement
+	texts    arena
+}
+
+// sortElement is an element with what it is sorted by.
+type sortElement struct {
+	listpack.Value
+	score float64
+	text  []byte // with ALPHA; nil if there is none
+	at    int32  // its place among the elements as they were loaded
+}
+
+// arena hands out copies of strings that live as long as it does.
+type arena struct{ room []byte }
+
+// keep returns a copy of s.
+func (a *arena) keep(s []byte) []byte {
+	if len(s) > cap(a.room)-len(a.room) {
+		a.room = make([]byte, 0, max(len(s), 32<<10))
+	}
+	n := len(a.room)
+	a.room = append(a.room, s...)
+	return a.room[n:len(a.room):len(a.room)]
+}
+
+// text returns the bytes of an element, which stay as they are.
+func (a *arena) text(v listpack.Value) []byte {
+	if v.Str != nil {
+		return v.Str
+	}
+	var buf intText
+	return a.keep(resp.AppendInt(buf[:0], v.Int))
+}
+
+func (c *Client) sort(mayStore bool) {
+	o := ordering{count: -1}
+	if !c.parseSort(&o, mayStore) {
+		return
+	}
+	r := c.read(c.args[1])
+	if r != nil && r.Type() != record.Set && r.Type() != record.List && r.Type() != record.ZSet {
+		c.error(errWrongType)
+		return
+	}
+	// A set has no order of its own that replicas would share.
+	if o.unsorted && o.store != nil && r != nil && r.Type() == record.Set {
+		o.unsorted, o.alpha, o.by = false, true, nil
+	}
+	length := 0
+	if r != nil {
+		length = c.sortable(r)
+	}
+	first, end := o.limit(length)
+	if r != nil {
+		first, end = o.load(r, first, end)
+	}
+	if !o.unsorted {
+		if !c.loadKeys(&o) {
+			c.error(errNotDouble)
+			return
+		}
+		o.sort(first, end)
+	}
+	if o.store != nil {
+		c.storeSorted(&o, o.elements[first:end])
+		return
+	}
+	c.w.Array((end - first) * max(len(o.get), 1))
+	for i := first; i < end; i++ {
+		e := &o.elements[i]
+		if len(o.get) == 0 {
+			c.bulkValue(e.Value)
+		}
+		for _, pattern := range o.get {
+			if v, ok := c.byPattern(&o, pattern, e); ok {
+				c.bulkValue(v)
+			} else {
+				c.w.Null()
+			}
+		}
+	}
+}
+
+// parseSort parses the options. On failure it has replied.
+func (c *Client) parseSort(o *ordering, mayStore bool) bool {
+	for i := 2; i < len(c.args); i++ {
+		left := len(c.args) - i - 1
+		switch {
+		case c.is(i, "asc"):
+			o.desc = false
+		case c.is(i, "desc"):
+			o.desc = true
+		case c.is(i, "alpha"):
+			o.alpha = true
+		case c.is(i, "limit") && left >= 2:
+			var ok bool
+			if o.offset, ok = c.int64Arg(i + 1); !ok {
+				return false
+			}
+			if o.count, ok = c.int64Arg(i + 2); !ok {
+				return false
+			}
+			i += 2
+		case mayStore && c.is(i, "store") && left >= 1:
+			o.store = c.args[i+1]
+			i++
+		case c.is(i, "by") && left >= 1:
+			o.by = c.args[i+1]
+			// Once there was a constant, a pattern that follows does not bring sorting back.
+			o.unsorted = o.unsorted || bytes.IndexByte(untilZero(o.by), '*') < 0
+			i++
+		case c.is(i, "get") && left >= 1:
+			o.get = append(o.get, c.args[i+1])
+			i++
+		default:
+			c.error(errSyntax)
+			return false
+		}
+	}
+	return true
+}
+
+// untilZero returns what of b C takes for a string.
+func untilZero(b []byte) []byte {
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		return b[:i]
+	}
+	return b
+}
+
+// limit returns the part of n elements that LIMIT leaves.
+func (o *ordering) limit(n int) (first, end int) {
+	first = int(min(max(o.offset, 0), int64(n)))
+	end = n
+	if o.count >= 0 {
+		end = first + int(min(o.count, int64(n-first)))
+	}
+	return first, end
+}
+
+// load fills elements from the value behind r and returns the places among them that LIMIT leaves; first and end are these
+// places in the whole value.
+func (o *ordering) load(r *record.Record, first, end int) (int, int) {
+	add := func(v listpack.Value) { o.elements = append(o.elements, sortElement{Value: v}) }
+	switch r.Type() {
+	case record.Set:
+		s := record.Value[dset.Set](r)
+		o.elements = make([]sortElement, 0, s.Len())
+		s.Each(func(v dset.Value) bool {
+			add(v)
+			return true
+		})
+	case record.List:
+		l := record.Value[list.List](r)
+		if l.Quicklist() != nil {
+			// What lies in a compressed node is gone when the next is looked at.
+			add = func(v listpack.Value) {
+				if v.Str != nil {
+					v.Str = o.texts.keep(v.Str)
+				}
+				o.elements = append(o.elements, sortElement{Value: v})
+			}
+		}
+		start, n, back := 0, l.Len(), false
+		if o.unsorted {
+			start, n, back = first, end-first, o.desc
+			if back {
+				start = l.Len() - 1 - first
+			}
+			first, end = 0, n
+		}
+		if n > 0 {
+			o.elements = make([]sortElement, 0, n)
+			l.Range(start, n, back, add)
+		}
+	}
+	return first, end
+}
+
+// loadKeys finds what each element is sorted by. It returns false if a number is wanted and something is none.
+func (c *Client) loadKeys(o *ordering) bool {
+	ok := true
+	for i := range o.elements {
+		e := &o.elements[i]
+		e.at = int32(i)
+		key, found := e.Value, true
+		if o.by != nil {
+			key, found = c.byPattern(o, o.by, e)
+		}
+		switch {
+		case !found:
+		case o.alpha:
+			if e.text = o.texts.text(key); o.store == nil {
+				e.text = untilZero(e.text)
+			}
+		case key.Str == nil:
+			e.score = float64(key.Int)
+		default:
+			var valid bool
+			e.score, valid = sortScore(key.Str)
+			ok = ok && valid
+		}
+	}
+	return ok
+}
+
+// sortScore reads a number as C's strtod does from the string that b is to C, which must be nothing else. Nothing at all
+// is 0.
+func sortScore(b []byte) (float64, bool) {
+	b = untilZero(b)
+	if len(b) == 0 {
+		return 0, true
+	}
+	f, ok := resp.ParseFloat(bytes.TrimLeft(b, " \t\n\v\f\r"))
+	const smallestNormal = 0x1p-1022
+	if ok && f != 0 && -smallestNormal < f && f < smallestNormal && bytes.IndexAny(b, "xX") < 0 {
+		return 0, false // a range error to strtod, since digits are lost
+	}
+	return f, ok
+}
+
+// sort brings the elements from first to end in order.
+func (o *ordering) sort(first, end int) {
+	if first >= end {
+		return
+	}
+	sign := 1
+	if o.desc {
+		sign = -1
+	}
+	compare := func(a, b *sortElement) int {
+		switch {
+		case a.score < b.score:
+			return -sign
+		case a.score > b.score:
+			return sign
+		}
+		return sign * compareValues(a.Value, b.Value)
+	}
+	if o.alpha {
+		compare = func(a, b *sortElement) int {
+			if a.text == nil || b.text == nil {
+				return sign * (cmp.Compare(presence(a), presence(b)))
+			}
+			return sign * bytes.Compare(a.text, b.text)
+		}
+	}
+	stable := func(a, b *sortElement) int {
+		if r := compare(a, b); r != 0 {
+			return r
+		}
+		return int(a.at) - int(b.at)
+	}
+	switch whole := first == 0 && end == len(o.elements); {
+	case whole:
+		slices.SortFunc(o.elements, func(a, b sortElement) int { return stable(&a, &b) })
+	case o.by != nil:
+		partialsort.Sort(o.elements, compare, first, end-1)
+	default:
+		partialsort.Sort(o.elements, stable, first, end-1)
+	}
+}
+
+// presence is 1 for an element that has something to be sorted by.
+func presence(e *sortElement) int {
+	if e.text == nil {
+		return 0
+	}
+	return 1
+}
+
+// compareValues compares the bytes of two elements.
+func compareValues(a, b listpack.Value) int {
+	if a.Str == nil && b.Str == nil && a.Int == b.Int {
+		return 0
+	}
+	var bufA, bufB intText
+	return bytes.Compare(bytesOf(a, &bufA), bytesOf(b, &bufB))
+}
+
+// byPattern returns the value that a pattern of BY or GET names for an element: "#" the element itself; else of the key
+// that the pattern is with the element in place of the first '*', or, if "->" and a field follow the '*', of that field of
+// the hash at the key. What it returns is valid until a key is changed.
+func (c *Client) byPattern(o *ordering, pattern []byte, e *sortElement) (v listpack.Value, ok bool) {
+	text := untilZero(pattern)
+	if len(text) == 1 && text[0] == '#' {
+		return e.Value, true
+	}
+	star := bytes.IndexByte(text, '*')
+	if star < 0 {
+		return v, false
+	}
+	rest, field := pattern[star+1:], []byte(nil)
+	if arrow := bytes.Index(text[star+1:], []byte("->")); arrow >= 0 && arrow+2 < len(text)-star-1 {
+		rest, field = rest[:arrow], rest[arrow+2:]
+	}
+	var buf intText
+	key := c.srv.sortKey[:0]
+	key = append(key, pattern[:star]...)
+	key = append(key, bytesOf(e.Value, &buf)...)
+	key = append(key, rest...)
+	c.srv.sortKey = key
+	if cap(key) > keepSortKey {
+		c.srv.sortKey = nil
+	}
+	r := c.read(key)
+	switch {
+	case r == nil:
+		return v, false
+	case field != nil && r.Type() == record.Hash:
+		return record.Value[hash.Hash](r).Get(field)
+	case field == nil && r.Type() == record.String:
+		if r.Encoding() == record.Int {
+			return listpack.Value{Int: r.Int()}, true
+		}
+		s := r.String(nil)
+		if s == nil {
+			s = []byte{}
+		}
+		return listpack.Value{Str: s}, true
+	}
+	return v, false
+}
+
+// keepSortKey is the largest buffer for names of keys that is kept for the next pattern.
+const keepSortKey = 1 << 16
+
+// storeSorted stores the result as a list, or deletes the destination if there is none, and replies with its length.
+func (c *Client) storeSorted(o *ordering, result []sortElement) {
+	if len(result) == 0 {
+		if c.db.Delete(o.store) {
+			c.modified(o.store)
+			c.notify(config.NotifyGeneric, "del", o.store)
+		}
+		c.w.Int(0)
+		return
+	}
+	// As in Redis it has nodes of 8 KiB, whatever the configured bounds, and is made small if it is within these.
+	q := quicklist.New(c.srv.lists, -2, 0)
+	var buf intText
+	for i := range result {
+		e := &result[i]
+		if len(o.get) == 0 {
+			q.PushTail(bytesOf(e.Value, &buf))
+		}
+		for _, pattern := range o.get {
+			if v, ok := c.byPattern(o, pattern, e); ok {
+				q.PushTail(bytesOf(v, &buf))
+			} else {
+				q.PushTail(nil)
+			}
+		}
+	}
+	l := list.FromQuicklist(q, c.gen())
+	l.Settle(c.listRules())
+	n := l.Len()
+	c.db.Set(record.NewObject(record.List, record.ListPack, o.store, unsafe.Pointer(l), record.NoExpiry, c.db.NewClock()))
+	c.modified(o.store)
+	c.srv.dirty += int64(n - 1)
+	c.notify(config.NotifyList, "sortstore", o.store)
+	c.w.Int(int64(n))
+}
+
+// sortable returns the number of elements of a value.
+func (c *Client) sortable(r *record.Record) int {
+	switch r.Type() {
+	case record.Set:
+		return record.Value[dset.Set](r).Len()
+	case record.List:
+		return record.Value[list.List](r).Len()
+	}
+	return 0
+}
