@@ -27,7 +27,7 @@
 // # Copy-on-write
 //
 // A hash bears the stamp of the generation that made it, see package cow. Whoever changes one must own it, or change a
-// Fork: a small hash is then copied, of a large one only the directory of the table; its segments are copied when they
+// Fork: a small hash is then copied, of a large one only the head of the table; its pages and segments are copied when they
 // are first changed, and field records are replaced, never written, while a snapshot is held. Reads change nothing.
 //
 // What is returned points into the hash and is valid until its next change.

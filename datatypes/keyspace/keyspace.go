@@ -20,6 +20,9 @@
 // entry: the old one fires, finds the key alive and inserts it again. Entries of deleted keys fire for nothing. When
 // they outnumber the living, a second wheel is filled by a scan of the table in steps, and takes over.
 //
+// Hashes whose fields have deadlines have a wheel of their own, with the same promise about the earliest deadline of a
+// field. (In one wheel a few keys with deadlines among many such hashes could not be sampled.)
+//
 // All of it belongs to one goroutine; a Snapshot's Walk to another.
 package keyspace
 
@@ -30,7 +33,6 @@ import (
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/record"
 	"ferrous/datatypes/table"
-	"ferrous/datatypes/wheel"
 )
 
 // Keyspace is the databases of one server.
@@ -50,8 +52,13 @@ type Keyspace struct {
 	// for its master's word.
 	KeepExpired bool
 
-	// ExpiredKeys counts the keys that expired.
-	ExpiredKeys int64
+	// OnExpireField, if not nil, is told each field of the hash r that expires in the background, before it is deleted;
+	// OnExpireFields that this was all for now: r is its record, without fields if it is about to be deleted.
+	OnExpireField  func(db *DB, r *record.Record, field []byte)
+	OnExpireFields func(db *DB, r *record.Record)
+
+	// ExpiredKeys counts the keys that expired, ExpiredFields the fields of hashes.
+	ExpiredKeys, ExpiredFields int64
 
 	gen       cow.Generation
 	dbs       []*DB
@@ -75,17 +82,10 @@ type DB struct {
 
 // contents is what SWAPDB exchanges.
 type contents struct {
-	t       *table.Table
-	wheel   *wheel.Wheel
-	rebuild *rebuild
-	expires int // keys with a deadline
-	bytes   int // of records and the values behind them
-}
-
-// rebuild is a wheel in the making; see the package comment.
-type rebuild struct {
-	wheel  *wheel.Wheel
-	cursor uint64
+	t      *table.Table
+	keys   agenda // deadlines of keys
+	fields agenda // earliest deadlines of the fields of hashes
+	bytes  int    // of records and the values behind them
 }
 
 // New returns n empty databases. seed starts the random numbers.
@@ -130,14 +130,7 @@ func (db *DB) Bytes() int { return db.bytes + db.Overhead() }
 
 // Overhead returns the part of Bytes that is not records: table and wheel.
 func (db *DB) Overhead() int {
-	n := db.t.Size()
-	if db.wheel != nil {
-		n += int(db.wheel.Bytes())
-	}
-	if db.rebuild != nil {
-		n += int(db.rebuild.wheel.Bytes())
-	}
-	return n
+	return db.t.Size() + db.keys.bytes() + db.fields.bytes()
 }
 
 // AddBytes tells that a value behind a record has grown by n bytes.
@@ -147,7 +140,10 @@ func (db *DB) AddBytes(n int) { db.bytes += n }
 func (db *DB) Len() int { return db.t.Len() }
 
 // Expires returns the number of keys with a deadline.
-func (db *DB) Expires() int { return db.expires }
+func (db *DB) Expires() int { return db.keys.live }
+
+// FieldExpires returns the number of hashes that have fields with deadlines.
+func (db *DB) FieldExpires() int { return db.fields.live }
 
 // Expired reports whether r's deadline has passed.
 func (ks *Keyspace) Expired(r *record.Record) bool {
@@ -220,7 +216,10 @@ func (db *DB) expire(h uint64, r *record.Record) {
 func (db *DB) remove(h uint64, r *record.Record) {
 	db.bytes -= Size(r)
 	if r.Expiry() != record.NoExpiry {
-		db.expires--
+		db.keys.live--
+	}
+	if fieldExpiry(r) != record.NoExpiry {
+		db.fields.live--
 	}
 	db.t.Delete(h, r)
 }
@@ -246,45 +245,26 @@ func (db *DB) add(h uint64, r *record.Record) {
 	db.t.Insert(h, r)
 	db.bytes += Size(r)
 	if e := r.Expiry(); e != record.NoExpiry {
-		db.expires++
-		db.schedule(h, e)
+		db.keys.live++
+		db.schedule(&db.keys, h, e)
+	}
+	if e := fieldExpiry(r); e != record.NoExpiry {
+		db.fields.live++
+		db.schedule(&db.fields, h, e)
 	}
 }
 
 // replace puts r in old's place and keeps the accounts and the wheel.
 func (db *DB) replace(h uint64, old, r *record.Record) {
 	db.bytes += Size(r) - Size(old)
-	db.rescheduled(h, old.Expiry(), r.Expiry())
+	db.rescheduled(&db.keys, h, old.Expiry(), r.Expiry())
+	if was, now := fieldExpiry(old), fieldExpiry(r); was != now {
+		db.rescheduled(&db.fields, h, was, now)
+	}
 	db.t.Replace(h, old, r)
 	if db.ks.OnAdd != nil && r.Type() != old.Type() {
 		db.ks.OnAdd(db, r, true)
 	}
-}
-
-func (db *DB) schedule(h uint64, when int64) {
-	db.ks.scheduled = true
-	if db.wheel == nil {
-		db.wheel = wheel.New(db.ks.Now)
-	}
-	db.wheel.Insert(h, when)
-	if db.rebuild != nil {
-		db.rebuild.wheel.Insert(h, when)
-	}
-}
-
-func (db *DB) rescheduled(h uint64, old, when int64) {
-	switch {
-	case when == record.NoExpiry:
-		if old != record.NoExpiry {
-			db.expires--
-		}
-		return
-	case old == record.NoExpiry:
-		db.expires++
-	case when >= old:
-		return
-	}
-	db.schedule(h, when)
 }
 
 // KeepTTL as an expiry means the one that the key has already.
@@ -318,7 +298,7 @@ func (db *DB) SetString(key, value []byte, expiry int64) {
 	if old.Type() == record.String && db.t.Owned(h) && (expiry == had || old.Inline() && old.SetExpiry(expiry)) {
 		if old.TrySetString(value) {
 			old.SetClock(clock)
-			db.rescheduled(h, had, expiry)
+			db.rescheduled(&db.keys, h, had, expiry)
 			return
 		}
 		if expiry != had {
@@ -370,7 +350,7 @@ func (db *DB) SetExpiry(r *record.Record, when int64) *record.Record {
 		return r
 	}
 	if db.t.Owned(h) && r.SetExpiry(when) {
-		db.rescheduled(h, old, when)
+		db.rescheduled(&db.keys, h, old, when)
 		return r
 	}
 	c := r.Rekey(r.Key(), when)
@@ -527,11 +507,11 @@ func (db *DB) RandomKey() *record.Record {
 // RandomVolatile returns a random key with a deadline, nil if there is none or the wheel's samples met only stale
 // entries.
 func (db *DB) RandomVolatile() *record.Record {
-	if db.expires == 0 || db.wheel == nil {
+	if db.keys.live == 0 || db.keys.wheel == nil {
 		return nil
 	}
 	for range 64 {
-		h, ok := db.wheel.Sample(db.ks.Random())
+		h, ok := db.keys.wheel.Sample(db.ks.Random())
 		if !ok {
 			return nil
 		}
@@ -571,8 +551,8 @@ type Snapshot struct {
 	Now int64
 }
 
-// Snapshot freezes the present state in time proportional to the directories: about 8 bytes copied for every few hundred
-// keys. Release must follow.
+// Snapshot freezes the present state in microseconds: the tables' arrays of pages are copied, 64 bytes for some hundred
+// thousand keys. Release must follow.
 func (ks *Keyspace) Snapshot() (*Snapshot, error) {
 	if ks.snap != nil {
 		return nil, ErrSnapshot
@@ -584,7 +564,7 @@ func (ks *Keyspace) Snapshot() (*Snapshot, error) {
 			s.ids = append(s.ids, db.ID)
 			s.tables = append(s.tables, db.t)
 			s.frozen = append(s.frozen, db.t.Snapshot())
-			s.counts = append(s.counts, Count{DB: db.ID, Keys: db.t.Len(), Expires: db.expires})
+			s.counts = append(s.counts, Count{DB: db.ID, Keys: db.t.Len(), Expires: db.keys.live})
 			s.count += db.t.Len()
 		}
 	}

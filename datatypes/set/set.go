@@ -17,7 +17,7 @@
 // # Copy-on-write
 //
 // A set bears the stamp of the generation that made it, see package cow. Whoever changes one must own it, or change a
-// Fork: a small set is then copied, of a large one only the directory of the table; its segments are copied when they
+// Fork: a small set is then copied, of a large one only the head of the table; its pages and segments are copied when they
 // are first changed. Member records are never written. Reads change nothing.
 //
 // What is returned points into the set and is valid until its next change, members of large sets for as long as they are

@@ -2,7 +2,8 @@ package table
 
 // Stats describes how a table is filled.
 type Stats struct {
-	Directory int // entries of the directory
+	Pages     int // of the directory
+	Directory int // entries of all pages
 	Segments  int
 	Buckets   int   // primary buckets
 	Used      int   // primary buckets that hold records
@@ -15,9 +16,18 @@ type Stats struct {
 
 // Stats counts. It visits every bucket.
 func (t *Table) Stats() Stats {
-	st := Stats{Directory: len(t.dir)}
-	for i := uint(0); i < uint(len(t.dir)); {
-		s := t.dir[i]
+	st := Stats{Pages: len(t.pages), Directory: t.entries}
+	for p := range t.pages {
+		st.add(&t.pages[p])
+	}
+	st.Slots = slots * (st.Buckets + st.Reserve)
+	st.Longest = len(st.Chains) - 1
+	return st
+}
+
+func (st *Stats) add(p *page) {
+	for i := uint(0); i < uint(len(p.dir)); {
+		s := p.dir[i]
 		st.Segments++
 		st.Buckets += 1 << s.bits
 		st.Reserve += int(s.spare)
@@ -44,10 +54,7 @@ func (t *Table) Stats() Stats {
 			}
 			st.Chains[records]++
 		}
-		_, n := t.run(i, s)
+		_, n := p.run(i, s)
 		i += n
 	}
-	st.Slots = slots * (st.Buckets + st.Reserve)
-	st.Longest = len(st.Chains) - 1
-	return st
 }

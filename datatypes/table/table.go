@@ -3,14 +3,16 @@
 //
 // # Structure
 //
-// The directory has 2^depth entries and is indexed by the top depth bits of a key's 64-bit hash. Each entry points to
-// a segment; a segment of local depth d covers all hashes with one d-bit prefix, so 2^(depth-d) neighbouring entries
-// point to it. A segment is an array of 64 buckets, chosen by the six hash bits after its prefix, and a reserve of
-// overflow buckets. A bucket is one cache line: seven one-byte fingerprints and a link in one word, and seven pointers
-// to records. A full bucket links to an overflow bucket of its segment; when the reserve is used up the segment splits
-// in two by the next bit of the hash (and the directory doubles when the segment was as deep as it). Two halves that
-// are nearly empty merge again. So nothing is ever rehashed as a whole: the longest step moves one segment's few
-// hundred pointers. A table of few elements has one small segment of 1, 4 or 16 buckets instead.
+// The directory maps the top bits of a key's 64-bit hash to a segment. It has two levels: an array of pages, indexed by
+// the first bits, and the pages, each with 2^n entries (512 at most) for the bits that follow. A segment of local depth d
+// covers all hashes with one d-bit prefix, so several neighbouring entries of a page may point to it. A segment is an
+// array of 64 buckets, chosen by the six hash bits after its prefix, and a reserve of overflow buckets. A bucket is one
+// cache line: seven one-byte fingerprints and a link in one word, and seven pointers to records. A full bucket links to
+// an overflow bucket of its segment; when the reserve is used up the segment splits in two by the next bit of the hash
+// (and the entries of its page double when the segment was as deep as they). Two halves that are nearly empty merge
+// again. So nothing is ever rehashed or copied as a whole, the directory included: the longest step moves one segment's
+// few hundred pointers, or copies the array of pages, 64 bytes for some hundred thousand keys. A table of few elements
+// has one small segment of 1, 4 or 16 buckets instead.
 //
 // A lookup touches a directory entry, one bucket (rarely two), and the record whose fingerprint agrees.
 //
@@ -22,15 +24,14 @@
 //
 // # Copy-on-write
 //
-// A segment bears the stamp of the generation that made it (package cow). Snapshot copies the directory; from then on
-// a segment that the snapshot can reach is copied before its first change (4.8 KB), unless the snapshot's walk has
-// passed it already: the walk publishes the hash up to which it has come. Directory and segments of the live table
-// belong to the goroutine that owns the data; a Snapshot belongs to the goroutine that walks it.
+// A segment bears the stamp of the generation that made it (package cow), and so does a page. Snapshot and Fork copy the
+// array of pages; from then on a page or a segment that the snapshot can reach is copied before its first change (4.6 KB
+// and 4.8 KB), unless the snapshot's walk has passed it already: the walk publishes the hash up to which it has come. All
+// of the live table belongs to the goroutine that owns the data; a Snapshot belongs to the goroutine that walks it.
 package table
 
 import (
 	"math/bits"
-	"sync/atomic"
 	"unsafe"
 
 	"ferrous/datatypes/cow"
@@ -175,11 +176,11 @@ func empty(meta uint64) uint64 { return (meta - lows) & ^meta & highs }
 
 // Table is the hash table. Make one with New.
 type Table struct {
-	dir     []*segment
-	shift   []uint8 // of each directory entry: how far to shift a hash to get its bucket number
-	depth   uint8
+	pages   []page
+	low     uint8 // how far to shift a hash to get its page: 64 less the bits of an index of pages
+	depth   uint8 // of the deepest page
 	mask    uint8 // number of primary buckets less one
-	deepest int   // segments whose depth is the directory's
+	entries int   // of all pages
 	count   int
 	size    int
 	gen     *cow.Generation
@@ -189,18 +190,12 @@ type Table struct {
 // New returns an empty table whose copy-on-write is ruled by gen.
 func New(gen *cow.Generation) *Table {
 	t := &Table{gen: gen}
-	t.reset()
+	s := newSegment(0, 0, gen.Current())
+	t.pages = []page{{dir: []*segment{s}, shift: []uint8{64}, low: 64, stamp: gen.Current()}}
+	t.low, t.entries = 64, 1
+	t.size = mem.SizePtr(int(unsafe.Sizeof(*t))) + t.topSize() + t.pages[0].size() + s.size()
 	return t
 }
-
-func (t *Table) reset() {
-	s := newSegment(0, 0, t.gen.Current())
-	t.dir, t.shift = []*segment{s}, []uint8{64}
-	t.depth, t.mask, t.deepest, t.count = 0, 0, 1, 0
-	t.size = s.size() + t.dirSize() + mem.SizePtr(int(unsafe.Sizeof(*t)))
-}
-
-func (t *Table) dirSize() int { return mem.SizePtr(8*len(t.dir)) + mem.Size(len(t.shift)) }
 
 // Len returns the number of records.
 func (t *Table) Len() int { return t.count }
@@ -208,15 +203,11 @@ func (t *Table) Len() int { return t.count }
 // Size returns the bytes that the table itself holds: directory and segments, not the records.
 func (t *Table) Size() int { return t.size }
 
-func (t *Table) index(hash uint64) uint { return uint(hash >> (64 - t.depth)) }
-
-func (t *Table) bucketOf(i uint, hash uint64) uint { return uint(hash>>t.shift[i]) & uint(t.mask) }
-
 // Get returns the record with this key, nil if there is none. hash is Hash(key).
 func (t *Table) Get(hash uint64, key []byte) *record.Record {
-	i := t.index(hash)
-	s := t.dir[i]
-	b := s.bucket(t.bucketOf(i, hash))
+	p, i := t.place(hash)
+	s := p.dir[i]
+	b := s.bucket(t.bucketOf(p, i, hash))
 	f := fingerprint(hash)
 	for {
 		for m := match(b.meta, f); m != 0; m &= m - 1 {
@@ -241,8 +232,8 @@ func (t *Table) Prefetch(hashes []uint64) (sum uint64) {
 		hashes = hashes[:len(found)]
 	}
 	for j, hash := range hashes {
-		i := t.index(hash)
-		b := t.dir[i].bucket(t.bucketOf(i, hash))
+		p, i := t.place(hash)
+		b := p.dir[i].bucket(t.bucketOf(p, i, hash))
 		if m := match(b.meta, fingerprint(hash)); m != 0 {
 			found[j] = b.slot[bits.TrailingZeros64(m)>>3]
 		}
@@ -257,9 +248,9 @@ func (t *Table) Prefetch(hashes []uint64) (sum uint64) {
 
 // EachHash calls fn for every record whose key has this hash.
 func (t *Table) EachHash(hash uint64, fn func(*record.Record)) {
-	i := t.index(hash)
-	s := t.dir[i]
-	b := s.bucket(t.bucketOf(i, hash))
+	p, i := t.place(hash)
+	s := p.dir[i]
+	b := s.bucket(t.bucketOf(p, i, hash))
 	f := fingerprint(hash)
 	for {
 		for m := match(b.meta, f); m != 0; m &= m - 1 {
@@ -280,44 +271,16 @@ func (t *Table) Owned(hash uint64) bool {
 	return !t.gen.Pinned() || t.walk != nil && t.walk.passed(hash)
 }
 
-// writable returns the segment of directory entry i, copied first where a snapshot still needs it.
-func (t *Table) writable(i uint) *segment {
-	s := t.dir[i]
-	if t.gen.Owns(s.stamp) {
-		return s
-	}
-	first, n := t.run(i, s)
-	if t.walk != nil && t.walk.passed(t.lastHash(first+n-1)) {
-		return s
-	}
-	c := s.clone(t.gen.Current())
-	for j := first; j < first+n; j++ {
-		t.dir[j] = c
-	}
-	return c
-}
-
-// run returns the directory entries that point to s, of which i is one.
-func (t *Table) run(i uint, s *segment) (first, n uint) {
-	n = 1 << (t.depth - s.depth)
-	return i &^ (n - 1), n
-}
-
-// lastHash returns the highest hash that belongs to directory entry i.
-func (t *Table) lastHash(i uint) uint64 {
-	return uint64(i+1)<<(64-t.depth) - 1 // the last entry of all wraps to the highest hash
-}
-
 // Insert adds a record whose key is not in the table.
 func (t *Table) Insert(hash uint64, r *record.Record) {
 	for {
-		i := t.index(hash)
-		s := t.writable(i)
-		if s.insert(t.bucketOf(i, hash), fingerprint(hash), r) {
+		p, i := t.place(hash)
+		s := t.writable(p, i, hash)
+		if s.insert(t.bucketOf(p, i, hash), fingerprint(hash), r) {
 			t.count++
 			return
 		}
-		t.grow(i, s)
+		t.grow(p, i, hash)
 	}
 }
 
@@ -353,9 +316,9 @@ func (s *segment) insert(n uint, f uint64, r *record.Record) bool {
 
 // Replace puts new in old's place. Both have the same key; old is in the table.
 func (t *Table) Replace(hash uint64, old, new *record.Record) {
-	i := t.index(hash)
-	s := t.writable(i)
-	b, j, _ := s.find(t.bucketOf(i, hash), fingerprint(hash), old)
+	p, i := t.place(hash)
+	s := t.writable(p, i, hash)
+	b, j, _ := s.find(t.bucketOf(p, i, hash), fingerprint(hash), old)
 	b.slot[j] = new
 }
 
@@ -378,12 +341,12 @@ func (s *segment) find(n uint, f uint64, r *record.Record) (b *bucket, slot int,
 
 // Delete removes r, which is in the table.
 func (t *Table) Delete(hash uint64, r *record.Record) {
-	i := t.index(hash)
-	s := t.writable(i)
-	s.remove(t.bucketOf(i, hash), fingerprint(hash), r)
+	p, i := t.place(hash)
+	s := t.writable(p, i, hash)
+	s.remove(t.bucketOf(p, i, hash), fingerprint(hash), r)
 	t.count--
 	if s.count < mergeBelow {
-		t.shrink(i, s)
+		t.shrink(p, i, hash)
 	}
 }
 
@@ -437,137 +400,6 @@ func (s *segment) eachIn(n uint, fn func(*record.Record) bool) bool {
 	}
 }
 
-// pour inserts all records of src into the full or empty segments that pick chooses. It reports whether all fitted.
-func pour(src *segment, pick func(hash uint64) (dst *segment, bucket uint)) bool {
-	return src.each(func(r *record.Record) bool {
-		h := Hash(r.Key())
-		s, b := pick(h)
-		return s.insert(b, fingerprint(h), r)
-	})
-}
-
-// grow makes room in the segment of directory entry i, whose reserve is used up: a small one becomes the next larger
-// size, a full-size one splits.
-func (t *Table) grow(i uint, s *segment) {
-	if s.bits < bucketBits {
-		t.resize(s, s.bits+2)
-		return
-	}
-	if s.depth == t.depth {
-		t.double()
-		i <<= 1
-	}
-	first, n := t.run(i, s)
-	depth := s.depth + 1
-	shift := 64 - depth - bucketBits
-	lo := newSegment(bucketBits, depth, t.gen.Current())
-	hi := newSegment(bucketBits, depth, t.gen.Current())
-	pour(s, func(h uint64) (*segment, uint) {
-		b := uint(h>>shift) & (1<<bucketBits - 1)
-		if h>>(64-depth)&1 == 0 {
-			return lo, b
-		}
-		return hi, b
-	})
-	if lo.count+hi.count != s.count {
-		// The half of a bucket's chain is spread over two buckets, so it always fits.
-		panic("table: a split lost records")
-	}
-	for j := first; j < first+n; j++ {
-		if j < first+n/2 {
-			t.dir[j] = lo
-		} else {
-			t.dir[j] = hi
-		}
-		t.shift[j] = shift
-	}
-	t.size += lo.size()
-	if depth == t.depth {
-		t.deepest += 2
-	}
-}
-
-// double doubles the directory.
-func (t *Table) double() {
-	if t.depth == maxDepth {
-		panic("table: too deep; the hash function is broken")
-	}
-	t.size -= t.dirSize()
-	dir, shift := make([]*segment, 2*len(t.dir)), make([]uint8, 2*len(t.dir))
-	for i, s := range t.dir {
-		dir[2*i], dir[2*i+1] = s, s
-		shift[2*i], shift[2*i+1] = t.shift[i], t.shift[i]
-	}
-	t.dir, t.shift = dir, shift
-	t.depth++
-	t.deepest = 0
-	t.size += t.dirSize()
-}
-
-// resize gives a table with one segment another size of it.
-func (t *Table) resize(s *segment, b uint8) {
-	d := newSegment(b, 0, t.gen.Current())
-	if !pour(s, func(h uint64) (*segment, uint) { return d, uint(h>>(64-b)) & (1<<b - 1) }) {
-		if b == bucketBits || d.bits < s.bits {
-			return // shrinking has to wait; a full-size segment takes whatever a smaller one held
-		}
-		t.resize(s, b+2)
-		return
-	}
-	t.size += d.size() - s.size()
-	t.dir[0], t.shift[0], t.mask = d, 64-b, 1<<b-1
-}
-
-// shrink merges a segment that is nearly empty with its buddy when both fit into one with room to spare, or gives a
-// table with one segment a smaller one.
-func (t *Table) shrink(i uint, s *segment) {
-	if t.depth == 0 {
-		if s.bits > 0 && s.count <= 1<<s.bits/2 {
-			t.resize(s, s.bits-2)
-		}
-		return
-	}
-	first, n := t.run(i, s)
-	buddy := t.dir[first^n]
-	if buddy.depth != s.depth || s.count+buddy.count > mergedLimit {
-		return
-	}
-	low := first &^ n
-	depth := s.depth - 1
-	shift := 64 - depth - bucketBits
-	m := newSegment(bucketBits, depth, t.gen.Current())
-	pick := func(h uint64) (*segment, uint) { return m, uint(h>>shift) & (1<<bucketBits - 1) }
-	if !pour(s, pick) || !pour(buddy, pick) {
-		return // unlucky spread; a later deletion tries again
-	}
-	for j := low; j < low+2*n; j++ {
-		t.dir[j], t.shift[j] = m, shift
-	}
-	t.size -= m.size()
-	if depth+1 == t.depth {
-		t.deepest -= 2
-		t.halve()
-	}
-}
-
-// halve undoes double for as long as no segment is as deep as the directory.
-func (t *Table) halve() {
-	t.size -= t.dirSize()
-	for t.deepest == 0 && t.depth > 0 {
-		t.depth--
-		n := len(t.dir) / 2
-		dir, shift := make([]*segment, n), make([]uint8, n)
-		for i := range n {
-			dir[i], shift[i] = t.dir[2*i], t.shift[2*i]
-			if dir[i].depth == t.depth {
-				t.deepest++
-			}
-		}
-		t.dir, t.shift = dir, shift
-	}
-	t.size += t.dirSize()
-}
-
 // Random returns a record, each with the same probability; nil if the table is empty. rnd returns random bits.
 func (t *Table) Random(rnd func() uint64) *record.Record {
 	if t.count == 0 {
@@ -575,14 +407,14 @@ func (t *Table) Random(rnd func() uint64) *record.Record {
 	}
 	for {
 		x := rnd()
-		i := t.index(x)
-		s := t.dir[i]
-		// A shallow segment has several directory entries: only its first one counts, else its records would be
-		// preferred.
-		if i&(1<<(t.depth-s.depth)-1) != 0 {
+		p, i := t.place(x)
+		s := p.dir[i]
+		// A shallow segment covers several prefixes as long as the deepest one's: only the first of them counts, else its
+		// records would be preferred.
+		if x>>(64-t.depth)&(1<<(t.depth-s.depth)-1) != 0 {
 			continue
 		}
-		// The low half is independent of the index as long as the directory has fewer than 2^32 entries.
+		// The low half is independent of the index as long as prefixes are shorter than 32 bits.
 		n := uint64(s.buckets() * slots)
 		j := uint(uint64(uint32(x)) * n >> 32)
 		if r := s.bucket(j / slots).slot[j%slots]; r != nil {
@@ -596,9 +428,9 @@ func (t *Table) Random(rnd func() uint64) *record.Record {
 func (t *Table) Scan(cursor uint64, count int, fn func(*record.Record)) uint64 {
 	pos := cursor << (64 - cursorBits)
 	for tries := 10 * count; ; tries-- {
-		i := t.index(pos)
-		s := t.dir[i]
-		s.eachIn(t.bucketOf(i, pos), func(r *record.Record) bool {
+		p, i := t.place(pos)
+		s := p.dir[i]
+		s.eachIn(t.bucketOf(p, i, pos), func(r *record.Record) bool {
 			count--
 			fn(r)
 			return true
@@ -616,70 +448,15 @@ func (t *Table) Scan(cursor uint64, count int, fn func(*record.Record)) uint64 {
 
 // Each calls fn for every record until it returns false. fn must not change the table.
 func (t *Table) Each(fn func(*record.Record) bool) {
-	for i := uint(0); i < uint(len(t.dir)); {
-		s := t.dir[i]
-		if !s.each(fn) {
-			return
-		}
-		i += 1 << (t.depth - s.depth)
-	}
-}
-
-// Progress is how far a walk of a snapshot has come, shared by the walker and the owner of the live table.
-type Progress struct {
-	next atomic.Uint64 // all lower hashes are done
-	done atomic.Bool
-}
-
-func (p *Progress) passed(hash uint64) bool { return hash < p.next.Load() || p.done.Load() }
-
-// Snapshot is a table as it was at one moment.
-type Snapshot struct {
-	dir   []*segment
-	depth uint8
-	count int
-	walk  *Progress
-}
-
-// Snapshot freezes the table's present state. The caller has pinned the generation, keeps it pinned until the walk is
-// over, and then calls EndSnapshot.
-func (t *Table) Snapshot() *Snapshot {
-	t.walk = new(Progress)
-	return &Snapshot{dir: append([]*segment(nil), t.dir...), depth: t.depth, count: t.count, walk: t.walk}
-}
-
-// Fork returns a table with the same records, to be written instead of t, which from then on must only be read: the
-// directory is copied, segments are shared until their first change. The generation is pinned. It is how a collection
-// inside a key is taken from under a snapshot's reader.
-func (t *Table) Fork() *Table {
-	f := *t
-	f.dir = append([]*segment(nil), t.dir...)
-	f.shift = append([]uint8(nil), t.shift...)
-	f.walk = nil
-	return &f
-}
-
-// EndSnapshot forgets the walk's progress.
-func (t *Table) EndSnapshot() { t.walk = nil }
-
-// Len returns the number of records in the snapshot.
-func (s *Snapshot) Len() int { return s.count }
-
-// Walk calls fn once for every record in hash order and stops when fn returns false. Only one walk is possible: it
-// lets go of what it has passed, which the live table then writes in place again.
-func (s *Snapshot) Walk(fn func(*record.Record) bool) bool {
-	for i := uint(0); i < uint(len(s.dir)); {
-		seg := s.dir[i]
-		if !seg.each(fn) {
-			return false
-		}
-		n := uint(1) << (s.depth - seg.depth)
-		clear(s.dir[i : i+n])
-		i += n
-		if i < uint(len(s.dir)) {
-			s.walk.next.Store(uint64(i) << (64 - s.depth))
+	for n := range t.pages {
+		p := &t.pages[n]
+		for i := uint(0); i < uint(len(p.dir)); {
+			s := p.dir[i]
+			if !s.each(fn) {
+				return
+			}
+			_, n := p.run(i, s)
+			i += n
 		}
 	}
-	s.walk.done.Store(true)
-	return true
 }

@@ -3,10 +3,13 @@ package table
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"math/rand/v2"
 	"testing"
+	"unsafe"
 
 	"ferrous/datatypes/cow"
+	"ferrous/datatypes/mem"
 	"ferrous/datatypes/record"
 )
 
@@ -17,61 +20,79 @@ func newRecord(key string, n int64) *record.Record {
 // check recounts everything that the table keeps count of.
 func check(t *testing.T, tb *Table) {
 	t.Helper()
-	count, size, deepest := 0, 0, 0
-	for i := uint(0); i < uint(len(tb.dir)); {
-		s := tb.dir[i]
-		first, n := tb.run(i, s)
-		if first != i {
-			t.Fatalf("segment at %d begins at %d", i, first)
+	count, entries := 0, 0
+	size, depth := tb.topSize()+mem.SizePtr(int(unsafe.Sizeof(*tb))), uint8(0)
+	if len(tb.pages) != 1<<(64-tb.low) {
+		t.Fatalf("%d pages for %d bits", len(tb.pages), 64-tb.low)
+	}
+	for pn := range tb.pages {
+		p := &tb.pages[pn]
+		if len(p.dir) != 1<<(p.depth()+tb.low-64) || len(p.dir) != len(p.shift) || len(p.dir) > maxPage {
+			t.Fatalf("page %d has %d entries and depth %d", pn, len(p.dir), p.depth())
 		}
-		in, used := 0, 0
-		for b := range uint(1) << s.bits {
-			for c := s.bucket(b).next(); c != 0; c = s.bucket(c).next() {
-				used++
-				if s.bucket(c).meta&(1<<56-1) == 0 {
-					t.Fatal("empty overflow bucket in a chain")
-				}
-				if s.free>>(c-1<<s.bits)&1 != 0 {
-					t.Fatal("used overflow bucket is marked free")
-				}
+		if len(tb.pages) == 1 && len(p.dir) > 1 && !p.deepest() {
+			t.Fatal("the page has more entries than it needs")
+		}
+		depth = max(depth, p.depth())
+		entries += len(p.dir)
+		size += p.size()
+		for i := uint(0); i < uint(len(p.dir)); {
+			s := p.dir[i]
+			first, n := p.run(i, s)
+			if first != i {
+				t.Fatalf("segment at %d begins at %d", i, first)
 			}
-			s.eachIn(b, func(r *record.Record) bool {
-				in++
-				h := Hash(r.Key())
-				if tb.index(h)&^(n-1) != first || tb.bucketOf(i, h) != b {
-					t.Fatalf("record %q in the wrong place", r.Key())
-				}
-				if tb.Get(h, r.Key()) != r {
-					t.Fatalf("record %q is not found", r.Key())
-				}
-				return true
-			})
+			count += checkSegment(t, tb, pn, i)
+			size += s.size()
+			i += n
 		}
-		for j := first; j < first+n; j++ {
-			if tb.dir[j] != s {
-				t.Fatal("run is not one segment")
+	}
+	if count != tb.count || depth != tb.depth || entries != tb.entries {
+		t.Fatalf("count %d, want %d; depth %d, want %d; entries %d, want %d", tb.count, count, tb.depth, depth, tb.entries, entries)
+	}
+	if tb.size != size {
+		t.Fatalf("size %d, want %d", tb.size, size)
+	}
+}
+
+// checkSegment checks the segment that begins at entry i of page pn and returns how many records it has.
+func checkSegment(t *testing.T, tb *Table, pn int, i uint) int {
+	t.Helper()
+	p := &tb.pages[pn]
+	s := p.dir[i]
+	_, n := p.run(i, s)
+	in, used := 0, 0
+	for b := range uint(1) << s.bits {
+		for c := s.bucket(b).next(); c != 0; c = s.bucket(c).next() {
+			used++
+			if s.bucket(c).meta&(1<<56-1) == 0 {
+				t.Fatal("empty overflow bucket in a chain")
+			}
+			if s.free>>(c-1<<s.bits)&1 != 0 {
+				t.Fatal("used overflow bucket is marked free")
 			}
 		}
-		free := 0
-		for f := s.free; f != 0; f &= f - 1 {
-			free++
-		}
-		if int(s.spare)-free != used || int(s.count) != in {
-			t.Fatalf("reserve: %d of %d free but %d used; count %d but %d", free, s.spare, used, s.count, in)
-		}
-		count += in
-		size += s.size()
-		if s.depth == tb.depth {
-			deepest++
-		}
-		i += n
+		s.eachIn(b, func(r *record.Record) bool {
+			in++
+			h := Hash(r.Key())
+			if q, j := tb.place(h); q != p || j&^(n-1) != i || tb.bucketOf(q, j, h) != b {
+				t.Fatalf("record %q in the wrong place", r.Key())
+			}
+			if tb.Get(h, r.Key()) != r {
+				t.Fatalf("record %q is not found", r.Key())
+			}
+			return true
+		})
 	}
-	if count != tb.count || deepest != tb.deepest {
-		t.Fatalf("count %d, want %d; deepest %d, want %d", tb.count, count, tb.deepest, deepest)
+	for j := i; j < i+n; j++ {
+		if p.dir[j] != s {
+			t.Fatal("run is not one segment")
+		}
 	}
-	if want := size + tb.dirSize() + 96; tb.size < want-32 || tb.size > want+32 {
-		t.Fatalf("size %d, want about %d", tb.size, want)
+	if free := bits.OnesCount64(s.free); int(s.spare)-free != used || int(s.count) != in {
+		t.Fatalf("reserve: %d of %d free but %d used; count %d but %d", free, s.spare, used, s.count, in)
 	}
+	return in
 }
 
 func TestModel(t *testing.T) {
@@ -155,8 +176,8 @@ func TestModel(t *testing.T) {
 			tb.Delete(h, tb.Get(h, []byte(k)))
 		}
 		check(t, tb)
-		if tb.depth != 0 || tb.dir[0].bits > 2 {
-			t.Errorf("an emptied table keeps %d segments of %d buckets", len(tb.dir), tb.dir[0].buckets())
+		if tb.depth != 0 || tb.pages[0].dir[0].bits > 2 {
+			t.Errorf("an emptied table keeps %d pages, depth %d", len(tb.pages), tb.depth)
 		}
 	}
 }
