@@ -1,6 +1,7 @@
 package keyspace
 
 import (
+	"ferrous/datatypes/hash"
 	"ferrous/datatypes/record"
 	"ferrous/datatypes/table"
 	"ferrous/datatypes/wheel"
@@ -8,13 +9,87 @@ import (
 
 const (
 	advanceBatch   = 64   // entries fired or moved between two looks at the clock
+	fieldBatch     = 64   // fields of one hash deleted between two looks at the clock
 	rebuildBatch   = 256  // keys scanned between two looks at the clock
 	staleTolerated = 4096 // stale entries that are not worth a rebuild
 )
 
-// ActiveExpire deletes keys whose deadline has passed, and rebuilds wheels that are mostly stale. clock returns the
-// present time in Unix milliseconds, spent whether the time allowed for this step is over. It reports whether work is
-// left, so that the caller comes back soon; otherwise NextExpiry says when.
+// agenda is a timing wheel with what keeps it small.
+type agenda struct {
+	wheel   *wheel.Wheel
+	rebuild *rebuild
+	live    int // keys that must have an entry
+}
+
+// rebuild is a wheel in the making; see the package comment.
+type rebuild struct {
+	wheel  *wheel.Wheel
+	cursor uint64
+}
+
+func (a *agenda) bytes() int {
+	n := 0
+	if a.wheel != nil {
+		n += int(a.wheel.Bytes())
+	}
+	if a.rebuild != nil {
+		n += int(a.rebuild.wheel.Bytes())
+	}
+	return n
+}
+
+// stale reports whether so few of the wheel's entries belong to living keys that it is worth making it anew.
+func (a *agenda) stale() bool {
+	return a.wheel != nil && a.wheel.Len() > 2*a.live+staleTolerated
+}
+
+// schedule enters a deadline of the key with this hash.
+func (db *DB) schedule(a *agenda, hash uint64, when int64) {
+	db.ks.scheduled = true
+	if a.wheel == nil {
+		a.wheel = wheel.New(db.ks.Now)
+	}
+	a.wheel.Insert(hash, when)
+	if a.rebuild != nil {
+		a.rebuild.wheel.Insert(hash, when)
+	}
+}
+
+// rescheduled keeps the agenda when a key's deadline changes.
+func (db *DB) rescheduled(a *agenda, hash uint64, old, when int64) {
+	switch {
+	case when == record.NoExpiry:
+		if old != record.NoExpiry {
+			a.live--
+		}
+		return
+	case old == record.NoExpiry:
+		a.live++
+	case when >= old:
+		return
+	}
+	db.schedule(a, hash, when)
+}
+
+// fieldExpiry returns the earliest deadline of a field, record.NoExpiry if r is no hash or has no fields with deadlines.
+func fieldExpiry(r *record.Record) int64 {
+	if r.Type() != record.Hash {
+		return record.NoExpiry
+	}
+	return record.Value[hash.Hash](r).Earliest()
+}
+
+// FieldsRescheduled tells that the hash behind r, a live record of the database, was changed, and what its earliest
+// deadline of a field was before. It is to be called before anything else is done with the database.
+func (db *DB) FieldsRescheduled(r *record.Record, was int64) {
+	if now := fieldExpiry(r); now != was {
+		db.rescheduled(&db.fields, table.Hash(r.Key()), was, now)
+	}
+}
+
+// ActiveExpire deletes keys and fields of hashes whose deadline has passed, and rebuilds wheels that are mostly stale.
+// clock returns the present time in Unix milliseconds, spent whether the time allowed for this step is over. It reports
+// whether work is left, so that the caller comes back soon; otherwise NextExpiry says when.
 func (ks *Keyspace) ActiveExpire(clock func() int64, spent func() bool) (more bool) {
 	if ks.KeepExpired {
 		return false
@@ -22,7 +97,9 @@ func (ks *Keyspace) ActiveExpire(clock func() int64, spent func() bool) (more bo
 	for i := range ks.dbs {
 		// When time is up the next step begins with the next database, so that none has to wait for all of another's.
 		turn := (ks.turn + i) % len(ks.dbs)
-		if !ks.dbs[turn].activeExpire(clock, spent) {
+		db := ks.dbs[turn]
+		if !db.activeExpire(&db.keys, db.fire, (*record.Record).Expiry, clock, spent) ||
+			!db.activeExpire(&db.fields, db.fireFields, fieldExpiry, clock, spent) {
 			ks.turn = (turn + 1) % len(ks.dbs)
 			return true
 		}
@@ -30,41 +107,41 @@ func (ks *Keyspace) ActiveExpire(clock func() int64, spent func() bool) (more bo
 	return false
 }
 
-// activeExpire is ActiveExpire for one database; it reports whether it came to the end.
-func (db *DB) activeExpire(clock func() int64, spent func() bool) bool {
+// activeExpire is ActiveExpire for one agenda; it reports whether it came to the end. fire handles an entry, deadline
+// tells the one that a record has.
+func (db *DB) activeExpire(a *agenda, fire func(hash uint64), deadline func(*record.Record) int64,
+	clock func() int64, spent func() bool) bool {
 	ks := db.ks
-	for db.wheel != nil {
+	for a.wheel != nil {
 		// A key is expired when its deadline is before now, so the wheel runs one millisecond behind.
 		now := clock()
 		ks.Now = now
-		if db.wheel.Advance(now-1, advanceBatch, func(hash uint64, when int64) { db.fire(hash) }) {
-			break
+		if a.wheel.Advance(now-1, advanceBatch, func(hash uint64, when int64) { fire(hash) }) {
+			if when, ok := a.wheel.NextDue(); !ok || when >= now {
+				break
+			}
+			// A hash with more due fields than one call may delete was entered again.
 		}
 		if spent() {
 			return false
 		}
 	}
-	if db.stale() && db.rebuild == nil {
-		db.rebuild = &rebuild{wheel: wheel.New(ks.Now)}
+	if a.stale() && a.rebuild == nil {
+		a.rebuild = &rebuild{wheel: wheel.New(ks.Now)}
 	}
-	if db.expires == 0 {
-		db.wheel, db.rebuild = nil, nil
+	if a.live == 0 {
+		a.wheel, a.rebuild = nil, nil
 	}
-	for db.rebuild != nil {
-		db.rebuildStep()
-		if db.rebuild != nil && spent() {
+	for a.rebuild != nil {
+		db.rebuildStep(a, deadline)
+		if a.rebuild != nil && spent() {
 			return false
 		}
 	}
 	return true
 }
 
-// stale reports whether so few of the wheel's entries belong to living keys that it is worth making it anew.
-func (db *DB) stale() bool {
-	return db.wheel != nil && db.wheel.Len() > 2*db.expires+staleTolerated
-}
-
-// fire handles an entry of the wheel: keys with this hash that have expired go, others are entered again.
+// fire handles an entry of the wheel of keys: keys with this hash that have expired go, others are entered again.
 func (db *DB) fire(hash uint64) {
 	ks := db.ks
 	fired := ks.fired[:0]
@@ -79,21 +156,71 @@ func (db *DB) fire(hash uint64) {
 			ks.lag.add(ks.Now - when)
 			db.expire(hash, r)
 		} else {
-			db.schedule(hash, when)
+			db.schedule(&db.keys, hash, when)
 		}
 	}
 	ks.fired = fired[:0]
 }
 
-func (db *DB) rebuildStep() {
-	b := db.rebuild
+// fireFields handles an entry of the wheel of hashes: due fields go, and the hash is entered again for its next ones.
+func (db *DB) fireFields(hash uint64) {
+	ks := db.ks
+	fired := ks.fired[:0]
+	db.t.EachHash(hash, func(r *record.Record) {
+		if fieldExpiry(r) != record.NoExpiry {
+			fired = append(fired, r)
+		}
+	})
+	for i, r := range fired {
+		fired[i] = nil
+		if fieldExpiry(r) < ks.Now {
+			r = db.expireFields(r)
+		}
+		if r != nil {
+			if when := fieldExpiry(r); when != record.NoExpiry {
+				db.schedule(&db.fields, hash, when)
+			}
+		}
+	}
+	ks.fired = fired[:0]
+}
+
+// expireFields deletes due fields of the hash behind r, as many as one step may, and with the last field the key. It
+// returns the record that stands for the key from now on, nil if it is gone.
+func (db *DB) expireFields(r *record.Record) *record.Record {
+	ks := db.ks
+	r = db.Own(r)
+	h := record.Value[hash.Hash](r)
+	size, was := h.Size(), h.Earliest()
+	ks.ExpiredFields += int64(h.Expire(ks.Now, fieldBatch, func(field []byte, when int64) {
+		ks.lag.add(ks.Now - when)
+		if ks.OnExpireField != nil {
+			ks.OnExpireField(db, r, field)
+		}
+	}))
+	db.AddBytes(h.Size() - size)
+	if h.Earliest() == record.NoExpiry && was != record.NoExpiry {
+		db.fields.live--
+	}
+	if ks.OnExpireFields != nil {
+		ks.OnExpireFields(db, r)
+	}
+	if h.Len() > 0 {
+		return r
+	}
+	db.Remove(r)
+	return nil
+}
+
+func (db *DB) rebuildStep(a *agenda, deadline func(*record.Record) int64) {
+	b := a.rebuild
 	b.cursor = db.t.Scan(b.cursor, rebuildBatch, func(r *record.Record) {
-		if when := r.Expiry(); when != record.NoExpiry {
+		if when := deadline(r); when != record.NoExpiry {
 			b.wheel.Insert(table.Hash(r.Key()), when)
 		}
 	})
 	if b.cursor == 0 {
-		db.wheel, db.rebuild = b.wheel, nil
+		a.wheel, a.rebuild = b.wheel, nil
 	}
 }
 
@@ -110,14 +237,16 @@ func (ks *Keyspace) NextExpiry() (when int64, ok bool) {
 		return 0, false
 	}
 	for _, db := range ks.dbs {
-		if db.wheel == nil {
-			continue
-		}
-		if db.rebuild != nil || db.stale() {
-			return ks.Now, true
-		}
-		if w, has := db.wheel.NextDue(); has && (!ok || w+1 < when) {
-			when, ok = w+1, true
+		for _, a := range [...]*agenda{&db.keys, &db.fields} {
+			if a.wheel == nil {
+				continue
+			}
+			if a.rebuild != nil || a.stale() {
+				return ks.Now, true
+			}
+			if w, has := a.wheel.NextDue(); has && (!ok || w+1 < when) {
+				when, ok = w+1, true
+			}
 		}
 	}
 	return when, ok
@@ -127,7 +256,7 @@ func (ks *Keyspace) NextExpiry() (when int64, ok bool) {
 // none.
 func (db *DB) AverageTTL() int64 {
 	sum, n := int64(0), int64(0)
-	for range min(db.expires, 32) {
+	for range min(db.keys.live, 32) {
 		if r := db.RandomVolatile(); r != nil {
 			sum += max(r.Expiry()-db.ks.Now, 0)
 			n++

@@ -268,8 +268,8 @@ func (m *model) churn(db *DB, key string) {
 		db.SetString([]byte(key), []byte(e.value), e.expiry)
 		m.want[db.ID][key] = e
 	}
-	if _, ok := m.ks.NextExpiry(); !ok || db.wheel.Len() <= staleTolerated {
-		m.fail("%d entries after churn", db.wheel.Len())
+	if _, ok := m.ks.NextExpiry(); !ok || db.keys.wheel.Len() <= staleTolerated {
+		m.fail("%d entries after churn", db.keys.wheel.Len())
 	}
 }
 
@@ -287,8 +287,8 @@ func (m *model) activeExpire(batches int) {
 		}
 	}
 	for _, db := range m.ks.dbs {
-		if db.stale() || db.rebuild != nil {
-			m.fail("database %d has a stale wheel after ActiveExpire: %d entries for %d keys", db.ID, db.wheel.Len(), db.expires)
+		if db.keys.stale() || db.keys.rebuild != nil {
+			m.fail("database %d has a stale wheel after ActiveExpire: %d entries for %d keys", db.ID, db.keys.wheel.Len(), db.keys.live)
 		}
 	}
 }
@@ -401,8 +401,8 @@ func (m *model) runOut() {
 		m.activeExpire(m.rnd.IntN(50))
 	}
 	for _, db := range m.ks.dbs {
-		if db.Expires() != 0 || db.wheel != nil {
-			m.fail("database %d: %d keys with deadlines and a wheel %v after everything has expired", db.ID, db.Expires(), db.wheel != nil)
+		if db.Expires() != 0 || db.keys.wheel != nil {
+			m.fail("database %d: %d keys with deadlines and a wheel %v after everything has expired", db.ID, db.Expires(), db.keys.wheel != nil)
 		}
 	}
 	m.check()
@@ -469,7 +469,7 @@ func TestWheelRebuild(t *testing.T) {
 		if !m.ks.ActiveExpire(func() int64 { return m.ks.Now }, func() bool { return true }) {
 			break
 		}
-		if db.rebuild == nil {
+		if db.keys.rebuild == nil {
 			t.Fatal("ActiveExpire has more to do, but does not rebuild the wheel")
 		}
 		for range 20 {

@@ -5,13 +5,13 @@ import "ferrous/datatypes/table"
 // TableStats describes how the database's hash table is filled. It visits the whole table.
 func (db *DB) TableStats() table.Stats { return db.t.Stats() }
 
-// WheelLen returns the number of entries in the timing wheel, stale ones included.
+// WheelLen returns the number of entries in the timing wheel of keys, stale ones included.
 func (db *DB) WheelLen() int {
-	if db.wheel == nil {
+	if db.keys.wheel == nil {
 		return 0
 	}
-	return db.wheel.Len()
+	return db.keys.wheel.Len()
 }
 
-// WheelBytes returns the memory held by the timing wheel, and by the one that is about to replace it.
+// WheelBytes returns the memory held by the timing wheels, and by those that are about to replace them.
 func (db *DB) WheelBytes() int { return db.Overhead() - db.t.Size() }
