@@ -1,7 +1,7 @@
 package commands
 
 // Commands about the server as a whole. CONFIG is in configcmd.go, COMMAND in commandinfo.go, DEBUG in debug.go,
-// LATENCY in latency.go, MEMORY in memory.go, SHUTDOWN in lifecycle.go, SLOWLOG in slowlog.go.
+// LATENCY in latency.go, MEMORY in memory.go, MONITOR in monitor.go, SHUTDOWN in lifecycle.go, SLOWLOG in slowlog.go.
 
 var serverCommands = []Command{
 	commandCommand,
@@ -9,6 +9,7 @@ var serverCommands = []Command{
 	debugCommand,
 	latencyCommand,
 	memoryCommand,
+	monitorCommand,
 	shutdownCommand,
 	slowlogCommand,
 	{Name: "time", Arity: 1, Flags: Loading | Stale | Fast, Handler: timeNow,

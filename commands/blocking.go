@@ -4,6 +4,7 @@ import (
 	"math"
 	"time"
 
+	"ferrous/commands/config"
 	"ferrous/commands/longdouble"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
@@ -156,7 +157,7 @@ func (c *Client) block(kind record.Type, keys [][]byte, deadline int64) {
 	for _, key := range keys {
 		s.join(b, key)
 	}
-	s.ks.OnAdd = s.keyAdded
+	s.hearOfKeys()
 }
 
 // keep copies the arguments.
@@ -238,9 +239,7 @@ func (s *Server) release(b *blocked) {
 	if b.deadline != 0 {
 		b.timer.Stop()
 	}
-	if bl.clients == 0 {
-		s.ks.OnAdd = nil
-	}
+	s.hearOfKeys()
 	b.c = nil
 	if len(bl.free) < keptBlocked && cap(b.buf) <= keptBlockedBuf && cap(b.waits) <= keptWaits {
 		bl.free = append(bl.free, b)
@@ -302,6 +301,7 @@ func (s *Server) takeTurn(c *Client) turn {
 	s.w.Reset()
 	s.w.Proto = c.proto
 	s.current = c
+	s.takeWaiting(c)
 	return outer
 }
 
@@ -340,8 +340,24 @@ func (s *Server) resumeUnblocked() {
 	}
 }
 
-// keyAdded is told each new key while clients wait.
-func (s *Server) keyAdded(db *keyspace.DB, r *record.Record, _ bool) {
+// hearOfKeys has new keys told to keyAdded while clients wait for keys or the keyspace event is asked for.
+func (s *Server) hearOfKeys() {
+	switch want := s.blocking.clients > 0 || s.cfg.NotifyKeyspaceEvents&config.NotifyNew != 0; {
+	case !want:
+		s.ks.OnAdd = nil
+	case s.ks.OnAdd == nil:
+		s.ks.OnAdd = s.keyAdded
+	}
+}
+
+// keyAdded is told each new key, and each whose type has changed.
+func (s *Server) keyAdded(db *keyspace.DB, r *record.Record, replaced bool) {
+	if !replaced {
+		s.notify(config.NotifyNew, "new", r.Key(), db)
+	}
+	if s.blocking.clients == 0 {
+		return
+	}
 	switch r.Type() {
 	case record.List, record.ZSet, record.Stream:
 		if q := s.blocking.waiting[db][string(r.Key())]; q != nil {

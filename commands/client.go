@@ -39,6 +39,7 @@ type Client struct {
 	ident    *identity    // nil if it has told nothing of itself
 	deferred [][]byte     // the request that CLIENT PAUSE holds back
 	blocked  *blocked     // the request that waits; see blocking.go
+	pushes   *pushes      // what it is told unasked, nil if it is told nothing; see push.go
 	window   window       // qbuf and qbuf-free of CLIENT LIST
 	counted  int          // what of its memory is in Server.heldBytes
 	at       int          // index in Server.order
@@ -54,10 +55,11 @@ type replication struct {
 	rewritten [][]byte   // in place of the arguments
 	more      [][][]byte // further commands, before
 	none      bool
+	message   bool // the command goes to replicas even if it changed nothing
 }
 
 // any reports whether a handler has said anything of what is to be propagated.
-func (r *replication) any() bool { return r.none || r.rewritten != nil || r.more != nil }
+func (r *replication) any() bool { return r.none || r.message || r.rewritten != nil || r.more != nil }
 
 // describe is the client as the log shows it.
 func (c *Client) describe() string {
@@ -104,6 +106,13 @@ func (c *Client) rewrite(argv ...[]byte) {
 func (c *Client) propagateAlso(argv ...[]byte) {
 	if len(c.srv.sinks) > 0 {
 		c.repl.more = append(c.repl.more, append([][]byte(nil), argv...))
+	}
+}
+
+// propagateMessage has a command that changes no data propagated to those who follow the server, but not written to files.
+func (c *Client) propagateMessage() {
+	if len(c.srv.sinks) > 0 {
+		c.repl.message = true
 	}
 }
 

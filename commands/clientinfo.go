@@ -117,6 +117,7 @@ func (s *Server) forget(c *Client) {
 	c.counted = 0
 	s.stopWaiting(c)
 	s.endTransaction(c)
+	s.forgetPushes(c)
 }
 
 // clientsMemory is what all clients cost.
@@ -213,7 +214,9 @@ func (c *Client) appendInfo(b []byte) []byte {
 	b = append(b, " flags="...)
 	b = c.appendFlags(b)
 	num(" db=", c.db.ID)
-	b = append(b, " sub=0 psub=0 ssub=0"...)
+	num(" sub=", c.subscriptions(kindChannel))
+	num(" psub=", c.subscriptions(kindPattern))
+	num(" ssub=", c.subscriptions(kindShard))
 	if c.inMulti() {
 		num(" multi=", len(c.tx.queue))
 	} else {
@@ -239,7 +242,7 @@ func (c *Client) appendInfo(b []byte) []byte {
 		b = append(b, "NULL"...)
 	}
 	text(" user=", defaultUser)
-	b = append(b, " redir=-1"...)
+	num(" redir=", int(c.redirection()))
 	num(" resp=", c.proto)
 	text(" lib-name=", id.libName)
 	text(" lib-ver=", id.libVer)
@@ -249,11 +252,26 @@ func (c *Client) appendInfo(b []byte) []byte {
 // appendFlags appends the letters of the client's states, in Redis's order.
 func (c *Client) appendFlags(b []byte) []byte {
 	n := len(b)
+	if c.monitors() {
+		b = append(b, 'O')
+	}
+	if c.subscribed() {
+		b = append(b, 'P')
+	}
 	if c.inMulti() {
 		b = append(b, 'x')
 	}
 	if c.deferred != nil || c.blocked != nil {
 		b = append(b, 'b')
+	}
+	if t := c.tracks(); t != nil {
+		b = append(b, 't')
+		if t.broken {
+			b = append(b, 'R')
+		}
+		if t.bcast {
+			b = append(b, 'B')
+		}
 	}
 	if c.tx != nil && c.tx.touched {
 		b = append(b, 'd')

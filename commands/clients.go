@@ -19,6 +19,7 @@ var clientCommand = Command{
 	Name: "client", Arity: -2, Group: GroupConnection, Since: "2.4.0", Complexity: "Depends on the subcommand.",
 	Summary: "Container of commands about connections.",
 	Subs: []Command{
+		clientCachingRow,
 		{Name: "getname", Arity: 2, Flags: clientSub, ACL: CatConnection, Handler: clientGetName,
 			Group: GroupConnection, Since: "2.6.9", Complexity: "O(1)", Summary: "Tells the connection's name."},
 		{Name: "getredir", Arity: 2, Flags: clientSub, ACL: CatConnection, Handler: clientGetRedir,
@@ -95,6 +96,8 @@ var clientCommand = Command{
 			Group: GroupConnection, Since: "2.6.9", Complexity: "O(1)", Summary: "Names the connection.",
 			Hints: []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
 			Args:  []Arg{aString("connection-name")}},
+		clientTrackingRow,
+		clientTrackingInfoRow,
 		clientUnblockRow,
 		{Name: "unpause", Arity: 2, Flags: clientSub | Admin, ACL: CatConnection, Handler: clientUnpause,
 			Group: GroupConnection, Since: "6.2.0", Complexity: "O(N) in the number of clients that wait",
@@ -175,9 +178,6 @@ func clientSetInfo(c *Client) {
 func clientID(c *Client) { c.w.Int(c.id) }
 
 func clientInfo(c *Client) { c.w.Verbatim("txt", c.info()+"\n") }
-
-// clientGetRedir tells that the client does not track.
-func clientGetRedir(c *Client) { c.w.Int(-1) }
 
 // byID returns the clients in the order in which they connected.
 func (s *Server) byID() []*Client {
@@ -453,6 +453,8 @@ func errUnknownSubOrArity(args [][]byte) string {
 
 func clientHelp(c *Client) {
 	c.help(
+		"CACHING (YES|NO)",
+		"    Have the keys of the next command tracked, or not.",
 		"GETNAME",
 		"    Tell the name of this connection.",
 		"GETREDIR",
@@ -499,6 +501,11 @@ func clientHelp(c *Client) {
 		"    * LIB-VER: its version",
 		"SETNAME <name>",
 		"    Name this connection.",
+		"TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+		"         [OPTIN] [OPTOUT] [NOLOOP]",
+		"    Have this connection told of keys that it read when they are modified.",
+		"TRACKINGINFO",
+		"    Tell how this connection's keys are tracked.",
 		"UNBLOCK <client-id> [TIMEOUT|ERROR]",
 		"    End the waiting of a client that is blocked by a command, as its timeout would or with an error.",
 		"UNPAUSE",

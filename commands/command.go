@@ -235,6 +235,8 @@ type entry struct {
 	direct  bool // is not queued inside MULTI
 	exec    bool // EXEC itself
 
+	whileSubscribed bool // may be sent under RESP2 by a client that waits for messages
+
 	calls    int64
 	nanos    int64
 	rejected int64 // refused before execution
@@ -256,6 +258,7 @@ var tables = [][]Command{
 	infoCommands,
 	serverCommands,
 	transactionCommands,
+	pubsubCommands,
 }
 
 // registry is the command table of one server, where rename-command may have changed names.
@@ -281,6 +284,7 @@ func (g *registry) add(row *Command, parent *entry) *entry {
 	e := &entry{Command: row, parent: parent, full: row.Name, cats: row.Categories()}
 	if parent == nil {
 		e.direct, e.exec = runsInMulti[row.Name], row.Name == "exec"
+		e.whileSubscribed = runsSubscribed[row.Name]
 	}
 	if parent != nil {
 		e.full = parent.full + "|" + row.Name

@@ -40,10 +40,19 @@ var connectionCommands = []Command{
 }
 
 func ping(c *Client) {
-	switch len(c.args) {
-	case 1:
+	switch n := len(c.args); {
+	case n <= 2 && c.proto == 2 && c.subscribed():
+		// In the form of a message, since its reader waits for such.
+		c.w.Array(2)
+		c.w.BulkString("pong")
+		if n == 1 {
+			c.w.BulkString("")
+		} else {
+			c.w.Bulk(c.args[1])
+		}
+	case n == 1:
 		c.w.Status("PONG")
-	case 2:
+	case n == 2:
 		c.w.Bulk(c.args[1])
 	default:
 		c.error(errArity("ping"))
@@ -60,6 +69,7 @@ func quit(c *Client) {
 // reset undoes what the client has set, but what CLIENT SETINFO told: the library behind the connection stays the same.
 func reset(c *Client) {
 	c.srv.endTransaction(c)
+	c.srv.tellNothing(c)
 	c.db = c.srv.ks.DBs()[0]
 	c.setProto(2)
 	c.authed = c.srv.cfg.RequirePass == ""

@@ -19,6 +19,7 @@ func (s *Server) cron() {
 	}
 	s.stats.cronCycles++
 	s.clientsCron()
+	s.sweepTracked()
 	s.stats.peakMemory = max(s.stats.peakMemory, s.usedMemory())
 	s.sampleInstant()
 	s.gc.adjust(s.ks.Bytes())
@@ -143,10 +144,17 @@ func (s *Server) checkOutputLimits(c *Client) {
 }
 
 // outputClass is the class of client-output-buffer-limit.
-func (c *Client) outputClass() int { return config.ClassNormal }
+func (c *Client) outputClass() int {
+	if c.subscribed() {
+		return config.ClassPubsub
+	}
+	return config.ClassNormal
+}
 
 // idleMayClose reports whether the directive timeout applies to the client.
-func (c *Client) idleMayClose() bool { return c.deferred == nil && c.blocked == nil }
+func (c *Client) idleMayClose() bool {
+	return c.deferred == nil && c.blocked == nil && !c.subscribed() && !c.monitors()
+}
 
 // gcTuner sets the collector's pace from the size of the data.
 //
@@ -222,7 +230,9 @@ func (s *Server) sampleInstant() {
 }
 
 // usedMemory is what INFO calls used_memory: the data with its tables, exactly, and what clients hold.
-func (s *Server) usedMemory() int { return s.baseMemory + s.ks.Bytes() + s.clientsMemory() }
+func (s *Server) usedMemory() int {
+	return s.baseMemory + s.ks.Bytes() + s.clientsMemory() + s.tracking.Bytes()
+}
 
 // notify publishes a keyspace event of a class to those who asked for it.
 func (s *Server) notify(class config.NotifyFlags, event string, key []byte, db *keyspace.DB) {

@@ -24,11 +24,15 @@ func (s *Server) execute(c *Client, now int64) int64 {
 			c.replySkip = skip // it comes again
 		}
 	}
-	if c.replyOff || c.replySkip == 1 {
+	if c.suppressed() {
 		s.w.Buf = s.w.Buf[:min(start, len(s.w.Buf))]
+	}
+	if c.pushes != nil {
+		s.finish(c)
 	}
 	if len(s.blocking.ready) > 0 && !s.blocking.serving {
 		now = s.serveBlocked(now)
+		s.takeWaiting(c)
 	}
 	return now
 }
@@ -77,7 +81,12 @@ func (s *Server) admit(c *Client) *entry {
 			flags |= c.tx.flags
 		}
 	}
-	if s.pause.pauses(flags) {
+	if c.pushes != nil {
+		if msg := c.refusedHere(e, flags); msg != "" {
+			return c.reject(e, msg)
+		}
+	}
+	if s.pause.pauses(flags) && !c.monitors() {
 		s.hold(c)
 		return nil
 	}
@@ -110,9 +119,13 @@ func (s *Server) call(c *Client, e *entry, now int64) int64 {
 	c.cmd = e
 	dirty := s.dirty
 	db := c.db
+	again := s.blocking.retrying != nil
 	e.Handler(c)
 	end := s.nanos()
 	e.nanos += end - now
+	if s.observed {
+		s.executed(c, e, again)
+	}
 	if c.blocked != nil { // it is counted when it is done
 		s.setNow(end)
 		return end
@@ -138,6 +151,9 @@ func (s *Server) propagate(c *Client, db *keyspace.DB, changed bool) {
 		switch {
 		case !changed || c.repl.none:
 			own = nil
+			if c.repl.message {
+				s.feedMessage(db.ID, c.args)
+			}
 		case c.repl.rewritten != nil:
 			own = c.repl.rewritten
 		}

@@ -238,7 +238,8 @@ func (t *infoText) clients() {
 	t.int("client_recent_max_input_buffer", int64(in))
 	t.int("client_recent_max_output_buffer", int64(out))
 	t.int("blocked_clients", int64(len(s.pause.waiting)+s.blocking.clients))
-	t.zeros("tracking_clients")
+	t.int("tracking_clients", int64(s.tracking.clients))
+	t.int("pubsub_clients", int64(s.channels.clients))
 	t.int("clients_in_timeout_table", int64(s.blocking.timed))
 	t.int("total_blocking_keys", int64(s.blocking.keys))
 	t.zeros("total_blocking_keys_on_nokey")
@@ -295,10 +296,16 @@ func (t *infoText) statistics() {
 	t.zeros("evicted_keys", "evicted_clients", "total_eviction_exceeded_time", "current_eviction_exceeded_time")
 	t.int("keyspace_hits", st.hits)
 	t.int("keyspace_misses", st.misses)
-	t.zeros("pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec", "total_forks",
+	for kind, name := range [...]string{"pubsub_channels", "pubsub_patterns", "pubsubshard_channels"} {
+		t.int(name, int64(s.channels.registries[kind].Len()))
+	}
+	t.zeros("latest_fork_usec", "total_forks",
 		"migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses",
-		"active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time",
-		"tracking_total_keys", "tracking_total_items", "tracking_total_prefixes", "unexpected_error_replies")
+		"active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time")
+	t.int("tracking_total_keys", int64(len(s.tracking.keys)))
+	t.int("tracking_total_items", int64(s.tracking.items))
+	t.int("tracking_total_prefixes", int64(len(s.tracking.prefixes)))
+	t.zeros("unexpected_error_replies")
 	t.int("total_error_replies", st.errorReplies)
 	t.int("client_query_buffer_limit_disconnections", st.queryBufDisconnections)
 	t.int("client_output_buffer_limit_disconnections", st.outputBufDisconnections)

@@ -476,6 +476,7 @@ func (c *Client) flush(dbs ...*keyspace.DB) {
 		n += int64(db.Flush())
 		c.srv.databaseModified(db)
 	}
+	c.srv.trackedFlushed()
 	c.srv.dirty += n
 	if n == 0 {
 		// It is propagated even so: who follows may hold what is no longer here.

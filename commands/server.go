@@ -68,7 +68,13 @@ type Server struct {
 	peaks     clientPeaks
 	pause     pause
 	blocking  blocking
-	ready     bool // listening
+	channels  channels
+	tracking  trackingTable
+	monitors  []*Client
+	observed  bool   // somebody wants to hear of executed commands; see Server.observe
+	expiring  bool   // what is modified now is so because it expired
+	outbox    outbox // what waits for clients; see push.go
+	ready     bool   // listening
 	shutdown  shutdownState
 	activeOff bool // DEBUG SET-ACTIVE-EXPIRE 0
 
@@ -86,6 +92,7 @@ type Server struct {
 	dirty      int64 // changes since the last snapshot
 	sinks      []Sink
 	listeners  []func(db *keyspace.DB, key []byte)
+	telling    bool       // one of them is trackedModified
 	observers  []observer // of keyspace events
 	cronTimer  *eventloop.Timer
 	expTimer   *eventloop.Timer
@@ -106,6 +113,13 @@ type Server struct {
 // transaction come, concern no database: their number is -1.
 type Sink interface {
 	Feed(db int, argv [][]byte)
+}
+
+// A MessageSink is a Sink that wants what concerns no data, too: PUBLISH and SPUBLISH, which reach the clients of replicas
+// but do not belong in a file.
+type MessageSink interface {
+	Sink
+	FeedMessage(db int, argv [][]byte)
 }
 
 // An observer is told keyspace events of the classes that notify-keyspace-events names. key is valid during the call
@@ -156,6 +170,7 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 	s.limits = resp.DefaultLimits()
 	s.tick()
 	s.ks.OnExpire = s.keyExpired
+	s.observers = append(s.observers, s.publishEvent)
 	if err := s.renameCommands(); err != nil {
 		return nil, err
 	}
@@ -286,6 +301,7 @@ func (s *Server) process(c *Client, now int64) int64 {
 		unauth.Unauthenticated = true
 		lim = &unauth
 	}
+	s.takeWaiting(c)
 	c.window.note(c.parser.Buffered())
 	if c.deferred != nil && !c.stopped {
 		// A read of nothing makes scratch forget the request that was parsed last: it is not this one.
@@ -382,7 +398,10 @@ func (s *Server) Closed(conn *eventloop.Conn, err error) {
 }
 
 // Flush implements eventloop.Handler: the end of a round in which something asked for it.
-func (s *Server) Flush() {}
+func (s *Server) Flush() {
+	s.broadcastModified()
+	s.flushOutbox()
+}
 
 // keyModified is called once for every key that a command changed, so that who watches or tracks it learns of it.
 func (s *Server) keyModified(db *keyspace.DB, key []byte) {
@@ -402,7 +421,9 @@ func (s *Server) keyExpired(db *keyspace.DB, r *record.Record) {
 		s.feed(db.ID, [][]byte{s.expiryVerb(), key})
 	}
 	s.notify(config.NotifyExpired, "expired", key, db)
+	s.expiring = true
 	s.keyModified(db, key)
+	s.expiring = false
 }
 
 // feed gives one command to all sinks.
@@ -415,5 +436,19 @@ func (s *Server) feed(db int, argv [][]byte) {
 	}
 	for _, k := range s.sinks {
 		k.Feed(db, argv)
+	}
+}
+
+// feedMessage gives one command that changed nothing to those sinks that want messages.
+func (s *Server) feedMessage(db int, argv [][]byte) {
+	if s.unit.open {
+		s.unit.add(db, argv)
+		s.unit.ops[len(s.unit.ops)-1].message = true
+		return
+	}
+	for _, k := range s.sinks {
+		if k, ok := k.(MessageSink); ok {
+			k.FeedMessage(db, argv)
+		}
 	}
 }

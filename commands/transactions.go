@@ -65,8 +65,9 @@ type unit struct {
 }
 
 type operation struct {
-	db   int
-	argv [][]byte
+	db      int
+	argv    [][]byte
+	message bool // for those sinks only that want messages
 }
 
 // noDB is the number of the database given to sinks for commands that concern none.
@@ -269,14 +270,30 @@ func (u *unit) add(db int, argv [][]byte) {
 func (s *Server) endUnit() {
 	ops := s.unit.ops
 	s.unit = unit{}
-	if len(ops) > 1 {
-		s.feed(noDB, propagatedMulti)
+	if len(ops) == 0 {
+		return
 	}
-	for _, op := range ops {
-		s.feed(op.db, op.argv)
-	}
-	if len(ops) > 1 {
-		s.feed(noDB, propagatedExec)
+	for _, k := range s.sinks {
+		messages, _ := k.(MessageSink)
+		n := 0
+		for _, op := range ops {
+			if !op.message || messages != nil {
+				n++
+			}
+		}
+		if n > 1 {
+			k.Feed(noDB, propagatedMulti)
+		}
+		for _, op := range ops {
+			if !op.message {
+				k.Feed(op.db, op.argv)
+			} else if messages != nil {
+				messages.FeedMessage(op.db, op.argv)
+			}
+		}
+		if n > 1 {
+			k.Feed(noDB, propagatedExec)
+		}
 	}
 }
 
@@ -355,12 +372,23 @@ func (s *Server) unwatchAll(c *Client) {
 
 // listen has modified keys told to those who need to know, and to nobody when there are none.
 func (s *Server) listen() {
-	if active := len(s.watched) > 0; active == (s.listeners != nil) {
+	watches, tracks := len(s.watched) > 0, s.tracking.clients > 0
+	want := 0
+	if watches {
+		want++
+	}
+	if tracks {
+		want++
+	}
+	if want == len(s.listeners) && (want != 1 || s.telling == tracks) {
 		return
 	}
-	s.listeners = nil
-	if len(s.watched) > 0 {
+	s.listeners, s.telling = nil, tracks
+	if watches {
 		s.listeners = append(s.listeners, s.touchWatched)
+	}
+	if tracks {
+		s.listeners = append(s.listeners, s.trackedModified)
 	}
 }
 

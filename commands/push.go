@@ -1,0 +1,371 @@
+package commands
+
+import (
+	"ferrous/commands/pubsub"
+	"ferrous/eventloop/resp"
+)
+
+// What the server tells clients outside their own turn: messages of channels, keyspace events, invalidations of cached
+// keys, lines of MONITOR. Who may be told something has a pushes (Client.pushes); all others pay one nil pointer.
+//
+// # The outbox
+//
+// A message is encoded once for each protocol that somebody needs, into a chunk of memory of the server's. What waits
+// for a client is a list of parts of chunks. When the next message for a client lies right behind the one before, which is
+// the rule, the part becomes longer and nothing else happens: a message to 10,000 subscribers is 10,000 times a pointer
+// and two numbers, and a packet of a thousand messages to them not more. At the end of the round (Server.Flush) each
+// client's parts are written with one call; after that the chunks are used again. A message of bigMessage bytes has a
+// chunk of its own, which connections that are slow to read may keep without copying.
+//
+// If maxOutbox bytes have gathered before the end of the round, they are written at once.
+//
+// # The order of messages and replies
+//
+// What waits when a client's turn begins comes before the replies of that turn. What is told to the client whose turn it is
+// comes after the reply to the command that runs (for EXEC: to the whole transaction), as in Redis: it is collected in
+// outbox.own, and finish puts it behind the reply. CLIENT REPLY OFF and SKIP suppress replies, not these.
+
+const (
+	chunkSize  = 32 << 10
+	bigMessage = 16 << 10
+	maxOutbox  = 1 << 20
+	keptChunks = 8
+	partBytes  = 24 // memory of a part
+)
+
+// pushes is what a client is told unasked, and what of it waits to be sent.
+type pushes struct {
+	subs [channelKinds]pubsub.Set[*Client]
+
+	track   *tracking // nil until CLIENT TRACKING ON
+	monitor bool
+
+	waits  bool // in outbox.clients
+	part   part // what is to be sent, in order: this,
+	parts  []part
+	nparts int // 0: nothing, 1: part, more: parts too
+}
+
+// part is a piece of a chunk.
+type part struct {
+	ch       *chunk
+	from, to int32
+}
+
+func (p part) bytes() []byte { return p.ch.buf[p.from:p.to:p.to] }
+
+// chunk is memory that messages are encoded into.
+type chunk struct {
+	buf []byte
+	big bool // one message, which is never written over
+}
+
+// outbox is what waits for clients.
+type outbox struct {
+	clients []*Client // that something waits for
+	chunks  [2]*chunk // that messages are put into, by protocol
+	used    []*chunk  // these and the full ones
+	free    []*chunk  // empty ones
+	bytes   int       // encoded since the last flush
+	own     []byte    // for the client whose turn it is, behind the reply
+	stale   [][]byte  // keys whose invalidation it is to be told behind the reply; nil stands for all
+	gather  []byte    // scratch of flush
+	raw     []byte    // scratch of invalidations
+	event   []byte    // scratch of keyspace events
+	keyRefs []KeyRef  // scratch of tracking
+}
+
+// told returns the client's pushes to be changed.
+func (c *Client) told() *pushes {
+	if c.pushes == nil {
+		c.pushes = new(pushes)
+	}
+	return c.pushes
+}
+
+// message is something that is told to any number of clients: a push, or under RESP2 an array, of n strings and of what is
+// in the protocol already; with n = 0 that alone.
+type message struct {
+	words [4][]byte
+	n     int
+	raw   []byte
+	parts [2]part // what it is encoded to, by protocol
+}
+
+// protoIndex is the place of a protocol in lists of two.
+func protoIndex(proto int) int {
+	if proto == 3 {
+		return 1
+	}
+	return 0
+}
+
+// maxFraming is more than what the protocol adds to the words of a message.
+const maxFraming = 160
+
+// tell sends a message to a client, when its time comes.
+func (s *Server) tell(c *Client, m *message) {
+	i := protoIndex(c.proto)
+	p := m.parts[i]
+	if p.ch == nil {
+		p = s.outbox.encode(m, i)
+		m.parts[i] = p
+	}
+	s.deliver(c, p)
+}
+
+// encode puts a message into a chunk.
+func (o *outbox) encode(m *message, i int) part {
+	size := maxFraming + len(m.raw)
+	for _, word := range m.words[:m.n] {
+		size += len(word)
+	}
+	ch := o.room(i, size)
+	from := len(ch.buf)
+	w := resp.Writer{Buf: ch.buf, Proto: i + 2}
+	if m.n > 0 {
+		n := m.n
+		if m.raw != nil {
+			n++
+		}
+		w.Push(n)
+		for _, word := range m.words[:m.n] {
+			w.Bulk(word)
+		}
+	}
+	w.Raw(m.raw)
+	ch.buf = w.Buf
+	o.bytes += len(ch.buf) - from
+	return part{ch, int32(from), int32(len(ch.buf))}
+}
+
+// room returns a chunk for protocol i with room for n bytes.
+func (o *outbox) room(i, n int) *chunk {
+	if n >= bigMessage {
+		return &chunk{buf: make([]byte, 0, n), big: true}
+	}
+	ch := o.chunks[i]
+	if ch != nil && cap(ch.buf)-len(ch.buf) >= n {
+		return ch
+	}
+	if k := len(o.free); k > 0 {
+		ch = o.free[k-1]
+		o.free = o.free[:k-1]
+	} else {
+		ch = &chunk{buf: make([]byte, 0, chunkSize)}
+	}
+	o.used = append(o.used, ch)
+	o.chunks[i] = ch
+	return ch
+}
+
+// deliver puts an encoded message into the client's queue.
+func (s *Server) deliver(c *Client, p part) {
+	o, q := &s.outbox, c.told()
+	if c == s.current {
+		o.own = append(o.own, p.bytes()...)
+		return
+	}
+	switch {
+	case q.nparts == 0:
+		q.part, q.nparts = p, 1
+		if !q.waits {
+			q.waits = true
+			o.clients = append(o.clients, c)
+			if len(o.clients) == 1 {
+				s.loop.RequestFlush()
+			}
+		}
+	case q.nparts == 1 && q.part.ch == p.ch && q.part.to == p.from:
+		q.part.to = p.to
+	case q.nparts > 1 && q.parts[q.nparts-2].ch == p.ch && q.parts[q.nparts-2].to == p.from:
+		q.parts[q.nparts-2].to = p.to
+	default:
+		q.parts = append(q.parts, p)
+		q.nparts++
+		o.bytes += partBytes
+	}
+}
+
+// relieveOutbox sends what waits if it has become much. It must not be called between two deliveries of one message.
+func (s *Server) relieveOutbox() {
+	if s.outbox.bytes > maxOutbox {
+		s.flushOutbox()
+	}
+}
+
+// flushOutbox sends what waits.
+func (s *Server) flushOutbox() {
+	o := &s.outbox
+	if len(o.clients) == 0 {
+		return
+	}
+	for i, c := range o.clients {
+		o.clients[i] = nil
+		if q := c.pushes; q != nil {
+			q.waits = false
+			if q.nparts > 0 && c.conn != nil {
+				s.sendParts(c, q)
+			}
+		}
+	}
+	o.clients = o.clients[:0]
+	o.chunks = [2]*chunk{}
+	for i, ch := range o.used {
+		if len(o.free) < keptChunks {
+			ch.buf = ch.buf[:0]
+			o.free = append(o.free, ch)
+		}
+		o.used[i] = nil
+	}
+	o.used = o.used[:0]
+	o.bytes = 0
+}
+
+// sendParts writes what waits for a client.
+func (s *Server) sendParts(c *Client, q *pushes) {
+	total := 0
+	if q.nparts == 1 {
+		total = s.sendPart(c, q.part)
+	} else {
+		buf := append(s.outbox.gather[:0], q.part.bytes()...)
+		if q.part.ch.big {
+			total += s.sendPart(c, q.part)
+			buf = buf[:0]
+		}
+		for _, p := range q.parts {
+			if p.ch.big || len(buf) > flushAbove {
+				total += len(buf)
+				c.conn.Send(buf)
+				buf = buf[:0]
+			}
+			if p.ch.big {
+				total += s.sendPart(c, p)
+			} else {
+				buf = append(buf, p.bytes()...)
+			}
+		}
+		total += len(buf)
+		c.conn.Send(buf)
+		s.outbox.gather = buf
+	}
+	q.empty()
+	s.stats.netOut += int64(total)
+	s.stats.writes++
+	c.netOut += int64(total)
+	if c.conn.Queued() > 0 {
+		s.checkOutputLimits(c)
+		s.account(c)
+	}
+}
+
+// sendPart writes one part and returns its length.
+func (s *Server) sendPart(c *Client, p part) int {
+	if p.ch.big {
+		c.conn.SendOwned(p.bytes())
+	} else {
+		c.conn.Send(p.bytes())
+	}
+	return int(p.to - p.from)
+}
+
+// keptParts is the longest list of parts that a client keeps room for.
+const keptParts = 8
+
+// empty forgets what waits.
+func (q *pushes) empty() {
+	q.part, q.nparts = part{}, 0
+	if cap(q.parts) > keptParts {
+		q.parts = nil
+	} else {
+		clear(q.parts)
+		q.parts = q.parts[:0]
+	}
+}
+
+// takeWaiting puts what waits for a client in front of the replies of the turn that it begins.
+func (s *Server) takeWaiting(c *Client) {
+	q := c.pushes
+	if q == nil || q.nparts == 0 || c.conn == nil {
+		return
+	}
+	s.w.Raw(q.part.bytes())
+	for _, p := range q.parts {
+		s.w.Raw(p.bytes())
+	}
+	q.empty()
+}
+
+// finish puts behind the reply what the client whose turn it is has been told meanwhile: messages, then invalidations.
+func (s *Server) finish(c *Client) {
+	o := &s.outbox
+	c.endCaching()
+	if len(o.stale) > 0 {
+		s.tellStale(c)
+	}
+	if len(o.own) > 0 {
+		s.w.Raw(o.own)
+		if cap(o.own) > keepBuffer {
+			o.own = nil
+		} else {
+			o.own = o.own[:0]
+		}
+	}
+}
+
+// suppressed reports whether the reply to the command that runs is not to be sent.
+func (c *Client) suppressed() bool { return c.replyOff || c.replySkip == 1 }
+
+// saved keeps a confirmation, all that the client's writer has got since start, from being suppressed with the reply:
+// CLIENT REPLY does not concern what is a push.
+func (c *Client) saved(start int) {
+	if !c.suppressed() {
+		return
+	}
+	o := &c.srv.outbox
+	c.told()
+	o.own = append(o.own, c.w.Buf[start:]...)
+	c.w.Buf = c.w.Buf[:start]
+}
+
+// tellNothing ends all that a client is told unasked.
+func (s *Server) tellNothing(c *Client) {
+	if c.pushes != nil {
+		s.unsubscribeAll(c)
+		s.stopTracking(c)
+		s.stopMonitor(c)
+	}
+}
+
+// forgetPushes is told that the client is gone.
+func (s *Server) forgetPushes(c *Client) {
+	if c.pushes != nil {
+		s.tellNothing(c)
+		s.forgetTracking(c)
+		c.pushes.empty()
+	}
+}
+
+// executed is told of each command that was executed, while somebody wants to hear of it. again says that it was
+// blocked before.
+func (s *Server) executed(c *Client, e *entry, again bool) {
+	if !again {
+		s.showCommand(c)
+	}
+	if s.tracking.clients > 0 {
+		s.rememberKeys(c, e)
+		s.limitTracked()
+	}
+}
+
+// refusedHere returns the error if a client that is told things may not send the command, or "". flags are the
+// command's, those of EXEC with the queued ones.
+func (c *Client) refusedHere(e *entry, flags Flags) string {
+	switch {
+	case c.proto == 2 && !e.whileSubscribed && c.subscribed():
+		return errNotSubscribed(e.full)
+	case c.pushes.monitor && flags&(ReadOnly|mayChange) != 0:
+		return errMonitorsOnly
+	}
+	return ""
+}
