@@ -2,7 +2,8 @@ package commands
 
 import (
 	"bytes"
-	"cmp"
+	"encoding/binary"
+	"math"
 	"slices"
 	"unsafe"
 
@@ -95,16 +96,33 @@ type ordering struct {
 	store         []byte
 	offset, count int64
 
-	elements []sortElement
+	elements []listpack.Value
+	ranks    []sortRank // unless unsorted: the elements in order
+	keys     [][]byte   // with ALPHA: what each element is sorted by, nil if there is nothing
 	texts    arena
 }
 
-// sortElement is an element with what it is sorted by.
-type sortElement struct {
-	listpack.Value
-	score float64
-	text  []byte // with ALPHA; nil if there is none
-	at    int32  // its place among the elements as they were loaded
+// sortRank is the place of an element among elements. It has as much of what it is sorted by as compares at once: numbers
+// that order ranks of different elements as they are to be ordered; equal ones are to be told apart by more.
+type sortRank struct {
+	key uint64
+	at  int
+}
+
+// numberKey returns a key that orders as numbers do, NaN not being one.
+func numberKey(f float64) uint64 {
+	bits := math.Float64bits(f + 0) // makes -0 a 0
+	if bits>>63 != 0 {
+		return ^bits
+	}
+	return bits | 1<<63
+}
+
+// textKey returns a key that orders as strings do by their first bytes.
+func textKey(b []byte) uint64 {
+	var head [8]byte
+	copy(head[:], b)
+	return binary.BigEndian.Uint64(head[:])
 }
 
 // arena hands out copies of strings that live as long as it does.
@@ -159,23 +177,31 @@ func (c *Client) sort(mayStore bool) {
 		o.sort(first, end)
 	}
 	if o.store != nil {
-		c.storeSorted(&o, o.elements[first:end])
+		c.storeSorted(&o, first, end)
 		return
 	}
 	c.w.Array((end - first) * max(len(o.get), 1))
 	for i := first; i < end; i++ {
-		e := &o.elements[i]
+		e := o.element(i)
 		if len(o.get) == 0 {
-			c.bulkValue(e.Value)
+			c.bulkValue(e)
 		}
 		for _, pattern := range o.get {
-			if v, ok := c.byPattern(&o, pattern, e); ok {
+			if v, ok := c.byPattern(pattern, e); ok {
 				c.bulkValue(v)
 			} else {
 				c.w.Null()
 			}
 		}
 	}
+}
+
+// element returns the i-th element in order.
+func (o *ordering) element(i int) listpack.Value {
+	if o.unsorted {
+		return o.elements[i]
+	}
+	return o.elements[o.ranks[i].at]
 }
 
 // parseSort parses the options. On failure it has replied.
@@ -238,11 +264,11 @@ func (o *ordering) limit(n int) (first, end int) {
 // load fills elements from the value behind r and returns the places among them that LIMIT leaves; first and end are these
 // places in the whole value.
 func (o *ordering) load(r *record.Record, first, end int) (int, int) {
-	add := func(v listpack.Value) { o.elements = append(o.elements, sortElement{Value: v}) }
+	add := func(v listpack.Value) { o.elements = append(o.elements, v) }
 	switch r.Type() {
 	case record.Set:
 		s := record.Value[dset.Set](r)
-		o.elements = make([]sortElement, 0, s.Len())
+		o.elements = make([]listpack.Value, 0, s.Len())
 		s.Each(func(v dset.Value) bool {
 			add(v)
 			return true
@@ -255,7 +281,7 @@ func (o *ordering) load(r *record.Record, first, end int) (int, int) {
 				if v.Str != nil {
 					v.Str = o.texts.keep(v.Str)
 				}
-				o.elements = append(o.elements, sortElement{Value: v})
+				o.elements = append(o.elements, v)
 			}
 		}
 		start, n, back := 0, l.Len(), false
@@ -267,7 +293,7 @@ func (o *ordering) load(r *record.Record, first, end int) (int, int) {
 			first, end = 0, n
 		}
 		if n > 0 {
-			o.elements = make([]sortElement, 0, n)
+			o.elements = make([]listpack.Value, 0, n)
 			l.Range(start, n, back, add)
 		}
 	}
@@ -276,29 +302,39 @@ func (o *ordering) load(r *record.Record, first, end int) (int, int) {
 
 // loadKeys finds what each element is sorted by. It returns false if a number is wanted and something is none.
 func (c *Client) loadKeys(o *ordering) bool {
-	ok := true
-	for i := range o.elements {
-		e := &o.elements[i]
-		e.at = int32(i)
-		key, found := e.Value, true
+	n := len(o.elements)
+	o.ranks = make([]sortRank, n)
+	if o.alpha {
+		o.keys = make([][]byte, n)
+	}
+	valid := true
+	for i, e := range o.elements {
+		key, found := e, true
 		if o.by != nil {
-			key, found = c.byPattern(o, o.by, e)
+			key, found = c.byPattern(o.by, e)
 		}
+		score := 0.0
+		o.ranks[i].at = i
 		switch {
 		case !found:
 		case o.alpha:
-			if e.text = o.texts.text(key); o.store == nil {
-				e.text = untilZero(e.text)
+			text := o.texts.text(key)
+			if o.store == nil {
+				text = untilZero(text)
 			}
+			o.keys[i], o.ranks[i].key = text, textKey(text)
 		case key.Str == nil:
-			e.score = float64(key.Int)
+			score = float64(key.Int)
 		default:
-			var valid bool
-			e.score, valid = sortScore(key.Str)
-			ok = ok && valid
+			var ok bool
+			score, ok = sortScore(key.Str)
+			valid = valid && ok
+		}
+		if !o.alpha {
+			o.ranks[i].key = numberKey(score)
 		}
 	}
-	return ok
+	return valid
 }
 
 // sortScore reads a number as C's strtod does from the string that b is to C, which must be nothing else. Nothing at all
@@ -316,7 +352,7 @@ func sortScore(b []byte) (float64, bool) {
 	return f, ok
 }
 
-// sort brings the elements from first to end in order.
+// sort brings the ranks from first to end in order.
 func (o *ordering) sort(first, end int) {
 	if first >= end {
 		return
@@ -325,45 +361,44 @@ func (o *ordering) sort(first, end int) {
 	if o.desc {
 		sign = -1
 	}
-	compare := func(a, b *sortElement) int {
+	compare := func(a, b sortRank) int {
 		switch {
-		case a.score < b.score:
+		case a.key < b.key:
 			return -sign
-		case a.score > b.score:
+		case a.key > b.key:
 			return sign
+		case o.alpha:
+			return sign * compareTexts(o.keys[a.at], o.keys[b.at])
 		}
-		return sign * compareValues(a.Value, b.Value)
+		return sign * compareValues(o.elements[a.at], o.elements[b.at])
 	}
-	if o.alpha {
-		compare = func(a, b *sortElement) int {
-			if a.text == nil || b.text == nil {
-				return sign * (cmp.Compare(presence(a), presence(b)))
-			}
-			return sign * bytes.Compare(a.text, b.text)
-		}
-	}
-	stable := func(a, b *sortElement) int {
+	stable := func(a, b sortRank) int {
 		if r := compare(a, b); r != 0 {
 			return r
 		}
-		return int(a.at) - int(b.at)
+		return a.at - b.at
 	}
-	switch whole := first == 0 && end == len(o.elements); {
+	switch whole := first == 0 && end == len(o.ranks); {
 	case whole:
-		slices.SortFunc(o.elements, func(a, b sortElement) int { return stable(&a, &b) })
+		slices.SortFunc(o.ranks, stable)
 	case o.by != nil:
-		partialsort.Sort(o.elements, compare, first, end-1)
+		partialsort.Sort(o.ranks, compare, first, end-1)
 	default:
-		partialsort.Sort(o.elements, stable, first, end-1)
+		partialsort.Sort(o.ranks, stable, first, end-1)
 	}
 }
 
-// presence is 1 for an element that has something to be sorted by.
-func presence(e *sortElement) int {
-	if e.text == nil {
-		return 0
+// compareTexts compares strings, of which one that is not there (nil) comes first.
+func compareTexts(a, b []byte) int {
+	switch {
+	case a != nil && b != nil:
+		return bytes.Compare(a, b)
+	case a != nil:
+		return 1
+	case b != nil:
+		return -1
 	}
-	return 1
+	return 0
 }
 
 // compareValues compares the bytes of two elements.
@@ -378,10 +413,10 @@ func compareValues(a, b listpack.Value) int {
 // byPattern returns the value that a pattern of BY or GET names for an element: "#" the element itself; else of the key
 // that the pattern is with the element in place of the first '*', or, if "->" and a field follow the '*', of that field of
 // the hash at the key. What it returns is valid until a key is changed.
-func (c *Client) byPattern(o *ordering, pattern []byte, e *sortElement) (v listpack.Value, ok bool) {
+func (c *Client) byPattern(pattern []byte, e listpack.Value) (v listpack.Value, ok bool) {
 	text := untilZero(pattern)
 	if len(text) == 1 && text[0] == '#' {
-		return e.Value, true
+		return e, true
 	}
 	star := bytes.IndexByte(text, '*')
 	if star < 0 {
@@ -394,7 +429,7 @@ func (c *Client) byPattern(o *ordering, pattern []byte, e *sortElement) (v listp
 	var buf intText
 	key := c.srv.sortKey[:0]
 	key = append(key, pattern[:star]...)
-	key = append(key, bytesOf(e.Value, &buf)...)
+	key = append(key, bytesOf(e, &buf)...)
 	key = append(key, rest...)
 	c.srv.sortKey = key
 	if cap(key) > keepSortKey {
@@ -405,7 +440,7 @@ func (c *Client) byPattern(o *ordering, pattern []byte, e *sortElement) (v listp
 	case r == nil:
 		return v, false
 	case field != nil && r.Type() == record.Hash:
-		return record.Value[hash.Hash](r).Get(field)
+		return record.Value[hash.Hash](r).At(c.srv.ks.Now).Get(field)
 	case field == nil && r.Type() == record.String:
 		if r.Encoding() == record.Int {
 			return listpack.Value{Int: r.Int()}, true
@@ -423,8 +458,8 @@ func (c *Client) byPattern(o *ordering, pattern []byte, e *sortElement) (v listp
 const keepSortKey = 1 << 16
 
 // storeSorted stores the result as a list, or deletes the destination if there is none, and replies with its length.
-func (c *Client) storeSorted(o *ordering, result []sortElement) {
-	if len(result) == 0 {
+func (c *Client) storeSorted(o *ordering, first, end int) {
+	if first == end {
 		if c.db.Delete(o.store) {
 			c.modified(o.store)
 			c.notify(config.NotifyGeneric, "del", o.store)
@@ -435,13 +470,13 @@ func (c *Client) storeSorted(o *ordering, result []sortElement) {
 	// As in Redis it has nodes of 8 KiB, whatever the configured bounds, and is made small if it is within these.
 	q := quicklist.New(c.srv.lists, -2, 0)
 	var buf intText
-	for i := range result {
-		e := &result[i]
+	for i := first; i < end; i++ {
+		e := o.element(i)
 		if len(o.get) == 0 {
-			q.PushTail(bytesOf(e.Value, &buf))
+			q.PushTail(bytesOf(e, &buf))
 		}
 		for _, pattern := range o.get {
-			if v, ok := c.byPattern(o, pattern, e); ok {
+			if v, ok := c.byPattern(pattern, e); ok {
 				q.PushTail(bytesOf(v, &buf))
 			} else {
 				q.PushTail(nil)

@@ -18,17 +18,17 @@ const (
 // Sort exchanges elements of s so that those at the indexes first to last, both included, are what they would be if s
 // were sorted by cmp, which returns a negative number, 0 or a positive number like bytes.Compare. The others come before or
 // behind them accordingly, in any order.
-func Sort[T any](s []T, cmp func(a, b *T) int, first, last int) {
+func Sort[T any](s []T, cmp func(a, b T) int, first, last int) {
 	(&sorter[T]{s, cmp, first, last}).sort(0, len(s))
 }
 
 type sorter[T any] struct {
 	s           []T
-	cmp         func(a, b *T) int
+	cmp         func(a, b T) int
 	first, last int
 }
 
-func (q *sorter[T]) compare(i, j int) int { return q.cmp(&q.s[i], &q.s[j]) }
+func (q *sorter[T]) compare(i, j int) int { return q.cmp(q.s[i], q.s[j]) }
 
 func (q *sorter[T]) swap(i, j int) { q.s[i], q.s[j] = q.s[j], q.s[i] }
 

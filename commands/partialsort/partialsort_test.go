@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func ints(a, b *int) int { return cmp.Compare(*a, *b) }
+func ints(a, b int) int { return cmp.Compare(a, b) }
 
 // Random slices of all shapes against a full sort: the part asked for is the same, and nothing is lost elsewhere.
 func TestModel(t *testing.T) {
@@ -61,7 +61,7 @@ func TestComparisons(t *testing.T) {
 		s[i] = r.IntN(1 << 40)
 	}
 	n := 0
-	Sort(s, func(a, b *int) int { n++; return ints(a, b) }, 0, 9)
+	Sort(s, func(a, b int) int { n++; return ints(a, b) }, 0, 9)
 	if n > 5*len(s) {
 		t.Errorf("%d comparisons for ten of %d", n, len(s))
 	}

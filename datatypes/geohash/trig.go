@@ -6,9 +6,9 @@ import "math"
 //
 // The distance of two members is the result of three sines and cosines and an arcsine, and GEOSEARCHSTORE with STOREDIST
 // shows all of its digits. Redis uses the C library's functions, which nearly always round the true value correctly, while
-// Go's are off by a unit in the last place once in some calls. Those below compute about 20 bits more than they return, so
-// that both agree but for one distance in some hundred, where the C library itself is off (and may be so in another way on
-// a processor without FMA).
+// Go's are often off by a unit in the last place (measured: one distance in three differs from Redis's). Those below
+// compute about 20 bits more than they return, so that they agree with the C library but where that is off itself: one
+// distance in a thousand, and perhaps others on a processor without FMA, for which glibc has other code.
 //
 // sin(x) and cos(x) come from a table of both at the multiples k/64, as pairs of doubles whose sum has 106 bits, and the
 // addition theorem: with x = k/64 + r, r at most 1/128 in size, sin(x) = S cos(r) + C sin(r). Of this S and C r are
