@@ -252,6 +252,8 @@ var tables = [][]Command{
 	listCommands,
 	blockingListCommands,
 	hashCommands,
+	hashTTLCommands,
+	hashExCommands,
 	setCommands,
 	sortCommands,
 	connectionCommands,

@@ -83,7 +83,7 @@ func (s *Server) resetStats() {
 		peakMemory: s.stats.peakMemory,
 		cronCycles: s.stats.cronCycles,
 	}
-	s.ks.ExpiredKeys = 0
+	s.ks.ExpiredKeys, s.ks.ExpiredFields = 0, 0
 	*s.ks.ExpiryLag() = keyspace.Lag{}
 	for _, e := range s.reg.shown {
 		e.calls, e.nanos, e.rejected, e.failed = 0, 0, 0, 0

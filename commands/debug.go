@@ -330,9 +330,21 @@ func serializedLen(r *record.Record) int {
 		if lp := h.Listpack(); lp != nil {
 			return serializedBytes(len(lp))
 		}
-		n := serializedBytes(h.Len()) - h.Len()
-		h.Each(func(field, value hash.Value) bool {
+		// With deadlines, the earliest one (8 bytes), and before each field how much later its own is.
+		earliest, n := h.Earliest(), 0
+		if lp := h.ListpackEx(); lp != nil {
+			return 8 + serializedBytes(len(lp))
+		}
+		if earliest != record.NoExpiry {
+			n = 8
+		}
+		n += serializedBytes(h.Len()) - h.Len()
+		h.EachField(func(field, value hash.Value, when int64) bool {
 			n += serializedString(field.Str) + serializedString(value.Str)
+			if earliest != record.NoExpiry {
+				later := int(max(when-earliest+1, 0))
+				n += serializedBytes(later) - later
+			}
 			return true
 		})
 		return n

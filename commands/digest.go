@@ -58,11 +58,14 @@ func (d *digest) value(r *record.Record) {
 		var buf intText
 		l.Range(0, l.Len(), false, func(v list.Value) { d.mix(bytesOf(v, &buf)) })
 	case record.Hash:
-		record.Value[hash.Hash](r).Each(func(field, value hash.Value) bool {
+		record.Value[hash.Hash](r).EachField(func(field, value hash.Value, when int64) bool {
 			var e digest
 			var buf intText
 			e.mix(bytesOf(field, &buf))
 			e.mix(bytesOf(value, &buf))
+			if when != record.NoExpiry {
+				e.add([]byte("!!hexpire!!"))
+			}
 			d.add(e[:])
 			return true
 		})

@@ -126,117 +126,157 @@ func (c *Client) hashRules() hash.Rules {
 	return hash.Rules{Entries: c.srv.cfg.HashMaxListpackEntries, Value: c.srv.cfg.HashMaxListpackValue}
 }
 
-// readHash returns the hash at the key for reading, nil if there is none. If there is something else it has replied,
-// and ok is false.
-func (c *Client) readHash() (h *hash.Hash, ok bool) {
+// readHash returns the hash at the key as it looks now, without fields that have expired. If there is something else at
+// the key it has replied, and ok is false.
+func (c *Client) readHash() (v hash.View, ok bool) {
 	r, ok := c.readTyped(c.args[1], record.Hash)
-	if r == nil || !ok {
-		return nil, ok
-	}
-	return record.Value[hash.Hash](r), true
+	return c.viewHash(r), ok
 }
 
-// peekHash returns the hash of a record that writeTyped found, for reading; nil for nil.
+// viewHash returns how the hash of a record that readTyped or writeTyped found looks now; nil is a hash without fields.
+func (c *Client) viewHash(r *record.Record) hash.View {
+	return peekHash(r).At(c.srv.ks.Now)
+}
+
+// readFields is readHash for a command that asks for these fields: those that have expired are deleted, see expireMet.
+func (c *Client) readFields(fields [][]byte) (v hash.View, ok bool) {
+	r, ok := c.readTyped(c.args[1], record.Hash)
+	if !ok {
+		return v, false
+	}
+	if v = c.viewHash(r); v.Due() {
+		v = c.viewHash(c.expireMet(r, fields, 1))
+	}
+	return v, true
+}
+
+// writeFields finds the hash at the key for a command that will write these fields, or every step-th of them: those that
+// have expired are deleted first. If there is something else at the key it has replied, and ok is false.
+func (c *Client) writeFields(fields [][]byte, step int) (r *record.Record, ok bool) {
+	r, ok = c.writeTyped(c.args[1], record.Hash)
+	if ok && c.viewHash(r).Due() {
+		r = c.expireMet(r, fields, step)
+	}
+	return r, ok
+}
+
+// peekHash returns the hash of a record, for reading; nil for nil and for what is no hash.
 func peekHash(r *record.Record) *hash.Hash {
-	if r == nil {
+	if r == nil || r.Type() != record.Hash {
 		return nil
 	}
 	return record.Value[hash.Hash](r)
 }
 
-// ownHash returns the hash at the key for writing; r is what writeTyped found there. If that is nil the hash is made.
-func (c *Client) ownHash(r *record.Record) *hash.Hash {
+// hashEdit is a hash that is being changed: between editHash and done nothing else may be done with the database.
+type hashEdit struct {
+	*hash.Hash
+	r    *record.Record
+	size int
+	next int64
+}
+
+// editHash returns the hash at the key for writing; r is what writeTyped found there. If that is nil the hash is made.
+func (c *Client) editHash(r *record.Record) hashEdit {
 	if r == nil {
-		h := hash.New(c.gen())
-		c.db.Set(record.NewObject(record.Hash, record.HashTable, c.args[1], unsafe.Pointer(h), record.NoExpiry, c.db.NewClock()))
-		return h
+		r = record.NewObject(record.Hash, record.HashTable, c.args[1], unsafe.Pointer(hash.New(c.gen())), record.NoExpiry, c.db.NewClock())
+		c.db.Set(r)
+	} else {
+		r = c.db.Own(r)
 	}
-	return record.Value[hash.Hash](c.db.Own(r))
+	h := record.Value[hash.Hash](r)
+	return hashEdit{h, r, h.Size(), h.Earliest()}
+}
+
+// done ends an edit: it does the accounts, and deletes the key if no field is left, which it reports. The event "del" is
+// left to the caller.
+func (e *hashEdit) done(c *Client) (deleted bool) {
+	c.db.AddBytes(e.Size() - e.size)
+	c.db.FieldsRescheduled(e.r, e.next)
+	if e.Len() > 0 {
+		return false
+	}
+	c.db.Remove(e.r)
+	return true
 }
 
 func hget(c *Client) {
-	h, ok := c.readHash()
+	v, ok := c.readFields(c.args[2:])
 	if !ok {
 		return
 	}
-	c.hashField(h, c.args[2])
+	c.hashField(v, c.args[2])
 }
 
-// hashField replies with the value of a field, null if h is nil or has none.
-func (c *Client) hashField(h *hash.Hash, field []byte) {
-	if h != nil {
-		if v, ok := h.Get(field); ok {
-			c.bulkValue(v)
-			return
-		}
+// hashField replies with the value of a field, null if there is none.
+func (c *Client) hashField(v hash.View, field []byte) {
+	if value, ok := v.Get(field); ok {
+		c.bulkValue(value)
+	} else {
+		c.w.Null()
 	}
-	c.w.Null()
 }
 
 func hmget(c *Client) {
-	h, ok := c.readHash()
+	fields := c.args[2:]
+	v, ok := c.readFields(fields)
 	if !ok {
 		return
 	}
-	fields := c.args[2:]
-	if h != nil && len(fields) > 1 {
-		c.srv.sink += h.Prefetch(fields)
+	if len(fields) > 1 {
+		c.srv.sink += v.Prefetch(fields)
 	}
 	c.w.Array(len(fields))
 	for _, field := range fields {
-		c.hashField(h, field)
+		c.hashField(v, field)
 	}
 }
 
 func hexists(c *Client) {
-	h, ok := c.readHash()
+	v, ok := c.readFields(c.args[2:])
 	if !ok {
 		return
 	}
-	if h != nil && h.Has(c.args[2]) {
+	if v.Has(c.args[2]) {
 		c.w.Int(1)
 	} else {
 		c.w.Int(0)
 	}
 }
 
+// hlen counts what is stored: as in Redis, and as DBSIZE does with keys, an expired field counts until it is deleted, so
+// that the answer takes constant time. Background expiry deletes it within milliseconds.
 func hlen(c *Client) {
-	h, ok := c.readHash()
+	v, ok := c.readHash()
 	if !ok {
 		return
 	}
 	n := 0
-	if h != nil {
+	if h := v.Hash(); h != nil {
 		n = h.Len()
 	}
 	c.w.Int(int64(n))
 }
 
 func hstrlen(c *Client) {
-	h, ok := c.readHash()
+	v, ok := c.readFields(c.args[2:])
 	if !ok {
 		return
 	}
 	n := 0
-	if h != nil {
-		if v, ok := h.Get(c.args[2]); ok {
-			n = v.Len()
-		}
+	if value, ok := v.Get(c.args[2]); ok {
+		n = value.Len()
 	}
 	c.w.Int(int64(n))
 }
 
 func hgetall(c *Client) {
-	h, ok := c.readHash()
+	v, ok := c.readHash()
 	if !ok {
 		return
 	}
-	if h == nil {
-		c.w.Map(0)
-		return
-	}
-	c.w.Map(h.Len())
-	h.Each(func(field, value hash.Value) bool {
+	c.w.Map(v.Len())
+	v.Each(func(field, value hash.Value) bool {
 		c.bulkValue(field)
 		c.bulkValue(value)
 		return true
@@ -259,16 +299,12 @@ func hvals(c *Client) {
 
 // hashColumn replies with an array of what fn writes for each field.
 func (c *Client) hashColumn(fn func(field, value hash.Value) bool) {
-	h, ok := c.readHash()
+	v, ok := c.readHash()
 	if !ok {
 		return
 	}
-	if h == nil {
-		c.w.Array(0)
-		return
-	}
-	c.w.Array(h.Len())
-	h.Each(fn)
+	c.w.Array(v.Len())
+	v.Each(fn)
 }
 
 func hset(c *Client) {
@@ -291,12 +327,11 @@ func (c *Client) setFields() (created int, ok bool) {
 		return 0, false
 	}
 	key := c.args[1]
-	r, ok := c.writeTyped(key, record.Hash)
+	r, ok := c.writeFields(pairs, 2)
 	if !ok {
 		return 0, false
 	}
-	h := c.ownHash(r)
-	before := h.Size()
+	h := c.editHash(r)
 	rules, gen := c.hashRules(), c.gen()
 	h.Expect(pairs, rules, gen)
 	for i := 0; i < len(pairs); i += 2 {
@@ -304,7 +339,7 @@ func (c *Client) setFields() (created int, ok bool) {
 			created++
 		}
 	}
-	c.db.AddBytes(h.Size() - before)
+	h.done(c)
 	c.modified(key)
 	c.srv.dirty += int64(len(pairs)/2 - 1)
 	c.notify(config.NotifyHash, "hset", key)
@@ -312,8 +347,7 @@ func (c *Client) setFields() (created int, ok bool) {
 }
 
 func hsetnx(c *Client) {
-	key := c.args[1]
-	r, ok := c.writeTyped(key, record.Hash)
+	r, ok := c.writeFields(c.args[2:3], 1)
 	if !ok {
 		return
 	}
@@ -325,13 +359,12 @@ func hsetnx(c *Client) {
 	c.w.Int(1)
 }
 
-// setField sets the field that argument 2 names; r is what writeTyped found.
+// setField sets the field that argument 2 names, which keeps its deadline; r is what writeFields found.
 func (c *Client) setField(r *record.Record, value []byte, event string) {
 	key := c.args[1]
-	h := c.ownHash(r)
-	before := h.Size()
-	h.Set(c.args[2], value, c.hashRules(), c.gen())
-	c.db.AddBytes(h.Size() - before)
+	h := c.editHash(r)
+	h.SetKeeping(c.args[2], value, c.hashRules(), c.gen())
+	h.done(c)
 	c.modified(key)
 	c.notify(config.NotifyHash, event, key)
 }
@@ -341,7 +374,7 @@ func hincrby(c *Client) {
 	if !ok {
 		return
 	}
-	r, ok := c.writeTyped(c.args[1], record.Hash)
+	r, ok := c.writeFields(c.args[2:3], 1)
 	if !ok {
 		return
 	}
@@ -374,13 +407,15 @@ func hincrbyfloat(c *Client) {
 		c.error(errNotFinite)
 		return
 	}
-	r, ok := c.writeTyped(key, record.Hash)
+	r, ok := c.writeFields(c.args[2:3], 1)
 	if !ok {
 		return
 	}
 	var sum longdouble.Value
+	deadline := record.NoExpiry
 	if h := peekHash(r); h != nil {
 		if v, ok := h.Get(field); ok {
+			deadline, _ = h.Deadline(field)
 			if v.IsInt() {
 				sum = longdouble.FromInt(v.Int)
 			} else if sum, ok = longdouble.Parse(v.Str); !ok {
@@ -399,8 +434,15 @@ func hincrbyfloat(c *Client) {
 	c.setField(r, text, "hincrbyfloat")
 	c.w.Bulk(text)
 	if c.propagates() {
-		// The result, so that replicas and files do not depend on who adds in which precision.
-		c.rewrite(wordHSet, key, field, append([]byte(nil), text...))
+		// The result, so that replicas and files do not depend on who adds in which precision. HSET takes the deadline;
+		// that every server which knows deadlines can give it back is worth a second command.
+		set := [][]byte{wordHSet, key, field, append([]byte(nil), text...)}
+		if deadline == record.NoExpiry {
+			c.rewrite(set...)
+		} else {
+			c.propagateAlso(set...)
+			c.rewrite(wordHPExpireAt, key, decimal(deadline), wordFields, wordOne, field)
+		}
 	}
 }
 
@@ -413,20 +455,15 @@ func hdel(c *Client) {
 		return
 	}
 	deleted := 0
-	if h := peekHash(r); h != nil && c.hasAny(h) {
-		r = c.db.Own(r)
-		h = record.Value[hash.Hash](r)
-		before := h.Size()
+	// An expired field that is still there counts, as in Redis.
+	if h := peekHash(r); h != nil && hasAny(h, c.args[2:]) {
+		h := c.editHash(r)
 		for _, field := range c.args[2:] {
 			if h.Delete(field) {
 				deleted++
 			}
 		}
-		c.db.AddBytes(h.Size() - before)
-		empty := h.Len() == 0
-		if empty {
-			c.db.Remove(r)
-		}
+		empty := h.done(c)
 		c.modified(key)
 		c.srv.dirty += int64(deleted - 1)
 		c.notify(config.NotifyHash, "hdel", key)
@@ -437,10 +474,9 @@ func hdel(c *Client) {
 	c.w.Int(int64(deleted))
 }
 
-// hasAny reports whether the hash has any of the fields that the arguments name, so that one which is not going to be
-// changed need not be owned.
-func (c *Client) hasAny(h *hash.Hash) bool {
-	for _, field := range c.args[2:] {
+// hasAny reports whether the hash has any of the fields, so that one which is not going to be changed need not be owned.
+func hasAny(h *hash.Hash, fields [][]byte) bool {
+	for _, field := range fields {
 		if h.Has(field) {
 			return true
 		}
@@ -454,11 +490,11 @@ func hscan(c *Client) {
 		c.error(errInvalidCursor)
 		return
 	}
-	h, ok := c.readHash()
+	v, ok := c.readHash()
 	if !ok {
 		return
 	}
-	if h == nil {
+	if v.Hash() == nil {
 		c.emptyScan()
 		return
 	}
@@ -467,7 +503,7 @@ func hscan(c *Client) {
 		return
 	}
 	c.scanReply(func() (n int, next uint64) {
-		next = h.Scan(cursor, o.count, func(field, value hash.Value) {
+		next = v.Scan(cursor, o.count, func(field, value hash.Value) {
 			var buf intText
 			if o.pattern != nil && !glob.Match(o.pattern, bytesOf(field, &buf), false) {
 				return
@@ -485,16 +521,15 @@ func hscan(c *Client) {
 
 func hrandfield(c *Client) {
 	if len(c.args) == 2 {
-		h, ok := c.readHash()
+		v, ok := c.readAll()
 		if !ok {
 			return
 		}
-		if h == nil {
+		if field, _, ok := v.Random(c.srv.ks.Random); ok {
+			c.bulkValue(field)
+		} else {
 			c.w.Null()
-			return
 		}
-		field, _ := h.Random(c.srv.ks.Random)
-		c.bulkValue(field)
 		return
 	}
 	count, ok := c.countArg(2)
@@ -510,11 +545,12 @@ func hrandfield(c *Client) {
 		c.error(errRange)
 		return
 	}
-	h, ok := c.readHash()
+	v, ok := c.readAll()
 	if !ok {
 		return
 	}
-	if h == nil || count == 0 {
+	has := v.Len()
+	if has == 0 || count == 0 {
 		c.w.Array(0)
 		return
 	}
@@ -531,7 +567,7 @@ func hrandfield(c *Client) {
 	if count < 0 {
 		n = int(-count)
 	} else {
-		n = min(n, h.Len())
+		n = min(n, has)
 	}
 	if withValues && !c.w.RESP3() {
 		c.w.Array(2 * n)
@@ -539,10 +575,10 @@ func hrandfield(c *Client) {
 		c.w.Array(n)
 	}
 	if count > 0 {
-		h.Sample(n, c.srv.ks.Random, reply)
+		v.Sample(n, c.srv.ks.Random, reply)
 		return
 	}
-	h.RandomAll(n, c.srv.ks.Random, func(field, value hash.Value) bool {
+	v.RandomAll(n, c.srv.ks.Random, func(field, value hash.Value) bool {
 		reply(field, value)
 		return true
 	})

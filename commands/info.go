@@ -286,6 +286,7 @@ func (t *infoText) statistics() {
 	t.ratio("instantaneous_output_repl_kbps", 0)
 	t.int("rejected_connections", st.rejectedConns)
 	t.zeros("sync_full", "sync_partial_ok", "sync_partial_err")
+	t.int("expired_subkeys", s.ks.ExpiredFields)
 	t.int("expired_keys", s.ks.ExpiredKeys)
 	t.int("expired_lag_p50_ms", lag.Percentile(50))
 	t.int("expired_lag_p99_ms", lag.Percentile(99))
@@ -387,7 +388,8 @@ func (t *infoText) cluster() { t.flag("cluster_enabled", t.s.cfg.ClusterEnabled)
 func (t *infoText) keyspace() {
 	for _, db := range t.s.ks.DBs() {
 		if db.Len() > 0 {
-			t.str("db"+strconv.Itoa(db.ID), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", db.Len(), db.Expires(), db.AverageTTL()))
+			t.str("db"+strconv.Itoa(db.ID), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d,subexpiry=%d",
+				db.Len(), db.Expires(), db.AverageTTL(), db.FieldExpires()))
 		}
 	}
 }

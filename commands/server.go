@@ -170,6 +170,8 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 	s.limits = resp.DefaultLimits()
 	s.tick()
 	s.ks.OnExpire = s.keyExpired
+	s.ks.OnExpireField = s.fieldExpired
+	s.ks.OnExpireFields = s.fieldsExpired
 	s.observers = append(s.observers, s.publishEvent)
 	if err := s.renameCommands(); err != nil {
 		return nil, err
