@@ -255,6 +255,7 @@ var tables = [][]Command{
 	hashTTLCommands,
 	hashExCommands,
 	setCommands,
+	zsetCommands,
 	sortCommands,
 	connectionCommands,
 	infoCommands,

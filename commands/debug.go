@@ -15,6 +15,7 @@ import (
 	"ferrous/datatypes/quicklist"
 	"ferrous/datatypes/record"
 	dset "ferrous/datatypes/set"
+	"ferrous/datatypes/sortedset"
 	"ferrous/eventloop/resp"
 )
 
@@ -345,6 +346,17 @@ func serializedLen(r *record.Record) int {
 				later := int(max(when-earliest+1, 0))
 				n += serializedBytes(later) - later
 			}
+			return true
+		})
+		return n
+	case record.ZSet:
+		z := record.Value[sortedset.SortedSet](r)
+		if lp := z.Listpack(); lp != nil {
+			return serializedBytes(len(lp))
+		}
+		n := serializedBytes(z.Len()) - z.Len()
+		z.Each(func(m sortedset.Value, _ float64) bool {
+			n += serializedString(m.Str) + 8
 			return true
 		})
 		return n

@@ -10,6 +10,8 @@ import (
 	"ferrous/datatypes/list"
 	"ferrous/datatypes/record"
 	dset "ferrous/datatypes/set"
+	"ferrous/datatypes/sortedset"
+	"ferrous/eventloop/resp"
 )
 
 // DEBUG DIGEST: a signature of data that two servers with the same data share, by the algorithm of Redis, so that the two
@@ -69,12 +71,30 @@ func (d *digest) value(r *record.Record) {
 			d.add(e[:])
 			return true
 		})
+	case record.ZSet:
+		record.Value[sortedset.SortedSet](r).Each(func(m sortedset.Value, score float64) bool {
+			var e digest
+			var buf intText
+			var text [32]byte
+			e.mix(bytesOf(m, &buf))
+			e.mix(appendDigested(text[:0], score))
+			d.add(e[:])
+			return true
+		})
 	default:
 		panic("commands: no digest of type " + r.Type().String())
 	}
 	if r.Expiry() != record.NoExpiry {
 		d.add([]byte("!!expire!!"))
 	}
+}
+
+// appendDigested appends a score as it goes into digests.
+func appendDigested(dst []byte, score float64) []byte {
+	if score == 0 || score-score != 0 {
+		return resp.FormatDouble(dst, score) // zero or infinite
+	}
+	return resp.FormatShortest(dst, score)
 }
 
 func (d digest) String() string { return hex.EncodeToString(d[:]) }

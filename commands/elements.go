@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"ferrous/commands/config"
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/listpack"
 	"ferrous/datatypes/record"
@@ -30,6 +31,27 @@ func (c *Client) readTyped(key []byte, t record.Type) (r *record.Record, ok bool
 func (c *Client) writeTyped(key []byte, t record.Type) (r *record.Record, ok bool) {
 	r = c.write(key)
 	return r, c.typed(r, t)
+}
+
+// shrunk does what follows after n elements, at least one, were taken out of the collection v of record r, which Own has
+// returned: it accounts for the memory, removes the key if nothing is left, and tells of the change. before is the Size
+// that the collection had; event is the name of the change among the events of class.
+func (c *Client) shrunk(r *record.Record, v interface {
+	Len() int
+	Size() int
+}, before, n int, class config.NotifyFlags, event string) {
+	c.db.AddBytes(v.Size() - before)
+	key := r.Key()
+	empty := v.Len() == 0
+	if empty {
+		c.db.Remove(r)
+	}
+	c.modified(key)
+	c.srv.dirty += int64(n - 1)
+	c.notify(class, event, key)
+	if empty {
+		c.notify(config.NotifyGeneric, "del", key)
+	}
 }
 
 // bulkValue replies with an element of a collection.

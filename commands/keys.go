@@ -12,6 +12,7 @@ import (
 	"ferrous/datatypes/list"
 	"ferrous/datatypes/record"
 	dset "ferrous/datatypes/set"
+	"ferrous/datatypes/sortedset"
 	"ferrous/eventloop/resp"
 )
 
@@ -216,6 +217,9 @@ func cloneRecord(r *record.Record, key []byte, db *keyspace.DB) *record.Record {
 	case record.Hash:
 		h := record.Value[hash.Hash](r).Clone(db.Generation())
 		return record.NewObject(r.Type(), r.Encoding(), key, unsafe.Pointer(h), r.Expiry(), db.NewClock())
+	case record.ZSet:
+		z := record.Value[sortedset.SortedSet](r).Clone(db.Generation())
+		return record.NewObject(r.Type(), r.Encoding(), key, unsafe.Pointer(z), r.Expiry(), db.NewClock())
 	}
 	switch r.Encoding() {
 	case record.Raw:

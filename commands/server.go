@@ -29,6 +29,7 @@ import (
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/quicklist"
 	"ferrous/datatypes/record"
+	"ferrous/datatypes/sortedset"
 	"ferrous/eventloop"
 	"ferrous/eventloop/resp"
 )
@@ -100,6 +101,7 @@ type Server struct {
 
 	lfu     keyspace.LFU
 	lists   *quicklist.Settings
+	zsets   *sortedset.Text
 	scanned []*record.Record // scratch of SCAN
 	sortKey []byte           // scratch of SORT: the name that a pattern makes
 	sink    uint64           // what prefetching loaded
@@ -166,6 +168,7 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 		errors:  make(map[string]int64),
 	}
 	s.lists = quicklist.NewSettings(s.ks.Generation())
+	s.zsets = sortedset.NewText(resp.FormatDouble)
 	s.wall = s.base.UnixMicro()
 	s.limits = resp.DefaultLimits()
 	s.tick()

@@ -8,6 +8,7 @@ import (
 	"ferrous/datatypes/list"
 	"ferrous/datatypes/record"
 	"ferrous/datatypes/set"
+	"ferrous/datatypes/sortedset"
 	"ferrous/datatypes/table"
 )
 
@@ -40,6 +41,8 @@ func value(r *record.Record) collection {
 		return record.Value[list.List](r)
 	case record.Set:
 		return record.Value[set.Set](r)
+	case record.ZSet:
+		return record.Value[sortedset.SortedSet](r)
 	}
 	return nil
 }
@@ -53,6 +56,8 @@ func fork(r *record.Record, gen *cow.Generation) unsafe.Pointer {
 		return unsafe.Pointer(record.Value[list.List](r).Fork(gen))
 	case record.Set:
 		return unsafe.Pointer(record.Value[set.Set](r).Fork(gen))
+	case record.ZSet:
+		return unsafe.Pointer(record.Value[sortedset.SortedSet](r).Fork(gen))
 	}
 	panic("keyspace: a value without a type is forked")
 }

@@ -64,8 +64,10 @@ func (z *ZSet) below(member []byte, end, through LexEnd) int {
 
 // RankSpan returns the members from start to stop, stop included, as ZRANGE numbers them: negative numbers count from
 // the end, and with rev all count from the highest score.
-func (z *ZSet) RankSpan(start, stop int, rev bool) Span {
-	n := z.Len()
+func (z *ZSet) RankSpan(start, stop int, rev bool) Span { return RankSpan(z.Len(), start, stop, rev) }
+
+// RankSpan is ZSet.RankSpan of a set of n members.
+func RankSpan(n, start, stop int, rev bool) Span {
 	if start < 0 {
 		start = max(start+n, 0)
 	}

@@ -371,8 +371,8 @@ func TestZeros(t *testing.T) {
 func TestBuild(t *testing.T) {
 	var gen cow.Generation
 	for name, order := range map[string]func(recs []*record.Record){
-		"ascending":  func(recs []*record.Record) { slices.SortFunc(recs, compare) },
-		"descending": func(recs []*record.Record) { slices.SortFunc(recs, compare); slices.Reverse(recs) },
+		"ascending":  func(recs []*record.Record) { slices.SortFunc(recs, Compare) },
+		"descending": func(recs []*record.Record) { slices.SortFunc(recs, Compare); slices.Reverse(recs) },
 		"random":     func(recs []*record.Record) {},
 	} {
 		for _, n := range []int{0, 1, 2, 1000} {

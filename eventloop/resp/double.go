@@ -24,6 +24,12 @@ func FormatDouble(dst []byte, f float64) []byte {
 			return AppendInt(dst, n)
 		}
 	}
+	return FormatShortest(dst, f)
+}
+
+// FormatShortest appends f, neither zero nor infinite nor NaN, as Redis's fpconv_dtoa does: FormatDouble without its form
+// of whole numbers.
+func FormatShortest(dst []byte, f float64) []byte {
 	if f < 0 {
 		dst = append(dst, '-')
 		f = -f

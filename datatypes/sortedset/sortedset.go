@@ -1,0 +1,452 @@
+// Package sortedset is the value of a sorted-set key: members with scores, in the order of score and, where scores are
+// equal, of the members' bytes.
+//
+// # Structure
+//
+// A small sorted set is one listpack (package listpack), member and score by turns in ascending order, byte for byte what
+// an RDB file holds. A score that is a whole number of up to 2^62 is an integer there, any other the text that Redis
+// prints (see Text); so a small set knows no -0. A large one is a zset.ZSet: a hash table and a counted B+ tree of the
+// same records. Rules say where small ends; a set that has become large stays so.
+//
+// # Costs
+//
+// Len and Size are kept up to date. In a large set finding a member is O(1), changes and ranks are O(log N). In a small
+// one everything is linear, though what comes behind the last member is found there at once. A member that keeps its
+// place when its score changes is written in place. Giving an existing member a score allocates nothing but, in a small
+// set, what a longer text of the score takes.
+//
+// What commands select is a Span of ranks, whose length is known before its members are visited (package zset).
+//
+// # Copy-on-write
+//
+// A set bears the stamp of the generation that made it, see package cow. Whoever changes one must own it, or change a
+// Fork: a small set is then copied, of a large one only the directory of the table and the root of the tree; segments,
+// nodes and records are copied when they are first changed. Reads change nothing.
+//
+// What is returned points into the set and is valid until its next change, members of large sets for as long as they are
+// held.
+package sortedset
+
+import (
+	"bytes"
+	"slices"
+	"strconv"
+	"unsafe"
+
+	"ferrous/datatypes/cow"
+	"ferrous/datatypes/listpack"
+	"ferrous/datatypes/mem"
+	"ferrous/datatypes/record"
+	"ferrous/datatypes/zset"
+)
+
+// Value is a member: bytes, or an integer in their place.
+type Value = listpack.Value
+
+// The ranges of package zset.
+type (
+	Span       = zset.Span
+	ScoreRange = zset.ScoreRange
+	LexRange   = zset.LexRange
+)
+
+// Text makes the texts of scores that small sets hold. The notation is that of replies, which the protocol defines, so
+// it is passed in. A Text belongs to one goroutine.
+type Text struct {
+	format func(dst []byte, f float64) []byte
+	buf    [32]byte
+}
+
+// NewText returns a Text that writes numbers with format, which appends one to a buffer and needs at most 32 bytes.
+func NewText(format func(dst []byte, f float64) []byte) *Text { return &Text{format: format} }
+
+// maxExact is up to where whole numbers are stored as integers, in either direction.
+const maxExact = 1 << 62
+
+// entry returns a score as a listpack holds it. It is good until the next call.
+func (t *Text) entry(score float64) listpack.Entry {
+	if score >= -maxExact && score <= maxExact {
+		if n := int64(score); float64(n) == score {
+			return listpack.OfInt(n)
+		}
+	}
+	return listpack.Of(t.format(t.buf[:0], score))
+}
+
+// scoreOf returns the score that a listpack's element stands for.
+func scoreOf(v Value) float64 {
+	if v.Str == nil {
+		return float64(v.Int)
+	}
+	f, _ := strconv.ParseFloat(string(v.Str), 64)
+	return f
+}
+
+// Rules say how large a sorted set may be and stay small.
+type Rules struct {
+	Entries int // members (zset-max-listpack-entries)
+	Value   int // bytes of a member (zset-max-listpack-value)
+	Text    *Text
+}
+
+// SortedSet is a sorted set. Make one with New or Build. Scores are any float64 but NaN.
+type SortedSet struct {
+	lp    listpack.Listpack // of a small set
+	large *zset.ZSet        // nil for a small set
+	stamp uint64
+}
+
+const setSize = int(unsafe.Sizeof(SortedSet{}))
+
+// New returns an empty set in the form that suits n members of which the first has length bytes.
+func New(n, length int, rules Rules, gen *cow.Generation) *SortedSet {
+	s := &SortedSet{stamp: gen.Current()}
+	if n <= rules.Entries && length <= rules.Value {
+		s.lp = listpack.New(0)
+	} else {
+		s.large = zset.New(gen)
+	}
+	return s
+}
+
+// Build returns a set of records made with record.NewScore, which are all different; it keeps them or not, and changes
+// their order. The set is small if the rules allow it.
+func Build(recs []*record.Record, rules Rules, gen *cow.Generation) *SortedSet {
+	small, sum := len(recs) <= rules.Entries, 0
+	for _, r := range recs {
+		n := len(r.Key())
+		small = small && n <= rules.Value
+		sum += n
+	}
+	if !small || !listpack.New(0).SafeToAdd(sum) {
+		z, err := zset.Build(gen, recs)
+		if err != nil {
+			panic("sortedset: members to build from are not different")
+		}
+		return &SortedSet{large: z, stamp: gen.Current()}
+	}
+	slices.SortFunc(recs, zset.Compare)
+	lp := listpack.New(listpack.Overhead + sum + 4*len(recs))
+	for _, r := range recs {
+		lp = appendPair(lp, r.Key(), r.Score(), rules.Text)
+	}
+	return &SortedSet{lp: lp.ShrinkToFit(), stamp: gen.Current()}
+}
+
+func appendPair(lp listpack.Listpack, member []byte, score float64, text *Text) listpack.Listpack {
+	pair := [2]listpack.Entry{listpack.Of(member), text.entry(score)}
+	return lp.InsertAll(lp.End(), pair[:])
+}
+
+// Len returns the number of members.
+func (s *SortedSet) Len() int {
+	if s.large != nil {
+		return s.large.Len()
+	}
+	return s.lp.Len() / 2
+}
+
+// Size returns the bytes that the set holds, as the allocator rounds them.
+func (s *SortedSet) Size() int {
+	if s.large != nil {
+		return mem.SizePtr(setSize) + s.large.Size()
+	}
+	return mem.SizePtr(setSize) + s.lp.Size()
+}
+
+// Encoding returns what OBJECT ENCODING answers.
+func (s *SortedSet) Encoding() record.Encoding {
+	if s.large != nil {
+		return record.SkipList
+	}
+	return record.ListPack
+}
+
+// Listpack returns the bytes of a small set, which must only be read; nil for a large one.
+func (s *SortedSet) Listpack() listpack.Listpack { return s.lp }
+
+// Large returns a large set, which must only be read; nil for a small one.
+func (s *SortedSet) Large() *zset.ZSet { return s.large }
+
+// Stamp returns the generation in which the set was made or forked.
+func (s *SortedSet) Stamp() uint64 { return s.stamp }
+
+// Fork returns a set with the same members that is changed in the place of s, which from then on is only read. gen is
+// pinned.
+func (s *SortedSet) Fork(gen *cow.Generation) *SortedSet {
+	if s.large != nil {
+		return &SortedSet{large: s.large.Fork(), stamp: gen.Current()}
+	}
+	return &SortedSet{lp: s.lp.Clone(), stamp: gen.Current()}
+}
+
+// Clone returns a copy that shares nothing which is ever written with s: that of COPY. It costs O(N).
+func (s *SortedSet) Clone(gen *cow.Generation) *SortedSet {
+	if s.large != nil {
+		return &SortedSet{large: s.large.Clone(), stamp: gen.Current()}
+	}
+	return &SortedSet{lp: s.lp.Clone(), stamp: gen.Current()}
+}
+
+// Expect prepares an existing set for n more members, by Redis's reckoning: more at once than a small set may have make
+// it large.
+func (s *SortedSet) Expect(n int, rules Rules, gen *cow.Generation) {
+	if s.large == nil && n > rules.Entries {
+		s.grow(gen)
+	}
+}
+
+// grow makes a small set large.
+func (s *SortedSet) grow(gen *cow.Generation) {
+	recs := make([]*record.Record, 0, s.Len()+1)
+	var buf [20]byte
+	for p := listpack.HeaderSize; p != s.lp.End(); {
+		var member, score Value
+		member, p = s.lp.Read(p)
+		score, p = s.lp.Read(p)
+		recs = append(recs, record.NewScore(text(member, buf[:0]), scoreOf(score)))
+	}
+	z, err := zset.Build(gen, recs)
+	if err != nil {
+		panic("sortedset: a listpack has a member twice")
+	}
+	s.large, s.lp = z, nil
+}
+
+// text returns the bytes of v, an integer's appended to buf.
+func text(v Value, buf []byte) []byte {
+	if v.Str != nil {
+		return v.Str
+	}
+	return v.AppendTo(buf)
+}
+
+// compare returns the order of a member of a listpack and another one.
+func compare(v Value, member []byte) int {
+	var buf [20]byte
+	return bytes.Compare(text(v, buf[:0]), member)
+}
+
+// How says what Add is to do with a member.
+type How uint8
+
+// The options of ZADD, to be combined.
+const (
+	NX   How = 1 << iota // leave alone a member that is there
+	XX                   // add none that is not there
+	GT                   // change a score only to a greater one
+	LT                   // change a score only to a lower one
+	Incr                 // add to the score that the member has
+)
+
+// Outcome is what Add did.
+type Outcome uint8
+
+// The outcomes of Add.
+const (
+	Refused   Outcome = iota // How forbade it
+	Unchanged                // the member had this score
+	Added
+	Updated
+	NaN // the sum would be no number; nothing was done
+)
+
+// decide returns the score that a member which has the score old is to get.
+func decide(old, score float64, how How) (float64, Outcome) {
+	if how&NX != 0 {
+		return old, Refused
+	}
+	if how&Incr != 0 {
+		if score += old; score != score {
+			return old, NaN
+		}
+	}
+	switch {
+	case how&LT != 0 && score >= old, how&GT != 0 && score <= old:
+		return old, Refused
+	case score == old:
+		return score, Unchanged
+	}
+	return score, Updated
+}
+
+// Add gives a member, which is copied, a score, and adds it where it is missing. It returns the score that the member
+// has then; of no meaning if it is Refused or NaN.
+func (s *SortedSet) Add(member []byte, score float64, how How, rules Rules, gen *cow.Generation) (float64, Outcome) {
+	if s.large == nil {
+		p := s.lp.Find(listpack.HeaderSize, member, 1)
+		if p >= 0 {
+			score, done := decide(scoreOf(s.lp.Get(s.lp.Next(p))), score, how)
+			if done == Updated {
+				s.update(p, member, score, rules.Text)
+			}
+			return score, done
+		}
+		if how&XX != 0 {
+			return 0, Refused
+		}
+		if s.Len() < rules.Entries && len(member) <= rules.Value && s.lp.SafeToAdd(len(member)) {
+			s.insert(member, score, rules.Text)
+			return score, Added
+		}
+		s.grow(gen)
+	}
+	e := s.large.Find(member)
+	if e.Record == nil {
+		if how&XX != 0 {
+			return 0, Refused
+		}
+		s.large.Insert(e, member, score)
+		return score, Added
+	}
+	score, done := decide(e.Record.Score(), score, how)
+	if done == Updated {
+		s.large.Update(e, score)
+	}
+	return score, done
+}
+
+// place returns where a member with a score belongs in the listpack: the position of the first member behind it, leaving
+// out the one at position but.
+func (s *SortedSet) place(member []byte, score float64, but int) int {
+	lp := s.lp
+	if last := lp.Last(); last >= 0 {
+		// What has come in order belongs at the end.
+		p := lp.Prev(last)
+		if p != but && before(scoreOf(lp.Get(last)), lp.Get(p), score, member) {
+			return lp.End()
+		}
+	}
+	for p := listpack.HeaderSize; p != lp.End(); {
+		m, q := lp.Read(p)
+		v, next := lp.Read(q)
+		if p != but && !before(scoreOf(v), m, score, member) {
+			return p
+		}
+		p = next
+	}
+	return lp.End()
+}
+
+// before reports whether a member of a listpack with its score comes before another.
+func before(s float64, m Value, score float64, member []byte) bool {
+	return s < score || s == score && compare(m, member) < 0
+}
+
+// insert adds a member that is not there to a small set.
+func (s *SortedSet) insert(member []byte, score float64, text *Text) {
+	pair := [2]listpack.Entry{listpack.Of(member), text.entry(score)}
+	s.lp = s.lp.InsertAll(s.place(member, score, -1), pair[:])
+}
+
+// update gives the member at position p of a small set another score.
+func (s *SortedSet) update(p int, member []byte, score float64, text *Text) {
+	q := s.lp.Next(p)
+	behind := q + s.lp.EntrySize(q)
+	to := s.place(member, score, p)
+	if to == behind {
+		s.lp = s.lp.ReplaceEntry(q, text.entry(score))
+		return
+	}
+	if to > p {
+		to -= behind - p
+	}
+	s.lp = s.lp.DeleteFrom(p, 2)
+	pair := [2]listpack.Entry{listpack.Of(member), text.entry(score)}
+	s.lp = s.lp.InsertAll(to, pair[:])
+}
+
+// Remove takes a member out of the set and reports whether it was there.
+func (s *SortedSet) Remove(member []byte) bool {
+	if s.large != nil {
+		return s.large.Remove(member)
+	}
+	p := s.lp.Find(listpack.HeaderSize, member, 1)
+	if p < 0 {
+		return false
+	}
+	s.lp = s.lp.DeleteFrom(p, 2)
+	return true
+}
+
+// Has reports whether there is such a member.
+func (s *SortedSet) Has(member []byte) bool {
+	if s.large != nil {
+		return s.large.Find(member).Record != nil
+	}
+	return s.lp.Find(listpack.HeaderSize, member, 1) >= 0
+}
+
+// Score returns the score of a member.
+func (s *SortedSet) Score(member []byte) (score float64, ok bool) {
+	if s.large != nil {
+		return s.large.Score(member)
+	}
+	p := s.lp.Find(listpack.HeaderSize, member, 1)
+	if p < 0 {
+		return 0, false
+	}
+	return scoreOf(s.lp.Get(s.lp.Next(p))), true
+}
+
+// Rank returns how many members come before this one, counted from the highest with rev, and its score.
+func (s *SortedSet) Rank(member []byte, rev bool) (rank int, score float64, ok bool) {
+	switch {
+	case s.large != nil && rev:
+		return s.large.RevRank(member)
+	case s.large != nil:
+		return s.large.Rank(member)
+	}
+	for p := listpack.HeaderSize; p != s.lp.End(); rank++ {
+		m, q := s.lp.Read(p)
+		if m.Equal(member) {
+			if rev {
+				rank = s.Len() - 1 - rank
+			}
+			return rank, scoreOf(s.lp.Get(q)), true
+		}
+		p = s.lp.Next(q)
+		if p < 0 {
+			break
+		}
+	}
+	return 0, 0, false
+}
+
+// Pop takes the first member out of a set that is not empty, the last with max, and calls fn with it and its score
+// before it goes.
+func (s *SortedSet) Pop(max bool, fn func(Value, float64)) {
+	if s.large != nil {
+		var r *record.Record
+		if max {
+			r = s.large.PopMax()
+		} else {
+			r = s.large.PopMin()
+		}
+		fn(Value{Str: r.Key()}, r.Score())
+		return
+	}
+	p := listpack.HeaderSize
+	if max {
+		p = s.lp.Prev(s.lp.Last())
+	}
+	m, q := s.lp.Read(p)
+	fn(m, scoreOf(s.lp.Get(q)))
+	s.lp = s.lp.DeleteFrom(p, 2)
+}
+
+// Scan calls fn for some members, about count, with their scores (of a small set as the listpack has them, of a large
+// one as a number), and returns the cursor to go on from, 0 at the end; of a small set it calls fn for all. A member that
+// stays in the set during a whole scan is met, perhaps more than once. fn must not change the set.
+func (s *SortedSet) Scan(cursor uint64, count int, fn func(member, packed Value, score float64)) uint64 {
+	if s.large != nil {
+		return s.large.Scan(cursor, count, func(r *record.Record) { fn(Value{Str: r.Key()}, Value{}, r.Score()) })
+	}
+	for p := listpack.HeaderSize; p != s.lp.End(); {
+		var member, score Value
+		member, p = s.lp.Read(p)
+		score, p = s.lp.Read(p)
+		fn(member, score, 0)
+	}
+	return 0
+}

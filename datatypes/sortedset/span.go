@@ -1,0 +1,215 @@
+package sortedset
+
+import (
+	"ferrous/datatypes/listpack"
+	"ferrous/datatypes/record"
+	"ferrous/datatypes/zset"
+)
+
+// RankSpan returns the members from start to stop, stop included, as ZRANGE numbers them: negative numbers count from
+// the end, and with rev all count from the highest score.
+func (s *SortedSet) RankSpan(start, stop int, rev bool) Span {
+	return zset.RankSpan(s.Len(), start, stop, rev)
+}
+
+// All returns all members.
+func (s *SortedSet) All() Span { return Span{End: s.Len()} }
+
+// ScoreSpan returns the members whose scores are in the range.
+func (s *SortedSet) ScoreSpan(r ScoreRange) Span {
+	if s.large != nil {
+		return s.large.ScoreSpan(r)
+	}
+	return s.packedSpan(func(_ Value, packed Value) (behindMin, beforeMax bool) {
+		score := scoreOf(packed)
+		return score > r.Min || score == r.Min && !r.MinEx, score < r.Max || score == r.Max && !r.MaxEx
+	})
+}
+
+// LexSpan returns the members in the range. Where scores differ it is some span.
+func (s *SortedSet) LexSpan(r LexRange) Span {
+	if s.large != nil {
+		return s.large.LexSpan(r)
+	}
+	return s.packedSpan(func(member, _ Value) (behindMin, beforeMax bool) {
+		switch r.MinEnd {
+		case zset.Lowest:
+			behindMin = true
+		case zset.Inclusive:
+			behindMin = compare(member, r.Min) >= 0
+		case zset.Exclusive:
+			behindMin = compare(member, r.Min) > 0
+		}
+		switch r.MaxEnd {
+		case zset.Highest:
+			beforeMax = true
+		case zset.Inclusive:
+			beforeMax = compare(member, r.Max) <= 0
+		case zset.Exclusive:
+			beforeMax = compare(member, r.Max) < 0
+		}
+		return behindMin, beforeMax
+	})
+}
+
+// packedSpan returns the span of a small set from the first member behind a minimum on for as long as members are before
+// a maximum.
+func (s *SortedSet) packedSpan(in func(member, score Value) (behindMin, beforeMax bool)) Span {
+	first, rank := -1, 0
+	for p := listpack.HeaderSize; p != s.lp.End(); rank++ {
+		var member, score Value
+		member, p = s.lp.Read(p)
+		score, p = s.lp.Read(p)
+		behindMin, beforeMax := in(member, score)
+		if first < 0 && behindMin {
+			first = rank
+		}
+		if first >= 0 && !beforeMax {
+			break
+		}
+	}
+	if first < 0 {
+		return Span{}
+	}
+	return Span{First: first, End: rank}
+}
+
+// RemoveSpan takes the members of a span out of the set and returns how many they were.
+func (s *SortedSet) RemoveSpan(span Span) int {
+	if s.large != nil {
+		return s.large.RemoveSpan(span, nil)
+	}
+	n := span.Len()
+	if n > 0 {
+		s.lp = s.lp.DeleteRange(2*span.First, 2*n)
+	}
+	return n
+}
+
+// Iter goes over the members of a span. It allocates nothing. It is good until the set is changed.
+type Iter struct {
+	lp    listpack.Listpack
+	p     int // of the next member; behind the last one or -1 when there is none
+	left  int // members of a small set
+	rev   bool
+	large zset.Iter
+}
+
+// Iter returns an iterator over a span, in descending order with rev.
+func (s *SortedSet) Iter(span Span, rev bool) Iter {
+	if s.large != nil {
+		return Iter{large: s.large.Iter(span, rev)}
+	}
+	it := Iter{lp: s.lp, left: span.Len(), rev: rev}
+	if it.left > 0 {
+		rank := span.First
+		if rev {
+			rank = span.End - 1
+		}
+		it.p = s.lp.Seek(2 * rank)
+	}
+	return it
+}
+
+// Next returns the next member and its score; ok is false when all were returned.
+func (it *Iter) Next() (member Value, score float64, ok bool) {
+	if it.lp == nil {
+		r := it.large.Next()
+		if r == nil {
+			return Value{}, 0, false
+		}
+		return Value{Str: r.Key()}, r.Score(), true
+	}
+	if it.left == 0 {
+		return Value{}, 0, false
+	}
+	it.left--
+	member, q := it.lp.Read(it.p)
+	packed, next := it.lp.Read(q)
+	if !it.rev {
+		it.p = next
+	} else if it.left > 0 {
+		it.p = it.lp.Prev(it.lp.Prev(it.p))
+	}
+	return member, scoreOf(packed), true
+}
+
+// Each calls fn for every member in ascending order until it returns false. fn must not change the set.
+func (s *SortedSet) Each(fn func(member Value, score float64) bool) {
+	if s.large != nil {
+		s.large.Each(func(r *record.Record) bool { return fn(Value{Str: r.Key()}, r.Score()) })
+		return
+	}
+	for p := listpack.HeaderSize; p != s.lp.End(); {
+		var member, score Value
+		member, p = s.lp.Read(p)
+		score, p = s.lp.Read(p)
+		if !fn(member, scoreOf(score)) {
+			return
+		}
+	}
+}
+
+// Random returns a member of a set that is not empty, each as likely, and its score. rnd returns random bits.
+func (s *SortedSet) Random(rnd func() uint64) (Value, float64) {
+	if s.large != nil {
+		r := s.large.Random(rnd)
+		return Value{Str: r.Key()}, r.Score()
+	}
+	m, q := s.lp.Read(s.lp.Seek(2 * int(rnd()%uint64(s.Len()))))
+	return m, scoreOf(s.lp.Get(q))
+}
+
+// sparse is how many times as many members there must be than are wanted for drawing them one by one to be cheaper than
+// passing over all.
+const sparse = 3
+
+// Sample calls fn for n different random members, n at most Len; any n members are as likely as others. Their order is
+// not random.
+func (s *SortedSet) Sample(n int, rnd func() uint64, fn func(Value, float64)) {
+	if n == 0 {
+		return
+	}
+	if s.large != nil && n <= s.large.Len()/sparse {
+		seen := make(map[*record.Record]struct{}, n)
+		for len(seen) < n {
+			r := s.large.Random(rnd)
+			if _, twice := seen[r]; !twice {
+				seen[r] = struct{}{}
+				fn(Value{Str: r.Key()}, r.Score())
+			}
+		}
+		return
+	}
+	left := s.Len()
+	s.Each(func(member Value, score float64) bool {
+		// Of the members that are left, n are wanted.
+		if rnd()%uint64(left) < uint64(n) {
+			fn(member, score)
+			n--
+		}
+		left--
+		return n > 0
+	})
+}
+
+// RandomAll calls fn for n random members, drawn independently of each other. A small set is passed over once, not n
+// times.
+func (s *SortedSet) RandomAll(n int, rnd func() uint64, fn func(Value, float64)) {
+	if s.large != nil || n < sparse {
+		for ; n > 0; n-- {
+			fn(s.Random(rnd))
+		}
+		return
+	}
+	at := make([]int, 0, s.Len())
+	for p := listpack.HeaderSize; p != s.lp.End(); {
+		at = append(at, p)
+		_, p = s.lp.Read(p)
+		_, p = s.lp.Read(p)
+	}
+	for ; n > 0; n-- {
+		m, q := s.lp.Read(at[rnd()%uint64(len(at))])
+		fn(m, scoreOf(s.lp.Get(q)))
+	}
+}
