@@ -7,9 +7,12 @@
 //
 // Sections (-only):
 //
-//	cpu      redis-benchmark tests at several pipeline depths over 100,000 keys
+//	cpu      redis-benchmark's default tests, and pops of missing keys, at several pipeline depths
 //	big      SET and GET at pipeline 16 over 4 million keys
 //	mem      resident bytes a key, for several shapes and numbers of keys
+//	elems    resident bytes an element of large collections and of many small ones
+//	blocked  10,000 blocked workers: CPU while they wait and CPU a job, on one queue and on a queue each
+//	stalls   the slowest single write to collections of 5 million elements while a snapshot is held (ours alone)
 //	conns    resident bytes an idle connection
 //	latency  percentiles of a paced client, counted from the intended start, idle and beside load
 //	expiry   how late keys are gone and counted in expired_keys, among 1 million far deadlines
@@ -47,22 +50,26 @@ import (
 type bench struct {
 	ctx context.Context
 
-	subjects  []subject // always two: ours, then the one it is compared with
-	rounds    int
-	cpuTarget time.Duration // CPU time of a server in one round
-	clients   int
-	dataSize  int
-	tests     []string
-	pipelines []int
-	keyspace  int
-	bigKeys   int
-	memKeys   []int
-	memShapes []string
-	conns     int
-	seconds   int // length of a latency measurement
-	rate      int // requests a second of the paced client
-	farKeys   int
-	dueKeys   int
+	subjects   []subject // always two: ours, then the one it is compared with
+	rounds     int
+	cpuTarget  time.Duration // CPU time of a server in one round
+	clients    int
+	dataSize   int
+	tests      []string
+	pipelines  []int
+	keyspace   int
+	bigKeys    int
+	memKeys    []int
+	memShapes  []string
+	conns      int
+	elemShapes []string
+	workers    int
+	jobs       int // of a round of the blocked section
+	members    int // of a collection of the stalls section
+	seconds    int // length of a latency measurement
+	rate       int // requests a second of the paced client
+	farKeys    int
+	dueKeys    int
 
 	report report
 }
@@ -81,12 +88,15 @@ type report struct {
 	Names   [2]string         `json:"names"`
 	CPU     []cpuResult       `json:"cpu,omitempty"`
 	Memory  []memResult       `json:"memory,omitempty"`
+	Elems   []memResult       `json:"elements,omitempty"`
 	Conns   []connResult      `json:"connections,omitempty"`
+	Blocked []blockedResult   `json:"blocked,omitempty"`
+	Stalls  []stallResult     `json:"stalls,omitempty"`
 	Latency []latencyResult   `json:"latency,omitempty"`
 	Expiry  []expiryResult    `json:"expiry,omitempty"`
 }
 
-var sections = []string{"cpu", "big", "mem", "conns", "latency", "expiry"}
+var sections = []string{"cpu", "big", "mem", "elems", "conns", "blocked", "stalls", "latency", "expiry"}
 
 func main() {
 	if err := run(); err != nil {
@@ -114,6 +124,10 @@ func run() error {
 	flag.IntVar(&b.keyspace, "keys", 100_000, "keys of the cpu section")
 	flag.IntVar(&b.bigKeys, "bigkeys", 4_000_000, "keys of the big section")
 	flag.IntVar(&b.conns, "conns", 10_000, "connections of the conns section")
+	flag.IntVar(&b.workers, "workers", 10_000, "workers of the blocked section")
+	flag.IntVar(&b.jobs, "jobs", 200_000, "jobs a round of the blocked section")
+	flag.IntVar(&b.members, "members", 5_000_000, "elements of each collection of the stalls section")
+	elemShapes := flag.String("elemshapes", strings.Join(elementShapeNames(), ","), "shapes of the elems section")
 	flag.IntVar(&b.seconds, "seconds", 10, "seconds of each latency measurement")
 	flag.IntVar(&b.rate, "rate", 1000, "requests a second of the paced client")
 	flag.IntVar(&b.farKeys, "farkeys", 1_000_000, "keys with far deadlines in the expiry section")
@@ -140,6 +154,7 @@ func run() error {
 	var err error
 	b.tests = strings.Split(*tests, ",")
 	b.memShapes = strings.Split(*memShapes, ",")
+	b.elemShapes = strings.Split(*elemShapes, ",")
 	if b.pipelines, err = numbers(*pipelines); err != nil {
 		return err
 	}
@@ -196,6 +211,12 @@ func run() error {
 			failed = b.bigSection()
 		case "mem":
 			failed = b.memSection()
+		case "elems":
+			failed = b.elemSection()
+		case "blocked":
+			failed = b.blockedSection()
+		case "stalls":
+			failed = b.stallSection()
 		case "conns":
 			failed = b.connSection()
 		case "latency":
