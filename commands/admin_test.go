@@ -111,7 +111,7 @@ func TestResetStat(t *testing.T) {
 	if s.stats.hits != 0 || s.stats.misses != 0 || s.stats.errorReplies != 0 || s.ks.ExpiredKeys != 0 || len(s.errors) != 0 {
 		t.Errorf("left: %+v, %d expired, errors %v", s.stats, s.ks.ExpiredKeys, s.errors)
 	}
-	if e := s.reg.byName["get"]; e.calls != 0 || e.nanos != 0 {
+	if e := s.reg.byName["get"]; e.calls != 0 || e.nanos != 0 || e.times != nil {
 		t.Errorf("GET still has %d calls", e.calls)
 	}
 	if s.stats.peakMemory != 1<<40 {

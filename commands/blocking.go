@@ -271,6 +271,9 @@ func (s *Server) endWait(c *Client, errText string) {
 	b := s.unblock(c)
 	e := c.last
 	e.calls++
+	if s.cfg.LatencyTracking {
+		e.record(0)
+	}
 	s.stats.commands++
 	c.commands++
 	outer := s.takeTurn(c)

@@ -1,5 +1,7 @@
 package commands
 
+import "ferrous/commands/histogram"
+
 // A Command is one row of the command table: everything that Ferrous knows of a command stands here, beside its
 // handler. Dispatch, COMMAND and its subcommands, ACL, key extraction, the README's table and the tests all read it.
 // Rows are immutable; what a server counts of a command is in its entry.
@@ -239,8 +241,9 @@ type entry struct {
 
 	calls    int64
 	nanos    int64
-	rejected int64 // refused before execution
-	failed   int64 // answered an error
+	rejected int64                // refused before execution
+	failed   int64                // answered an error
+	times    *histogram.Histogram // of executions, nil before the first; see latency-tracking
 }
 
 // tables are the rows of all groups, in the order in which COMMAND lists them. A new group of commands is added here.

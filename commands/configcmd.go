@@ -86,7 +86,7 @@ func (s *Server) resetStats() {
 	s.ks.ExpiredKeys, s.ks.ExpiredFields = 0, 0
 	*s.ks.ExpiryLag() = keyspace.Lag{}
 	for _, e := range s.reg.shown {
-		e.calls, e.nanos, e.rejected, e.failed = 0, 0, 0, 0
+		e.calls, e.nanos, e.rejected, e.failed, e.times = 0, 0, 0, 0, nil
 	}
 	clear(s.errors)
 }

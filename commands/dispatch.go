@@ -132,6 +132,9 @@ func (s *Server) call(c *Client, e *entry, now int64) int64 {
 	}
 	e.calls++
 	s.stats.commands++
+	if s.cfg.LatencyTracking {
+		e.record(end - now)
+	}
 	s.setNow(end)
 	if end-now >= s.slowNanos {
 		s.slow(c, e, end-now)

@@ -54,6 +54,7 @@ var infoSections = []infoSection{
 	{"Modules", []string{"module_list", "modules"}, infoDefault, func(*infoText) {}},
 	{"Commandstats", []string{"commandstats"}, infoAll, (*infoText).commandstats},
 	{"Errorstats", []string{"errorstats"}, infoDefault, (*infoText).errorstats},
+	{"Latencystats", []string{"latencystats"}, infoAll, (*infoText).latencystats},
 	{"Cluster", []string{"cluster"}, infoDefault, (*infoText).cluster},
 	{"Keyspace", []string{"keyspace"}, infoDefault, (*infoText).keyspace},
 	{"Debug", []string{"debug"}, infoHidden, (*infoText).debug},
@@ -364,6 +365,22 @@ func (t *infoText) commandstats() {
 		}
 		t.str("cmdstat_"+safeInfoName(e.full), fmt.Sprintf("calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
 			e.calls, usec, each, e.rejected, e.failed))
+	}
+}
+
+func (t *infoText) latencystats() {
+	if !t.s.cfg.LatencyTracking {
+		return
+	}
+	for _, e := range t.s.reg.shown {
+		if e.times == nil {
+			continue
+		}
+		var parts []string
+		for _, p := range t.s.cfg.LatencyPercentiles {
+			parts = append(parts, fmt.Sprintf("p%s=%.3f", strconv.FormatFloat(p, 'f', -1, 64), float64(e.times.Percentile(p))/1000))
+		}
+		t.str("latency_percentiles_usec_"+safeInfoName(e.full), strings.Join(parts, ","))
 	}
 }
 

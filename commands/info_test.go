@@ -23,7 +23,7 @@ func TestInfoSections(t *testing.T) {
 	ts := newTestServer(t)
 	const (
 		byDefault = "Server Clients Memory Persistence Stats Replication CPU Modules Errorstats Cluster Keyspace"
-		all       = "Server Clients Memory Persistence Stats Replication CPU Modules Commandstats Errorstats Cluster Keyspace"
+		all       = "Server Clients Memory Persistence Stats Replication CPU Modules Commandstats Errorstats Latencystats Cluster Keyspace"
 	)
 	for _, x := range []struct{ names, want string }{
 		{"", byDefault},
@@ -36,7 +36,7 @@ func TestInfoSections(t *testing.T) {
 		{"CPU cpu Cpu", "CPU"},
 		{"keyspace server", "Server Keyspace"}, // in the report's order
 		{"commandSTATS", "Commandstats"},
-		{"default commandstats", all},
+		{"default commandstats latencystats", all},
 		{"modules module_list", "Modules"},
 		{"nothing", ""},
 		{"debug", "Debug"},

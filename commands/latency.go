@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"ferrous/commands/histogram"
 )
 
 // Latency monitoring: what held the loop for at least latency-monitor-threshold milliseconds, by event. Events are those
@@ -76,6 +78,10 @@ var latencyCommand = Command{
 			Hints: allNodesSpecial, Args: []Arg{aString("event")}},
 		{Name: "help", Arity: 2, Flags: Loading | Stale, Handler: latencyHelp,
 			Group: GroupServer, Since: "2.8.13", Complexity: "O(1)", Summary: "Lists the subcommands."},
+		{Name: "histogram", Arity: -2, Flags: configSub, Handler: latencyHistogram,
+			Group: GroupServer, Since: "7.0.0", Complexity: "O(N) in the number of commands that have been executed.",
+			Summary: "Tells how long the executions of commands took.", Hints: allNodesSpecial,
+			Args: []Arg{aString("command").optional().multiple()}},
 		{Name: "history", Arity: 3, Flags: configSub, Handler: latencyHistory,
 			Group: GroupServer, Since: "2.8.13", Complexity: "O(1)", Summary: "Tells the samples of an event.",
 			Hints: allNodesSpecial, Args: []Arg{aString("event")}},
@@ -90,6 +96,54 @@ var latencyCommand = Command{
 }
 
 var allNodesSpecial = []string{"nondeterministic_output", "request_policy:all_nodes", "response_policy:special"}
+
+// record counts an execution that took so long.
+func (e *entry) record(nanos int64) {
+	if e.times == nil {
+		e.times = new(histogram.Histogram)
+	}
+	e.times.Record(nanos)
+}
+
+func latencyHistogram(c *Client) {
+	m, n := c.w.BeginMap(), 0
+	one := func(e *entry) {
+		if e.times != nil {
+			c.w.BulkString(e.full)
+			c.durations(e.times)
+			n++
+		}
+	}
+	if len(c.args) == 2 {
+		for _, e := range c.srv.reg.shown {
+			one(e)
+		}
+	}
+	for _, name := range c.args[2:] {
+		if e := c.srv.reg.named(name); e != nil {
+			one(e)
+			for _, sub := range e.order {
+				one(sub)
+			}
+		}
+	}
+	c.w.EndMap(m, n)
+}
+
+// durations replies with what a histogram holds.
+func (c *Client) durations(h *histogram.Histogram) {
+	c.w.Map(2)
+	c.w.BulkString("calls")
+	c.w.Int(h.Total())
+	c.w.BulkString("histogram_usec")
+	m, n := c.w.BeginMap(), 0
+	h.Cumulative(func(nanos, count int64) {
+		c.w.Int(nanos / 1000)
+		c.w.Int(count)
+		n++
+	})
+	c.w.EndMap(m, n)
+}
 
 func latencyLatest(c *Client) {
 	c.w.Array(len(c.srv.latency))
@@ -278,6 +332,8 @@ func latencyHelp(c *Client) {
 		"    Report on all events, with advice.",
 		"GRAPH <event>",
 		"    Draw the samples of an event.",
+		"HISTOGRAM [<command> ...]",
+		"    Tell how many executions of commands took up to how many microseconds.",
 		"HISTORY <event>",
 		"    Tell the samples of an event with their times.",
 		"LATEST",
