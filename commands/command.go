@@ -259,6 +259,7 @@ var tables = [][]Command{
 	hashExCommands,
 	setCommands,
 	zsetCommands,
+	geoCommands,
 	sortCommands,
 	connectionCommands,
 	infoCommands,

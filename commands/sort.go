@@ -15,6 +15,7 @@ import (
 	"ferrous/datatypes/quicklist"
 	"ferrous/datatypes/record"
 	dset "ferrous/datatypes/set"
+	"ferrous/datatypes/sortedset"
 	"ferrous/eventloop/resp"
 )
 
@@ -163,7 +164,7 @@ func (c *Client) sort(mayStore bool) {
 	}
 	length := 0
 	if r != nil {
-		length = c.sortable(r)
+		r, length = c.sortable(r)
 	}
 	first, end := o.limit(length)
 	if r != nil {
@@ -295,6 +296,21 @@ func (o *ordering) load(r *record.Record, first, end int) (int, int) {
 		if n > 0 {
 			o.elements = make([]listpack.Value, 0, n)
 			l.Range(start, n, back, add)
+		}
+	case record.ZSet:
+		z := record.Value[sortedset.SortedSet](r)
+		span, back := z.All(), false
+		if o.unsorted {
+			span, back = sortedset.Span{First: first, End: end}, o.desc
+			if back {
+				span = sortedset.Span{First: z.Len() - end, End: z.Len() - first}
+			}
+			first, end = 0, span.Len()
+		}
+		o.elements = make([]listpack.Value, 0, span.Len())
+		it := z.Iter(span, back)
+		for v, _, ok := it.Next(); ok; v, _, ok = it.Next() {
+			add(v)
 		}
 	}
 	return first, end
@@ -493,13 +509,21 @@ func (c *Client) storeSorted(o *ordering, first, end int) {
 	c.w.Int(int64(n))
 }
 
-// sortable returns the number of elements of a value.
-func (c *Client) sortable(r *record.Record) int {
+// sortable returns the value of r as it is to be sorted, and its number of elements. Redis makes a sorted set large for
+// that, for good, which OBJECT ENCODING shows.
+func (c *Client) sortable(r *record.Record) (*record.Record, int) {
 	switch r.Type() {
 	case record.Set:
-		return record.Value[dset.Set](r).Len()
+		return r, record.Value[dset.Set](r).Len()
 	case record.List:
-		return record.Value[list.List](r).Len()
+		return r, record.Value[list.List](r).Len()
 	}
-	return 0
+	z := record.Value[sortedset.SortedSet](r)
+	if z.Large() == nil {
+		r, z = c.ownZSet(r)
+		before := z.Size()
+		z.Expect(math.MaxInt, c.zsetRules(), c.gen())
+		c.db.AddBytes(z.Size() - before)
+	}
+	return r, z.Len()
 }
