@@ -9,6 +9,7 @@ import (
 	"ferrous/datatypes/record"
 	"ferrous/datatypes/set"
 	"ferrous/datatypes/sortedset"
+	"ferrous/datatypes/stream"
 	"ferrous/datatypes/table"
 )
 
@@ -43,6 +44,8 @@ func value(r *record.Record) collection {
 		return record.Value[set.Set](r)
 	case record.ZSet:
 		return record.Value[sortedset.SortedSet](r)
+	case record.Stream:
+		return record.Value[stream.Stream](r)
 	}
 	return nil
 }
@@ -58,6 +61,8 @@ func fork(r *record.Record, gen *cow.Generation) unsafe.Pointer {
 		return unsafe.Pointer(record.Value[set.Set](r).Fork(gen))
 	case record.ZSet:
 		return unsafe.Pointer(record.Value[sortedset.SortedSet](r).Fork(gen))
+	case record.Stream:
+		return unsafe.Pointer(record.Value[stream.Stream](r).Fork(gen))
 	}
 	panic("keyspace: a value without a type is forked")
 }

@@ -1,0 +1,18 @@
+package sortedset
+
+import (
+	"ferrous/datatypes/cow"
+	"ferrous/datatypes/listpack"
+	"ferrous/datatypes/zset"
+)
+
+// FromListpack returns a small set of a listpack that holds members, all different, and scores by turns in ascending
+// order. It takes the listpack over.
+func FromListpack(lp listpack.Listpack, gen *cow.Generation) *SortedSet {
+	return &SortedSet{lp: lp, stamp: gen.Current()}
+}
+
+// FromZSet returns a large set, which it takes over.
+func FromZSet(z *zset.ZSet, gen *cow.Generation) *SortedSet {
+	return &SortedSet{large: z, stamp: gen.Current()}
+}

@@ -1,0 +1,171 @@
+// Package rdb reads and writes Redis's RDB format: dump files, the payloads of DUMP and RESTORE, and what a full
+// resynchronisation sends.
+//
+// # The format
+//
+// A file is a header ("REDIS" and four digits of version, or "VALKEY" and three), a sequence of items, each begun by one
+// byte that is an opcode or the type of a value, and, from version 5 on, the checksum of all before (crc64.go). Lengths
+// are 6, 14, 32 or 64 bits, the upper two bits of the first byte say which; the fourth value of these bits marks a
+// string stored as an integer or compressed (package lzf). Before a key stand what belongs to it: deadline, idle time or
+// frequency; then its type, the key, the value. The sources of the facts here are Redis 1.0 to 7.4 and Valkey 9 (src/rdb.h,
+// src/rdb.c) and the documentation of the format.
+//
+// # Reading
+//
+// All versions from 1 to 12 and VALKEY080 are read, with every encoding that they had: reader.go is the buffered source,
+// text.go lengths and strings, values.go and the files beside it make values, load.go reads files, payload.go what DUMP
+// made. Bytes are foreign: whatever they say, the reader makes an error of it that tells where and what, and never
+// allocates for a length before the bytes have come. Values are made directly: what is small and within the bounds that
+// are configured keeps the bytes as they are.
+//
+// Within the reader an error is a panic with *Error, which the exported functions recover; nothing else panics on
+// foreign bytes, which the fuzz targets watch over.
+//
+// # Writing
+//
+// save.go writes the items of a snapshot, write.go lengths and strings, dump.go values. The version written is the lowest
+// that holds the data without loss, 10 (Redis 7.0) unless it has something newer, so that as many servers as possible
+// read it; or the one that is asked for. See Options.
+//
+// A value that is written is only read, by one goroutine beside the one that owns the data, which may not change what a
+// snapshot can reach (package cow). Readers belong to the goroutine that owns what they fill.
+package rdb
+
+import "fmt"
+
+// Versions.
+const (
+	MinVersion     = 9  // the lowest that is written (Redis 5)
+	DefaultVersion = 10 // the lowest that is written unasked (Redis 7.0)
+	MaxVersion     = 12 // the highest of Redis that is read and written (Redis 7.4)
+	valkeyVersion  = 80 // the one of Valkey 9 that is read
+)
+
+// Type is the type of a value in the format.
+type Type uint8
+
+// The types.
+const (
+	typeString         Type = 0
+	typeList           Type = 1 // elements
+	typeSet            Type = 2 // elements
+	typeZSet           Type = 3 // elements, scores as text
+	typeHash           Type = 4 // elements
+	typeZSet2          Type = 5 // elements, scores as eight bytes
+	typeModulePreGA    Type = 6
+	typeModule2        Type = 7
+	typeHashZipmap     Type = 9
+	typeListZiplist    Type = 10
+	typeSetIntset      Type = 11
+	typeZSetZiplist    Type = 12
+	typeHashZiplist    Type = 13
+	typeQuicklist      Type = 14 // ziplists
+	typeStream         Type = 15
+	typeHashListpack   Type = 16
+	typeZSetListpack   Type = 17
+	typeQuicklist2     Type = 18 // listpacks and plain elements
+	typeStream2        Type = 19 // with what XINFO STREAM of 7.0 tells
+	typeSetListpack    Type = 20
+	typeStream3        Type = 21 // with the active time of consumers
+	typeHashTTLPreGA   Type = 22 // elements with deadlines; of Valkey a type of its own, see hashes.go
+	typeHashPackPreGA  Type = 23 // listpack of fields, values and deadlines
+	typeHashTTL        Type = 24 // typeHashTTLPreGA with the earliest deadline in front
+	typeHashListpackEx Type = 25 // typeHashPackPreGA with the earliest deadline in front
+)
+
+var typeNames = [...]string{
+	typeString:         "string",
+	typeList:           "list-linked",
+	typeSet:            "set-hashtable",
+	typeZSet:           "zset-v1",
+	typeHash:           "hash-hashtable",
+	typeZSet2:          "zset-v2",
+	typeModulePreGA:    "module-pre-release",
+	typeModule2:        "module-value",
+	8:                  "unknown",
+	typeHashZipmap:     "hash-zipmap",
+	typeListZiplist:    "list-ziplist",
+	typeSetIntset:      "set-intset",
+	typeZSetZiplist:    "zset-ziplist",
+	typeHashZiplist:    "hash-ziplist",
+	typeQuicklist:      "quicklist",
+	typeStream:         "stream",
+	typeHashListpack:   "hash-listpack",
+	typeZSetListpack:   "zset-listpack",
+	typeQuicklist2:     "quicklist-v2",
+	typeStream2:        "stream-v2",
+	typeSetListpack:    "set-listpack",
+	typeStream3:        "stream-v3",
+	typeHashTTLPreGA:   "hash-hashtable-md-pre-release",
+	typeHashPackPreGA:  "hash-listpack-md-pre-release",
+	typeHashTTL:        "hash-hashtable-md",
+	typeHashListpackEx: "hash-listpack-md",
+}
+
+// String returns the name that redis-check-rdb gives the type.
+func (t Type) String() string {
+	if int(t) < len(typeNames) {
+		return typeNames[t]
+	}
+	return "unknown"
+}
+
+// known reports whether t is a type of values rather than an opcode or nothing.
+func (t Type) known() bool { return int(t) < len(typeNames) && t != 8 }
+
+// The opcodes: what is no value.
+const (
+	opSlotImport  = 243 // Valkey: a slot migration that was under way
+	opSlotInfo    = 244
+	opFunction2   = 245
+	opFunction    = 246 // of release candidates
+	opModuleAux   = 247
+	opIdle        = 248
+	opFreq        = 249
+	opAux         = 250
+	opResizeDB    = 251
+	opExpireMs    = 252
+	opExpire      = 253
+	opSelectDB    = 254
+	opEOF         = 255
+	moduleEOF     = 0
+	moduleSigned  = 1
+	moduleUint    = 2
+	moduleFloat   = 3
+	moduleDouble  = 4
+	moduleString  = 5
+	lengthEncoded = 3 // upper two bits of a length
+	length32      = 0x80
+	length64      = 0x81
+	encodedInt8   = 0
+	encodedInt16  = 1
+	encodedInt32  = 2
+	encodedLZF    = 3
+	nodePlain     = 1 // container of a quicklist's node
+	nodePacked    = 2
+)
+
+// maxFieldDeadline is the greatest deadline of a hash field, in milliseconds, as in Redis.
+const maxFieldDeadline = 1<<48 - 2
+
+// Error is what is wrong with bytes that were read.
+type Error struct {
+	Offset int64  // of the first byte that was not read when it was found
+	Doing  string // what was being read, in redis-check-rdb's words
+	Key    []byte // the key whose value was being read, nil if none was
+	Type   Type   // of that value
+	Reason string
+	Cause  error // of the source, nil if it is the bytes that are wrong
+}
+
+// Error tells all.
+func (e *Error) Error() string {
+	s := fmt.Sprintf("%s at offset %d while doing %s", e.Reason, e.Offset, e.Doing)
+	if e.Key != nil {
+		s += fmt.Sprintf(", key %q of type %d (%s)", e.Key, e.Type, e.Type)
+	}
+	return s
+}
+
+// Unwrap returns the source's error.
+func (e *Error) Unwrap() error { return e.Cause }

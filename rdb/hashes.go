@@ -1,0 +1,181 @@
+package rdb
+
+import (
+	"ferrous/datatypes/hash"
+	"ferrous/datatypes/listpack"
+	"ferrous/datatypes/record"
+)
+
+// Hashes with deadlines of fields. Redis 7.4 writes small ones as the listpack of triples that they are in memory, large
+// ones as deadline, field and value by turns, where the deadline is 0 for none, else relative to the earliest (plus one),
+// which stands in front of either form. Its release candidates had neither the earliest deadline nor relative ones, under
+// types of their own. Valkey 9 gave the first of these types another meaning: field, value and deadline in eight bytes by
+// turns, -1 for none.
+
+const (
+	reasonTwiceInHash = "Duplicate hash fields detected"
+	reasonDeadline    = "Hash read invalid expire time value"
+)
+
+func (d *decoder) hash(t Type) *hash.Hash {
+	rules := d.rules.Hash
+	switch t {
+	case typeHashZipmap:
+		h := hash.New(d.gen)
+		d.zipmap(d.blob(), func(field, value []byte) {
+			if !h.Set(field, value, rules, d.gen) {
+				d.fail("Hash zipmap with dup elements")
+			}
+		})
+		return h
+	case typeHashZiplist:
+		return d.packedHash(d.ziplistPairs("Hash").ShrinkToFit(), false)
+	case typeHashListpack:
+		return d.packedHash(d.pack(2), d.rules.Deep)
+	case typeHashListpackEx:
+		d.uint64() // the earliest deadline, which the listpack begins with
+		return d.timedPack(d.pack(3))
+	case typeHashPackPreGA:
+		if d.valkey {
+			d.failf("Unknown RDB encoding type %d", t)
+		}
+		return d.timedPack(d.pack(3))
+	case typeHashTTL, typeHashTTLPreGA:
+		return d.timedFields(t)
+	}
+	n := d.length()
+	if n == 0 {
+		return nil
+	}
+	h := d.newHash(n)
+	for ; n > 0; n-- {
+		d.room = append(d.room[:0], d.string()...)
+		if !h.Set(d.room, d.string(), rules, d.gen) {
+			d.fail(reasonTwiceInHash)
+		}
+	}
+	return h
+}
+
+// newHash returns a hash for n fields.
+func (d *decoder) newHash(n uint64) *hash.Hash {
+	if n > uint64(max(d.rules.Hash.Entries, 0)) {
+		return hash.NewLarge(d.gen)
+	}
+	return hash.New(d.gen)
+}
+
+// packedHash returns the hash of a listpack of fields and values.
+func (d *decoder) packedHash(lp listpack.Listpack, check bool) *hash.Hash {
+	n := lp.Len() / 2
+	switch {
+	case n == 0:
+		return nil
+	case n <= d.rules.Hash.Entries:
+		if check {
+			d.distinct(lp, 2)
+		}
+		return hash.FromListpack(lp, d.gen)
+	}
+	h := hash.NewLarge(d.gen)
+	var fieldText, valueText [20]byte
+	for p := listpack.HeaderSize; p != lp.End(); {
+		var field, value listpack.Value
+		field, p = lp.Read(p)
+		value, p = lp.Read(p)
+		if !h.Set(elementText(field, fieldText[:0]), elementText(value, valueText[:0]), d.rules.Hash, d.gen) {
+			d.fail(reasonTwiceInHash)
+		}
+	}
+	return h
+}
+
+// timedPack returns the hash of a listpack of fields, values and deadlines. That fields are different and deadlines in
+// order is checked always, since what expires relies on it.
+func (d *decoder) timedPack(lp listpack.Listpack) *hash.Hash {
+	n := lp.Len() / 3
+	if n == 0 {
+		return nil
+	}
+	d.distinct(lp, 3)
+	if n <= d.rules.Hash.Entries {
+		h, err := hash.NewListpackEx(lp, d.gen)
+		if err != nil {
+			d.failf("Hash listpack integrity check failed: %v", err)
+		}
+		return h
+	}
+	h := hash.NewLarge(d.gen)
+	var fieldText, valueText [20]byte
+	for p := listpack.HeaderSize; p != lp.End(); {
+		var field, value, when listpack.Value
+		field, p = lp.Read(p)
+		value, p = lp.Read(p)
+		when, p = lp.Read(p)
+		deadline, ok := when.Integer()
+		if !ok || deadline < 0 || deadline > maxFieldDeadline {
+			d.fail(reasonDeadline)
+		}
+		if deadline == 0 {
+			deadline = record.NoExpiry
+		}
+		d.timedField(h, elementText(field, fieldText[:0]), elementText(value, valueText[:0]), deadline)
+	}
+	return h
+}
+
+// timedField adds a field to a hash.
+func (d *decoder) timedField(h *hash.Hash, field, value []byte, when int64) {
+	if !h.Set(field, value, d.rules.Hash, d.gen) {
+		d.fail(reasonTwiceInHash)
+	}
+	if when != record.NoExpiry {
+		h.SetDeadline(field, when, d.gen)
+	}
+}
+
+// timedFields reads the forms of fields and deadlines by turns.
+func (d *decoder) timedFields(t Type) *hash.Hash {
+	earliest := uint64(0)
+	if t == typeHashTTL {
+		if earliest = d.uint64(); earliest > maxFieldDeadline+1 {
+			d.fail("Hash read invalid minExpire value")
+		}
+	}
+	n := d.length()
+	if n == 0 {
+		return nil
+	}
+	h := d.newHash(n)
+	for ; n > 0; n-- {
+		var when uint64
+		if !d.valkey {
+			when = d.length()
+			if t == typeHashTTL && when > 0 {
+				when += earliest - 1
+			}
+			if when > maxFieldDeadline {
+				d.fail(reasonDeadline)
+			}
+		}
+		d.room = append(d.room[:0], d.string()...)
+		value := d.string()
+		if !d.valkey {
+			deadline := int64(when)
+			if when == 0 {
+				deadline = record.NoExpiry
+			}
+			d.timedField(h, d.room, value, deadline)
+			continue
+		}
+		// The deadline is behind the value, which must be kept for that long.
+		field := len(d.room)
+		d.room = append(d.room, value...)
+		deadline := int64(d.uint64())
+		if deadline != record.NoExpiry && (deadline <= 0 || deadline > maxFieldDeadline) {
+			d.fail(reasonDeadline)
+		}
+		d.timedField(h, d.room[:field], d.room[field:], deadline)
+	}
+	return h
+}

@@ -1,0 +1,340 @@
+package rdb
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"ferrous/datatypes/keyspace"
+	"ferrous/datatypes/record"
+)
+
+// Loader reads RDB files into a keyspace. It belongs to the goroutine that owns the keyspace, which may be one that does
+// nothing else while the server is loading.
+type Loader struct {
+	Keyspace *keyspace.Keyspace
+	Rules    *Rules
+	// Checksum says whether the file's checksum is taken and compared (rdbchecksum).
+	Checksum bool
+	// DropExpired leaves out keys whose deadline has passed, as a master does that loads its own dump.
+	DropExpired bool
+	// AllowDuplicates lets a key replace one that is there. Else that is an error.
+	AllowDuplicates bool
+
+	// All of these may be nil.
+
+	// OnProgress is told the number of bytes read, about every ProgressBytes.
+	OnProgress    func(offset int64)
+	ProgressBytes int64 // 0: 2 MiB
+	// OnNotice is told what Redis logs at level notice.
+	OnNotice func(line string)
+	// OnAux is told each AUX field.
+	OnAux func(key, value string)
+	// OnFunction is given the code of each function library. Without it libraries are passed over, with a notice.
+	OnFunction func(code []byte) error
+	// OnDropped is told each key that DropExpired leaves out; key is good until it returns.
+	OnDropped func(db *keyspace.DB, key []byte)
+	// OnKey is told each key that was loaded.
+	OnKey func(db *keyspace.DB, r *record.Record)
+}
+
+// Result is what there was in a file.
+type Result struct {
+	Version int
+	Valkey  bool  // Version is one of Valkey's own
+	Keys    int64 // loaded
+	Dropped int64 // left out for DropExpired
+	Empty   int64 // left out since collections without elements are no values
+	Bytes   int64 // of the source, up to the end of the RDB
+
+	RedisVersion  string // of who wrote it
+	Created       int64  // Unix seconds, 0 if not told
+	UsedMemory    int64  // of who wrote it, 0 if not told
+	AOFBase       bool
+	HasReplInfo   bool // the next three are told
+	ReplID        string
+	ReplOffset    int64
+	ReplStreamDB  int
+	ChecksumFound bool // the file has one, and it was compared
+
+	// Rest is what follows the RDB in the source: the commands of an append-only file with a preamble.
+	Rest io.Reader
+}
+
+// Load reads a file of size bytes, -1 if that is not known. Of an error of the bytes or of the source it returns an *Error;
+// what was read before it has been loaded.
+func (l *Loader) Load(src io.Reader, size int64) (res *Result, err error) {
+	d := &decoder{rules: l.Rules, gen: l.Keyspace.Generation()}
+	d.reader.start(src, size)
+	d.checksum = l.Checksum
+	res = new(Result)
+	if l.OnProgress != nil {
+		step := l.ProgressBytes
+		if step <= 0 {
+			step = 2 << 20
+		}
+		next := step
+		d.onFill = func(offset int64) {
+			if offset >= next {
+				next = offset + step
+				l.OnProgress(offset)
+			}
+		}
+	}
+	defer caught(&err)
+	l.load(d, res)
+	res.Bytes = d.offset()
+	if l.OnProgress != nil {
+		l.OnProgress(res.Bytes)
+	}
+	res.Rest = d.rest(src)
+	return res, nil
+}
+
+func (l *Loader) notice(format string, args ...any) {
+	if l.OnNotice != nil {
+		l.OnNotice(fmt.Sprintf(format, args...))
+	}
+}
+
+// rest returns what follows in the source.
+func (d *decoder) rest(src io.Reader) io.Reader {
+	return io.MultiReader(bytes.NewReader(bytes.Clone(d.buf[d.pos:d.end])), src)
+}
+
+// header reads magic and version.
+func (d *decoder) header() (version int, valkey bool) {
+	magic := string(d.view(9))
+	digits, valkey := strings.CutPrefix(magic, "VALKEY")
+	if !valkey {
+		var redis bool
+		if digits, redis = strings.CutPrefix(magic, "REDIS"); !redis {
+			d.fail("Wrong signature trying to load DB from file")
+		}
+	}
+	version, err := strconv.Atoi(digits)
+	if err != nil || valkey != (version == valkeyVersion) || !valkey && (version < 1 || version > MaxVersion) {
+		d.failf("Can't handle RDB format version %s", digits)
+	}
+	d.valkey = valkey
+	return version, valkey
+}
+
+// attributes are what the file tells of a key before it.
+type attributes struct {
+	expiry int64
+	idle   int64 // seconds, -1 if not told
+	freq   int   // -1 if not told
+}
+
+var noAttributes = attributes{expiry: record.NoExpiry, idle: -1, freq: -1}
+
+func (l *Loader) load(d *decoder, res *Result) {
+	res.Version, res.Valkey = d.header()
+	ks := l.Keyspace
+	now := ks.Now
+	db := ks.DBs()[0]
+	a := noAttributes
+	for {
+		d.doing = doingType
+		op := d.byte()
+		switch op {
+		case opExpire:
+			d.doing = doingExpire
+			a.expiry = int64(int32(binary.LittleEndian.Uint32(d.view(4)))) * 1000
+			continue
+		case opExpireMs:
+			d.doing = doingExpire
+			a.expiry = int64(d.uint64())
+			continue
+		case opFreq:
+			a.freq = int(d.byte())
+			continue
+		case opIdle:
+			a.idle = int64(min(d.length(), record.ClockMask))
+			continue
+		case opSelectDB:
+			d.doing = doingLength
+			n := d.length()
+			if n >= uint64(len(ks.DBs())) {
+				d.failf("FATAL: Data file was created with a Redis server configured to handle more than %d databases. Exiting",
+					len(ks.DBs()))
+			}
+			db = ks.DBs()[n]
+			continue
+		case opEOF:
+			l.checksum(d, res)
+			l.done(res)
+			return
+		case opAux:
+			key, value := d.aux()
+			l.aux(key, value, res)
+			continue
+		case opFunction2:
+			d.doing = doingFunctions
+			code := d.blob()
+			if l.OnFunction == nil {
+				l.notice("A function library in the RDB file is passed over.")
+			} else if err := l.OnFunction(code); err != nil {
+				d.failf("Failed loading library, %v", err)
+			}
+			continue
+		case opModuleAux:
+			d.doing = doingModuleAux
+			d.failf("The RDB file contains AUX module data I can't load: no matching module '%s'", moduleName(d.length()))
+		default:
+			if d.other(op) {
+				continue
+			}
+		}
+
+		d.doing = doingKey
+		t := Type(op)
+		d.typ = t
+		if !t.known() {
+			d.failf("Unknown RDB encoding type %d", t)
+		}
+		d.setKey(d.string())
+		d.doing = doingValue
+		r := d.value(t, a.expiry, l.clock(db, &a))
+		switch {
+		case r == nil:
+			if res.Empty++; res.Empty <= 10 {
+				l.notice("rdbLoadObject skipping empty key: %s", d.key)
+			}
+		case l.DropExpired && a.expiry != record.NoExpiry && a.expiry < now:
+			res.Dropped++
+			if l.OnDropped != nil {
+				l.OnDropped(db, d.key)
+			}
+		default:
+			if !db.Load(r) {
+				if !l.AllowDuplicates {
+					d.failf("RDB has duplicated key '%s' in DB %d", d.key, db.ID)
+				}
+				db.Set(r)
+			}
+			res.Keys++
+			if l.OnKey != nil {
+				l.OnKey(db, r)
+			}
+		}
+		d.key = nil
+		a = noAttributes
+	}
+}
+
+// other reads the items that loading and checking pass over alike, and reports whether op was one.
+func (d *decoder) other(op byte) bool {
+	switch op {
+	case opResizeDB:
+		d.doing = doingLength
+		d.length()
+		d.length()
+		return true
+	case opSlotInfo:
+		d.doing = doingLength
+		d.length()
+		d.length()
+		d.length()
+		return true
+	case opSlotImport:
+		d.fail("The RDB file holds the state of a slot migration, which is of no use here")
+	case opFunction:
+		d.doing = doingFunctions
+		d.fail("Pre-release function format not supported.")
+	}
+	return false
+}
+
+// aux reads an AUX field.
+func (d *decoder) aux() (key, value string) {
+	d.doing = doingAux
+	key = string(d.string())
+	return key, string(d.string())
+}
+
+// clock returns the access clock of a key.
+func (l *Loader) clock(db *keyspace.DB, a *attributes) uint32 {
+	ks := l.Keyspace
+	switch {
+	case ks.LFU != nil && a.freq >= 0:
+		return ks.LFU.Clock(uint8(a.freq))
+	case ks.LFU == nil && a.idle >= 0:
+		return (ks.Clock - uint32(a.idle)) & record.ClockMask
+	}
+	return db.NewClock()
+}
+
+func (l *Loader) aux(key, value string, res *Result) {
+	if l.OnAux != nil {
+		l.OnAux(key, value)
+	}
+	number, _ := strconv.ParseInt(value, 10, 64)
+	switch strings.ToLower(key) {
+	case "redis-ver":
+		res.RedisVersion = value
+		l.notice("Loading RDB produced by version %s", value)
+	case "valkey-ver":
+		res.RedisVersion = value
+		l.notice("Loading RDB produced by Valkey version %s", value)
+	case "ctime":
+		res.Created = number
+		l.notice("RDB age %d seconds", max(time.Duration(l.Keyspace.Now)*time.Millisecond/time.Second-time.Duration(number), 0))
+	case "used-mem":
+		res.UsedMemory = number
+		l.notice("RDB memory usage when created %.2f Mb", float64(number)/(1<<20))
+	case "repl-stream-db":
+		res.ReplStreamDB, res.HasReplInfo = int(number), true
+	case "repl-id":
+		if len(value) == 40 {
+			res.ReplID = value
+		}
+	case "repl-offset":
+		res.ReplOffset = number
+	case "aof-base":
+		if res.AOFBase = number != 0; res.AOFBase {
+			l.notice("RDB is base AOF")
+		}
+	case "aof-preamble":
+		if number != 0 {
+			l.notice("RDB has an AOF tail")
+		}
+	default:
+		if strings.HasPrefix(key, "%") {
+			l.notice("RDB '%s': %s", key, value)
+		}
+	}
+}
+
+// checksum reads the checksum behind the end of the items.
+func (l *Loader) checksum(d *decoder, res *Result) {
+	if res.Version < 5 {
+		return
+	}
+	d.doing = doingChecksum
+	want := d.sum()
+	d.checksum = false
+	got := d.uint64()
+	switch {
+	case !l.Checksum:
+	case got == 0:
+		l.notice("RDB file was saved with checksum disabled: no check performed.")
+	case got != want:
+		d.failf("RDB CRC error: wrong RDB checksum expected: (%x) but got (%x)", want, got)
+	default:
+		res.ChecksumFound = true
+	}
+}
+
+func (l *Loader) done(res *Result) {
+	line := fmt.Sprintf("Done loading RDB, keys loaded: %d, keys expired: %d", res.Keys, res.Dropped)
+	if res.Empty > 0 {
+		line += fmt.Sprintf(", empty keys skipped: %d", res.Empty)
+	}
+	l.notice("%s.", line)
+}

@@ -1,0 +1,177 @@
+package rdb
+
+import (
+	"io"
+	"strconv"
+
+	"ferrous/datatypes/keyspace"
+	"ferrous/datatypes/record"
+)
+
+// Options say how a file is written.
+type Options struct {
+	// Version is the one to write, from MinVersion to MaxVersion (rdb-version); 0 for the lowest that holds the data. Where
+	// data asks for a higher one than was chosen so far, the header is changed, which Patch is for.
+	Version int
+	// AtLeast is where to begin when Version is 0, for those who know what the data asks for; at least DefaultVersion.
+	AtLeast int
+	// Patch, if not nil, overwrites bytes that were written, from offset on. Without it a header that has gone out cannot
+	// be changed, and Save ends with a *VersionError that says what AtLeast should have been.
+	Patch func(b []byte, offset int64) error
+
+	Compress bool // rdbcompression
+	Checksum bool // rdbchecksum
+
+	// Idle adds the idle time of each key as of Clock (keyspace.Keyspace.Clock), for LRU policies.
+	Idle  bool
+	Clock uint32
+	// Freq, if not nil, adds the access frequency of each key, for LFU policies. It must not change meanwhile.
+	Freq *keyspace.LFU
+
+	RedisVersion string // AUX redis-ver
+	Created      int64  // AUX ctime, Unix seconds
+	UsedMemory   int64  // AUX used-mem
+	AOFBase      bool   // AUX aof-base
+	Repl         *ReplInfo
+	// Functions is the code of the function libraries.
+	Functions [][]byte
+
+	// OnProgress, if not nil, is told the number of keys and bytes written, every 1024 keys and at the end. An error of it
+	// ends the writing.
+	OnProgress func(keys, bytes int64) error
+	// OnKey, if not nil, is called after each key (rdb-key-save-delay).
+	OnKey func()
+}
+
+// ReplInfo is where a file stands in the stream of replication.
+type ReplInfo struct {
+	StreamDB int
+	ID       string // 40 characters
+	Offset   int64
+}
+
+// progressKeys is how many keys are written between two calls of OnProgress.
+const progressKeys = 1024
+
+const headerSize = 9
+
+// Save writes the snapshot to dst, in pieces of about 128 KiB. It may run in any goroutine; it walks the snapshot, which it
+// does not release. The error is that of dst, of OnProgress, of Patch, or a *VersionError.
+func Save(dst io.Writer, snap *keyspace.Snapshot, o *Options) error {
+	w := &writer{dst: dst, buf: make([]byte, 0, bufferSize), checksum: o.Checksum, compress: o.Compress}
+	if w.version = o.Version; w.version != 0 {
+		w.fixed = true
+	} else {
+		w.version = max(o.AtLeast, DefaultVersion)
+	}
+	w.headed = w.version
+	w.raw(headerOf(w.version))
+	w.auxFields(o)
+	if len(o.Functions) > 0 && w.need(versionListpacks, "a function library") {
+		for _, code := range o.Functions {
+			w.byte(opFunction2)
+			w.text(code)
+		}
+	}
+
+	counts := snap.Counts()
+	db, keys := -1, int64(0)
+	var stopped error
+	snap.Walk(func(id int, r *record.Record) bool {
+		if id != db {
+			db = id
+			for counts[0].DB != id {
+				counts = counts[1:]
+			}
+			w.byte(opSelectDB)
+			w.length(uint64(id))
+			w.byte(opResizeDB)
+			w.length(uint64(counts[0].Keys))
+			w.length(uint64(counts[0].Expires))
+		}
+		w.entry(r, o)
+		keys++
+		if o.OnKey != nil {
+			o.OnKey()
+		}
+		if keys%progressKeys == 0 && o.OnProgress != nil {
+			stopped = o.OnProgress(keys, w.offset())
+		}
+		return stopped == nil && w.err == nil && w.patchable(o)
+	})
+	if w.err == nil {
+		w.err = stopped
+	}
+	if w.err == nil {
+		w.finish(o)
+	}
+	if w.err == nil && o.OnProgress != nil {
+		w.err = o.OnProgress(keys, w.offset())
+	}
+	return w.err
+}
+
+func headerOf(version int) []byte {
+	digits := strconv.Itoa(10000 + version)
+	return append([]byte("REDIS"), digits[1:]...)
+}
+
+// patchable reports whether the version can be what it has become.
+func (w *writer) patchable(o *Options) bool {
+	if w.version > w.headed && o.Patch == nil {
+		w.err = &VersionError{Have: w.headed, Need: w.version, What: "what the snapshot holds"}
+		return false
+	}
+	return true
+}
+
+// finish writes the end, and the header again if the version has been raised since it went out.
+func (w *writer) finish(o *Options) {
+	w.byte(opEOF)
+	w.flush() // so that the checksum is of all before it
+	if w.version > w.headed && w.err == nil {
+		was, is := headerOf(w.headed), headerOf(w.version)
+		w.err = o.Patch(is, 0)
+		// The checksum is linear: that of the difference, with zeros behind, is what it changes by.
+		for i := range was {
+			was[i] ^= is[i]
+		}
+		w.crc ^= crcShift(crc64(0, was), w.written-headerSize)
+	}
+	crc := w.crc
+	if w.checksum = false; !o.Checksum {
+		crc = 0
+	}
+	w.uint64(crc)
+	w.flush()
+}
+
+// auxFields writes the AUX fields in Redis's order.
+func (w *writer) auxFields(o *Options) {
+	w.aux("redis-ver", o.RedisVersion)
+	w.auxInt("redis-bits", 64)
+	w.auxInt("ctime", o.Created)
+	w.auxInt("used-mem", o.UsedMemory)
+	if o.Repl != nil {
+		w.auxInt("repl-stream-db", int64(o.Repl.StreamDB))
+		w.aux("repl-id", o.Repl.ID)
+		w.auxInt("repl-offset", o.Repl.Offset)
+	}
+	base := int64(0)
+	if o.AOFBase {
+		base = 1
+	}
+	w.auxInt("aof-base", base)
+}
+
+func (w *writer) aux(key, value string) {
+	w.byte(opAux)
+	w.string(key)
+	w.string(value)
+}
+
+func (w *writer) auxInt(key string, n int64) {
+	w.byte(opAux)
+	w.string(key)
+	w.int(n)
+}

@@ -1,0 +1,171 @@
+package rdb
+
+import (
+	"unsafe"
+
+	"ferrous/datatypes/listpack"
+	"ferrous/datatypes/record"
+	"ferrous/datatypes/stream"
+)
+
+// A stream in the format: its nodes, each the master ID and the listpack; number of entries; last ID; from version 2 of
+// the type on the first ID, the greatest deleted one and the number of entries ever added; then the groups: name, last
+// ID, from version 2 on how many entries it has read; all pending entries with time and number of deliveries; the
+// consumers: name, seen time, from version 3 on active time, and the IDs of the pending entries that are theirs.
+
+func (d *decoder) streamValue(t Type, expiry int64, clock uint32) *record.Record {
+	s := stream.New(d.gen)
+	for nodes := d.length(); nodes > 0; nodes-- {
+		key := d.string()
+		if len(key) != stream.IDSize {
+			d.fail("Stream node key entry is not the size of a stream ID")
+		}
+		master := stream.ParseID(key)
+		b := d.blob()
+		err := listpack.Validate(b, true)
+		entries := 0
+		if err == nil {
+			entries, err = stream.Validate(listpack.Listpack(b))
+		}
+		if err != nil {
+			d.failf("Stream listpack integrity check failed: %v", err)
+		}
+		if !s.AddNode(master, b, entries, d.gen) {
+			d.fail("Listpack re-added with existing key")
+		}
+	}
+	if n := d.length(); n != uint64(s.Len()) {
+		d.failf("Stream length inconsistent with rax entries: %d entries of %d", s.Len(), n)
+	}
+	s.Last = d.streamID()
+	if t != typeStream {
+		s.First, s.MaxDeleted = d.streamID(), d.streamID()
+		s.Added = d.length()
+	} else {
+		s.First = s.FirstID()
+		s.Added = uint64(s.Len())
+	}
+	for groups := d.length(); groups > 0; groups-- {
+		d.group(s, t)
+	}
+	return record.NewObject(record.Stream, s.Encoding(), d.key, unsafe.Pointer(s), expiry, clock)
+}
+
+func (d *decoder) streamID() stream.ID {
+	ms := d.length()
+	return stream.ID{Ms: ms, Seq: d.length()}
+}
+
+func (d *decoder) group(s *stream.Stream, t Type) {
+	d.room = append(d.room[:0], d.string()...)
+	name := d.room
+	last := d.streamID()
+	var read int64
+	if t != typeStream {
+		read = int64(d.length())
+	} else {
+		read = s.Read(last)
+	}
+	g := s.AddGroup(name, last, read, d.gen)
+	if g == nil {
+		d.failf("Duplicated consumer group name %q", name)
+	}
+	before := g.Size()
+	for n := d.length(); n > 0; n-- {
+		id := stream.ParseID(d.view(stream.IDSize))
+		time := int64(d.uint64())
+		if !g.AddPending(id, time, d.length(), d.gen) {
+			d.fail("Duplicated global PEL entry loading stream consumer group")
+		}
+	}
+	for n := d.length(); n > 0; n-- {
+		d.room = append(d.room[:0], d.string()...)
+		seen := int64(d.uint64())
+		active := seen // the best that older versions tell
+		if t == typeStream3 {
+			active = int64(d.uint64())
+		}
+		c := g.AddConsumer(d.room, seen, active, d.gen)
+		if c == nil {
+			d.fail("Duplicate stream consumer detected")
+		}
+		for n := d.length(); n > 0; n-- {
+			found, fresh := g.Own(c, stream.ParseID(d.view(stream.IDSize)), d.gen)
+			switch {
+			case !found:
+				d.fail("Consumer entry not found in group global PEL")
+			case !fresh:
+				d.fail("Duplicated consumer PEL entry loading a stream consumer group")
+			}
+		}
+	}
+	if g.Orphan() {
+		d.fail("Stream CG PEL entry without consumer")
+	}
+	s.Account(g, before)
+}
+
+// stream writes a stream.
+func (w *writer) stream(t Type, s *stream.Stream) {
+	w.length(uint64(s.NumNodes()))
+	var id [stream.IDSize]byte
+	s.Nodes(func(master stream.ID, lp listpack.Listpack) bool {
+		w.text(master.Append(id[:0]))
+		w.text(lp)
+		return w.err == nil
+	})
+	w.length(uint64(s.Len()))
+	w.streamID(s.Last)
+	if t != typeStream {
+		w.streamID(s.First)
+		w.streamID(s.MaxDeleted)
+		w.length(s.Added)
+	}
+	w.length(uint64(len(s.Groups())))
+	for _, g := range s.Groups() {
+		w.text(g.Name())
+		w.streamID(g.Last)
+		if t != typeStream {
+			w.length(uint64(g.Read))
+		}
+		w.length(uint64(g.NumPending()))
+		g.EachPending(func(id stream.ID, p stream.Pending, _ *stream.Consumer) bool {
+			w.room(stream.IDSize)
+			w.buf = id.Append(w.buf)
+			w.uint64(uint64(p.Time))
+			w.length(p.Count)
+			return w.err == nil
+		})
+		w.length(uint64(len(g.Consumers())))
+		for _, c := range g.Consumers() {
+			w.text(c.Name())
+			w.uint64(uint64(c.Seen))
+			if t == typeStream3 {
+				w.uint64(uint64(c.Active))
+			}
+			w.length(uint64(c.NumPending()))
+			c.EachPending(func(id stream.ID) bool {
+				w.room(stream.IDSize)
+				w.buf = id.Append(w.buf)
+				return w.err == nil
+			})
+		}
+	}
+}
+
+func (w *writer) streamID(id stream.ID) {
+	w.length(id.Ms)
+	w.length(id.Seq)
+}
+
+// activeTimes reports whether a consumer's active time differs from its seen time, so that it is lost without type 3.
+func activeTimes(s *stream.Stream) bool {
+	for _, g := range s.Groups() {
+		for _, c := range g.Consumers() {
+			if c.Active != c.Seen {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,332 @@
+package rdb
+
+import (
+	"math"
+	"strconv"
+	"unsafe"
+
+	"ferrous/datatypes/cow"
+	"ferrous/datatypes/hash"
+	"ferrous/datatypes/intset"
+	"ferrous/datatypes/list"
+	"ferrous/datatypes/listpack"
+	"ferrous/datatypes/quicklist"
+	"ferrous/datatypes/record"
+	"ferrous/datatypes/set"
+	"ferrous/datatypes/sortedset"
+)
+
+// Rules say how values are made of what was read.
+type Rules struct {
+	Hash hash.Rules
+	Set  set.Rules
+	List list.Rules
+	ZSet sortedset.Rules
+
+	// Deep makes the reader look at every element of what comes packed for duplicates and order, as Redis does when
+	// sanitize-dump-payload says so. That the bytes are well formed is always checked.
+	Deep bool
+}
+
+// A decoder makes values of what it reads.
+//
+// The form of a value follows Redis 7.2 (rdbLoadObject): what comes packed stays packed if it has no more elements than the
+// rules allow, whatever their lengths, and a listpack or intset keeps its very bytes; what comes element by element
+// is packed if number and lengths allow. A collection without elements is no value: nil is returned, and the caller
+// passes over the key.
+//
+// An element that comes twice is an error wherever it is met: always where elements come one by one or have to be put
+// into a table, else with Deep.
+type decoder struct {
+	reader
+	rules  *Rules
+	gen    *cow.Generation
+	valkey bool     // types from 22 on are Valkey's
+	room   []byte   // what has to outlive the next piece
+	hashes []uint64 // of elements, to find those that come twice
+}
+
+// value reads a value of type t and returns the record of it under the key that was set, nil for an empty collection.
+func (d *decoder) value(t Type, expiry int64, clock uint32) *record.Record {
+	d.typ = t
+	switch t {
+	case typeString:
+		return d.stringValue(expiry, clock)
+	case typeList, typeListZiplist, typeQuicklist, typeQuicklist2:
+		if l := d.list(t); l != nil {
+			return record.NewObject(record.List, l.Encoding(), d.key, unsafe.Pointer(l), expiry, clock)
+		}
+	case typeSet, typeSetIntset, typeSetListpack:
+		if s := d.set(t); s != nil {
+			return record.NewObject(record.Set, s.Encoding(), d.key, unsafe.Pointer(s), expiry, clock)
+		}
+	case typeHash, typeHashZipmap, typeHashZiplist, typeHashListpack, typeHashTTLPreGA, typeHashPackPreGA, typeHashTTL,
+		typeHashListpackEx:
+		if h := d.hash(t); h != nil {
+			return record.NewObject(record.Hash, h.Encoding(), d.key, unsafe.Pointer(h), expiry, clock)
+		}
+	case typeZSet, typeZSet2, typeZSetZiplist, typeZSetListpack:
+		if z := d.zset(t); z != nil {
+			return record.NewObject(record.ZSet, z.Encoding(), d.key, unsafe.Pointer(z), expiry, clock)
+		}
+	case typeStream, typeStream2, typeStream3:
+		return d.streamValue(t, expiry, clock)
+	case typeModulePreGA:
+		d.fail("Pre-release module format not supported")
+	case typeModule2:
+		d.failf("The RDB file contains module data I can't load: no matching module type '%s'", moduleName(d.length()))
+	default:
+		d.failf("Unknown RDB encoding type %d", t)
+	}
+	return nil
+}
+
+func (d *decoder) stringValue(expiry int64, clock uint32) *record.Record {
+	t := d.text()
+	switch {
+	case t.isInt:
+		return record.NewInt(d.key, t.num, expiry, clock)
+	case t.owned && len(t.b) > record.MaxInline:
+		return record.NewOwned(d.key, t.b, expiry, clock, d.gen.Current())
+	}
+	if len(t.b) > record.MaxInline {
+		b := make([]byte, len(t.b))
+		copy(b, t.b)
+		return record.NewOwned(d.key, b, expiry, clock, d.gen.Current())
+	}
+	return record.NewString(d.key, t.b, expiry, clock, d.gen.Current())
+}
+
+// pack reads a listpack and checks that it is one, of elements in groups of n.
+func (d *decoder) pack(n int) listpack.Listpack {
+	b := d.blob()
+	if err := listpack.Validate(b, true); err != nil {
+		d.failf("Listpack integrity check failed: %v", err)
+	}
+	lp := listpack.Listpack(b)
+	if n > 1 && lp.Len()%n != 0 {
+		d.failf("Listpack integrity check failed: %d elements are not groups of %d", lp.Len(), n)
+	}
+	return lp
+}
+
+// distinct fails if of the groups of n elements two begin with the same.
+func (d *decoder) distinct(lp listpack.Listpack, n int) {
+	seen := make(map[string]struct{}, lp.Len()/n)
+	var buf [20]byte
+	for p := listpack.HeaderSize; p != lp.End(); {
+		v, next := lp.Read(p)
+		b := elementText(v, buf[:0])
+		if _, twice := seen[string(b)]; twice {
+			d.fail("Listpack integrity check failed: an element comes twice")
+		}
+		seen[string(b)] = struct{}{}
+		p = next
+		for i := 1; i < n; i++ {
+			_, p = lp.Read(p)
+		}
+	}
+}
+
+// elementText returns the bytes of v, an integer's appended to buf.
+func elementText(v listpack.Value, buf []byte) []byte {
+	if v.Str != nil {
+		return v.Str
+	}
+	return v.AppendTo(buf)
+}
+
+func (d *decoder) list(t Type) *list.List {
+	rules := d.rules.List
+	switch t {
+	case typeListZiplist:
+		// As Redis, a quicklist whatever its size.
+		q := quicklist.New(rules.Set, rules.Fill, rules.Depth)
+		d.ziplist(d.string(), func(v listpack.Value) {
+			var buf [20]byte
+			q.PushTail(elementText(v, buf[:0]))
+		})
+		if q.Len() == 0 {
+			return nil
+		}
+		return list.FromQuicklist(q, d.gen)
+	case typeList:
+		q := quicklist.New(rules.Set, rules.Fill, rules.Depth)
+		for n := d.length(); n > 0; n-- {
+			q.PushTail(d.string())
+		}
+		return d.settled(q)
+	}
+	nodes := d.length()
+	if nodes == 1 && t == typeQuicklist2 {
+		// The usual small list: no need for a quicklist in between.
+		switch container := d.length(); container {
+		case nodePacked:
+			lp := d.pack(1)
+			n := lp.Len()
+			if n == 0 {
+				return nil
+			}
+			if size, count := quicklist.NodeLimit(rules.Fill); len(lp) <= size && n <= count {
+				return list.FromListpack(lp, d.gen)
+			}
+			return list.FromQuicklist(quicklist.FromListpack(rules.Set, rules.Fill, rules.Depth, lp), d.gen)
+		default:
+			q := quicklist.New(rules.Set, rules.Fill, rules.Depth)
+			d.plainNode(q, container)
+			return d.settled(q)
+		}
+	}
+	q := quicklist.New(rules.Set, rules.Fill, rules.Depth)
+	for ; nodes > 0; nodes-- {
+		if t == typeQuicklist {
+			lp := listpack.New(0)
+			d.ziplist(d.string(), func(v listpack.Value) { lp = lp.Insert(lp.End(), listpack.OfValue(v)) })
+			q.AppendListpack(lp.ShrinkToFit())
+			continue
+		}
+		if container := d.length(); container == nodePacked {
+			q.AppendListpack(d.pack(1)) // which drops an empty one
+		} else {
+			d.plainNode(q, container)
+		}
+	}
+	return d.settled(q)
+}
+
+// plainNode reads a node of one element.
+func (d *decoder) plainNode(q *quicklist.List, container uint64) {
+	if container != nodePlain {
+		d.failf("Quicklist integrity check failed: a node of kind %d", container)
+	}
+	b := d.blob()
+	if len(b) == 0 {
+		d.fail("Quicklist integrity check failed: an empty plain node")
+	}
+	q.AppendPlain(b)
+}
+
+// settled returns the list of a quicklist, nil if that is empty.
+func (d *decoder) settled(q *quicklist.List) *list.List {
+	if q.Len() == 0 {
+		return nil
+	}
+	l := list.FromQuicklist(q, d.gen)
+	l.Settle(d.rules.List)
+	return l
+}
+
+const reasonTwiceInSet = "Duplicate set members detected"
+
+func (d *decoder) set(t Type) *set.Set {
+	rules := d.rules.Set
+	switch t {
+	case typeSetIntset:
+		b := d.blob()
+		if err := intset.Validate(b, true); err != nil {
+			d.failf("Intset integrity check failed: %v", err)
+		}
+		is := intset.Intset(b)
+		if is.Len() <= rules.Ints {
+			return set.FromIntset(is, d.gen)
+		}
+		s := set.NewLarge(d.gen)
+		for i := range is.Len() {
+			s.AddValue(listpack.Value{Int: is.Get(i)}, rules, d.gen)
+		}
+		return s
+	case typeSetListpack:
+		lp := d.pack(1)
+		n := lp.Len()
+		if n == 0 {
+			return nil
+		}
+		if n <= rules.Entries {
+			if d.rules.Deep {
+				d.distinct(lp, 1)
+			}
+			return set.FromListpack(lp, d.gen)
+		}
+		s := set.NewLarge(d.gen)
+		for p := listpack.HeaderSize; p != lp.End(); {
+			var v listpack.Value
+			v, p = lp.Read(p)
+			if !s.AddValue(v, rules, d.gen) {
+				d.fail(reasonTwiceInSet)
+			}
+		}
+		return s
+	}
+	n := d.length()
+	if n == 0 {
+		return nil
+	}
+	var s *set.Set
+	if n > uint64(min(rules.Ints, 1<<30)) {
+		s = set.NewLarge(d.gen)
+	} else {
+		s = set.NewInts(d.gen)
+	}
+	longest := 0
+	for ; n > 0; n-- {
+		m := d.string()
+		longest = max(longest, len(m))
+		at := rules
+		if longest > rules.Value {
+			at.Entries = 0 // no listpack, though the long member was an integer
+		}
+		if !s.Add(m, at, d.gen) {
+			d.fail(reasonTwiceInSet)
+		}
+	}
+	return s
+}
+
+// score reads a score in the form of RDB versions below 8.
+func (d *decoder) score() float64 {
+	switch n := d.byte(); n {
+	case 255:
+		return math.Inf(-1)
+	case 254:
+		return math.Inf(1)
+	case 253:
+		return math.NaN()
+	default:
+		s := string(d.view(int(n)))
+		f, err := strconv.ParseFloat(s, 64)
+		if err != nil && !math.IsInf(f, 0) {
+			d.failf("Invalid zset score %q", s)
+		}
+		return f
+	}
+}
+
+// moduleName returns the nine characters of a module's type ID.
+func moduleName(id uint64) string {
+	const chars = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	var name [9]byte
+	for i := range name {
+		name[i] = chars[id>>(10+6*(8-i))&63]
+	}
+	return string(name[:])
+}
+
+// moduleValue passes over what a module wrote.
+func (d *decoder) moduleValue() {
+	for {
+		switch op := d.length(); op {
+		case moduleEOF:
+			return
+		case moduleSigned, moduleUint:
+			d.encodedLength()
+		case moduleFloat:
+			d.skip(4)
+		case moduleDouble:
+			d.skip(8)
+		case moduleString:
+			d.skipText()
+		default:
+			d.failf("Unknown module opcode %d", op)
+		}
+	}
+}

@@ -1,0 +1,135 @@
+package rdb
+
+import (
+	"bytes"
+	"math"
+	"slices"
+	"strconv"
+
+	"ferrous/datatypes/listpack"
+	"ferrous/datatypes/record"
+	"ferrous/datatypes/sortedset"
+	"ferrous/datatypes/table"
+	"ferrous/datatypes/zset"
+)
+
+const (
+	reasonTwiceInZSet = "Duplicate zset fields detected"
+	reasonNaN         = "Zset with NAN score detected"
+)
+
+func (d *decoder) zset(t Type) *sortedset.SortedSet {
+	rules := d.rules.ZSet
+	switch t {
+	case typeZSetListpack:
+		return d.packedZSet(d.pack(2))
+	case typeZSetZiplist:
+		return d.packedZSet(d.ziplistPairs("Zset").ShrinkToFit())
+	}
+	n := d.length()
+	if n == 0 {
+		return nil
+	}
+	recs := make([]*record.Record, 0, min(n, 1024))
+	for ; n > 0; n-- {
+		d.room = append(d.room[:0], d.string()...)
+		var score float64
+		if t == typeZSet2 {
+			score = math.Float64frombits(d.uint64())
+		} else {
+			score = d.score()
+		}
+		if score != score {
+			d.fail(reasonNaN)
+		}
+		recs = append(recs, record.NewScore(d.room, score))
+	}
+	return d.builtZSet(recs, rules)
+}
+
+// builtZSet returns the set of these members.
+func (d *decoder) builtZSet(recs []*record.Record, rules sortedset.Rules) *sortedset.SortedSet {
+	if len(recs) <= rules.Entries {
+		d.hashes = d.hashes[:0]
+		for _, r := range recs {
+			d.hashes = append(d.hashes, table.Hash(r.Key()))
+		}
+		if d.hashesRepeat() {
+			d.fail(reasonTwiceInZSet)
+		}
+		return sortedset.Build(recs, rules, d.gen)
+	}
+	z, err := zset.Build(d.gen, recs)
+	if err != nil {
+		d.fail(reasonTwiceInZSet)
+	}
+	return sortedset.FromZSet(z, d.gen)
+}
+
+// hashesRepeat reports whether one of the hashes comes twice, and changes their order. That two different members share
+// all 64 bits is not reckoned with: the hash is keyed, so that nobody can bring it about.
+func (d *decoder) hashesRepeat() bool {
+	slices.Sort(d.hashes)
+	for i := 1; i < len(d.hashes); i++ {
+		if d.hashes[i] == d.hashes[i-1] {
+			return true
+		}
+	}
+	return false
+}
+
+// packedZSet returns the set of a listpack of members and scores. That members are different and scores are numbers is
+// checked always, since a sorted set that becomes large relies on it. What is not in order is put in order.
+func (d *decoder) packedZSet(lp listpack.Listpack) *sortedset.SortedSet {
+	rules := d.rules.ZSet
+	n := lp.Len() / 2
+	if n == 0 {
+		return nil
+	}
+	d.hashes = d.hashes[:0]
+	ordered := n <= rules.Entries
+	var buf, lastBuf [20]byte
+	var last []byte
+	lastScore := math.Inf(-1)
+	for p := listpack.HeaderSize; p != lp.End(); {
+		var member, v listpack.Value
+		member, p = lp.Read(p)
+		v, p = lp.Read(p)
+		score := d.packedScore(v)
+		b := elementText(member, buf[:0])
+		d.hashes = append(d.hashes, table.Hash(b))
+		if score < lastScore || score == lastScore && last != nil && bytes.Compare(last, b) >= 0 {
+			ordered = false
+		}
+		lastScore = score
+		if last = b; member.Str == nil {
+			last = append(lastBuf[:0], b...)
+		}
+	}
+	if d.hashesRepeat() {
+		d.fail("Zset listpack integrity check failed: a member comes twice")
+	}
+	if ordered {
+		return sortedset.FromListpack(lp, d.gen)
+	}
+	recs := make([]*record.Record, 0, n)
+	for p := listpack.HeaderSize; p != lp.End(); {
+		var member, v listpack.Value
+		member, p = lp.Read(p)
+		v, p = lp.Read(p)
+		recs = append(recs, record.NewScore(elementText(member, buf[:0]), d.packedScore(v)))
+	}
+	return d.builtZSet(recs, rules)
+}
+
+// packedScore returns the score that an element of a listpack stands for.
+func (d *decoder) packedScore(v listpack.Value) float64 {
+	if v.Str == nil {
+		return float64(v.Int)
+	}
+	f, err := strconv.ParseFloat(string(v.Str), 64)
+	if f != f || err != nil && !math.IsInf(f, 0) {
+		d.failf("Zset listpack integrity check failed: score %q", v.Str)
+	}
+	return f
+}
