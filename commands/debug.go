@@ -12,6 +12,7 @@ import (
 	"ferrous/datatypes/hash"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/list"
+	"ferrous/datatypes/listpack"
 	"ferrous/datatypes/quicklist"
 	"ferrous/datatypes/record"
 	dset "ferrous/datatypes/set"
@@ -50,6 +51,8 @@ func debugForms() []debugForm {
 			"    Reply with an error of that text, the code included."}},
 		{"htstats", 3, any, debugHashTable, []string{"HTSTATS <dbid> [full]",
 			"    Show how the hash table of a database is filled."}},
+		{"listpack", 3, 3, debugListpack, []string{"LISTPACK <key>",
+			"    Write the elements of a listpack to the log."}},
 		{"log", 3, 3, debugLog, []string{"LOG <message>",
 			"    Write a line to the log."}},
 		{"object", 3, 3, debugObject, []string{"OBJECT <key>",
@@ -120,6 +123,39 @@ func debugSetActiveExpire(c *Client) {
 		s.rearmExpiry()
 	}
 	c.w.OK()
+}
+
+// debugListpack logs the elements of a value that is one listpack.
+func debugListpack(c *Client) {
+	r := c.db.Peek(c.args[2])
+	if r == nil {
+		c.error(errNoKey)
+		return
+	}
+	var lp listpack.Listpack
+	switch r.Type() {
+	case record.Hash:
+		h := record.Value[hash.Hash](r)
+		if lp = h.Listpack(); lp == nil {
+			lp = h.ListpackEx()
+		}
+	case record.List:
+		lp = record.Value[list.List](r).Listpack()
+	case record.Set:
+		lp = record.Value[dset.Set](r).Listpack()
+	case record.ZSet:
+		lp = record.Value[sortedset.SortedSet](r).Listpack()
+	}
+	if lp == nil {
+		c.error("ERR Not a listpack encoded object.")
+		return
+	}
+	c.srv.logf(config.LogNotice, "DEBUG LISTPACK: %d elements in %d bytes", lp.Len(), len(lp))
+	for p := lp.First(); p >= 0; p = lp.Next(p) {
+		v := lp.Get(p)
+		c.srv.logf(config.LogNotice, "DEBUG LISTPACK: at %d, %d bytes: %q", p, lp.EntrySize(p), v.AppendTo(nil))
+	}
+	c.w.Status("Listpack structure printed on stdout")
 }
 
 func debugPauseCron(c *Client) {
@@ -331,15 +367,12 @@ func serializedLen(r *record.Record) int {
 		if lp := h.Listpack(); lp != nil {
 			return serializedBytes(len(lp))
 		}
-		// With deadlines, the earliest one (8 bytes), and before each field how much later its own is.
-		earliest, n := h.Earliest(), 0
+		// With deadlines comes the earliest one, which Redis does not count, and before each field how much later its
+		// own is.
 		if lp := h.ListpackEx(); lp != nil {
-			return 8 + serializedBytes(len(lp))
+			return serializedBytes(len(lp))
 		}
-		if earliest != record.NoExpiry {
-			n = 8
-		}
-		n += serializedBytes(h.Len()) - h.Len()
+		earliest, n := h.Earliest(), serializedBytes(h.Len())-h.Len()
 		h.EachField(func(field, value hash.Value, when int64) bool {
 			n += serializedString(field.Str) + serializedString(value.Str)
 			if earliest != record.NoExpiry {
