@@ -112,7 +112,7 @@ func run() error {
 	ferrousArgs := flag.String("ferrous-args", "", "arguments for the first server, separated by blanks")
 	redisArgs := flag.String("redis-args", "", "arguments for the second server, separated by blanks")
 	out := flag.String("out", "", "folder of the JSON results (tests/bench/results)")
-	tests := flag.String("tests", "ping,set,get,incr,mset", "redis-benchmark tests of the cpu section")
+	tests := flag.String("tests", strings.Join(slices.Concat(defaultTests, extraTests), ","), "tests of the cpu section")
 	pipelines := flag.String("pipelines", "1,16,100", "pipeline depths of the cpu section")
 	memKeys := flag.String("memkeys", "1000000,2000000,10000000", "numbers of keys of the mem section")
 	memShapes := flag.String("memshapes", strings.Join(shapeNames(), ","), "shapes of the mem section")
