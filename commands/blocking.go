@@ -125,6 +125,15 @@ func (c *Client) timeoutArg(i int) (deadline int64, ok bool) {
 // mayBlock reports whether the client may wait: not inside a transaction, and not one that has no connection.
 func (c *Client) mayBlock() bool { return c.conn != nil && !c.inMulti() }
 
+// blockOrNull is block for a client that may wait; another gets at once what a timeout answers.
+func (c *Client) blockOrNull(kind record.Type, keys [][]byte, deadline int64) {
+	if c.mayBlock() {
+		c.block(kind, keys, deadline)
+	} else {
+		c.w.NullArray()
+	}
+}
+
 // block makes the client wait until one of the keys, arguments of the request that runs, holds a value of a kind.
 // The handler must not have replied or changed anything.
 func (c *Client) block(kind record.Type, keys [][]byte, deadline int64) {

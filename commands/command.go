@@ -259,6 +259,7 @@ var tables = [][]Command{
 	hashExCommands,
 	setCommands,
 	zsetCommands,
+	blockingZSetCommands,
 	geoCommands,
 	sortCommands,
 	connectionCommands,

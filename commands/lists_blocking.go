@@ -79,11 +79,7 @@ func (c *Client) blockingPop(front bool) {
 		}
 		return
 	}
-	if !c.mayBlock() {
-		c.w.NullArray()
-		return
-	}
-	c.block(record.List, keys, deadline)
+	c.blockOrNull(record.List, keys, deadline)
 }
 
 func blmove(c *Client) {
@@ -131,15 +127,9 @@ func blmpop(c *Client) {
 	if !ok {
 		return
 	}
-	deadline, ok := c.timeoutArg(1)
-	if !ok || c.popFirst(keys, front, count) {
-		return
+	if deadline, ok := c.timeoutArg(1); ok && !c.popFirst(keys, front, count) {
+		c.blockOrNull(record.List, keys, deadline)
 	}
-	if !c.mayBlock() {
-		c.w.NullArray()
-		return
-	}
-	c.block(record.List, keys, deadline)
 }
 
 // popFirst removes elements of the first of several lists that exists. false means that there is none; else it has
