@@ -27,7 +27,7 @@ var (
 // families are what the generator calls, by the type of value that they concern. A round keeps to one family and the
 // general commands, so that its few keys mostly hold what its commands want. Left out is what takes something at random out
 // of a value (SPOP), answers with the time or a cursor of the server's own (SCAN, KEYS, RANDOMKEY, OBJECT IDLETIME), or
-// changes the server for others; SORT of what has no order of its own; and DBSIZE, which counts keys past their deadline for as long as nobody has found them.
+// changes the server for others; SORT, which shows in what order a set lies; and DBSIZE, which counts keys past their deadline for as long as nobody has found them.
 var families = map[string][]string{
 	"general": {"copy", "del", "exists", "expire", "expireat", "expiretime", "move", "object|encoding", "persist", "pexpire",
 		"pexpireat", "pexpiretime", "pttl", "rename", "renamenx", "touch", "ttl", "type", "unlink", "swapdb", "flushdb", "flushall",
@@ -37,7 +37,7 @@ var families = map[string][]string{
 	"bitmaps": {"bitcount", "bitfield", "bitfield_ro", "bitop", "bitpos", "getbit", "setbit", "get", "set", "append", "pfadd",
 		"pfcount", "pfmerge"},
 	"lists": {"lindex", "linsert", "llen", "lmove", "lmpop", "lpop", "lpos", "lpush", "lpushx", "lrange", "lrem", "lset", "ltrim",
-		"rpop", "rpoplpush", "rpush", "rpushx", "rpush", "sort"},
+		"rpop", "rpoplpush", "rpush", "rpushx", "rpush"},
 	"hashes": {"hdel", "hexists", "hget", "hgetall", "hincrby", "hincrbyfloat", "hkeys", "hlen", "hmget", "hmset", "hrandfield",
 		"hset", "hset", "hsetnx", "hstrlen", "hvals"},
 	"sets": {"sadd", "sadd", "scard", "sdiff", "sdiffstore", "sinter", "sintercard", "sinterstore", "sismember", "smembers",
