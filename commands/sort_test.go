@@ -7,6 +7,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"ferrous/datatypes/keyspace"
+	"ferrous/datatypes/record"
 )
 
 func TestSortEffects(t *testing.T) {
@@ -198,4 +201,39 @@ func BenchmarkSort(b *testing.B) {
 			}
 		})
 	}
+}
+
+// SORT makes a small sorted set large, as in Redis; a snapshot that holds it still sees the small one.
+func TestSortConvertsUnderSnapshot(t *testing.T) {
+	s := newTestServer(t)
+	s.do("ZADD", "z", "3", "1", "2", "2", "1", "3")
+	snap, err := s.ks.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.do("SORT", "z", "LIMIT", "0", "2"); got != sortedReply([]int{1, 2}) {
+		t.Errorf("SORT: %q", got)
+	}
+	if got := s.do("SORT", "z", "BY", "nosort", "LIMIT", "1", "2"); got != sortedReply([]int{2, 1}) {
+		t.Errorf("SORT BY nosort: %q", got)
+	}
+	if got := s.do("SORT", "z", "BY", "nosort", "DESC", "LIMIT", "0", "1"); got != sortedReply([]int{1}) {
+		t.Errorf("SORT BY nosort DESC: %q", got)
+	}
+	if got := s.do("OBJECT", "ENCODING", "z"); got != "$8\r\nskiplist\r\n" {
+		t.Errorf("encoding %q", got)
+	}
+	seen := 0
+	snap.Walk(func(_ int, r *record.Record) bool {
+		seen++
+		if e := keyspace.Encoding(r); e != record.ListPack {
+			t.Errorf("the snapshot sees %v", e)
+		}
+		return true
+	})
+	snap.Release()
+	if seen != 1 {
+		t.Errorf("the snapshot saw %d keys", seen)
+	}
+	checkBytes(t, s, "SORT")
 }
