@@ -60,7 +60,7 @@ func (d *decoder) hash(t Type) *hash.Hash {
 // newHash returns a hash for n fields.
 func (d *decoder) newHash(n uint64) *hash.Hash {
 	if n > uint64(max(d.rules.Hash.Entries, 0)) {
-		return hash.NewLarge(d.gen)
+		return hash.NewLarge(d.plausible(n, elementBytes), d.gen)
 	}
 	return hash.New(d.gen)
 }
@@ -77,7 +77,7 @@ func (d *decoder) packedHash(lp listpack.Listpack, check bool) *hash.Hash {
 		}
 		return hash.FromListpack(lp, d.gen)
 	}
-	h := hash.NewLarge(d.gen)
+	h := hash.NewLarge(n, d.gen)
 	var fieldText, valueText [20]byte
 	for p := listpack.HeaderSize; p != lp.End(); {
 		var field, value listpack.Value
@@ -105,7 +105,7 @@ func (d *decoder) timedPack(lp listpack.Listpack) *hash.Hash {
 		}
 		return h
 	}
-	h := hash.NewLarge(d.gen)
+	h := hash.NewLarge(n, d.gen)
 	var fieldText, valueText [20]byte
 	for p := listpack.HeaderSize; p != lp.End(); {
 		var field, value, when listpack.Value

@@ -38,8 +38,10 @@ type Loader struct {
 	OnFunction func(code []byte) error
 	// OnDropped is told each key that DropExpired leaves out; key is good until it returns.
 	OnDropped func(db *keyspace.DB, key []byte)
-	// OnKey is told each key that was loaded.
+	// OnKey is told each key that was loaded, not at once but before Load returns.
 	OnKey func(db *keyspace.DB, r *record.Record)
+
+	batch []*record.Record // read and not yet in the keyspace
 }
 
 // Result is what there was in a file.
@@ -66,7 +68,7 @@ type Result struct {
 }
 
 // Load reads a file of size bytes, -1 if that is not known. Of an error of the bytes or of the source it returns an *Error;
-// what was read before it has been loaded.
+// what was read before has been loaded then, but for some keys perhaps.
 func (l *Loader) Load(src io.Reader, size int64) (res *Result, err error) {
 	d := &decoder{rules: l.Rules, gen: l.Keyspace.Generation()}
 	d.reader.start(src, size)
@@ -86,6 +88,7 @@ func (l *Loader) Load(src io.Reader, size int64) (res *Result, err error) {
 		}
 	}
 	defer caught(&err)
+	l.batch = l.batch[:0]
 	l.load(d, res)
 	res.Bytes = d.offset()
 	if l.OnProgress != nil {
@@ -164,9 +167,11 @@ func (l *Loader) load(d *decoder, res *Result) {
 				d.failf("FATAL: Data file was created with a Redis server configured to handle more than %d databases. Exiting",
 					len(ks.DBs()))
 			}
+			l.flush(d, db, res)
 			db = ks.DBs()[n]
 			continue
 		case opEOF:
+			l.flush(d, db, res)
 			l.checksum(d, res)
 			l.done(res)
 			return
@@ -186,6 +191,9 @@ func (l *Loader) load(d *decoder, res *Result) {
 		case opModuleAux:
 			d.doing = doingModuleAux
 			d.failf("The RDB file contains AUX module data I can't load: no matching module '%s'", moduleName(d.length()))
+		case opResizeDB:
+			l.resize(d, db)
+			continue
 		default:
 			if d.other(op) {
 				continue
@@ -212,20 +220,47 @@ func (l *Loader) load(d *decoder, res *Result) {
 				l.OnDropped(db, d.key)
 			}
 		default:
-			if !db.Load(r) {
-				if !l.AllowDuplicates {
-					d.failf("RDB has duplicated key '%s' in DB %d", d.key, db.ID)
-				}
-				db.Set(r)
-			}
-			res.Keys++
-			if l.OnKey != nil {
-				l.OnKey(db, r)
+			if l.batch = append(l.batch, r); len(l.batch) == keyspace.MaxPrefetch {
+				l.flush(d, db, res)
 			}
 		}
 		d.key = nil
 		a = noAttributes
 	}
+}
+
+// flush puts the keys that were read into the keyspace.
+func (l *Loader) flush(d *decoder, db *keyspace.DB, res *Result) {
+	for recs := l.batch; ; {
+		n := db.Load(recs)
+		if n < len(recs) {
+			if !l.AllowDuplicates {
+				d.key = nil
+				d.failf("RDB has duplicated key '%s' in DB %d", recs[n].Key(), db.ID)
+			}
+			db.Set(recs[n])
+			n++
+		}
+		res.Keys += int64(n)
+		if l.OnKey != nil {
+			for _, r := range recs[:n] {
+				l.OnKey(db, r)
+			}
+		}
+		if recs = recs[n:]; len(recs) == 0 {
+			break
+		}
+	}
+	clear(l.batch)
+	l.batch = l.batch[:0]
+}
+
+// resize reads how many keys a database has, and makes room for them as far as the rest of the file can hold them.
+func (l *Loader) resize(d *decoder, db *keyspace.DB) {
+	d.doing = doingLength
+	n := d.length()
+	d.length()
+	db.Reserve(d.plausible(n, keyBytes))
 }
 
 // other reads the items that loading and checking pass over alike, and reports whether op was one.

@@ -163,3 +163,19 @@ func (r *reader) skipText() {
 		r.failf("Unknown string encoding %d", n)
 	}
 }
+
+// How many elements are believed before they have come, so that room can be made for them: as many as the rest of the
+// source can hold if a key with its value has keyBytes, an element elementBytes; unsized if its size is not known.
+const (
+	keyBytes     = 12
+	elementBytes = 8
+	unsized      = 1 << 16
+)
+
+// plausible returns how many of n elements, of at least size bytes each, are believed.
+func (r *reader) plausible(n uint64, size int64) int {
+	if r.size < 0 {
+		return int(min(n, unsized))
+	}
+	return int(min(n, uint64(max(r.size-r.offset(), 0)/size)))
+}

@@ -230,7 +230,7 @@ func (d *decoder) set(t Type) *set.Set {
 		if is.Len() <= rules.Ints {
 			return set.FromIntset(is, d.gen)
 		}
-		s := set.NewLarge(d.gen)
+		s := set.NewLarge(is.Len(), d.gen)
 		for i := range is.Len() {
 			s.AddValue(listpack.Value{Int: is.Get(i)}, rules, d.gen)
 		}
@@ -247,7 +247,7 @@ func (d *decoder) set(t Type) *set.Set {
 			}
 			return set.FromListpack(lp, d.gen)
 		}
-		s := set.NewLarge(d.gen)
+		s := set.NewLarge(n, d.gen)
 		for p := listpack.HeaderSize; p != lp.End(); {
 			var v listpack.Value
 			v, p = lp.Read(p)
@@ -263,7 +263,7 @@ func (d *decoder) set(t Type) *set.Set {
 	}
 	var s *set.Set
 	if n > uint64(min(rules.Ints, 1<<30)) {
-		s = set.NewLarge(d.gen)
+		s = set.NewLarge(d.plausible(n, elementBytes), d.gen)
 	} else {
 		s = set.NewInts(d.gen)
 	}

@@ -11,9 +11,11 @@ func FromListpack(lp listpack.Listpack, gen *cow.Generation) *Hash {
 	return &Hash{lp: lp, stamp: gen.Current()}
 }
 
-// NewLarge returns an empty hash that is large already: for loading what is known not to stay small.
-func NewLarge(gen *cow.Generation) *Hash {
+// NewLarge returns an empty hash that is large already, for loading what is known not to stay small, with room for about n
+// fields.
+func NewLarge(n int, gen *cow.Generation) *Hash {
 	h := New(gen)
 	h.grow(gen)
+	h.large.t.Reserve(n)
 	return h
 }

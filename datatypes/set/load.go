@@ -17,7 +17,10 @@ func FromListpack(lp listpack.Listpack, gen *cow.Generation) *Set {
 	return &Set{small: lp, pack: true, stamp: gen.Current()}
 }
 
-// NewLarge returns an empty set that is a table already: for loading what is known not to stay small.
-func NewLarge(gen *cow.Generation) *Set {
-	return &Set{large: &large{t: table.New(gen)}, stamp: gen.Current()}
+// NewLarge returns an empty set that is a table already, for loading what is known not to stay small, with room for about n
+// members.
+func NewLarge(n int, gen *cow.Generation) *Set {
+	s := &Set{large: &large{t: table.New(gen)}, stamp: gen.Current()}
+	s.large.t.Reserve(n)
+	return s
 }

@@ -384,6 +384,17 @@ func (s *segment) each(fn func(*record.Record) bool) bool {
 	return true
 }
 
+// touch loads the headers of the records of bucket n: all at once, while a visit that
+// does something with each waits for each.
+func (s *segment) touch(n uint) (sum uint64) {
+	for _, r := range s.bucket(n).slot {
+		if r != nil {
+			sum += r.Touch()
+		}
+	}
+	return sum
+}
+
 func (s *segment) eachIn(n uint, fn func(*record.Record) bool) bool {
 	b := s.bucket(n)
 	for {
