@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	advanceBatch   = 64   // entries fired or moved between two looks at the clock
-	fieldBatch     = 64   // fields of one hash deleted between two looks at the clock
+	advanceBatch   = 64   // entries of keys fired or moved between two looks at the clock
+	hashBatch      = 16   // hashes with due fields handled between two looks at the clock
+	fieldBatch     = 64   // fields of one of them deleted at a time
 	rebuildBatch   = 256  // keys scanned between two looks at the clock
 	staleTolerated = 4096 // stale entries that are not worth a rebuild
 )
@@ -98,8 +99,8 @@ func (ks *Keyspace) ActiveExpire(clock func() int64, spent func() bool) (more bo
 		// When time is up the next step begins with the next database, so that none has to wait for all of another's.
 		turn := (ks.turn + i) % len(ks.dbs)
 		db := ks.dbs[turn]
-		if !db.activeExpire(&db.keys, db.fire, (*record.Record).Expiry, clock, spent) ||
-			!db.activeExpire(&db.fields, db.fireFields, fieldExpiry, clock, spent) {
+		if !db.activeExpire(&db.keys, advanceBatch, db.fire, (*record.Record).Expiry, clock, spent) ||
+			!db.activeExpire(&db.fields, hashBatch, db.fireFields, fieldExpiry, clock, spent) {
 			ks.turn = (turn + 1) % len(ks.dbs)
 			return true
 		}
@@ -107,16 +108,16 @@ func (ks *Keyspace) ActiveExpire(clock func() int64, spent func() bool) (more bo
 	return false
 }
 
-// activeExpire is ActiveExpire for one agenda; it reports whether it came to the end. fire handles an entry, deadline
-// tells the one that a record has.
-func (db *DB) activeExpire(a *agenda, fire func(hash uint64), deadline func(*record.Record) int64,
+// activeExpire is ActiveExpire for one agenda; it reports whether it came to the end. fire handles an entry, of which
+// batch are handled between two looks at the clock; deadline tells the one that a record has.
+func (db *DB) activeExpire(a *agenda, batch int, fire func(hash uint64), deadline func(*record.Record) int64,
 	clock func() int64, spent func() bool) bool {
 	ks := db.ks
 	for a.wheel != nil {
 		// A key is expired when its deadline is before now, so the wheel runs one millisecond behind.
 		now := clock()
 		ks.Now = now
-		if a.wheel.Advance(now-1, advanceBatch, func(hash uint64, when int64) { fire(hash) }) {
+		if a.wheel.Advance(now-1, batch, func(hash uint64, when int64) { fire(hash) }) {
 			if when, ok := a.wheel.NextDue(); !ok || when >= now {
 				break
 			}
