@@ -229,14 +229,10 @@ func zrandmember(c *Client) {
 		return
 	}
 	n := int(min(count, int64(z.Len())))
-	c.scoredArray(n, withScores)
 	if n == z.Len() {
-		// In Redis too the whole set comes in order.
-		z.Each(func(m sortedset.Value, score float64) bool {
-			c.scored(m, score, withScores)
-			return true
-		})
+		c.members(z, z.All(), true, withScores) // in Redis too the whole set comes in this order
 		return
 	}
+	c.scoredArray(n, withScores)
 	z.Sample(n, c.srv.ks.Random, func(m sortedset.Value, score float64) { c.scored(m, score, withScores) })
 }

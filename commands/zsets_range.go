@@ -154,7 +154,7 @@ func (s *rangeSpec) span(z *sortedset.SortedSet) sortedset.Span {
 	case scoreRange:
 		return z.ScoreSpan(s.scores).Limit(s.offset, s.limit, s.rev)
 	case lexRange:
-		return z.LexSpan(s.lex).Limit(s.offset, s.limit, s.rev)
+		return z.LexSpan(s.lex, s.rev).Limit(s.offset, s.limit, s.rev)
 	}
 	return z.RankSpan(s.start, s.stop, s.rev)
 }
@@ -379,7 +379,24 @@ func zrangestore(c *Client) {
 			recs = append(recs, record.NewScore(bytesOf(m, &buf), score))
 		}
 	}
+	if s.kind != rankRange || len(recs) <= c.srv.cfg.ZsetMaxListpackEntries {
+		c.forgetSigns(recs)
+	}
 	c.storeZSet(c.args[1], recs, "zrangestore")
+}
+
+// forgetSigns makes -0 of the first records to 0. Redis builds the result of ZRANGESTORE in a listpack, which knows no
+// -0, until it becomes too long for one (if it does not know beforehand that it will be).
+func (c *Client) forgetSigns(recs []*record.Record) {
+	rules := c.zsetRules()
+	for i, r := range recs {
+		if i >= rules.Entries || len(r.Key()) > rules.Value {
+			return
+		}
+		if r.Score() == 0 {
+			r.SetScore(0)
+		}
+	}
 }
 
 func zcount(c *Client)    { c.countRange(scoreRange) }

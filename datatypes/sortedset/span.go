@@ -26,30 +26,50 @@ func (s *SortedSet) ScoreSpan(r ScoreRange) Span {
 	})
 }
 
-// LexSpan returns the members in the range. Where scores differ it is some span.
-func (s *SortedSet) LexSpan(r LexRange) Span {
+// LexSpan returns the members in the range. Where scores differ it is some span, of a small set the one that Redis takes,
+// which is another one from the end (rev).
+func (s *SortedSet) LexSpan(r LexRange, rev bool) Span {
 	if s.large != nil {
+		n := s.large.Len()
+		if n == 0 || !lexBehind(Value{Str: s.large.At(n - 1).Key()}, &r) || !lexBefore(Value{Str: s.large.At(0).Key()}, &r) {
+			return Span{}
+		}
 		return s.large.LexSpan(r)
 	}
-	return s.packedSpan(func(member, _ Value) (behindMin, beforeMax bool) {
-		switch r.MinEnd {
-		case zset.Lowest:
-			behindMin = true
-		case zset.Inclusive:
-			behindMin = compare(member, r.Min) >= 0
-		case zset.Exclusive:
-			behindMin = compare(member, r.Min) > 0
-		}
-		switch r.MaxEnd {
-		case zset.Highest:
-			beforeMax = true
-		case zset.Inclusive:
-			beforeMax = compare(member, r.Max) <= 0
-		case zset.Exclusive:
-			beforeMax = compare(member, r.Max) < 0
-		}
-		return behindMin, beforeMax
-	})
+	last := s.lp.Last()
+	if last < 0 || !lexBehind(s.lp.Get(s.lp.Prev(last)), &r) || !lexBefore(s.lp.Get(listpack.HeaderSize), &r) {
+		return Span{}
+	}
+	if rev {
+		return s.lexSpanBack(&r)
+	}
+	return s.packedSpan(func(member, _ Value) (behindMin, beforeMax bool) { return lexBehind(member, &r), lexBefore(member, &r) })
+}
+
+// lexBehind reports whether a member is not below the range.
+func lexBehind(member Value, r *LexRange) bool {
+	switch r.MinEnd {
+	case zset.Lowest:
+		return true
+	case zset.Inclusive:
+		return compare(member, r.Min) >= 0
+	case zset.Exclusive:
+		return compare(member, r.Min) > 0
+	}
+	return false
+}
+
+// lexBefore reports whether a member is not above the range.
+func lexBefore(member Value, r *LexRange) bool {
+	switch r.MaxEnd {
+	case zset.Highest:
+		return true
+	case zset.Inclusive:
+		return compare(member, r.Max) <= 0
+	case zset.Exclusive:
+		return compare(member, r.Max) < 0
+	}
+	return false
 }
 
 // packedSpan returns the span of a small set from the first member behind a minimum on for as long as members are before
@@ -72,6 +92,27 @@ func (s *SortedSet) packedSpan(in func(member, score Value) (behindMin, beforeMa
 		return Span{}
 	}
 	return Span{First: first, End: rank}
+}
+
+// lexSpanBack returns the span of a small set back from its last member that is not above the range for as long as
+// members are not below it.
+func (s *SortedSet) lexSpanBack(r *LexRange) Span {
+	end, rank := -1, s.Len()
+	for p := s.lp.Last(); p >= 0; p = s.lp.Prev(p) {
+		p = s.lp.Prev(p)
+		member := s.lp.Get(p)
+		if end < 0 && lexBefore(member, r) {
+			end = rank
+		}
+		if end >= 0 && !lexBehind(member, r) {
+			break
+		}
+		rank--
+	}
+	if end < 0 {
+		return Span{}
+	}
+	return Span{First: rank, End: end}
 }
 
 // RemoveSpan takes the members of a span out of the set and returns how many they were.

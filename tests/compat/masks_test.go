@@ -3,6 +3,9 @@ package compat
 import (
 	"fmt"
 	"regexp"
+	"strconv"
+
+	"ferrous/eventloop/resp"
 )
 
 // difference is a known difference between the oracle (Redis 7.0.15) and Redis 7.2, whose behaviour Ferrous has. It
@@ -21,12 +24,36 @@ func replace(expr, by string) func(string) string {
 	return func(oracle string) string { return re.ReplaceAllString(oracle, by) }
 }
 
+// longDouble is a number that has the look of C's %.17g and not that of an integer, as a bulk string or a RESP3 double.
+var longDouble = regexp.MustCompile(`(?:\$\d+\r\n|,)(-?\d(?:\d*\.\d+)?(?:e[+-]\d\d+)?)\r\n`)
+
+// shortDoubles prints all such numbers as 7.2 does.
+func shortDoubles(oracle string) string {
+	return longDouble.ReplaceAllStringFunc(oracle, func(s string) string {
+		text := longDouble.FindStringSubmatch(s)[1]
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return s
+		}
+		short := string(resp.FormatDouble(nil, f))
+		if s[0] == ',' {
+			return "," + short + "\r\n"
+		}
+		return fmt.Sprintf("$%d\r\n%s\r\n", len(short), short)
+	})
+}
+
 // differences is the one table of them.
 var differences = map[string]difference{
 	"hello-noauth-text": {
 		reason:  "7.2 names the protocol version in the advice to authenticate with HELLO",
 		always:  regexp.MustCompile(`(?i)^\["HELLO"`),
 		rewrite: replace(`the HELLO AUTH <user> <pass> option`, "the HELLO <proto> AUTH <user> <pass> option"),
+	},
+	"doubles": {
+		reason:  "7.2 prints doubles with the fewest digits that read back as the same number, 7.0 with 17",
+		always:  regexp.MustCompile(`(?i)^\["B?Z`),
+		rewrite: shortDoubles,
 	},
 	"getkeys-arity": {
 		reason:  "COMMAND GETKEYS takes a command without arguments since 7.2, and then judges that command",
