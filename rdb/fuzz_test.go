@@ -1,0 +1,130 @@
+package rdb
+
+import (
+	"bytes"
+	"encoding/binary"
+	"runtime"
+	"testing"
+
+	"ferrous/datatypes/record"
+)
+
+// allocated returns the bytes ever allocated.
+func allocated() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
+}
+
+// sealed returns a file with its checksum made right, if there is room for one.
+func sealed(file []byte) []byte {
+	if n := len(file) - 8; n > headerSize {
+		file = bytes.Clone(file)
+		binary.LittleEndian.PutUint64(file[n:], crc64(0, file[:n]))
+	}
+	return file
+}
+
+// FuzzDecode loads files. Whatever they hold, there is an error or a keyspace that can be saved and is the same when
+// loaded again; and memory stays within a multiple of the file (LZF expands 88 times, and Go's maps and tables round up).
+func FuzzDecode(f *testing.F) {
+	for seed := range uint64(6) {
+		ks := newKeyspace()
+		m := newMaker(seed, ks)
+		fill(m, 8, true)
+		snap, err := ks.Snapshot()
+		if err != nil {
+			f.Fatal(err)
+		}
+		var b memory
+		if err := Save(&b, snap, &Options{Patch: b.patch, Checksum: true, Compress: seed%2 == 0}); err != nil {
+			f.Fatal(err)
+		}
+		snap.Release()
+		if len(b.b) < 1<<20 {
+			f.Add(b.b)
+		}
+	}
+	for _, g := range goldens {
+		f.Add(g.file())
+	}
+	f.Fuzz(func(t *testing.T, file []byte) {
+		if len(file) > 1<<20 {
+			return
+		}
+		for _, size := range []int64{int64(len(file)), -1} {
+			ks := newKeyspace()
+			l := &Loader{Keyspace: ks, Rules: testRules(ks), Checksum: size >= 0}
+			l.Rules.Deep = size >= 0
+			before := allocated()
+			_, err := l.Load(bytes.NewReader(sealed(file)), size)
+			if used := allocated() - before; used > 8<<20+400*uint64(len(file)) {
+				t.Fatalf("%d bytes allocated for a file of %d", used, len(file))
+			}
+			checkAccounts(t, ks)
+			if err != nil {
+				continue
+			}
+			want := contents(ks)
+			again, _ := load(t, save(t, ks, &Options{Checksum: true, Compress: true}))
+			got := contents(again)
+			for k, v := range want {
+				if _, ok := got[k]; !ok {
+					t.Fatalf("%s is lost: %.200s", k, v)
+				}
+			}
+		}
+	})
+}
+
+// FuzzRestore restores payloads, and does something with what comes of them.
+func FuzzRestore(f *testing.F) {
+	var d Dumper
+	for seed := range uint64(12) {
+		ks := newKeyspace()
+		m := newMaker(seed, ks)
+		r := m.record([]byte("key"), true)
+		if payload, err := d.Dump(nil, r, 0, seed%2 == 0); err == nil && len(payload) < 1<<16 {
+			f.Add(payload)
+		}
+	}
+	for _, g := range goldens {
+		f.Add(g.payload())
+	}
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		if len(payload) > 1<<20 || len(payload) < footerSize {
+			return
+		}
+		for _, deep := range []bool{true, false} {
+			ks := newKeyspace()
+			rules := testRules(ks)
+			rules.Deep = deep
+			before := allocated()
+			r, err := Restore(payload, []byte("key"), record.NoExpiry, 0, rules, ks.Generation())
+			if used := allocated() - before; used > 4<<20+400*uint64(len(payload)) {
+				t.Fatalf("%d bytes allocated for a payload of %d", used, len(payload))
+			}
+			if err != nil {
+				continue
+			}
+			db := ks.DBs()[0]
+			db.Load([]*record.Record{r})
+			out, err := d.Dump(nil, r, 0, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := VerifyPayload(out, true); err != nil {
+				t.Fatal(err)
+			}
+			want := describe(r)
+			if r, err = Restore(out, []byte("key"), record.NoExpiry, 0, rules, ks.Generation()); err != nil {
+				t.Fatalf("what was dumped is refused: %v\n%.300s", err, want)
+			}
+			m := newMaker(uint64(len(payload)), ks)
+			for range 30 {
+				change(m, db, []byte("key"))
+			}
+			checkAccounts(t, ks)
+		}
+	})
+}
