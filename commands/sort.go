@@ -362,7 +362,7 @@ func sortScore(b []byte) (float64, bool) {
 	}
 	f, ok := resp.ParseFloat(bytes.TrimLeft(b, " \t\n\v\f\r"))
 	const smallestNormal = 0x1p-1022
-	if ok && f != 0 && -smallestNormal < f && f < smallestNormal && bytes.IndexAny(b, "xX") < 0 {
+	if ok && f != 0 && -smallestNormal < f && f < smallestNormal && !bytes.ContainsAny(b, "xX") {
 		return 0, false // a range error to strtod, since digits are lost
 	}
 	return f, ok

@@ -23,11 +23,12 @@ func haversine(v, lat1, lat2 float64) float64 {
 	if v == 0 {
 		return latDistance(lat1, lat2)
 	}
-	return haversineOf(v, sin((lat2-lat1)/2), cos(lat1)*cos(lat2))
+	return havDistance(hav(v, sin((lat2-lat1)/2), cos(lat1)*cos(lat2)))
 }
 
-// haversineOf is haversine for v other than 0; u is the sine of half the difference of the latitudes, cc the product of
-// their cosines.
-func haversineOf(v, u, cc float64) float64 {
-	return 2 * earthRadius * asin(math.Sqrt(float64(u*u)+float64(float64(cc*v)*v)))
-}
+// hav returns the haversine of the angle between two positions: v is the sine of half the difference of their longitudes,
+// u that of their latitudes, cc the product of the cosines of their latitudes.
+func hav(v, u, cc float64) float64 { return float64(u*u) + float64(float64(cc*v)*v) }
+
+// havDistance returns the distance in metres that a haversine stands for.
+func havDistance(h float64) float64 { return 2 * earthRadius * asin(math.Sqrt(h)) }

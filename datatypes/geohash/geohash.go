@@ -81,10 +81,14 @@ func edge(i uint32, cells float64, b bounds) float64 {
 
 // Position returns the centre of the cell that a score stands for, which need not be one that Score gave.
 func Position(score float64) (lon, lat float64) {
-	a := Code{scoreBits(score), MaxStep}.Area()
-	lon = min(max((a.MinLon+a.MaxLon)/2, MinLon), MaxLon)
-	lat = min(max((a.MinLat+a.MaxLat)/2, MinLat), MaxLat)
-	return lon, lat
+	y, x := deinterleave(scoreBits(score))
+	return centreOf(x, bounds{MinLon, MaxLon}), centreOf(y, bounds{MinLat, MaxLat})
+}
+
+// centreOf returns the middle of the i-th of the smallest cells of a range, or the end of the range that is nearest to it.
+func centreOf(i uint32, b bounds) float64 {
+	const cells = 1 << MaxStep
+	return min(max((edge(i, cells, b)+edge(i+1, cells, b))/2, b.min), b.max)
 }
 
 // scoreBits converts as C's cast to uint64_t does on amd64, which is defined for negative and huge numbers, too.

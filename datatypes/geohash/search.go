@@ -134,49 +134,63 @@ func (s *Shape) Cells(dst []Code) []Code {
 }
 
 // A Probe tells of one position after the other whether it lies in a shape.
+//
+// Most of the positions that a search meets do not. They are told by their latitude, or by the haversine alone: distances
+// compare as their haversines do, so that only those which are not clearly too large need the arcsine. What is left is
+// decided by the distance itself, as Redis does for all.
 type Probe struct {
 	shape    Shape
 	lon, lat float64 // the centre in radians
 	cosLat   float64
-	surely   float64 // a difference of latitude that is outside a circle, in metres
+	far      float64 // a difference of latitude that is outside a circle, in metres
+	farHav   float64 // a haversine that is outside a circle, or beyond the half width of a box
 }
+
+// clearly is by how much more than the limit what is rejected at a glance must be, far more than rounding errors.
+const clearly = 1 + 1e-9
 
 // Probe returns one for the shape, whose centre must be valid.
 func (s *Shape) Probe() Probe {
 	p := Probe{shape: *s, lon: radians(s.Lon), lat: radians(s.Lat)}
 	p.cosLat = cos(p.lat)
-	p.surely = s.Radius * (1 + 1e-9) // far more than the distance is wrong by
+	p.far = s.Radius * clearly
+	limit := s.Radius
+	if s.Box {
+		limit = s.Width / 2
+	}
+	p.farHav = math.Inf(1)
+	if half := limit / (2 * earthRadius); half < math.Pi/2 {
+		p.farHav = math.Pow(math.Sin(half), 2) * clearly
+	}
 	return p
 }
 
 // Test decodes a score and returns its position in degrees and its distance from the centre in metres, and whether it
-// lies in the shape. If not the distance is of no meaning.
+// lies in the shape. If not only that is of meaning.
 func (p *Probe) Test(score float64) (lon, lat, dist float64, ok bool) {
 	lon, lat = Position(score)
 	lonR, latR := radians(lon), radians(lat)
 	dLat := latDistance(latR, p.lat)
-	if !p.shape.Box {
-		if dLat > p.surely {
-			return lon, lat, 0, false
-		}
-		v := sin((lonR - p.lon) / 2)
-		if v == 0 {
-			return lon, lat, dLat, dLat <= p.shape.Radius
-		}
-		dist = haversineOf(v, sin((latR-p.lat)/2), p.cosLat*cos(latR))
-		return lon, lat, dist, !(dist > p.shape.Radius)
-	}
-	if dLat > p.shape.Height/2 {
+	if p.shape.Box && dLat > p.shape.Height/2 || !p.shape.Box && dLat > p.far {
 		return lon, lat, 0, false
 	}
 	v := sin((lonR - p.lon) / 2)
 	if v == 0 {
-		return lon, lat, dLat, true
+		return lon, lat, dLat, p.shape.Box || dLat <= p.shape.Radius
 	}
-	// The width is measured along the parallel of the position, not of the centre.
 	c := cos(latR)
-	if haversineOf(v, 0, c*c) > p.shape.Width/2 {
+	u := sin((latR - p.lat) / 2)
+	if p.shape.Box {
+		// The width is measured along the parallel of the position, not of the centre.
+		if h := hav(v, 0, c*c); h > p.farHav || havDistance(h) > p.shape.Width/2 {
+			return lon, lat, 0, false
+		}
+		return lon, lat, havDistance(hav(v, u, p.cosLat*c)), true
+	}
+	h := hav(v, u, p.cosLat*c)
+	if h > p.farHav {
 		return lon, lat, 0, false
 	}
-	return lon, lat, haversineOf(v, sin((latR-p.lat)/2), p.cosLat*c), true
+	dist = havDistance(h)
+	return lon, lat, dist, !(dist > p.shape.Radius)
 }
