@@ -257,7 +257,8 @@ func copyCommand(c *Client) {
 		c.w.Int(0)
 		return
 	}
-	if c.writeIn(dst, newKey) != nil && !replace {
+	old := c.writeIn(dst, newKey)
+	if old != nil && !replace {
 		c.w.Int(0)
 		return
 	}
@@ -267,6 +268,9 @@ func copyCommand(c *Client) {
 		return
 	}
 	dst.Set(n)
+	if old != nil {
+		c.srv.notify(config.NotifyNew, "new", newKey, dst)
+	}
 	c.modifiedIn(dst, newKey)
 	c.srv.notify(config.NotifyGeneric, "copy_to", newKey, dst)
 	c.w.Int(1)
@@ -321,11 +325,15 @@ func (c *Client) rename(nx bool) bool {
 		}
 		return !nx
 	}
-	if c.write(newKey) != nil && nx {
+	old := c.write(newKey)
+	if old != nil && nx {
 		c.w.Int(0)
 		return false
 	}
 	c.db.Move(r, c.db, newKey)
+	if old != nil {
+		c.notify(config.NotifyNew, "new", newKey) // to Redis what is replaced is deleted first
+	}
 	c.modified(key)
 	c.touchedIn(c.db, newKey)
 	c.notify(config.NotifyGeneric, "rename_from", key)

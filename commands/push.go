@@ -62,17 +62,18 @@ type chunk struct {
 
 // outbox is what waits for clients.
 type outbox struct {
-	clients []*Client // that something waits for
-	chunks  [2]*chunk // that messages are put into, by protocol
-	used    []*chunk  // these and the full ones
-	free    []*chunk  // empty ones
-	bytes   int       // encoded since the last flush
-	own     []byte    // for the client whose turn it is, behind the reply
-	stale   [][]byte  // keys whose invalidation it is to be told behind the reply; nil stands for all
-	gather  []byte    // scratch of flush
-	raw     []byte    // scratch of invalidations
-	event   []byte    // scratch of keyspace events
-	keyRefs []KeyRef  // scratch of tracking
+	clients  []*Client // that something waits for
+	chunks   [2]*chunk // that messages are put into, by protocol
+	used     []*chunk  // these and the full ones
+	free     []*chunk  // empty ones
+	bytes    int       // encoded since the last flush
+	flushing bool      // the end of the round has come
+	own      []byte    // for the client whose turn it is, behind the reply
+	stale    [][]byte  // keys whose invalidation it is to be told behind the reply; nil stands for all
+	gather   []byte    // scratch of flush
+	raw      []byte    // scratch of invalidations
+	event    []byte    // scratch of keyspace events
+	keyRefs  []KeyRef  // scratch of tracking
 }
 
 // told returns the client's pushes to be changed.
@@ -172,7 +173,7 @@ func (s *Server) deliver(c *Client, p part) {
 		if !q.waits {
 			q.waits = true
 			o.clients = append(o.clients, c)
-			if len(o.clients) == 1 {
+			if len(o.clients) == 1 && !o.flushing {
 				s.loop.RequestFlush()
 			}
 		}

@@ -404,8 +404,10 @@ func (s *Server) Closed(conn *eventloop.Conn, err error) {
 
 // Flush implements eventloop.Handler: the end of a round in which something asked for it.
 func (s *Server) Flush() {
+	s.outbox.flushing = true
 	s.broadcastModified()
 	s.flushOutbox()
+	s.outbox.flushing = false
 }
 
 // keyModified is called once for every key that a command changed, so that who watches or tracks it learns of it.
