@@ -39,8 +39,8 @@ var geoCommands = []Command{
 	georadiusRow, georadiusRORow, georadiusbymemberRow, georadiusbymemberRORow, geosearchRow, geosearchstoreRow,
 }
 
-var geoUnitArg = aChoice("unit", aToken("m", "m", ""), aToken("km", "km", ""), aToken("ft", "ft", ""),
-	aToken("mi", "mi", ""))
+var geoUnitArg = aChoice("unit", aToken("m", "M", ""), aToken("km", "KM", ""), aToken("ft", "FT", ""),
+	aToken("mi", "MI", ""))
 
 const errGeoUnit = "ERR unsupported unit provided. please use M, KM, FT, MI"
 
