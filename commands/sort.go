@@ -30,6 +30,9 @@ import (
 // elements. Strings that are equal (with BY, or because a zero byte ends them) keep the order in which they were loaded,
 // or, with BY and LIMIT, get that of package partialsort. Redis compares strings by the locale of its environment, unless
 // the result is stored; here they are always compared byte by byte, as in the locale C.
+//
+// One thing is not copied: once Redis 7.2 has read a number that is out of range, it refuses all numbers that are stored as
+// text until some failing call resets errno.
 
 const sortCost = "O(N+M*log(M)) with N the number of elements of the value and M the number of those returned; O(N) if they are not sorted."
 
