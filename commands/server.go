@@ -16,6 +16,7 @@
 package commands
 
 import (
+	"bytes"
 	crand "crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
@@ -24,6 +25,7 @@ import (
 	"os"
 	"time"
 
+	"ferrous/commands/acl"
 	"ferrous/commands/config"
 	"ferrous/commands/logging"
 	"ferrous/datatypes/keyspace"
@@ -57,6 +59,7 @@ type Server struct {
 	w       resp.Writer  // replies to the client being served
 	scratch resp.Scratch // its arguments
 	peeked  [keyspace.MaxPrefetch][]byte
+	members [keyspace.MaxPrefetch][]byte // what is peeked at besides keys
 	limits  resp.Limits
 	current *Client
 
@@ -84,6 +87,8 @@ type Server struct {
 	slowNanos int64 // a command that takes this long is slow; see slowlog.go
 	slowlog   slowlog
 	latency   []*latencySeries
+
+	security security // users; see rights.go
 
 	watched map[*keyspace.DB]map[string][]*watch
 	unit    unit
@@ -139,7 +144,7 @@ type stats struct {
 	outputBufDisconnections    int64
 	peakMemory                 int
 	reads, writes, cronCycles  int64
-	authFailures               int64
+	denied                     [acl.DeniedChannel + 1]int64 // requests and log-ins, by acl.Denial
 	expireNanos, expireCapped  int64
 	cycles                     int64 // see endCycle
 	cycleNanos, cycleMax       int64
@@ -176,10 +181,15 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 	s.ks.OnExpireField = s.fieldExpired
 	s.ks.OnExpireFields = s.fieldsExpired
 	s.observers = append(s.observers, s.publishEvent)
+	cfg.OnLog(func(level config.LogLevel, msg string) { s.logf(level, "%s", msg) })
+	s.security.users = newUsers(s.reg, func() bool { return cfg.ACLPubsubDefault == config.PubsubAllChannels })
 	if err := s.renameCommands(); err != nil {
 		return nil, err
 	}
 	s.applySettings()
+	if err := s.loadUsers(); err != nil {
+		return nil, err
+	}
 	loop, err := eventloop.New(eventloop.Options{
 		Addrs:     s.listenAddrs(),
 		UnixPerm:  os.FileMode(cfg.UnixSocketPerm),
@@ -267,7 +277,7 @@ func (s *Server) Opened(conn *eventloop.Conn) bool {
 	c := &Client{srv: s, conn: conn, id: s.nextID, db: s.ks.DBs()[0], proto: 2, w: &s.w}
 	c.created = s.ks.Now
 	c.lastActive = s.ks.Now
-	c.authed = s.cfg.RequirePass == ""
+	c.startAs(s.security.users.Default())
 	conn.Ctx = c
 	s.remember(c)
 	return true
@@ -301,7 +311,7 @@ func (s *Server) process(c *Client, now int64) int64 {
 	s.current = c
 	s.w.Proto = c.proto
 	lim := &s.limits
-	if !c.authed && s.cfg.RequirePass != "" {
+	if !c.authed && s.mustAuthenticate() {
 		unauth := s.limits
 		unauth.Unauthenticated = true
 		lim = &unauth
@@ -329,7 +339,7 @@ func (s *Server) process(c *Client, now int64) int64 {
 			break
 		}
 		if ahead == 0 {
-			ahead = s.prefetch(c)
+			ahead = s.prefetch(c, args)
 		}
 		c.args = args
 		now = s.execute(c, now)
@@ -360,14 +370,23 @@ func (s *Server) process(c *Client, now int64) int64 {
 	return now
 }
 
-// prefetch brings the keys of the pipelined requests that follow into the cache together, since one after the other
-// their cache misses are half of what a short command costs. It returns after how many requests to come again.
-func (s *Server) prefetch(c *Client) int {
-	n := c.parser.Peek(s.peeked[:])
-	if n == 0 {
-		return 1
+// prefetch brings what the pipelined requests that follow args, the next one, will touch into the cache together, since
+// one after the other their cache misses are half of what a short command costs: the keys, or, where it is the same key
+// each time, the members of the collection there. It returns after how many requests to come again.
+func (s *Server) prefetch(c *Client, args [][]byte) int {
+	at := 2
+	if len(args) == 4 && equalFold(args[0], "zadd") {
+		at = 3 // behind the score
 	}
-	c.db.Prefetch(s.peeked[:n])
+	n := c.parser.Peek(s.peeked[:], s.members[:], at)
+	switch {
+	case n == 0:
+		return 1
+	case len(args) < 2 || !bytes.Equal(s.peeked[0], args[1]) || !bytes.Equal(s.peeked[n-1], args[1]):
+		c.db.Prefetch(s.peeked[:n])
+	case s.members[0] != nil:
+		c.db.PrefetchMembers(args[1], s.members[:n])
+	}
 	return n
 }
 

@@ -261,3 +261,33 @@ func TestSnapshotOfCollections(t *testing.T) {
 		})
 	}
 }
+
+// Prefetching members is a hint: whatever is there, whatever is asked for, nothing changes.
+func TestPrefetchMembers(t *testing.T) {
+	ks := New(1, 3)
+	ks.Now = epoch
+	db := ks.dbs[0]
+	db.SetString([]byte("string"), []byte("value"), record.NoExpiry)
+	members := make([][]byte, MaxPrefetch+3)
+	for i := range members {
+		members[i] = element(i * 150)
+	}
+	members[3], members[4] = nil, []byte{}
+	db.PrefetchMembers([]byte("missing"), members)
+	db.PrefetchMembers([]byte("string"), members)
+	for _, k := range kinds() {
+		for _, n := range []int{10, 1000, cachedMembers + 10} {
+			key := fmt.Appendf(nil, "%s of %d", k.name, n)
+			typ, enc, v := k.make(n, db.Generation())
+			db.Set(record.NewObject(typ, enc, key, v, record.NoExpiry, 0))
+			before, sink := k.read(db.Lookup(key)), ks.sink
+			db.PrefetchMembers(key, members)
+			if !slices.Equal(k.read(db.Lookup(key)), before) {
+				t.Errorf("%s has changed", key)
+			}
+			if fetched := ks.sink != sink; fetched != (n > cachedMembers && typ != record.List) {
+				t.Errorf("%s: members were fetched: %v", key, fetched)
+			}
+		}
+	}
+}

@@ -102,3 +102,36 @@ func (db *DB) Own(r *record.Record) *record.Record {
 	db.t.Replace(h, r, n)
 	return n
 }
+
+// cachedMembers is up to how many members a collection is taken to be in the processor's cache anyway.
+const cachedMembers = 4096
+
+// PrefetchMembers brings what looking up these members, or fields, of the collection at key will touch into the cache, if
+// it is a large one. At most MaxPrefetch are looked at. It changes nothing.
+func (db *DB) PrefetchMembers(key []byte, members [][]byte) {
+	r := db.t.Get(table.Hash(key), key)
+	if r == nil {
+		return
+	}
+	var large interface {
+		Len() int
+		Prefetch(members [][]byte) uint64
+	}
+	switch r.Type() {
+	case record.Hash:
+		large = record.Value[hash.Hash](r)
+	case record.Set:
+		large = record.Value[set.Set](r)
+	case record.ZSet:
+		z := record.Value[sortedset.SortedSet](r).Large()
+		if z == nil {
+			return
+		}
+		large = z
+	default:
+		return
+	}
+	if large.Len() >= cachedMembers {
+		db.ks.sink += large.Prefetch(members)
+	}
+}

@@ -270,3 +270,14 @@ func (z *ZSet) Scan(cursor uint64, count int, fn func(*record.Record)) uint64 {
 
 // Each calls fn for every member in ascending order until it returns false. fn must not change the set.
 func (z *ZSet) Each(fn func(*record.Record) bool) { z.tree.Each(fn) }
+
+// Prefetch brings what looking up these members, at most 32, will touch into the processor's cache. The result is of no
+// use.
+func (z *ZSet) Prefetch(members [][]byte) uint64 {
+	var hashes [32]uint64
+	n := min(len(members), len(hashes))
+	for i, m := range members[:n] {
+		hashes[i] = table.Hash(m)
+	}
+	return z.table.Prefetch(hashes[:n])
+}

@@ -3,38 +3,41 @@ package resp
 import "encoding/binary"
 
 // Peek looks at the requests that follow in the packet, without consuming them, and fills keys with the first argument
-// behind each command's name, which for most commands is a key. It returns how many it found. It is a hint for who
-// wants to fetch what those keys name into the cache before the requests run: Peek stops at the first request that is
-// not whole, has more than 99 arguments or a longer argument than 999 bytes, and validates nothing beyond what keeps it
-// inside the packet.
-func (p *Parser) Peek(keys [][]byte) int {
+// behind each command's name, which for most commands is a key, and others, which is as long, with the argument at index
+// at (2 is the second behind the name), nil where there is none. It returns how many requests it found. It is a hint for
+// who wants to fetch what those arguments name into the cache before the requests run: Peek stops at the first request
+// that is not whole, has more than 99 arguments or a longer argument than 999 bytes, and validates nothing beyond what
+// keeps it inside the packet.
+func (p *Parser) Peek(keys, others [][]byte, at int) int {
 	if p.part != nil || p.err != nil {
 		return 0
 	}
-	in, at, found := p.in, p.pos, 0
+	in, pos, found := p.in, p.pos, 0
 	for found < len(keys) {
-		n, size := shortHeader(in, at, '*')
+		n, size := shortHeader(in, pos, '*')
 		if size == 0 || n < 2 {
 			break
 		}
-		at += size
-		var key []byte
+		pos += size
+		var key, other []byte
 		for i := range n {
-			l, size := shortHeader(in, at, '$')
+			l, size := shortHeader(in, pos, '$')
 			if size == 0 {
 				return found
 			}
-			at += size
-			end := at + l
+			pos += size
+			end := pos + l
 			if end+2 > len(in) {
 				return found
 			}
 			if i == 1 {
-				key = in[at:end]
+				key = in[pos:end]
+			} else if i == at {
+				other = in[pos:end]
 			}
-			at = end + 2
+			pos = end + 2
 		}
-		keys[found] = key
+		keys[found], others[found] = key, other
 		found++
 	}
 	return found

@@ -2,6 +2,7 @@ package resp
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -26,8 +27,8 @@ func TestPeek(t *testing.T) {
 	} {
 		var p Parser
 		p.Begin([]byte(c.in))
-		keys := make([][]byte, 8)
-		n := p.Peek(keys)
+		keys, others := make([][]byte, 8), make([][]byte, 8)
+		n := p.Peek(keys, others, 2)
 		got := make([]string, n)
 		for i := range got {
 			got[i] = string(keys[i])
@@ -37,6 +38,28 @@ func TestPeek(t *testing.T) {
 		}
 		if p.Consumed() != 0 {
 			t.Error("Peek consumed something")
+		}
+	}
+}
+
+func TestPeekOthers(t *testing.T) {
+	in := "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n" +
+		"*4\r\n$4\r\nZADD\r\n$1\r\nz\r\n$1\r\n5\r\n$1\r\nm\r\n" +
+		"*3\r\n$4\r\nSADD\r\n$1\r\ns\r\n$0\r\n\r\n"
+	for at, want := range map[int][]string{2: {"nil", "5", ""}, 3: {"nil", "m", "nil"}} {
+		var p Parser
+		p.Begin([]byte(in))
+		keys, others := make([][]byte, 4), make([][]byte, 4)
+		var got []string
+		for _, o := range others[:p.Peek(keys, others, at)] {
+			if o == nil {
+				got = append(got, "nil")
+			} else {
+				got = append(got, string(o))
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("at %d: %q, want %q", at, got, want)
 		}
 	}
 }
@@ -51,11 +74,15 @@ func FuzzPeek(f *testing.F) {
 		var s Scratch
 		lim := DefaultLimits()
 		p.Begin(in[:len(in):len(in)])
-		keys := make([][]byte, 16)
-		for _, k := range keys[:p.Peek(keys)] {
+		const at = 3
+		keys, others := make([][]byte, 16), make([][]byte, 16)
+		for i, k := range keys[:p.Peek(keys, others, at)] {
 			args, err := p.Next(&s, &lim)
 			if err != nil || len(args) < 2 || string(args[1]) != string(k) {
 				t.Fatalf("Peek found %q, Next returned %q, %v", k, args, err)
+			}
+			if len(args) <= at && others[i] != nil || len(args) > at && string(args[at]) != string(others[i]) {
+				t.Fatalf("Peek found argument %q, Next returned %q", others[i], args)
 			}
 		}
 		p.End()
@@ -64,11 +91,11 @@ func FuzzPeek(f *testing.F) {
 
 func BenchmarkPeek(b *testing.B) {
 	in := []byte(strings.Repeat("*3\r\n$3\r\nSET\r\n$16\r\nkey:000000000001\r\n$32\r\n12345678901234567890123456789012\r\n", 16))
-	keys := make([][]byte, 16)
+	keys, others := make([][]byte, 16), make([][]byte, 16)
 	var p Parser
 	p.Begin(in)
 	for b.Loop() {
-		if p.Peek(keys) != 16 {
+		if p.Peek(keys, others, 2) != 16 {
 			b.Fatal()
 		}
 	}
