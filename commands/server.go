@@ -25,7 +25,6 @@ import (
 	"os"
 	"time"
 
-	"ferrous/commands/acl"
 	"ferrous/commands/config"
 	"ferrous/commands/logging"
 	"ferrous/datatypes/keyspace"
@@ -88,8 +87,6 @@ type Server struct {
 	slowlog   slowlog
 	latency   []*latencySeries
 
-	security security // users; see rights.go
-
 	watched map[*keyspace.DB]map[string][]*watch
 	unit    unit
 	freeTx  []*transaction
@@ -144,7 +141,7 @@ type stats struct {
 	outputBufDisconnections    int64
 	peakMemory                 int
 	reads, writes, cronCycles  int64
-	denied                     [acl.DeniedChannel + 1]int64 // requests and log-ins, by acl.Denial
+	authFailures               int64
 	expireNanos, expireCapped  int64
 	cycles                     int64 // see endCycle
 	cycleNanos, cycleMax       int64
@@ -181,15 +178,10 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 	s.ks.OnExpireField = s.fieldExpired
 	s.ks.OnExpireFields = s.fieldsExpired
 	s.observers = append(s.observers, s.publishEvent)
-	cfg.OnLog(func(level config.LogLevel, msg string) { s.logf(level, "%s", msg) })
-	s.security.users = newUsers(s.reg, func() bool { return cfg.ACLPubsubDefault == config.PubsubAllChannels })
 	if err := s.renameCommands(); err != nil {
 		return nil, err
 	}
 	s.applySettings()
-	if err := s.loadUsers(); err != nil {
-		return nil, err
-	}
 	loop, err := eventloop.New(eventloop.Options{
 		Addrs:     s.listenAddrs(),
 		UnixPerm:  os.FileMode(cfg.UnixSocketPerm),
@@ -277,7 +269,7 @@ func (s *Server) Opened(conn *eventloop.Conn) bool {
 	c := &Client{srv: s, conn: conn, id: s.nextID, db: s.ks.DBs()[0], proto: 2, w: &s.w}
 	c.created = s.ks.Now
 	c.lastActive = s.ks.Now
-	c.startAs(s.security.users.Default())
+	c.authed = s.cfg.RequirePass == ""
 	conn.Ctx = c
 	s.remember(c)
 	return true
@@ -311,7 +303,7 @@ func (s *Server) process(c *Client, now int64) int64 {
 	s.current = c
 	s.w.Proto = c.proto
 	lim := &s.limits
-	if !c.authed && s.mustAuthenticate() {
+	if !c.authed && s.cfg.RequirePass != "" {
 		unauth := s.limits
 		unauth.Unauthenticated = true
 		lim = &unauth
