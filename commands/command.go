@@ -252,6 +252,7 @@ var tables = [][]Command{
 	bitmapCommands,
 	hyperloglogCommands,
 	keyCommands,
+	dumpCommands,
 	listCommands,
 	blockingListCommands,
 	hashCommands,
@@ -265,6 +266,7 @@ var tables = [][]Command{
 	connectionCommands,
 	infoCommands,
 	serverCommands,
+	persistenceCommands,
 	transactionCommands,
 	pubsubCommands,
 }

@@ -72,6 +72,11 @@ func (s *Server) admit(c *Client) *entry {
 	if !c.authed && e.Flags&NoAuth == 0 && s.cfg.RequirePass != "" {
 		return c.reject(e, errNoAuth)
 	}
+	if s.refusing {
+		if msg := s.limited(e); msg != "" {
+			return c.reject(e, msg)
+		}
+	}
 	flags := e.Flags
 	if c.tx != nil && c.tx.open {
 		if flags&NoMulti != 0 {
@@ -139,8 +144,8 @@ func (s *Server) call(c *Client, e *entry, now int64) int64 {
 	if end-now >= s.slowNanos {
 		s.slow(c, e, end-now)
 	}
-	if s.dirty != dirty || c.repl.any() {
-		s.propagate(c, db, s.dirty != dirty)
+	if changed := s.dirty > dirty; changed || c.repl.any() { // a save sets dirty back
+		s.propagate(c, db, changed)
 	}
 	c.commands++
 	return end

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // INFO. A section is a row of infoSections: its title, the names that select it, and a function that appends its fields.
@@ -248,23 +249,48 @@ func (t *infoText) clients() {
 
 func (t *infoText) persistence() {
 	s := t.s
-	t.zeros("loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age")
-	t.ratio("current_fork_perc", 0)
-	t.zeros("current_save_keys_processed", "current_save_keys_total")
+	p := &s.persist
+	t.flag("loading", p.loading != nil)
+	if l := p.loading; l != nil {
+		spent := int64(time.Since(l.start).Seconds())
+		t.int("loading_start_time", l.start.Unix())
+		t.int("loading_total_bytes", l.total)
+		t.int("loading_loaded_bytes", l.read)
+		t.ratio("loading_loaded_perc", 100*float64(l.read)/float64(max(l.total, 1)))
+		t.int("loading_eta_seconds", spent*(l.total-l.read)/max(l.read, 1))
+	}
+	t.zeros("async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age")
+	done, total, began := int64(0), int64(0), int64(-1)
+	if b := p.saving; b != nil {
+		done, total, began = b.keys.Load(), b.total, s.ks.Now/1000-b.start
+	}
+	t.ratio("current_fork_perc", float64(done)/float64(max(total, 1)))
+	t.int("current_save_keys_processed", done)
+	t.int("current_save_keys_total", total)
 	t.int("rdb_changes_since_last_save", s.dirty)
-	t.zeros("rdb_bgsave_in_progress")
-	t.int("rdb_last_save_time", s.base.Unix())
-	t.str("rdb_last_bgsave_status", "ok")
-	t.int("rdb_last_bgsave_time_sec", -1)
-	t.int("rdb_current_bgsave_time_sec", -1)
-	t.zeros("rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded",
-		"aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled")
+	t.flag("rdb_bgsave_in_progress", p.saving != nil)
+	t.int("rdb_last_save_time", p.lastSave)
+	t.str("rdb_last_bgsave_status", okOrErr(!p.failed))
+	t.int("rdb_last_bgsave_time_sec", p.lastTook)
+	t.int("rdb_current_bgsave_time_sec", began)
+	t.int("rdb_saves", p.saves)
+	t.zeros("rdb_last_cow_size")
+	t.int("rdb_last_load_keys_expired", p.loaded.Dropped)
+	t.int("rdb_last_load_keys_loaded", p.loaded.Keys)
+	t.zeros("aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled")
 	t.int("aof_last_rewrite_time_sec", -1)
 	t.int("aof_current_rewrite_time_sec", -1)
 	t.str("aof_last_bgrewrite_status", "ok")
 	t.zeros("aof_rewrites", "aof_rewrites_consecutive_failures")
 	t.str("aof_last_write_status", "ok")
 	t.zeros("aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size")
+}
+
+func okOrErr(ok bool) string {
+	if ok {
+		return "ok"
+	}
+	return "err"
 }
 
 func (t *infoText) statistics() {

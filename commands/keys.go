@@ -481,16 +481,23 @@ func (c *Client) flushMode() bool {
 	return false
 }
 
-func (c *Client) flush(dbs ...*keyspace.DB) {
+// emptyDatabases deletes all keys and returns how many there were.
+func (s *Server) emptyDatabases(dbs ...*keyspace.DB) int64 {
 	n := int64(0)
 	for _, db := range dbs {
-		c.srv.watchFlushed(db)
+		s.watchFlushed(db)
 		n += int64(db.Flush())
-		c.srv.databaseModified(db)
+		s.databaseModified(db)
 	}
-	c.srv.trackedFlushed()
+	s.trackedFlushed()
+	return n
+}
+
+func (c *Client) flush(dbs ...*keyspace.DB) {
+	n := c.srv.emptyDatabases(dbs...)
 	c.srv.dirty += n
-	if n == 0 {
+	saved := len(dbs) == len(c.srv.ks.DBs()) && c.srv.saveFlushed()
+	if n == 0 || saved {
 		// It is propagated even so: who follows may hold what is no longer here.
 		c.propagateAlso(c.args...)
 	}

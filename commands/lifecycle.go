@@ -145,24 +145,24 @@ var shutdownCommand = Command{
 
 const (
 	errNoShutdown = "ERR No shutdown in progress."
-	errNoSaving   = "ERR SHUTDOWN SAVE is refused: this server cannot save its data"
+	errShutdown   = "ERR Errors trying to SHUTDOWN. Check logs."
 )
 
-// shutdown ends the server. There is nothing yet to wait for (replicas that lag, a snapshot in the making), so NOW and
-// FORCE ask for what happens anyway and a shutdown is never in progress. The server has no way to save data: SAVE, which
-// asks for just that, is refused.
+// shutdown ends the server. There are no replicas to wait for, so NOW asks for what happens anyway and a shutdown is never
+// in progress.
 func shutdown(c *Client) {
-	var save, nosave, now, force, abort bool
+	var how config.ShutdownFlags
+	abort := false
 	for i := range c.args[1:] {
 		switch i++; {
 		case c.is(i, "save"):
-			save = true
+			how |= config.ShutdownSave
 		case c.is(i, "nosave"):
-			nosave = true
+			how |= config.ShutdownNoSave
 		case c.is(i, "now"):
-			now = true
+			how |= config.ShutdownNow
 		case c.is(i, "force"):
-			force = true
+			how |= config.ShutdownForce
 		case c.is(i, "abort"):
 			abort = true
 		default:
@@ -170,17 +170,16 @@ func shutdown(c *Client) {
 			return
 		}
 	}
+	const both = config.ShutdownSave | config.ShutdownNoSave
 	switch {
-	case abort && (save || nosave || now || force), save && nosave:
+	case abort && how != 0, how&both == both:
 		c.error(errSyntax)
 	case abort:
 		c.error(errNoShutdown)
-	case save:
-		c.error(errNoSaving)
+	case !c.srv.beginShutdown(how):
+		c.error(errShutdown)
 	default:
 		c.stopped = true
-		c.srv.logf(config.LogWarning, "User requested shutdown...")
-		c.srv.beginShutdown()
 	}
 }
 
@@ -188,25 +187,46 @@ func shutdown(c *Client) {
 func (s *Server) Terminate(signal string) {
 	s.loop.Post(func() {
 		s.logf(config.LogWarning, "Received %s scheduling shutdown...", signal)
-		s.beginShutdown()
+		how := s.cfg.ShutdownOnSigterm
+		if signal == "SIGINT" {
+			how = s.cfg.ShutdownOnSigint
+		}
+		if !s.beginShutdown(how) {
+			s.logf(config.LogWarning, "Errors trying to shut down the server. Check the logs for more information.")
+		}
 	})
 }
 
-// beginShutdown ends the server in order. No request is executed any more.
-func (s *Server) beginShutdown() {
+// beginShutdown ends the server in order, having saved its data if there are save points or how says so. It returns false,
+// and the server goes on, if that failed. No request is executed any more.
+func (s *Server) beginShutdown(how config.ShutdownFlags) bool {
 	if s.shutdown.begun {
-		return
+		return true
+	}
+	s.logf(config.LogNotice, "User requested shutdown...")
+	if s.persist.saving != nil {
+		s.logf(config.LogNotice, "A background save is in progress and is ended.")
+		s.cancelSave()
+	}
+	wanted := how&config.ShutdownSave != 0 || len(s.cfg.Save) > 0 && how&config.ShutdownNoSave == 0
+	if wanted && s.persist.loading == nil { // half of the data must not replace all of it
+		s.logf(config.LogNotice, "Saving the final RDB snapshot before exiting.")
+		if s.save() != nil {
+			if how&config.ShutdownForce == 0 {
+				s.logf(config.LogWarning, "Error trying to save the DB, can't exit.")
+				return false
+			}
+			s.logf(config.LogWarning, "Error trying to save the DB. It is lost: the shutdown is forced.")
+		}
 	}
 	s.shutdown.begun = true
-	if len(s.cfg.Save) > 0 && s.keys() > 0 {
-		s.logf(config.LogWarning, "The data is not saved: this server has no persistence.")
-	}
 	if s.cfg.UnixSocket != "" {
 		s.logf(config.LogNotice, "Removing the unix socket file.")
 		os.Remove(s.cfg.UnixSocket)
 	}
 	s.logf(config.LogWarning, "Ferrous is now ready to exit, bye bye...")
 	s.loop.Shutdown()
+	return true
 }
 
 // ExitCode is what the process should end with after Serve has returned.

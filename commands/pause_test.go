@@ -24,7 +24,7 @@ func startServer(t *testing.T, settings ...string) *liveServer {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
 	cfg := config.New()
-	settings = append([]string{"port", "0", "unixsocket", path}, settings...)
+	settings = append([]string{"save", `""`, "dir", filepath.Dir(path), "port", "0", "unixsocket", path}, settings...)
 	for i := 0; i < len(settings); i += 2 {
 		if err := cfg.LoadString(settings[i] + " " + settings[i+1] + "\n"); err != nil {
 			t.Fatal(err)

@@ -33,6 +33,7 @@ import (
 	"ferrous/datatypes/sortedset"
 	"ferrous/eventloop"
 	"ferrous/eventloop/resp"
+	"ferrous/rdb"
 )
 
 // The versions that INFO, HELLO and the log answer: clients and tools look at Redis's to know what they may use.
@@ -70,6 +71,9 @@ type Server struct {
 	heldBytes int   // memory that clients hold beyond what each costs; see clientinfo.go
 	peaks     clientPeaks
 	pause     pause
+	persist   persistence
+	dumper    rdb.Dumper
+	refusing  bool // some commands may have to be refused; see limited
 	blocking  blocking
 	channels  channels
 	tracking  trackingTable
@@ -242,15 +246,19 @@ func (s *Server) serving(addrs []net.Addr, first bool) {
 	if !first {
 		return
 	}
-	s.ready = true
-	for _, a := range addrs {
-		if a.Network() == "unix" {
-			s.logf(config.LogNotice, "The server is now ready to accept connections at %s", a)
+	s.persist.lastSave = s.ks.Now / 1000
+	s.persist.lastTook = -1
+	s.startLoading(func() {
+		s.ready = true
+		for _, a := range addrs {
+			if a.Network() == "unix" {
+				s.logf(config.LogNotice, "The server is now ready to accept connections at %s", a)
+			}
 		}
-	}
-	if s.cfg.Port != 0 {
-		s.logf(config.LogNotice, "Ready to accept connections tcp")
-	}
+		if s.cfg.Port != 0 {
+			s.logf(config.LogNotice, "Ready to accept connections tcp")
+		}
+	})
 }
 
 // Opened implements eventloop.Handler.

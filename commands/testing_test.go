@@ -27,6 +27,7 @@ type testServer struct {
 func newTestServer(t testing.TB, settings ...string) *testServer {
 	t.Helper()
 	cfg := config.New()
+	settings = append([]string{"save", `""`, "dir", t.TempDir()}, settings...)
 	for i := 0; i < len(settings); i += 2 {
 		if err := cfg.LoadString(settings[i] + " " + settings[i+1] + "\n"); err != nil {
 			t.Fatal(err)

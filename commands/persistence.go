@@ -1,0 +1,543 @@
+package commands
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"ferrous/commands/config"
+	"ferrous/datatypes/keyspace"
+	"ferrous/datatypes/record"
+	"ferrous/rdb"
+)
+
+// Snapshots on disk: SAVE, BGSAVE, the save points, loading at start.
+//
+// # Saving
+//
+// A snapshot of the keyspace is taken in the loop (keyspace.Snapshot) and written by a goroutine: to temp-<pid>.rdb, fsync,
+// rename to dbfilename, fsync of the folder, so that at any moment there is one whole dump. What the goroutine needs of the
+// configuration is copied before it starts; it reports back with Loop.Post. There is one snapshot at a time. SAVE does the
+// same in the loop. Canceling (SHUTDOWN, FLUSHALL, SAVE of a second kind) is a flag that the writer looks at every thousand
+// keys; who must not go on before the goroutine has ended waits for it.
+//
+// # Loading
+//
+// A file is read in the loop, in pieces between which clients are served: those commands that may run while data is loading,
+// LOADING for the rest. rdb.Loader runs as a coroutine (iter.Pull) whose turns are posted functions, so that nothing of the
+// keyspace is ever touched by two goroutines.
+
+// persistence is the server's part.
+type persistence struct {
+	saving    *saving // BGSAVE in progress
+	scheduled bool    // BGSAVE as soon as nothing else is in progress
+	lastSave  int64   // Unix seconds of the last dump, or of the start
+	lastTry   int64   // Unix seconds of the last attempt in the background
+	failed    bool    // the last attempt in the background failed
+	lastTook  int64   // seconds, -1 before the first
+	saves     int64   // since the start
+
+	loading *loading
+	loaded  rdb.Result // of the last file
+}
+
+// saving is one background save.
+type saving struct {
+	snap   *keyspace.Snapshot
+	start  int64 // Unix seconds
+	dirty  int64 // Server.dirty at the snapshot
+	total  int64 // keys
+	keys   atomic.Int64
+	cancel chan struct{}
+	done   chan struct{}
+	err    error // once done is closed
+}
+
+var errCanceled = errors.New("canceled")
+
+// loading is a file that is being read.
+type loading struct {
+	start time.Time
+	total int64 // bytes
+	read  int64
+}
+
+// rdbRules are the limits of small values that are configured now, for what is read from files and payloads.
+func (s *Server) rdbRules() *rdb.Rules {
+	c := Client{srv: s}
+	return &rdb.Rules{Hash: c.hashRules(), Set: c.setRules(), List: c.listRules(), ZSet: c.zsetRules(),
+		Deep: s.cfg.SanitizeDumpPayload == config.SanitizeYes}
+}
+
+// saveOptions says how a dump is written now.
+func (s *Server) saveOptions() rdb.Options {
+	o := rdb.Options{
+		Version: s.cfg.RDBVersion, Compress: s.cfg.RDBCompression, Checksum: s.cfg.RDBChecksum,
+		RedisVersion: RedisVersion, Created: s.ks.Now / 1000, UsedMemory: int64(s.usedMemory()),
+	}
+	switch policy := s.cfg.MaxMemoryPolicy.String(); {
+	case strings.HasSuffix(policy, "-lfu"):
+		lfu := s.lfu
+		o.Freq = &lfu
+	case strings.HasSuffix(policy, "-lru"):
+		o.Idle, o.Clock = true, s.ks.Clock
+	}
+	o.OnKey = delayed(s.cfg.RDBKeySaveDelayUs, nil, func() {})
+	return o
+}
+
+// delayed returns what is to be called after each key so that a save or a load is slow on purpose (rdb-key-save-delay,
+// key-load-delay): microseconds a key, negative for one microsecond every so many keys; nil without delay. Canceling
+// ends the delays. count is called too.
+func delayed(us int, cancel <-chan struct{}, count func()) func() {
+	if us == 0 {
+		return nil
+	}
+	n := 0
+	return func() {
+		count()
+		if n++; us > 0 || n%-us == 0 {
+			select {
+			case <-time.After(time.Duration(max(us, 1)) * time.Microsecond):
+			case <-cancel:
+			}
+		}
+	}
+}
+
+// dumpPath is where the dump is.
+func (s *Server) dumpPath() string { return s.cfg.Path(s.cfg.DBFilename) }
+
+// fileSync is how many bytes are written between two fsyncs with rdb-save-incremental-fsync.
+const fileSync = 4 << 20
+
+// syncingFile is a file that is brought to disk as it is written, so that no write waits for all of it.
+type syncingFile struct {
+	*os.File
+	every, since int
+}
+
+func (f *syncingFile) Write(b []byte) (int, error) {
+	n, err := f.File.Write(b)
+	f.since += n
+	if err == nil && f.every > 0 && f.since >= f.every {
+		f.since = 0
+		err = f.Sync()
+	}
+	return n, err
+}
+
+// writeDump writes a snapshot to the file at path, which is replaced at the end.
+func writeDump(path string, snap *keyspace.Snapshot, o rdb.Options, incremental bool) (err error) {
+	dir := filepath.Dir(path)
+	temp := filepath.Join(dir, fmt.Sprintf("temp-%d.rdb", os.Getpid()))
+	f, err := os.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(temp)
+		}
+	}()
+	sf := &syncingFile{File: f}
+	if incremental {
+		sf.every = fileSync
+	}
+	o.Patch = func(b []byte, at int64) error { _, err := f.WriteAt(b, at); return err }
+	if err = rdb.Save(sf, snap, &o); err != nil {
+		return err
+	}
+	if err = f.Sync(); err != nil {
+		return err
+	}
+	if err = f.Close(); err != nil {
+		return err
+	}
+	if err = os.Rename(temp, path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// syncDir brings the names in a folder to disk.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	err = d.Sync()
+	if e := d.Close(); err == nil {
+		err = e
+	}
+	return err
+}
+
+// save writes a dump in the loop.
+func (s *Server) save() error {
+	p := &s.persist
+	p.saves++
+	snap, err := s.ks.Snapshot()
+	if err == nil {
+		err = writeDump(s.dumpPath(), snap, s.saveOptions(), s.cfg.RDBSaveIncrementalFsync)
+		snap.Release()
+	}
+	if err != nil {
+		s.logf(config.LogWarning, "Error saving the DB to %s: %v", s.dumpPath(), err)
+		return err
+	}
+	s.logf(config.LogNotice, "DB saved on disk")
+	s.dirty = 0
+	p.lastSave = s.ks.Now / 1000
+	p.failed = false
+	s.limit()
+	return nil
+}
+
+// busyWithSnapshot reports whether one is being written.
+func (s *Server) busyWithSnapshot() bool { return s.persist.saving != nil }
+
+// saveInBackground begins a BGSAVE.
+func (s *Server) saveInBackground() error {
+	p := &s.persist
+	p.saves++
+	p.lastTry = s.ks.Now / 1000
+	begun := time.Now()
+	snap, err := s.ks.Snapshot()
+	if err != nil {
+		p.failed = true
+		s.limit()
+		s.logf(config.LogWarning, "Can't save in background: %v", err)
+		return err
+	}
+	s.latencySample("snapshot", time.Since(begun).Milliseconds())
+	b := &saving{snap: snap, start: s.ks.Now / 1000, dirty: s.dirty, total: int64(snap.Len()),
+		cancel: make(chan struct{}), done: make(chan struct{})}
+	p.saving = b
+	p.scheduled = false
+	path, o, incremental := s.dumpPath(), s.saveOptions(), s.cfg.RDBSaveIncrementalFsync
+	o.OnProgress = func(keys, _ int64) error {
+		b.keys.Store(keys)
+		select {
+		case <-b.cancel:
+			return errCanceled
+		default:
+			return nil
+		}
+	}
+	o.OnKey = delayed(s.cfg.RDBKeySaveDelayUs, b.cancel, func() { b.keys.Add(1) })
+	s.logf(config.LogNotice, "Background saving started by pid %d", os.Getpid())
+	go func() {
+		b.err = writeDump(path, snap, o, incremental)
+		close(b.done)
+		s.loop.Post(func() { s.saved(b) })
+	}()
+	return nil
+}
+
+// saved ends a background save whose goroutine has ended.
+func (s *Server) saved(b *saving) {
+	p := &s.persist
+	if p.saving != b {
+		return // somebody has waited for it
+	}
+	p.saving = nil
+	b.snap.Release()
+	defer s.limit()
+	now := s.ks.Now / 1000
+	p.lastTook = now - b.start
+	switch {
+	case b.err == nil:
+		s.logf(config.LogNotice, "DB saved on disk")
+		s.logf(config.LogNotice, "Background saving terminated with success")
+		s.dirty -= b.dirty
+		p.lastSave = now
+		p.failed = false
+	case errors.Is(b.err, errCanceled):
+		s.logf(config.LogWarning, "Background saving canceled")
+	default:
+		s.logf(config.LogWarning, "Background saving error: %v", b.err)
+		p.failed = true
+	}
+}
+
+// cancelSave ends a background save and waits until it has ended.
+func (s *Server) cancelSave() {
+	if b := s.persist.saving; b != nil {
+		close(b.cancel)
+		<-b.done
+		s.saved(b)
+	}
+}
+
+// retryAfter is how many seconds after a failure the next save is tried because of a save point.
+const retryAfter = 5
+
+// persistCron begins saves that are due.
+func (s *Server) persistCron() {
+	p := &s.persist
+	if p.loading != nil || s.shutdown.begun || s.busyWithSnapshot() {
+		return
+	}
+	now := s.ks.Now / 1000
+	if p.scheduled && (!p.failed || now-p.lastTry > retryAfter) {
+		_ = s.saveInBackground() // it has logged
+		return
+	}
+	for _, sp := range s.cfg.Save {
+		if s.dirty >= sp.Changes && now-p.lastSave > sp.Seconds && (!p.failed || now-p.lastTry > retryAfter) {
+			s.logf(config.LogNotice, "%d changes in %d seconds. Saving...", sp.Changes, sp.Seconds)
+			_ = s.saveInBackground()
+			return
+		}
+	}
+}
+
+const errMisconf = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. " +
+	"Commands that may modify the data set are disabled, because this instance is configured to report errors during " +
+	"writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details " +
+	"about the RDB error."
+
+const errLoading = "LOADING Redis is loading the dataset in memory"
+
+// limit is to be called when a reason to refuse commands may have come or gone; see limited.
+func (s *Server) limit() { s.refusing = s.persist.loading != nil || s.persist.failed }
+
+// limited returns the error of a command that cannot run while data is loading or cannot be made durable, "" if it can.
+func (s *Server) limited(e *entry) string {
+	switch p := &s.persist; {
+	case p.loading != nil && e.Flags&Loading == 0:
+		return errLoading
+	case p.failed && s.cfg.StopWritesOnBgsaveError && len(s.cfg.Save) > 0 && (e.Flags&Write != 0 || e.Name == "ping"):
+		return errMisconf
+	}
+	return ""
+}
+
+var persistenceCommands = []Command{
+	{Name: "bgsave", Arity: -1, Flags: NoAsyncLoading | Admin | NoScript, Handler: bgsave,
+		Group: GroupServer, Since: "1.0.0", Complexity: "O(1)",
+		Summary: "Saves all data to disk in the background.",
+		History: []Change{{"3.2.2", "The option `SCHEDULE`."}},
+		Args:    []Arg{aToken("schedule", "SCHEDULE", "3.2.2").optional()}},
+	{Name: "lastsave", Arity: 1, Flags: Loading | Stale | Fast, ACL: CatAdmin | CatDangerous, Handler: lastsave,
+		Group: GroupServer, Since: "1.0.0", Complexity: "O(1)",
+		Summary: "Tells when data was last saved to disk, as Unix time.",
+		Hints:   []string{"nondeterministic_output"}},
+	{Name: "save", Arity: 1, Flags: NoAsyncLoading | Admin | NoScript | NoMulti, Handler: save,
+		Group: GroupServer, Since: "1.0.0", Complexity: "O(N) in the number of keys",
+		Summary: "Saves all data to disk while everybody waits."},
+}
+
+// saveFlushed is called when all databases have been emptied: where there are save points the dump is emptied too, and a
+// save of what was there before makes no sense any more.
+func (s *Server) saveFlushed() bool {
+	s.cancelSave()
+	return len(s.cfg.Save) > 0 && s.save() == nil
+}
+
+const errSaving = "ERR Background save already in progress"
+
+func save(c *Client) {
+	switch {
+	case c.srv.busyWithSnapshot():
+		c.error(errSaving)
+	case c.srv.save() != nil:
+		c.error("ERR")
+	default:
+		c.w.OK()
+	}
+}
+
+func bgsave(c *Client) {
+	s := c.srv
+	if len(c.args) > 2 || len(c.args) == 2 && !c.is(1, "schedule") {
+		c.error(errSyntax)
+		return
+	}
+	switch {
+	case s.busyWithSnapshot():
+		c.error(errSaving)
+	case s.unit.open:
+		s.persist.scheduled = true
+		c.w.Status("Background saving scheduled")
+	case s.saveInBackground() != nil:
+		c.error("ERR")
+	default:
+		c.w.Status("Background saving started")
+	}
+}
+
+func lastsave(c *Client) { c.w.Int(c.srv.persist.lastSave) }
+
+// debugReload saves, empties and loads all databases.
+func debugReload(c *Client) {
+	s := c.srv
+	merge, flush, write := false, true, true
+	for i := 2; i < len(c.args); i++ {
+		switch {
+		case c.is(i, "merge"):
+			merge = true
+		case c.is(i, "noflush"):
+			flush = false
+		case c.is(i, "nosave"):
+			write = false
+		default:
+			c.error("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+			return
+		}
+	}
+	if write {
+		s.cancelSave()
+		if s.save() != nil {
+			c.error("ERR")
+			return
+		}
+	}
+	if flush {
+		s.cancelSave()
+		s.emptyDatabases(s.ks.DBs()...)
+	}
+	if err := s.reload(merge); err != nil {
+		c.error("ERR Error trying to load the RDB dump, check server logs.")
+		s.fatal("Terminating server after rdb file reading failure.")
+		return
+	}
+	s.logf(config.LogWarning, "DB reloaded by DEBUG RELOAD")
+	c.w.OK()
+}
+
+// reload reads the dump while everybody waits.
+func (s *Server) reload(merge bool) error {
+	path := s.dumpPath()
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		var info fs.FileInfo
+		if info, err = f.Stat(); err == nil {
+			err = s.loadDump(f, info.Size(), nil, merge)
+		}
+		f.Close()
+	}
+	if err != nil {
+		s.reportLoadError(path, err)
+	}
+	s.rearmExpiry()
+	return err
+}
+
+// source is a file that ends with an error when nobody wants the rest.
+type source struct {
+	f         *os.File
+	abandoned bool
+}
+
+func (s *source) Read(b []byte) (int, error) {
+	if s.abandoned {
+		return 0, errCanceled
+	}
+	return s.f.Read(b)
+}
+
+// startLoading begins to read the dump, if there is one. then is called when all is in memory.
+func (s *Server) startLoading(then func()) {
+	path := s.dumpPath()
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		then()
+		return
+	}
+	var size int64
+	if err == nil {
+		var info fs.FileInfo
+		if info, err = f.Stat(); err == nil {
+			size = info.Size()
+		}
+	}
+	if err != nil {
+		s.fatal("Fatal error loading the DB, check server logs. Exiting: %v", err)
+		return
+	}
+	s.persist.loading = &loading{start: time.Now(), total: size}
+	s.limit()
+	var loadErr error
+	next, stop := iter.Pull(func(yield func(int64) bool) {
+		src := &source{f: f}
+		loadErr = s.loadDump(src, size, func(offset int64) { src.abandoned = src.abandoned || !yield(offset) }, false)
+	})
+	var turn func()
+	turn = func() {
+		if s.shutdown.begun {
+			stop()
+			f.Close()
+			return
+		}
+		if offset, more := next(); more {
+			s.persist.loading.read = offset
+			s.loop.Post(turn)
+			return
+		}
+		f.Close()
+		took := time.Since(s.persist.loading.start)
+		s.persist.loading = nil
+		s.limit()
+		if loadErr != nil {
+			s.reportLoadError(path, loadErr)
+			s.fatal("Terminating server after rdb file reading failure.")
+			return
+		}
+		s.logf(config.LogNotice, "DB loaded from disk: %.3f seconds", took.Seconds())
+		then()
+	}
+	s.loop.Post(turn)
+}
+
+// reportLoadError logs why a dump could not be read.
+func (s *Server) reportLoadError(path string, err error) {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		s.logf(config.LogWarning, "Short read or OOM loading DB from %s: %v", path, err)
+		return
+	}
+	s.logf(config.LogWarning, "Error loading the RDB file %s: %v", path, err)
+}
+
+// loadDump reads a dump into the keyspace, with merge in place of keys that are there. progress is called between pieces of
+// it, nil for none.
+func (s *Server) loadDump(src io.Reader, size int64, progress func(offset int64), merge bool) error {
+	l := rdb.Loader{
+		Keyspace: s.ks, Rules: s.rdbRules(), Checksum: s.cfg.RDBChecksum, DropExpired: true,
+		AllowDuplicates: merge,
+		OnProgress:      progress, ProgressBytes: 512 << 10,
+		OnNotice: func(line string) { s.logf(config.LogNotice, "%s", line) },
+	}
+	if n := int64(s.cfg.LoadingProcessInterval); n < l.ProgressBytes {
+		l.ProgressBytes = n
+	}
+	if delay := delayed(s.cfg.KeyLoadDelayUs, nil, func() {}); delay != nil {
+		l.OnKey = func(*keyspace.DB, *record.Record) { delay() }
+	}
+	res, err := l.Load(src, size)
+	if err != nil {
+		return err
+	}
+	s.persist.loaded = *res
+	return nil
+}
+
+// fatal ends the server because it cannot go on.
+func (s *Server) fatal(format string, args ...any) {
+	s.logf(config.LogWarning, format, args...)
+	s.shutdown.begun = true
+	s.shutdown.code = 1
+	s.loop.Shutdown()
+}
