@@ -88,6 +88,11 @@ func (l *Loader) Load(src io.Reader, size int64) (res *Result, err error) {
 		}
 	}
 	defer caught(&err)
+	defer func() {
+		for _, db := range l.Keyspace.DBs() {
+			db.Trim()
+		}
+	}()
 	l.batch = l.batch[:0]
 	l.load(d, res)
 	res.Bytes = d.offset()

@@ -5,8 +5,11 @@ import (
 	"ferrous/datatypes/table"
 )
 
-// Reserve prepares an empty database for about n keys. It takes some 20 bytes for each; n is to be trusted.
+// Reserve prepares an empty database for about n keys, at some 20 bytes for each. Trim is to be called when they have come.
 func (db *DB) Reserve(n int) { db.t.Reserve(n) }
+
+// Trim gives back what Reserve took, if far fewer keys have come than it was told.
+func (db *DB) Trim() { db.t.Trim() }
 
 // Load adds records that were read from a file, and returns how many it added: it stops before a record whose key is there
 // already. It is an insertion and nothing else: nobody is told of the keys, and whether a deadline has passed is not

@@ -1,5 +1,7 @@
 package table
 
+import "ferrous/datatypes/record"
+
 // reserved is how many records a segment gets on average when room is reserved, at least half of it: what segments hold
 // when a table has grown to that size by itself.
 const reserved = 300
@@ -35,4 +37,19 @@ func (t *Table) Reserve(n int) {
 	t.low, t.depth, t.mask = 64-pageBits, depth, 1<<bucketBits-1
 	t.entries = n << pageBits
 	t.size += t.topSize()
+}
+
+// Trim gives back room that was reserved and not needed: a table that is nearly empty is made anew. It is to be called when
+// what was announced has come, or has not.
+func (t *Table) Trim() {
+	if t.count >= t.entries*reserved/8 || t.depth == 0 || t.walk != nil {
+		return
+	}
+	n := New(t.gen)
+	n.Reserve(t.count)
+	t.Each(func(r *record.Record) bool {
+		n.Insert(Hash(r.Key()), r)
+		return true
+	})
+	*t = *n
 }

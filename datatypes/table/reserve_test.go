@@ -50,3 +50,26 @@ func TestReserve(t *testing.T) {
 		check(t, tb)
 	}
 }
+
+func TestTrim(t *testing.T) {
+	for _, n := range []int{0, 1, 100, 3000, 50_000} {
+		var gen cow.Generation
+		tb := New(&gen)
+		tb.Reserve(100_000)
+		for i := range n {
+			r := newRecord(fmt.Sprint("key", i), int64(i))
+			tb.Insert(Hash(r.Key()), r)
+		}
+		before := tb.Size()
+		tb.Trim()
+		check(t, tb)
+		if tb.Len() != n || n < 10_000 && tb.Size() > 80*n+10_000 || n > 20_000 && tb.Size() != before {
+			t.Errorf("%d of 100,000: %d records, %d bytes, %d before", n, tb.Len(), tb.Size(), before)
+		}
+		for i := range n {
+			if key := fmt.Appendf(nil, "key%d", i); tb.Get(Hash(key), key) == nil {
+				t.Fatalf("%d of 100,000: key %d is lost", n, i)
+			}
+		}
+	}
+}

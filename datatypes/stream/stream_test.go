@@ -1,0 +1,327 @@
+package stream
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"ferrous/datatypes/cow"
+	"ferrous/datatypes/listpack"
+)
+
+// entry is one of a node in the making.
+type entry struct {
+	ms, seq int64
+	deleted bool
+	pairs   []string // nil for the fields of the master entry with values v0, v1 ...
+}
+
+func pack(fields []string, entries []entry) listpack.Listpack {
+	lp := listpack.New(0)
+	gone := 0
+	for _, e := range entries {
+		if e.deleted {
+			gone++
+		}
+	}
+	lp = lp.AppendInt(int64(len(entries) - gone)).AppendInt(int64(gone)).AppendInt(int64(len(fields)))
+	for _, f := range fields {
+		lp = lp.Append([]byte(f))
+	}
+	lp = lp.AppendInt(0)
+	for _, e := range entries {
+		flags := int64(0)
+		if e.deleted {
+			flags |= flagDeleted
+		}
+		if e.pairs == nil {
+			flags |= flagSameFields
+		}
+		lp = lp.AppendInt(flags).AppendInt(e.ms).AppendInt(e.seq)
+		if e.pairs == nil {
+			for i := range fields {
+				lp = lp.Append(fmt.Appendf(nil, "v%d", i))
+			}
+			lp = lp.AppendInt(int64(len(fields)) + 3)
+			continue
+		}
+		lp = lp.AppendInt(int64(len(e.pairs) / 2))
+		for _, s := range e.pairs {
+			lp = lp.Append([]byte(s))
+		}
+		lp = lp.AppendInt(int64(len(e.pairs)) + 4)
+	}
+	return lp
+}
+
+func TestValidate(t *testing.T) {
+	good := pack([]string{"f", "g"}, []entry{{}, {ms: 1, deleted: true}, {ms: 5, seq: -1, pairs: []string{"x", "7"}}, {ms: 9, pairs: []string{}}})
+	if n, err := Validate(good); err != nil || n != 3 {
+		t.Errorf("%d, %v", n, err)
+	}
+	ints := func(values ...int64) listpack.Listpack {
+		lp := listpack.New(0)
+		for _, v := range values {
+			lp = lp.AppendInt(v)
+		}
+		return lp
+	}
+	for name, lp := range map[string]listpack.Listpack{
+		"empty":                   listpack.New(0),
+		"no master entry":         ints(0, 0),
+		"no end of master":        ints(0, 0, 0),
+		"another end of master":   ints(0, 0, 0, 1),
+		"negative number":         ints(-1, 1, 0, 0, 3, 0, 0, 3),
+		"negative fields":         ints(1, 0, -1, 0, 2, 0, 0, 3),
+		"too many fields":         ints(1, 0, 1<<40, 0, 2, 0, 0, 3),
+		"more entries":            ints(2, 0, 0, 0, 2, 0, 0, 3),
+		"fewer entries":           ints(0, 0, 0, 0, 2, 0, 0, 3),
+		"deleted, not counted so": ints(1, 0, 0, 0, 3, 0, 0, 3),
+		"wrong elements":          ints(1, 0, 0, 0, 2, 0, 0, 4),
+		"cut off":                 ints(1, 0, 0, 0, 2, 0, 0),
+		"own fields, cut off":     ints(1, 0, 0, 0, 0, 0, 0, 1, 7),
+		"negative own fields":     ints(1, 0, 0, 0, 0, 0, 0, -1, 2),
+		"too many own fields":     ints(1, 0, 0, 0, 0, 0, 0, 1<<62, 4),
+		"letters for flags":       ints(1, 0, 0, 0).Append([]byte("x")).AppendInt(0).AppendInt(0).AppendInt(3),
+	} {
+		if n, err := Validate(lp); err == nil {
+			t.Errorf("%s: %d entries", name, n)
+		}
+	}
+}
+
+// list returns all that a stream holds, as text.
+func list(s *Stream) (all []string) {
+	s.Each(func(id ID, pairs []listpack.Value) bool {
+		line := id.String()
+		for _, p := range pairs {
+			line += " " + string(p.AppendTo(nil))
+		}
+		all = append(all, line)
+		return true
+	})
+	for _, g := range s.Groups() {
+		all = append(all, fmt.Sprintf("group %s %v %d", g.Name(), g.Last, g.Read))
+		g.EachPending(func(id ID, p Pending, c *Consumer) bool {
+			line := fmt.Sprint(id, p.Time, p.Count)
+			if c != nil {
+				line += " " + string(c.Name())
+			}
+			all = append(all, line)
+			return true
+		})
+		for _, c := range g.Consumers() {
+			all = append(all, fmt.Sprintf("consumer %s %d %d %d", c.Name(), c.Seen, c.Active, c.NumPending()))
+			c.EachPending(func(id ID) bool {
+				all = append(all, id.String())
+				return true
+			})
+		}
+	}
+	return all
+}
+
+// checkSize compares Size with what is there.
+func checkSize(t *testing.T, s *Stream) {
+	t.Helper()
+	want := 0
+	s.nodes.each(func(_ ID, n *node) bool {
+		want += n.size()
+		return true
+	})
+	for _, g := range s.groups {
+		want += g.size()
+		checkIndex(t, &g.pending)
+		for _, c := range g.consumers {
+			checkIndex(t, &c.pending)
+		}
+	}
+	checkIndex(t, &s.nodes)
+	if s.bytes != want {
+		t.Errorf("%d bytes, want %d", s.bytes, want)
+	}
+}
+
+func checkIndex[T any](t *testing.T, x *index[T]) {
+	t.Helper()
+	n, bytes, last := 0, 0, ID{}
+	for _, p := range x.pages {
+		if len(p.items) == 0 || len(p.items) > pageLen {
+			t.Fatalf("a page of %d", len(p.items))
+		}
+		for i := range p.items {
+			if n > 0 && p.items[i].id.Compare(last) <= 0 {
+				t.Fatalf("%v behind %v", p.items[i].id, last)
+			}
+			last = p.items[i].id
+			n++
+		}
+		bytes += p.size()
+	}
+	if n != x.n || x.bytes < bytes || x.bytes > bytes+16*len(x.pages)+64 {
+		t.Fatalf("%d entries of %d, %d bytes of %d", x.n, n, x.bytes, bytes)
+	}
+}
+
+// sample makes a stream of nodes that come in any order, and a group.
+func sample(t *testing.T, gen *cow.Generation, nodes int) *Stream {
+	t.Helper()
+	rnd := rand.New(rand.NewPCG(uint64(nodes), 3))
+	s := New(gen)
+	for _, i := range rnd.Perm(nodes) {
+		lp := pack([]string{"n"}, []entry{{}, {seq: 1, deleted: true}, {ms: 1, pairs: []string{"own", fmt.Sprint(i)}}})
+		n, err := Validate(lp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !s.AddNode(ID{Ms: uint64(10 * i), Seq: 5}, lp, n, gen) {
+			t.Fatal("a node is there already")
+		}
+	}
+	if nodes > 0 && s.AddNode(ID{Seq: 5}, pack(nil, nil), 0, gen) {
+		t.Error("a node twice")
+	}
+	g := s.AddGroup([]byte("g"), ID{Ms: 7}, Unknown, gen)
+	if s.AddGroup([]byte("g"), ID{}, 0, gen) != nil || s.Group([]byte("g")) != g || s.Group([]byte("h")) != nil {
+		t.Error("groups are not told apart")
+	}
+	s.AddGroup([]byte("b"), ID{}, 0, gen)
+	before := g.Size()
+	var cs []*Consumer
+	for i := range 5 {
+		cs = append(cs, g.AddConsumer(fmt.Appendf(nil, "c%d", 9-i), int64(i), int64(2*i), gen))
+	}
+	if g.AddConsumer([]byte("c9"), 0, 0, gen) != nil {
+		t.Error("a consumer twice")
+	}
+	for _, i := range rnd.Perm(3 * nodes) {
+		id := ID{Ms: uint64(i)}
+		if !g.AddPending(id, int64(i), uint64(i), gen) || g.AddPending(id, 0, 0, gen) {
+			t.Error("pending entries are not told apart")
+		}
+	}
+	if g.Orphan() != (nodes > 0) {
+		t.Error("orphans are not seen")
+	}
+	for i := range 3 * nodes {
+		c, id := cs[rnd.IntN(len(cs))], ID{Ms: uint64(i)}
+		found, fresh := g.Own(c, id, gen)
+		_, again := g.Own(c, id, gen)
+		if !found || !fresh || again {
+			t.Error("owners are not told apart")
+		}
+	}
+	if found, _ := g.Own(cs[0], ID{Ms: 1 << 40}, gen); found || g.Orphan() || g.NumPending() != 3*nodes {
+		t.Error("wrong about what is pending")
+	}
+	s.Account(g, before)
+	return s
+}
+
+func TestStream(t *testing.T) {
+	for _, nodes := range []int{0, 1, 3, 64, 65, 700} {
+		var gen cow.Generation
+		s := sample(t, &gen, nodes)
+		checkSize(t, s)
+		all := list(s)
+		if s.Len() != 2*nodes || s.NumNodes() != nodes {
+			t.Fatalf("%d entries in %d nodes", s.Len(), s.NumNodes())
+		}
+		for i := range nodes {
+			if want := fmt.Sprintf("%d-5 n v0", 10*i); all[2*i] != want {
+				t.Fatalf("entry %d is %q, want %q", 2*i, all[2*i], want)
+			}
+			if want := fmt.Sprintf("%d-5 own %d", 10*i+1, i); all[2*i+1] != want {
+				t.Fatalf("entry %d is %q, want %q", 2*i+1, all[2*i+1], want)
+			}
+		}
+		if nodes > 0 && s.FirstID() != (ID{0, 5}) {
+			t.Errorf("first is %v", s.FirstID())
+		}
+		c := s.Clone(&gen)
+		checkSize(t, c)
+		if !slices.Equal(list(c), all) || c.Len() != s.Len() {
+			t.Error("the clone differs")
+		}
+		// The clone shares nothing.
+		c.nodes.each(func(_ ID, n *node) bool {
+			clear(n.lp[6:])
+			return true
+		})
+		c.groups = nil
+		if !slices.Equal(list(s), all) {
+			t.Error("the clone shares its bytes")
+		}
+	}
+}
+
+// A fork that is changed leaves what it was forked from as it was.
+func TestFork(t *testing.T) {
+	var gen cow.Generation
+	s := sample(t, &gen, 300)
+	all, size := list(s), s.Size()
+	gen.Pin()
+	f := s.Fork(&gen)
+	if f.Stamp() == s.Stamp() || !gen.Owns(f.Stamp()) || gen.Owns(s.Stamp()) {
+		t.Error("stamps")
+	}
+	for i := range 300 {
+		if !f.AddNode(ID{Ms: uint64(10*i + 5)}, pack(nil, []entry{{pairs: []string{"a", "b"}}}), 1, &gen) {
+			t.Fatal("no node")
+		}
+	}
+	f.AddGroup([]byte("new"), ID{}, 0, &gen)
+	checkSize(t, f)
+	if f.Len() != 900 || len(f.Groups()) != 3 {
+		t.Errorf("%d entries", f.Len())
+	}
+	if !slices.Equal(list(s), all) || s.Size() != size || s.Len() != 600 {
+		t.Error("the fork has changed what it was forked from")
+	}
+	gen.Unpin()
+}
+
+func TestRead(t *testing.T) {
+	var gen cow.Generation
+	s := sample(t, &gen, 2) // 0-5 1-5 10-5 11-5
+	s.Info = Info{Last: ID{11, 5}, First: ID{0, 5}, Added: 10}
+	for _, tc := range []struct {
+		id   ID
+		want int64
+	}{{ID{11, 5}, 10}, {ID{12, 0}, Unknown}, {ID{0, 4}, 6}, {ID{0, 5}, 7}, {ID{1, 5}, Unknown}} {
+		if got := s.Read(tc.id); got != tc.want {
+			t.Errorf("%v: %d, want %d", tc.id, got, tc.want)
+		}
+	}
+	s.MaxDeleted = ID{5, 0}
+	if got := s.Read(ID{0, 5}); got != Unknown {
+		t.Errorf("behind a deletion: %d", got)
+	}
+	if got := New(&gen).Read(ID{5, 5}); got != 0 {
+		t.Errorf("never used: %d", got)
+	}
+	e := New(&gen)
+	e.Last, e.Added = ID{9, 9}, 3
+	if got := e.Read(ID{1, 1}); got != 3 {
+		t.Errorf("empty: %d", got)
+	}
+}
+
+func TestID(t *testing.T) {
+	ids := []ID{{}, {0, 1}, {0, 1 << 63}, {1, 0}, {1, 2}, {1 << 63, 0}}
+	for i, a := range ids {
+		for j, b := range ids {
+			want := min(max(i-j, -1), 1)
+			if a.Compare(b) != want || slices.Compare(a.Append(nil), b.Append(nil)) != want {
+				t.Errorf("%v and %v", a, b)
+			}
+		}
+		if ParseID(a.Append(nil)) != a {
+			t.Errorf("%v is read as another", a)
+		}
+	}
+	if s := (ID{12, 1 << 63}).String(); s != "12-9223372036854775808" {
+		t.Error(s)
+	}
+}
