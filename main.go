@@ -21,7 +21,7 @@ var version = "unknown"
 func main() { os.Exit(run()) }
 
 func run() int {
-	inv, err := config.ParseArgs(os.Args, os.Stdin, config.Options{})
+	inv, err := config.ParseArgs(os.Args, os.Stdin, config.Options{User: commands.UserChecker()})
 	switch inv.Mode {
 	case config.ModeVersion:
 		fmt.Printf("Ferrous server v=%s build=%s redis=%s go=%s bits=%d\n", commands.Version, version,

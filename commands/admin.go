@@ -1,9 +1,10 @@
 package commands
 
-// Commands about the server as a whole. CONFIG is in configcmd.go, COMMAND in commandinfo.go, DEBUG in debug.go,
+// Commands about the server as a whole. ACL is in aclcmd.go, CONFIG is in configcmd.go, COMMAND in commandinfo.go, DEBUG in debug.go,
 // LATENCY in latency.go, MEMORY in memory.go, MONITOR in monitor.go, SHUTDOWN in lifecycle.go, SLOWLOG in slowlog.go.
 
 var serverCommands = []Command{
+	aclCommand,
 	commandCommand,
 	configCommand,
 	debugCommand,

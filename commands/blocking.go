@@ -311,7 +311,7 @@ func (s *Server) takeTurn(c *Client) turn {
 	outer := turn{s.current, s.w}
 	s.w = s.blocking.w
 	s.w.Reset()
-	s.w.Proto = c.proto
+	s.w.Proto = int(c.proto)
 	s.current = c
 	s.takeWaiting(c)
 	return outer

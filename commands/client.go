@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"ferrous/commands/acl"
 	"ferrous/datatypes/keyspace"
 	"ferrous/eventloop"
 	"ferrous/eventloop/resp"
@@ -22,18 +23,19 @@ type Client struct {
 	db   *keyspace.DB
 	repl replication
 
-	last  *entry // command of the request before
-	id    int64
-	proto int
+	last *entry // command of the request before
+	id   int64
 
-	authed  bool
-	closing bool // closes when its replies are written
-	stopped bool // no further request is executed until something clears it
+	user    *acl.User // whose rights it has; nil for those who are not connections: they may do everything
+	authed  bool      // logged in, be it because the default user needs no password
+	closing bool      // closes when its replies are written
+	stopped bool      // no further request is executed until something clears it
 
 	replyOff  bool // CLIENT REPLY OFF
 	replySkip int8 // 2: skip the reply of the next command; 1: of this one
 	noTouch   bool // CLIENT NO-TOUCH
 	noEvict   bool // CLIENT NO-EVICT
+	proto     int8 // RESP version
 
 	tx       *transaction // from MULTI or WATCH to EXEC
 	ident    *identity    // nil if it has told nothing of itself

@@ -241,9 +241,9 @@ func (c *Client) appendInfo(b []byte) []byte {
 	} else {
 		b = append(b, "NULL"...)
 	}
-	text(" user=", defaultUser)
+	text(" user=", c.userName())
 	num(" redir=", int(c.redirection()))
-	num(" resp=", c.proto)
+	num(" resp=", int(c.proto))
 	text(" lib-name=", id.libName)
 	text(" lib-ver=", id.libVer)
 	return b

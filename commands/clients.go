@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"ferrous/commands/acl"
 	"ferrous/commands/config"
 	"ferrous/eventloop/resp"
 )
@@ -258,6 +259,7 @@ type clientFilter struct {
 	id, maxAge        int64
 	skip              *Client
 	byAddr, byLocalAd bool
+	user              *acl.User // nil for all
 }
 
 func (f *clientFilter) matches(c *Client) bool {
@@ -266,6 +268,7 @@ func (f *clientFilter) matches(c *Client) bool {
 		(f.id == 0 || c.id == f.id) &&
 		(f.maxAge == 0 || c.srv.ks.Now/1000-c.created/1000 >= f.maxAge) &&
 		c != f.skip &&
+		(f.user == nil || c.user == f.user) &&
 		(!f.byAddr || c.conn.RemoteAddr() == string(f.addr)) &&
 		(!f.byLocalAd || c.conn.LocalAddr() == string(f.laddr))
 }
@@ -331,8 +334,7 @@ func (c *Client) killFilter(f *clientFilter) bool {
 		case c.is(i, "laddr"):
 			f.laddr, f.byLocalAd = v, true
 		case c.is(i, "user"):
-			// All clients run as the default user.
-			if string(v) != defaultUser {
+			if f.user = c.srv.security.users.Get(v); f.user == nil {
 				c.error("ERR No such user '" + cString(v) + "'")
 				return false
 			}
@@ -369,7 +371,9 @@ func (c *Client) killFilter(f *clientFilter) bool {
 func (s *Server) kill(c *Client) {
 	s.forget(c)
 	c.stopped = true
-	c.conn.CloseNow()
+	if c.conn != nil {
+		c.conn.CloseNow()
+	}
 }
 
 // onOffArg reads the argument of CLIENT NO-EVICT and NO-TOUCH, sets the switch and replies.

@@ -6,14 +6,15 @@ import "ferrous/commands/histogram"
 // handler. Dispatch, COMMAND and its subcommands, ACL, key extraction, the README's table and the tests all read it.
 // Rows are immutable; what a server counts of a command is in its entry.
 type Command struct {
-	Name    string // lower case; a subcommand's own word only
-	Arity   int    // number of arguments with the name; negative: at least as many
-	Flags   Flags
-	ACL     Category  // categories beyond those that follow from Flags
-	Keys    []KeySpec // where the keys are
-	GetKeys func(args [][]byte) ([]KeyRef, bool)
-	Handler func(c *Client)
-	Subs    []Command // of a container, which has no handler of its own unless it also works alone
+	Name     string // lower case; a subcommand's own word only
+	Arity    int    // number of arguments with the name; negative: at least as many
+	Flags    Flags
+	ACL      Category  // categories beyond those that follow from Flags
+	Keys     []KeySpec // where the keys are
+	GetKeys  func(args [][]byte) ([]KeyRef, bool)
+	Channels ChannelSpec // which arguments are channels
+	Handler  func(c *Client)
+	Subs     []Command // of a container, which has no handler of its own unless it also works alone
 
 	// What COMMAND DOCS answers.
 	Group      Group
@@ -227,6 +228,7 @@ type Arg struct {
 // entry is a command as one server has it: the row, and what the server counts.
 type entry struct {
 	*Command
+	id     int    // number for package acl
 	full   string // name as INFO commandstats has it: "config|get"
 	parent *entry
 	subs   map[string]*entry

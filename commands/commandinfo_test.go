@@ -164,7 +164,7 @@ func TestCommandShapes(t *testing.T) {
 func TestCommandReplies(t *testing.T) {
 	for _, proto := range []int{2, 3} {
 		s := newTestServer(t)
-		s.c.proto = proto
+		s.c.proto = int8(proto)
 		for _, cmd := range []string{"COMMAND", "COMMAND INFO", "COMMAND DOCS", "COMMAND LIST"} {
 			reply := s.doLine(cmd)
 			r := resp.NewReader(strings.NewReader(reply))

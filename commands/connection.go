@@ -1,9 +1,7 @@
 package commands
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
-
+	"ferrous/commands/acl"
 	"ferrous/eventloop/resp"
 )
 
@@ -72,7 +70,7 @@ func reset(c *Client) {
 	c.srv.tellNothing(c)
 	c.db = c.srv.ks.DBs()[0]
 	c.setProto(2)
-	c.authed = c.srv.cfg.RequirePass == ""
+	c.startAs(c.srv.security.users.Default())
 	if c.ident != nil {
 		c.ident.name = ""
 	}
@@ -81,13 +79,11 @@ func reset(c *Client) {
 }
 
 func (c *Client) setProto(version int) {
-	c.proto = version
+	c.proto = int8(version)
 	c.w.Proto = version
 }
 
 const (
-	defaultUser = "default"
-
 	errNoPassword = "ERR AUTH <password> called without any password configured for the default user. " +
 		"Are you sure your configuration is correct?"
 	errHelloVersion = "ERR Protocol version is not an integer or out of range"
@@ -98,10 +94,10 @@ const (
 )
 
 func auth(c *Client) {
-	user, password := []byte(defaultUser), c.args[1]
+	user, password := []byte(acl.DefaultName), c.args[1]
 	switch len(c.args) {
 	case 2:
-		if c.srv.cfg.RequirePass == "" {
+		if c.srv.security.users.Default().NoPass() {
 			c.error(errNoPassword)
 			return
 		}
@@ -119,21 +115,14 @@ func auth(c *Client) {
 // authenticate logs the client in, or replies that it may not. (Redis 7.2 leaves this error reply out when other replies
 // to the same pipeline have not been sent yet; clients cannot make sense of that.)
 func (c *Client) authenticate(user, password []byte) bool {
-	want := c.srv.cfg.RequirePass
-	// Without a password the default user may log in with any.
-	if string(user) != defaultUser || want != "" && !samePassword(password, []byte(want)) {
-		c.srv.stats.authFailures++
+	u := c.srv.security.users.Get(user)
+	if u == nil || !u.Accepts(password) {
+		c.srv.logDenialOf(c, acl.DeniedAuth, cString(c.args[0]), string(user))
 		c.error(errWrongPass)
 		return false
 	}
-	c.authed = true
+	c.user, c.authed = u, true
 	return true
-}
-
-// samePassword compares in a time that tells nothing of the password, its length included.
-func samePassword(a, b []byte) bool {
-	x, y := sha256.Sum256(a), sha256.Sum256(b)
-	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
 }
 
 func hello(c *Client) {

@@ -5,6 +5,9 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"ferrous/commands/acl"
+	"ferrous/commands/config"
 )
 
 // exchange is a request and the reply that it must get.
@@ -44,12 +47,11 @@ func TestAuth(t *testing.T) {
 		{"AUTH a b c", "-ERR syntax error\r\n"},
 		{"AUTH default", noPass},
 	})
-	if n := ts.stats.authFailures; n != 1 {
+	if n := ts.stats.denied[acl.DeniedAuth]; n != 1 {
 		t.Errorf("%d failures counted, want 1", n)
 	}
 
 	ts = newTestServer(t, "requirepass", "secret")
-	ts.c.authed = false // as Opened makes it
 	checkExchanges(t, ts, ts.c, []exchange{
 		{"PING", noAuth},
 		{"CLIENT ID", noAuth},
@@ -73,7 +75,9 @@ func TestAuth(t *testing.T) {
 		{"RESET", "+RESET\r\n"},
 	})
 	// Without a password there is nothing to ask of those who are connected.
-	ts.cfg.RequirePass = ""
+	if err := ts.cfg.Set([]string{"requirepass", ""}, config.SetContext{}); err != nil {
+		t.Fatal(err)
+	}
 	checkExchanges(t, ts, ts.c, []exchange{{"PING", "+PONG\r\n"}})
 }
 

@@ -69,9 +69,6 @@ func (s *Server) admit(c *Client) *entry {
 			return c.reject(e, msg)
 		}
 	}
-	if !c.authed && e.Flags&NoAuth == 0 && s.cfg.RequirePass != "" {
-		return c.reject(e, errNoAuth)
-	}
 	if s.refusing {
 		if msg := s.limited(e); msg != "" {
 			return c.reject(e, msg)
@@ -84,6 +81,11 @@ func (s *Server) admit(c *Client) *entry {
 		}
 		if e.exec {
 			flags |= c.tx.flags
+		}
+	}
+	if c.bounded() {
+		if msg := s.forbidden(c, e, false); msg != "" {
+			return c.reject(e, msg)
 		}
 	}
 	if c.pushes != nil {

@@ -107,11 +107,11 @@ var (
 // georadiusKeys finds the keys of GEORADIUS and GEORADIUSBYMEMBER: the first argument, and what follows the last STORE or
 // STOREDIST.
 func georadiusKeys(args [][]byte) ([]KeyRef, bool) {
-	keys := []KeyRef{{Pos: 1}}
+	keys := []KeyRef{{Pos: 1, Flags: KeyRO | KeyAccess}}
 	for i := 5; i+1 < len(args); i++ {
 		if equalFold(args[i], "store") || equalFold(args[i], "storedist") {
 			i++
-			keys = append(keys[:1], KeyRef{Pos: i})
+			keys = append(keys[:1], KeyRef{Pos: i, Flags: KeyOW | KeyUpdate})
 		}
 	}
 	return keys, true

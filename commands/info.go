@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"ferrous/commands/acl"
 )
 
 // INFO. A section is a row of infoSections: its title, the names that select it, and a function that appends its fields.
@@ -347,8 +349,10 @@ func (t *infoText) statistics() {
 	t.int("eventloop_duration_cmd_sum", nanos/1000)
 	t.int("instantaneous_eventloop_cycles_per_sec", st.instant[instantCycles].rate())
 	t.int("instantaneous_eventloop_duration_usec", st.instant[instantCycleTime].rate())
-	t.int("acl_access_denied_auth", st.authFailures)
-	t.zeros("acl_access_denied_cmd", "acl_access_denied_key", "acl_access_denied_channel")
+	t.int("acl_access_denied_auth", st.denied[acl.DeniedAuth])
+	t.int("acl_access_denied_cmd", st.denied[acl.DeniedCommand])
+	t.int("acl_access_denied_key", st.denied[acl.DeniedKey])
+	t.int("acl_access_denied_channel", st.denied[acl.DeniedChannel])
 }
 
 func (t *infoText) replication() {

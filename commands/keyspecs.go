@@ -26,6 +26,24 @@ func (cmd *Command) realSpec() bool {
 // keys appends to dst the places of the keys among args, whose first is the command's name, and what the command does
 // with each. Nothing is appended when the arguments do not fit the command; its handler will say why.
 func (cmd *Command) keys(dst []KeyRef, args [][]byte) []KeyRef {
+	dst, _ = cmd.findKeys(dst, args)
+	return dst
+}
+
+// everyKey is keys for those who must not miss one: where a command's own function knows of keys that the specs do not
+// find, as of the second of two STORE, they come too. A key may come twice.
+func (cmd *Command) everyKey(dst []KeyRef, args [][]byte) []KeyRef {
+	dst, specs := cmd.findKeys(dst, args)
+	if specs && cmd.GetKeys != nil {
+		if found, ok := cmd.GetKeys(args); ok {
+			dst = append(dst, found...)
+		}
+	}
+	return dst
+}
+
+// findKeys appends the keys, and reports whether the specs found them.
+func (cmd *Command) findKeys(dst []KeyRef, args [][]byte) (keys []KeyRef, specs bool) {
 	from, variable := len(dst), false
 	for i := range cmd.Keys {
 		variable = variable || cmd.Keys[i].Flags&KeyVariable != 0
@@ -42,16 +60,16 @@ func (cmd *Command) keys(dst []KeyRef, args [][]byte) []KeyRef {
 			}
 		}
 		if ok {
-			return dst
+			return dst, true
 		}
 		dst = dst[:from]
 	}
 	if cmd.GetKeys != nil {
 		if found, ok := cmd.GetKeys(args); ok {
-			return append(dst, found...)
+			return append(dst, found...), false
 		}
 	}
-	return dst
+	return dst, false
 }
 
 // find appends the keys that a spec finds. It reports false when it cannot tell them all.
@@ -113,13 +131,14 @@ func (k *KeySpec) behindKeyword(args [][]byte) int {
 	return 0
 }
 
-// foldedEqual compares ASCII words in any case.
+// foldedEqual compares with an ASCII word, in any case. A zero byte ends b as it does for the handlers (equalFold): the
+// word that a handler takes for the keyword must be the keyword here.
 func foldedEqual(b []byte, word string) bool {
-	if len(b) != len(word) {
+	if len(b) != len(word) && (len(b) < len(word) || b[len(word)] != 0) {
 		return false
 	}
-	for i := range b {
-		x, y := b[i], word[i]
+	for i, x := range b[:len(word)] {
+		y := word[i]
 		if 'a' <= x && x <= 'z' {
 			x -= 'a' - 'A'
 		}

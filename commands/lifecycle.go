@@ -39,6 +39,7 @@ func (s *Server) applySettings() {
 		"slowlog-log-slower-than":   s.applyThresholds,
 		"slowlog-max-len":           s.applyThresholds,
 		"latency-monitor-threshold": s.applyThresholds,
+		"requirepass":               s.setDefaultPassword,
 		"notify-keyspace-events":    func() error { s.hearOfKeys(); return nil },
 		"port":                      s.keepPort(),
 		"bind":                      s.keepBind(),

@@ -54,7 +54,7 @@ const errProtectedMode = "DENIED Redis is running in protected mode because prot
 
 // refuseByProtectedMode answers a connection from another host while nothing but protected mode guards the data.
 func (s *Server) refuseByProtectedMode(conn *eventloop.Conn) bool {
-	if !s.cfg.ProtectedMode || s.cfg.RequirePass != "" || isLocal(conn) {
+	if !s.cfg.ProtectedMode || !s.security.users.Default().NoPass() || isLocal(conn) {
 		return false
 	}
 	conn.Send([]byte("-" + errProtectedMode + "\r\n"))

@@ -106,7 +106,7 @@ const maxFraming = 160
 
 // tell sends a message to a client, when its time comes.
 func (s *Server) tell(c *Client, m *message) {
-	i := protoIndex(c.proto)
+	i := protoIndex(int(c.proto))
 	p := m.parts[i]
 	if p.ch == nil {
 		p = s.outbox.encode(m, i)

@@ -25,6 +25,7 @@ import (
 	"os"
 	"time"
 
+	"ferrous/commands/acl"
 	"ferrous/commands/config"
 	"ferrous/commands/logging"
 	"ferrous/datatypes/keyspace"
@@ -91,6 +92,8 @@ type Server struct {
 	slowlog   slowlog
 	latency   []*latencySeries
 
+	security security // users; see rights.go
+
 	watched map[*keyspace.DB]map[string][]*watch
 	unit    unit
 	freeTx  []*transaction
@@ -145,7 +148,7 @@ type stats struct {
 	outputBufDisconnections    int64
 	peakMemory                 int
 	reads, writes, cronCycles  int64
-	authFailures               int64
+	denied                     [acl.DeniedChannel + 1]int64 // requests and log-ins, by acl.Denial
 	expireNanos, expireCapped  int64
 	cycles                     int64 // see endCycle
 	cycleNanos, cycleMax       int64
@@ -182,10 +185,15 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 	s.ks.OnExpireField = s.fieldExpired
 	s.ks.OnExpireFields = s.fieldsExpired
 	s.observers = append(s.observers, s.publishEvent)
+	cfg.OnLog(func(level config.LogLevel, msg string) { s.logf(level, "%s", msg) })
+	s.security.users = newUsers(s.reg, func() bool { return cfg.ACLPubsubDefault == config.PubsubAllChannels })
 	if err := s.renameCommands(); err != nil {
 		return nil, err
 	}
 	s.applySettings()
+	if err := s.loadUsers(); err != nil {
+		return nil, err
+	}
 	loop, err := eventloop.New(eventloop.Options{
 		Addrs:     s.listenAddrs(),
 		UnixPerm:  os.FileMode(cfg.UnixSocketPerm),
@@ -277,7 +285,7 @@ func (s *Server) Opened(conn *eventloop.Conn) bool {
 	c := &Client{srv: s, conn: conn, id: s.nextID, db: s.ks.DBs()[0], proto: 2, w: &s.w}
 	c.created = s.ks.Now
 	c.lastActive = s.ks.Now
-	c.authed = s.cfg.RequirePass == ""
+	c.startAs(s.security.users.Default())
 	conn.Ctx = c
 	s.remember(c)
 	return true
@@ -309,9 +317,9 @@ func (s *Server) Data(conn *eventloop.Conn, in []byte) {
 func (s *Server) process(c *Client, now int64) int64 {
 	outer := s.current
 	s.current = c
-	s.w.Proto = c.proto
+	s.w.Proto = int(c.proto)
 	lim := &s.limits
-	if !c.authed && s.cfg.RequirePass != "" {
+	if !c.authed && s.mustAuthenticate() {
 		unauth := s.limits
 		unauth.Unauthenticated = true
 		lim = &unauth

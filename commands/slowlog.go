@@ -105,6 +105,8 @@ func slowArgs(c *Client) []string {
 // all may.
 func (c *Client) secrets() func(i int) bool {
 	switch c.cmd.full {
+	case "acl|setuser":
+		return func(i int) bool { return i > 1 }
 	case "auth":
 		return func(i int) bool { return i > 0 }
 	case "hello":

@@ -68,7 +68,11 @@ var sortCommands = []Command{
 		Args: sortArgs},
 }
 
-const errNotDouble = "ERR One or more scores can't be converted into double"
+const (
+	errNotDouble = "ERR One or more scores can't be converted into double"
+	errSortBy    = "ERR BY option of SORT denied due to insufficient ACL permissions."
+	errSortGet   = "ERR GET option of SORT denied due to insufficient ACL permissions."
+)
 
 // sortKeys finds the keys of SORT: the first argument and what follows the last STORE.
 func sortKeys(args [][]byte) ([]KeyRef, bool) {
@@ -212,7 +216,14 @@ func (o *ordering) element(i int) listpack.Value {
 func (c *Client) parseSort(o *ordering, mayStore bool) bool {
 	for i := 2; i < len(c.args); i++ {
 		left := len(c.args) - i - 1
+		// Nobody can tell beforehand which keys a pattern names.
 		switch {
+		case c.is(i, "by") && left >= 1 && bytes.IndexByte(untilZero(c.args[i+1]), '*') >= 0 && !c.readsAll():
+			c.error(errSortBy)
+			return false
+		case c.is(i, "get") && left >= 1 && !c.readsAll():
+			c.error(errSortGet)
+			return false
 		case c.is(i, "asc"):
 			o.desc = false
 		case c.is(i, "desc"):

@@ -46,7 +46,8 @@ func newTestServer(t testing.TB, settings ...string) *testServer {
 // client makes another client.
 func (ts *testServer) client() *Client {
 	ts.nextID++
-	c := &Client{srv: ts.Server, id: ts.nextID, db: ts.ks.DBs()[0], proto: 2, w: &ts.w, authed: true}
+	c := &Client{srv: ts.Server, id: ts.nextID, db: ts.ks.DBs()[0], proto: 2, w: &ts.w}
+	c.startAs(ts.security.users.Default())
 	ts.remember(c)
 	return c
 }
@@ -77,7 +78,7 @@ func (ts *testServer) run(c *Client, args [][]byte) []byte {
 	ts.ks.Clock = keyspace.LRUClock(ts.now)
 	ts.lfu.NowMs = ts.now
 	ts.w.Reset()
-	ts.w.Proto = c.proto
+	ts.w.Proto = int(c.proto)
 	ts.current = c
 	c.args = args
 	ts.execute(c, ts.nanos())

@@ -355,7 +355,7 @@ func (s *Server) tellInvalid(c *Client, inv *invalidation) {
 	} else if c.proto != 3 {
 		return // there are no pushes under RESP2
 	}
-	i := protoIndex(target.proto)
+	i := protoIndex(int(target.proto))
 	m := &inv.msgs[i]
 	if m.n == 0 {
 		if i == 0 {

@@ -240,6 +240,14 @@ func (c *Client) runQueue(tx *transaction) {
 		arg += q.n
 		c.args = tx.args
 		s.ks.Now = now
+		if c.bounded() {
+			if msg := s.forbidden(c, q.e, true); msg != "" {
+				c.cmd = nil
+				c.error(msg)
+				q.e.rejected++
+				continue
+			}
+		}
 		clock = s.call(c, q.e, clock)
 	}
 	s.ks.Now = now

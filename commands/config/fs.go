@@ -133,6 +133,9 @@ func (osFS) SyncDir(name string) error {
 	return d.Sync()
 }
 
+// ErrorText words an error of the system as the messages of Redis do.
+func ErrorText(err error) string { return errorText(err) }
+
 // errorText returns an error of the system in the words of C's strerror, which
 // begin with a capital letter where Go's do not.
 func errorText(err error) string {

@@ -33,27 +33,49 @@ func (c *Config) Rewrite(force bool) error {
 // RewriteTo is Rewrite for any file. A missing one is created.
 func (c *Config) RewriteTo(path string, force bool) error {
 	old, err := c.fs.ReadFile(path)
-	missing := errors.Is(err, fs.ErrNotExist)
-	if err != nil && !missing {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	text := c.rewritten(string(old), force)
-	// A file that only its owner may read stays so: it may hold passwords.
+	return c.replaceAs("config", path, c.rewritten(string(old), force), err != nil)
+}
+
+// ReplaceFile gives a file of the server's, what the log calls it, a new content in one rename, after that has reached
+// the disk. The file keeps its mode; a missing one is created. Every step that fails leaves the old file and is logged.
+func (c *Config) ReplaceFile(what, path, text string) error {
+	_, err := c.fs.ReadFile(path)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		err = c.replaceAs(what, path, text, err != nil)
+	}
+	if err != nil {
+		c.logf(LogWarning, "The %s file could not be written: %s", what, errorText(err))
+	}
+	return err
+}
+
+// ReadFile returns the content of a file. ErrorText words its error.
+func (c *Config) ReadFile(path string) (string, error) {
+	b, err := c.fs.ReadFile(path)
+	return string(b), err
+}
+
+// replaceAs replaces a file that keeps its mode: one that only its owner may read may hold passwords.
+func (c *Config) replaceAs(what, path, text string, missing bool) error {
 	mode := fs.FileMode(0o644)
 	if !missing {
+		var err error
 		if mode, err = c.fs.Mode(path); err != nil {
 			return err
 		}
 	}
-	return c.replaceFile(path, text, mode, !missing)
+	return c.replaceFile(what, path, text, mode, !missing)
 }
 
 // replaceFile writes text beside path and renames it into place. Every step that
 // fails leaves the old file.
-func (c *Config) replaceFile(path, text string, mode fs.FileMode, chmod bool) (err error) {
+func (c *Config) replaceFile(what, path, text string, mode fs.FileMode, chmod bool) (err error) {
 	f, err := c.fs.CreateTemp(path, mode)
 	if err != nil {
-		c.logf(LogWarning, "Could not create tmp config file (%s)", errorText(err))
+		c.logf(LogWarning, "Could not create tmp %s file (%s)", what, errorText(err))
 		return err
 	}
 	temp, open := f.Name(), true
@@ -66,34 +88,34 @@ func (c *Config) replaceFile(path, text string, mode fs.FileMode, chmod bool) (e
 		}
 	}()
 	if n, err := f.Write([]byte(text)); err != nil {
-		c.logf(LogWarning, "Failed after writing (%d) bytes to tmp config file (%s)", n, errorText(err))
+		c.logf(LogWarning, "Failed after writing (%d) bytes to tmp %s file (%s)", n, what, errorText(err))
 		return err
 	}
 	if err := f.Sync(); err != nil {
-		c.logf(LogWarning, "Could not sync tmp config file to disk (%s)", errorText(err))
+		c.logf(LogWarning, "Could not sync tmp %s file to disk (%s)", what, errorText(err))
 		return err
 	}
 	if chmod {
 		if err := f.Chmod(mode); err != nil {
-			c.logf(LogWarning, "Could not chmod config file (%s)", errorText(err))
+			c.logf(LogWarning, "Could not chmod %s file (%s)", what, errorText(err))
 			return err
 		}
 	}
 	open = false
 	if err := f.Close(); err != nil {
-		c.logf(LogWarning, "Could not close tmp config file (%s)", errorText(err))
+		c.logf(LogWarning, "Could not close tmp %s file (%s)", what, errorText(err))
 		return err
 	}
 	if err := c.fs.Rename(temp, path); err != nil {
-		c.logf(LogWarning, "Could not rename tmp config file (%s)", errorText(err))
+		c.logf(LogWarning, "Could not rename tmp %s file (%s)", what, errorText(err))
 		return err
 	}
 	temp = ""
 	if err := c.fs.SyncDir(path); err != nil {
-		c.logf(LogWarning, "Could not sync config file dir (%s)", errorText(err))
+		c.logf(LogWarning, "Could not sync %s file dir (%s)", what, errorText(err))
 		return err
 	}
-	c.logf(LogDebug, "Rewritten config file (%s) successfully", path)
+	c.logf(LogDebug, "Rewritten %s file (%s) successfully", what, path)
 	return nil
 }
 

@@ -76,6 +76,17 @@ type Set[S comparable] struct {
 // Len returns the number of channels.
 func (s *Set[S]) Len() int { return len(s.list) }
 
+// Channels visits the channels.
+func (s *Set[S]) Channels() iter.Seq[*Channel[S]] {
+	return func(yield func(*Channel[S]) bool) {
+		for _, m := range s.list {
+			if !yield(m.ch) {
+				return
+			}
+		}
+	}
+}
+
 // First returns the channel that has been in the set for longest (see the package comment for what removal does to the
 // order), nil if the set is empty. The name of the channel is valid after it is left, too.
 func (s *Set[S]) First() *Channel[S] {

@@ -1,0 +1,310 @@
+// Package acl decides who may run what.
+//
+// # Terms
+//
+// A User has a name, passwords, and one or more selectors. A selector is a set of rights: commands, patterns of keys with
+// the right to read or to write them, patterns of channels. The first selector of a user, the root, is the one that rules
+// outside parentheses change; a request is allowed if one selector allows all of it. Users is the set of users of one
+// server, among them always the user "default".
+//
+// Rules are words: "+get", "~key:*", ">password" and so on; rules.go reads them, and a user that they changed is
+// described by rules again (describe.go), as ACL LIST and files have it.
+//
+// # How rights are kept
+//
+// Commands have numbers, given by the Table. A selector has a bitmap of them, so that the check of a command is the test of
+// a bit however many rules there are. Beside it the selector keeps the rules themselves, in order and without those that
+// later ones made void, since the bitmap does not tell from which rules it came. What a selector grants without exception
+// (all commands, keys, channels) are flags that are looked at first.
+//
+// Most users may do everything. User.Limited says which may not: dispatch looks at it and at nothing else before a
+// command of the others.
+//
+// # Changes
+//
+// Users.Set changes a copy and puts it in the old one's place when all rules were good, so that a change happens whole or
+// not at all. The *User stays the same as long as the user exists: sessions may hold it. Who holds a user that is
+// deleted, or replaced by Users.Replace, must let go of it.
+//
+// Nothing here knows commands but through the Table, and no state is shared between servers. A Users belongs to one
+// goroutine.
+package acl
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/hex"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// DefaultName is the name of the user that a connection has before it logs in.
+const DefaultName = "default"
+
+// Table is what must be known of the commands of a server. A command is known by its number; subcommands are commands.
+type Table interface {
+	// Len returns how many commands there are. Their numbers are 0 to Len()-1.
+	Len() int
+	// Find returns the command of a full name, "get" or "config|get", in any case.
+	Find(name string) (id int, ok bool)
+	// Name returns the full name in lower case.
+	Name(id int) string
+	// Subs returns the subcommands of a container, nothing for other commands.
+	Subs(id int) []int
+	// IsSub reports whether the command is a subcommand.
+	IsSub(id int) bool
+	// Category returns the bit of a category's name in any case.
+	Category(name string) (bit uint32, ok bool)
+	// Categories returns the categories of a command.
+	Categories(id int) uint32
+}
+
+// Options are what a Users needs of its server.
+type Options struct {
+	Table Table
+	// Split splits the rules in the parentheses of a selector into words; false if quotes are unbalanced.
+	Split func(line string) ([]string, bool)
+	// AllChannels tells whether new users and selectors have the right to all channels (acl-pubsub-default).
+	AllChannels func() bool
+}
+
+// Users are the users of a server.
+type Users struct {
+	opts   Options
+	byName map[string]*User
+	def    *User
+
+	declared map[string]bool // those that Declare made
+}
+
+// User is somebody who may log in. Its rights are looked up with Check.
+type User struct {
+	name string
+	// limited says that there is something that the user may not do.
+	limited      bool
+	on           bool
+	nopass       bool
+	skipSanitize bool
+	passwords    []string    // SHA-256, 64 lower-case hexadecimal digits
+	selectors    []*selector // the first is the root
+	text         string      // Describe's, "" until it is asked for
+}
+
+// selector is a set of rights.
+type selector struct {
+	allCommands bool // no command was taken from it since +@all
+	future      bool // began with +@all: has commands that come to be later, too
+	allKeys     bool
+	allChannels bool
+	commands    []uint64         // bitmap
+	firstArgs   map[int][]string // commands that are allowed with these first arguments only, in lower case
+	rules       []string         // of commands, behind +@all or -@all
+	keys        []keyPattern
+	channels    [][]byte // patterns
+}
+
+// Access is what is done with a key.
+type Access uint8
+
+// The kinds of access.
+const (
+	Read Access = 1 << iota
+	Write
+)
+
+// keyPattern is a pattern of keys and what may be done with them.
+type keyPattern struct {
+	access  Access
+	pattern []byte
+}
+
+// New returns users of whom there is but the default one, who may do everything without a password.
+func New(opts Options) *Users {
+	u := &Users{opts: opts, byName: make(map[string]*User)}
+	u.def = u.newDefault()
+	u.byName[DefaultName] = u.def
+	return u
+}
+
+// newDefault returns the default user as it is when nothing is said of it.
+func (us *Users) newDefault() *User {
+	u := us.newUser(DefaultName)
+	for _, rule := range []string{"+@all", "~*", "&*", "on", "nopass"} {
+		if err := us.apply(u, rule); err != nil {
+			panic("acl: " + err.Error())
+		}
+	}
+	u.changed()
+	return u
+}
+
+// newUser returns a user who may do nothing, and cannot log in.
+func (us *Users) newUser(name string) *User {
+	u := &User{name: name, selectors: []*selector{us.newSelector()}}
+	u.changed()
+	return u
+}
+
+func (us *Users) newSelector() *selector {
+	return &selector{
+		allChannels: us.opts.AllChannels(),
+		commands:    make([]uint64, (us.opts.Table.Len()+63)/64),
+	}
+}
+
+// changed brings up to date what follows from the rights.
+func (u *User) changed() {
+	u.text = ""
+	u.limited = true
+	for _, s := range u.selectors {
+		if s.allCommands && s.allKeys && s.allChannels {
+			u.limited = false
+		}
+	}
+}
+
+// copyFrom makes u the same as other, but for the name.
+func (u *User) copyFrom(other *User) {
+	name := u.name
+	*u = *other
+	u.name = name
+	u.passwords = slices.Clone(other.passwords)
+	u.selectors = make([]*selector, len(other.selectors))
+	for i, s := range other.selectors {
+		u.selectors[i] = s.clone()
+	}
+	u.changed()
+}
+
+func (s *selector) clone() *selector {
+	c := *s
+	c.commands = slices.Clone(s.commands)
+	c.rules = slices.Clone(s.rules)
+	c.keys = slices.Clone(s.keys)
+	c.channels = slices.Clone(s.channels)
+	c.firstArgs = maps.Clone(s.firstArgs)
+	for id, words := range c.firstArgs {
+		c.firstArgs[id] = slices.Clone(words)
+	}
+	return &c
+}
+
+// Default returns the default user, which is always the same one.
+func (us *Users) Default() *User { return us.def }
+
+// Len returns the number of users.
+func (us *Users) Len() int { return len(us.byName) }
+
+// Get returns the user of a name, nil if there is none.
+func (us *Users) Get(name []byte) *User { return us.byName[string(name)] }
+
+// Sorted returns all users in the order of their names.
+func (us *Users) Sorted() []*User {
+	all := make([]*User, 0, len(us.byName))
+	for _, u := range us.byName {
+		all = append(all, u)
+	}
+	slices.SortFunc(all, func(a, b *User) int { return strings.Compare(a.name, b.name) })
+	return all
+}
+
+// Set changes a user by rules, or makes a new one. If one of the rules is bad nothing happens, and the error is a
+// *RuleError or *SelectorError. lost reports whether an existing user may have lost the right to a channel.
+func (us *Users) Set(name string, rules []string) (u *User, lost bool, err error) {
+	rules, err = mergeSelectors(rules)
+	if err != nil {
+		return nil, false, err
+	}
+	old := us.byName[name]
+	next := us.newUser(name)
+	if old != nil {
+		next.copyFrom(old)
+	}
+	for _, rule := range rules {
+		if err := us.apply(next, rule); err != nil {
+			return nil, false, &RuleError{rule, err}
+		}
+	}
+	next.changed()
+	if old == nil {
+		us.byName[name] = next
+		return next, false, nil
+	}
+	lost = !next.hasChannelsOf(old)
+	*old = *next
+	return old, lost, nil
+}
+
+// SetDefaultPassword makes a password the only one of the default user, or with "" lets it log in without one.
+func (us *Users) SetDefaultPassword(password string) {
+	us.def.passwords = nil
+	us.def.nopass = password == ""
+	if password != "" {
+		us.def.passwords = []string{hash([]byte(password))}
+	}
+	us.def.changed()
+}
+
+// Delete removes a user and returns it, nil if there is none of that name. The default user must not be deleted.
+func (us *Users) Delete(name []byte) *User {
+	u := us.byName[string(name)]
+	if u == us.def {
+		return nil
+	}
+	delete(us.byName, string(name))
+	return u
+}
+
+// Replace puts the users of other, which must not be used any more, in the place of all users. The default user stays
+// the same one and gets the other's rights; the former others are returned.
+func (us *Users) Replace(other *Users) (gone []*User) {
+	for _, u := range us.Sorted() {
+		if u != us.def {
+			gone = append(gone, u)
+		}
+	}
+	us.def.copyFrom(other.def)
+	other.byName[DefaultName] = us.def
+	us.byName = other.byName
+	return gone
+}
+
+// Name returns the user's name.
+func (u *User) Name() string { return u.name }
+
+// Limited reports whether there is something that the user may not do.
+func (u *User) Limited() bool { return u.limited }
+
+// Enabled reports whether the user may log in.
+func (u *User) Enabled() bool { return u.on }
+
+// NoPass reports whether any password is good.
+func (u *User) NoPass() bool { return u.nopass }
+
+// SkipsSanitize reports whether the payloads that the user gives to RESTORE are trusted.
+func (u *User) SkipsSanitize() bool { return u.skipSanitize }
+
+// Passwords returns the passwords' SHA-256 in hexadecimal digits.
+func (u *User) Passwords() []string { return u.passwords }
+
+// Accepts reports whether the user may log in with the password. The time that it takes tells nothing of the passwords.
+func (u *User) Accepts(password []byte) bool {
+	if !u.on {
+		return false
+	}
+	if u.nopass {
+		return true
+	}
+	given, good := []byte(hash(password)), 0
+	for _, p := range u.passwords {
+		good |= subtle.ConstantTimeCompare(given, []byte(p))
+	}
+	return good == 1
+}
+
+// hash returns the SHA-256 of a password in lower-case hexadecimal digits.
+func hash(password []byte) string {
+	sum := sha256.Sum256(password)
+	return hex.EncodeToString(sum[:])
+}
