@@ -18,6 +18,7 @@ import (
 	dset "ferrous/datatypes/set"
 	"ferrous/datatypes/sortedset"
 	"ferrous/eventloop/resp"
+	"ferrous/rdb"
 )
 
 // DEBUG: what test suites and people who look for a fault need of the server's inside. Unlike other containers it is
@@ -397,7 +398,14 @@ func serializedLen(r *record.Record) int {
 		})
 		return n
 	}
-	panic("commands: no serialised length of type " + r.Type().String())
+	// Streams are written to know it.
+	var d rdb.Dumper
+	payload, err := d.Dump(nil, r, rdb.MaxVersion, false)
+	if err != nil {
+		panic(err) // the highest version holds everything
+	}
+	const typeAndFooter = 1 + 2 + 8
+	return len(payload) - typeAndFooter
 }
 
 // serializedNode returns what a node of a quicklist takes: a string, or, compressed, the lengths before and behind.

@@ -4,13 +4,16 @@ import (
 	"crypto/sha1"
 	"encoding/binary"
 	"encoding/hex"
+	"strconv"
 
 	"ferrous/datatypes/hash"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/list"
+	"ferrous/datatypes/listpack"
 	"ferrous/datatypes/record"
 	dset "ferrous/datatypes/set"
 	"ferrous/datatypes/sortedset"
+	"ferrous/datatypes/stream"
 	"ferrous/eventloop/resp"
 )
 
@@ -79,6 +82,15 @@ func (d *digest) value(r *record.Record) {
 			e.mix(bytesOf(m, &buf))
 			e.mix(appendDigested(text[:0], score))
 			d.add(e[:])
+			return true
+		})
+	case record.Stream:
+		record.Value[stream.Stream](r).Each(func(id stream.ID, pairs []listpack.Value) bool {
+			var buf intText
+			d.mix(strconv.AppendUint(append(strconv.AppendUint(nil, id.Ms, 10), '.'), id.Seq, 10))
+			for _, v := range pairs {
+				d.mix(bytesOf(v, &buf))
+			}
 			return true
 		})
 	default:

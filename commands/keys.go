@@ -13,6 +13,7 @@ import (
 	"ferrous/datatypes/record"
 	dset "ferrous/datatypes/set"
 	"ferrous/datatypes/sortedset"
+	"ferrous/datatypes/stream"
 	"ferrous/eventloop/resp"
 )
 
@@ -220,6 +221,9 @@ func cloneRecord(r *record.Record, key []byte, db *keyspace.DB) *record.Record {
 	case record.ZSet:
 		z := record.Value[sortedset.SortedSet](r).Clone(db.Generation())
 		return record.NewObject(r.Type(), r.Encoding(), key, unsafe.Pointer(z), r.Expiry(), db.NewClock())
+	case record.Stream:
+		x := record.Value[stream.Stream](r).Clone(db.Generation())
+		return record.NewObject(r.Type(), r.Encoding(), key, unsafe.Pointer(x), r.Expiry(), db.NewClock())
 	}
 	switch r.Encoding() {
 	case record.Raw:
