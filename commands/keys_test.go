@@ -70,7 +70,7 @@ func TestKeyEffects(t *testing.T) {
 		{"EXISTS t", ":0\r\n", "", "keymiss t", 0},
 		{"SET w old", "+OK\r\n", "SET w old", "set w", 1},
 		{"RENAMENX u w", ":0\r\n", "", "", 0},
-		{"RENAME u w", "+OK\r\n", "RENAME u w", "rename_from u; rename_to w", 1},
+		{"RENAME u w", "+OK\r\n", "RENAME u w", "new w; rename_from u; rename_to w", 1},
 		{"GET w", "$1\r\nv\r\n", "", "", 0},
 		{"RENAMENX w x", ":1\r\n", "RENAMENX w x", "rename_from w; rename_to x", 1},
 
@@ -78,7 +78,7 @@ func TestKeyEffects(t *testing.T) {
 		{"COPY nokey y", ":0\r\n", "", "keymiss nokey", 0},
 		{"COPY x y", ":1\r\n", "COPY x y", "copy_to y", 1},
 		{"COPY x y", ":0\r\n", "", "", 0},
-		{"COPY x y REPLACE", ":1\r\n", "COPY x y REPLACE", "copy_to y", 1},
+		{"COPY x y REPLACE", ":1\r\n", "COPY x y REPLACE", "new y; copy_to y", 1},
 		{"PEXPIRETIME y", ":1800000000000\r\n", "", "", 0},
 		{"COPY x x DB 3", ":1\r\n", "COPY x x DB 3", "copy_to x", 1},
 		{"MOVE x 3", ":0\r\n", "", "", 0},

@@ -247,7 +247,7 @@ func (s *Server) trackedModified(_ *keyspace.DB, key []byte) {
 	if len(s.tracking.prefixes) > 0 {
 		s.collectModified(key)
 	}
-	s.invalidate(key)
+	s.invalidate(key, true)
 }
 
 // collectModified remembers a modified key for the clients in mode BCAST.
@@ -278,8 +278,9 @@ func (s *Server) collectModified(key []byte) {
 	}
 }
 
-// invalidate tells the clients that have a key that they must forget it.
-func (s *Server) invalidate(key []byte) {
+// invalidate tells the clients that have a key that they must forget it. Those in mode NOLOOP need not hear of keys that
+// they have modified themselves.
+func (s *Server) invalidate(key []byte, modified bool) {
 	tt := &s.tracking
 	v, found := tt.keys[string(key)]
 	if !found {
@@ -290,14 +291,14 @@ func (s *Server) invalidate(key []byte) {
 	tt.keyBytes -= len(key)
 	tt.items -= 1 + len(v.more)
 	var inv invalidation
-	s.invalidateFor(v.id, key, &inv)
+	s.invalidateFor(v.id, key, modified, &inv)
 	for _, id := range v.more {
-		s.invalidateFor(id, key, &inv)
+		s.invalidateFor(id, key, modified, &inv)
 	}
 }
 
 // invalidateFor tells one client, whose entry has been removed.
-func (s *Server) invalidateFor(id int64, key []byte, inv *invalidation) {
+func (s *Server) invalidateFor(id int64, key []byte, modified bool, inv *invalidation) {
 	c := s.clients[id]
 	if c == nil {
 		s.tracking.dead--
@@ -305,7 +306,7 @@ func (s *Server) invalidateFor(id int64, key []byte, inv *invalidation) {
 	}
 	*s.tracking.count(c.pushes.track)--
 	t := c.tracks()
-	if t == nil || t.bcast || t.noloop && c == s.current {
+	if t == nil || t.bcast || t.noloop && modified && c == s.current {
 		return
 	}
 	if c == s.current {
@@ -464,7 +465,7 @@ func (s *Server) limitTracked() {
 	}
 	tries := limitBatch * (tt.over + 1)
 	for key := range tt.keys { // begins at a random place
-		s.invalidate([]byte(key))
+		s.invalidate([]byte(key), false)
 		if tries--; tries == 0 || len(tt.keys) <= limit {
 			break
 		}
@@ -496,7 +497,8 @@ func (s *Server) sweepTracked() {
 				tt.dead -= was
 				continue
 			}
-			v.id, v.more = v.more[0], slices.Delete(v.more, 0, 1)
+			v.id = v.more[0]
+			v.more = slices.Delete(v.more, 0, 1)
 		}
 		if gone := was - 1 - len(v.more); gone > 0 {
 			tt.keys[key] = v
