@@ -47,6 +47,7 @@ type blocked struct {
 	kind     record.Type // what it waits for
 	waits    []wait      // one for each key
 	deadline int64       // Unix ms, 0 = none
+	spent    int64       // nanoseconds at work
 	timer    *eventloop.Timer
 }
 
@@ -249,7 +250,7 @@ func (s *Server) release(b *blocked) {
 		b.timer.Stop()
 	}
 	s.hearOfKeys()
-	b.c = nil
+	b.c, b.spent = nil, 0
 	if len(bl.free) < keptBlocked && cap(b.buf) <= keptBlockedBuf && cap(b.waits) <= keptWaits {
 		bl.free = append(bl.free, b)
 	}
@@ -280,6 +281,7 @@ func (s *Server) endWait(c *Client, errText string) {
 	b := s.unblock(c)
 	e := c.last
 	e.calls++
+	e.nanos += b.spent
 	if s.cfg.LatencyTracking {
 		e.record(0)
 	}

@@ -129,13 +129,17 @@ func (s *Server) call(c *Client, e *entry, now int64) int64 {
 	again := s.blocking.retrying != nil
 	e.Handler(c)
 	end := s.nanos()
-	e.nanos += end - now
 	if s.observed {
 		s.executed(c, e, again)
 	}
 	if c.blocked != nil { // it is counted when it is done
+		c.blocked.spent += end - now
 		s.setNow(end)
 		return end
+	}
+	e.nanos += end - now
+	if again {
+		e.nanos += s.blocking.retrying.spent
 	}
 	e.calls++
 	s.stats.commands++
