@@ -33,23 +33,31 @@ func (c *Client) writeTyped(key []byte, t record.Type) (r *record.Record, ok boo
 	return r, c.typed(r, t)
 }
 
-// shrunk does what follows after n elements, at least one, were taken out of the collection v of record r, which Own has
-// returned: it accounts for the memory, removes the key if nothing is left, and tells of the change. before is the Size
-// that the collection had; event is the name of the change among the events of class.
-func (c *Client) shrunk(r *record.Record, v interface {
+// A collection is what shrunk must know of a value.
+type collection interface {
 	Len() int
-	Size() int
-}, before, n int, class config.NotifyFlags, event string) {
+	Size() int // in bytes
+}
+
+// shrunk does what follows after n elements were taken out of the collection v of record r, which Own has returned: it
+// accounts for the memory, deletes the key if nothing is left, and tells of the change. before is the Size that the
+// collection had; event is the name of the change among the events of class.
+func (c *Client) shrunk(r *record.Record, v collection, before, n int, class config.NotifyFlags, event string) {
 	c.db.AddBytes(v.Size() - before)
 	key := r.Key()
-	empty := v.Len() == 0
-	if empty {
+	gone := v.Len() == 0
+	if gone {
 		c.db.Remove(r)
 	}
+	c.elementsGone(key, n, gone, class, event)
+}
+
+// elementsGone tells that n elements were taken out of the collection at a key, and whether the key is gone with them.
+func (c *Client) elementsGone(key []byte, n int, gone bool, class config.NotifyFlags, event string) {
 	c.modified(key)
 	c.srv.dirty += int64(n - 1)
 	c.notify(class, event, key)
-	if empty {
+	if gone {
 		c.notify(config.NotifyGeneric, "del", key)
 	}
 }

@@ -463,13 +463,7 @@ func hdel(c *Client) {
 				deleted++
 			}
 		}
-		empty := h.done(c)
-		c.modified(key)
-		c.srv.dirty += int64(deleted - 1)
-		c.notify(config.NotifyHash, "hdel", key)
-		if empty {
-			c.notify(config.NotifyGeneric, "del", key)
-		}
+		c.elementsGone(key, deleted, h.done(c), config.NotifyHash, "hdel")
 	}
 	c.w.Int(int64(deleted))
 }

@@ -98,13 +98,7 @@ func hgetdel(c *Client) {
 		h.Delete(field)
 		deleted++
 	}
-	empty := h.done(c)
-	c.modified(key)
-	c.srv.dirty += int64(deleted - 1)
-	c.notify(config.NotifyHash, "hdel", key)
-	if empty {
-		c.notify(config.NotifyGeneric, "del", key)
-	}
+	c.elementsGone(key, deleted, h.done(c), config.NotifyHash, "hdel")
 	if c.propagates() {
 		c.rewrite(append([][]byte{wordHDel, key}, fields...)...)
 	}

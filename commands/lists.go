@@ -248,21 +248,10 @@ func (c *Client) popMany(r *record.Record, l *list.List, key []byte, count int64
 // elementsRemoved does what follows after n elements were removed from the list of record r: the key goes with its last
 // one, or the list may become small again. before is the Size that the list had.
 func (c *Client) elementsRemoved(r *record.Record, l *list.List, before, n int, event string) {
-	empty := l.Len() == 0
-	if !empty {
+	if l.Len() > 0 {
 		l.Shrink(c.listRules())
 	}
-	c.db.AddBytes(l.Size() - before)
-	key := r.Key()
-	if empty {
-		c.db.Remove(r)
-	}
-	c.modified(key)
-	c.srv.dirty += int64(n - 1)
-	c.notify(config.NotifyList, event, key)
-	if empty {
-		c.notify(config.NotifyGeneric, "del", key)
-	}
+	c.shrunk(r, l, before, n, config.NotifyList, event)
 }
 
 func llen(c *Client) {

@@ -210,17 +210,7 @@ func srem(c *Client) {
 				removed++
 			}
 		}
-		c.db.AddBytes(s.Size() - before)
-		empty := s.Len() == 0
-		if empty {
-			c.db.Remove(r)
-		}
-		c.modified(key)
-		c.srv.dirty += int64(removed - 1)
-		c.notify(config.NotifySet, "srem", key)
-		if empty {
-			c.notify(config.NotifyGeneric, "del", key)
-		}
+		c.shrunk(r, s, before, removed, config.NotifySet, "srem")
 	}
 	c.w.Int(int64(removed))
 }
@@ -259,13 +249,7 @@ func smove(c *Client) {
 	s := record.Value[dset.Set](r)
 	before := s.Size()
 	s.Remove(member)
-	c.db.AddBytes(s.Size() - before)
-	c.notify(config.NotifySet, "srem", from)
-	if s.Len() == 0 {
-		c.db.Remove(r)
-		c.notify(config.NotifyGeneric, "del", from)
-	}
-	c.modified(from)
+	c.shrunk(r, s, before, 1, config.NotifySet, "srem")
 
 	rules, gen := c.setRules(), c.gen()
 	d = c.db.Peek(to)

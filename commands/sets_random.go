@@ -42,14 +42,8 @@ func spop(c *Client) {
 	if c.propagates() {
 		c.rewrite(wordSRem, key, v.AppendTo(nil))
 	}
-	c.notify(config.NotifySet, "spop", key)
 	s.RemoveValue(v)
-	c.db.AddBytes(s.Size() - before)
-	if s.Len() == 0 {
-		c.db.Remove(r)
-		c.notify(config.NotifyGeneric, "del", key)
-	}
-	c.modified(key)
+	c.shrunk(r, s, before, 1, config.NotifySet, "spop")
 }
 
 // popFew is by how much what is left must outnumber what is drawn for that to be taken out of the set; otherwise a new
