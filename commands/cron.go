@@ -232,7 +232,7 @@ func (s *Server) sampleInstant() {
 
 // usedMemory is what INFO calls used_memory: the data with its tables, exactly, and what clients hold.
 func (s *Server) usedMemory() int {
-	return s.baseMemory + s.ks.Bytes() + s.clientsMemory() + s.tracking.Bytes()
+	return s.baseMemory + s.ks.Bytes() + s.clientsMemory() + s.pushMemory()
 }
 
 // notify publishes a keyspace event of a class to those who asked for it.

@@ -61,7 +61,7 @@ func (t *infoText) memory() {
 	peak := int64(s.stats.peakMemory)
 	clients := int64(s.clientsMemory())
 	startup := int64(s.baseMemory)
-	overhead := startup + clients
+	overhead := startup + clients + int64(s.pushMemory())
 	for _, db := range s.ks.DBs() {
 		overhead += int64(db.Overhead())
 	}

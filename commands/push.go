@@ -76,6 +76,15 @@ type outbox struct {
 	keyRefs  []KeyRef  // scratch of tracking
 }
 
+// pushMemory is the memory of what is known of subscriptions and tracked keys.
+func (s *Server) pushMemory() int {
+	n := s.tracking.Bytes()
+	for i := range s.channels.registries {
+		n += s.channels.registries[i].Bytes()
+	}
+	return n
+}
+
 // told returns the client's pushes to be changed.
 func (c *Client) told() *pushes {
 	if c.pushes == nil {
