@@ -122,7 +122,7 @@ func restore(c *Client) {
 	}
 	rules := s.rdbRules()
 	if s.cfg.SanitizeDumpPayload == config.SanitizeClients {
-		rules.Deep = true
+		rules.Deep = c.user != nil && !c.user.SkipsSanitize()
 	}
 	r, err := rdb.Restore(c.args[3], key, expiry, clock, rules, c.gen())
 	if err != nil {
