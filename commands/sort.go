@@ -136,9 +136,9 @@ func textKey(b []byte) uint64 {
 // arena hands out copies of strings that live as long as it does.
 type arena struct{ room []byte }
 
-// keep returns a copy of s.
+// keep returns a copy of s, which is never nil.
 func (a *arena) keep(s []byte) []byte {
-	if len(s) > cap(a.room)-len(a.room) {
+	if a.room == nil || len(s) > cap(a.room)-len(a.room) {
 		a.room = make([]byte, 0, max(len(s), 32<<10))
 	}
 	n := len(a.room)

@@ -280,7 +280,11 @@ func (r *runner) encodings(s *step, args []string) error {
 		}
 	}
 	for i, key := range keys {
-		if a, b := replies[oracle][i].Str, replies[subject][i].Str; a != b && !newEncoding(a, b) {
+		a, b := replies[oracle][i].Str, replies[subject][i].Str
+		if a == "" || b == "" {
+			continue // whether the key is there is compared at the end; one with a short deadline goes between the questions
+		}
+		if a != b && !newEncoding(a, b) {
 			r.failf("after %s: OBJECT ENCODING %q\n\t%s %q\n\t%s %q", s.text, key, sideNames[oracle], a, sideNames[subject], b)
 		}
 	}
