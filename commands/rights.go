@@ -337,7 +337,13 @@ func (s *Server) loadUsers() error {
 	s.cfg.RewriteUsers = func() []string {
 		var lines []string
 		for _, u := range users.Sorted() {
-			lines = append(lines, u.Line())
+			words := strings.Split(u.Line(), " ")
+			for i, w := range words {
+				if w == "" || strings.ContainsAny(w, "\"'") {
+					words[i] = config.Quote(w) // in a configuration file quotes count, unlike in the file of users
+				}
+			}
+			lines = append(lines, strings.Join(words, " "))
 		}
 		return lines
 	}

@@ -34,6 +34,9 @@ func (u *User) Describe() string {
 		b.WriteString("#" + p + " ")
 	}
 	for i, s := range u.Selectors() {
+		if i > 0 {
+			s = s.quoted()
+		}
 		text := s.Commands
 		if s.Channels != "&*" {
 			text = strings.TrimRight("resetchannels "+s.Channels, " ") + " " + text
@@ -57,6 +60,22 @@ func (u *User) Line() string { return "user " + u.name + " " + u.Describe() }
 
 // Selector is a selector as rules.
 type Selector struct{ Commands, Keys, Channels string }
+
+// quoted returns the selector with quotes around what would not be read as it is inside parentheses, where, other than
+// outside, words may be quoted, and where a parenthesis at a word's end closes. (Redis writes such words as they are, and
+// refuses or misunderstands them when it reads them again.)
+func (s Selector) quoted() Selector {
+	for _, text := range []*string{&s.Commands, &s.Keys, &s.Channels} {
+		words := strings.Split(*text, " ")
+		for i, w := range words {
+			if strings.HasSuffix(w, ")") || strings.ContainsAny(w, "\"'\\") {
+				words[i] = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(w) + `"`
+			}
+		}
+		*text = strings.Join(words, " ")
+	}
+	return s
+}
 
 // Selectors returns the user's selectors, the root first.
 func (u *User) Selectors() []Selector {

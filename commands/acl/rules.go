@@ -302,8 +302,8 @@ func (us *Users) setCommand(s *selector, name string, allow bool) error {
 			return ErrUnknown
 		case t.IsSub(id):
 			return ErrSubArg
-		case bar == len(name)-1:
-			return ErrSyntax
+		case bar == len(name)-1, !ValidName(name):
+			return ErrSyntax // Redis takes blanks here, and cannot write them
 		case len(t.Subs(id)) == 0:
 			s.allowFirstArg(id, name[bar+1:])
 			s.remember(name, true)
