@@ -1,0 +1,406 @@
+package aof
+
+// From the buffer to the disk.
+//
+// Flush runs in the flush phase, after a round's commands and before the replies that wait for it go out. It writes the
+// buffer with one write(2). Then, by appendfsync:
+//
+//	always    fsync, right there. All commands of the round share it, and clients that come meanwhile the next one. (A
+//	          goroutine that hands back through Post was measured: BenchmarkGroupCommit. It gains nothing, since the replies
+//	          wait for the disk either way, and the loop could serve only reads meanwhile, which would show data that a power
+//	          failure may take back.)
+//	everysec  the syncer does it, once a second. While it is at it, write(2) to the same file may block in the kernel, so
+//	          the buffer waits up to 2 s for it to end; then it is written all the same, and delayed counts.
+//	no        nothing.
+//
+// The syncer is one goroutine at a time that works off a queue of jobs, so that files are forced to disk in the order in
+// which they were written. Results come back through Post (collect).
+//
+// # When write fails
+//
+// No space, mostly. The file is cut back to what it was, so that it ends with a whole command. The buffer stays; writes are
+// refused (Refusal); each second it is tried again; when it works, writes go on. Under always the replies to what is in the
+// buffer cannot be sent, nor the commands taken back: the server must stop (FatalError), as Redis does.
+//
+// # When fsync fails
+//
+// The kernel may have dropped what it could not write and will report the error only once; a later fsync that returns no
+// error means nothing. So the file is never written to again. Under always nothing was answered that is not on the disk: the
+// server stops, and a restart has all that was acknowledged. Under everysec the state becomes waiting: nothing is written,
+// writes are refused, and a rewrite puts the data that is in memory into a new base and incremental file; when these are in
+// the manifest, writes go on. If the file that failed is an older one that a running rewrite is about to replace, only the
+// refusing is done, until that rewrite has ended well.
+
+import (
+	"fmt"
+	"sync"
+	"syscall"
+	"time"
+
+	"ferrous/aof/vfs"
+)
+
+// FatalError says that the server must log it and stop at once, without answering anything: what clients would be told is
+// not on the disk and cannot be put there.
+type FatalError struct {
+	Text  string // the line for the log, in the words of Redis
+	Cause error
+}
+
+func (e *FatalError) Error() string { return e.Text }
+func (e *FatalError) Unwrap() error { return e.Cause }
+
+const (
+	syncEvery    = 1000   // ms between two fsyncs of everysec
+	postponeMost = 2000   // ms that a write waits for an fsync
+	retryEvery   = 1000   // ms between two tries of a write that failed
+	logEvery     = 30_000 // ms between two lines about it
+)
+
+// Flush writes what was fed. force writes even where an fsync under way or an earlier failure is a reason to wait. The error
+// is a *FatalError; all else is in Refusal. Where nothing is to be done it costs a few comparisons.
+func (a *AOF) Flush(force bool) error {
+	if a.fatal != nil {
+		return a.fatal
+	}
+	if a.rewrite != nil && a.rewrite.held && !a.unit {
+		a.rewrite.held = false
+		a.step(a.rewrite)
+	}
+	return a.flush(force)
+}
+
+// flush returns nil as an interface where there is no error, which Flush relies on.
+func (a *AOF) flush(force bool) error {
+	if a.file == nil || len(a.buf) == 0 && a.asked == a.size {
+		return nil
+	}
+	now := a.opt.Now()
+	everysec := a.Settings.Fsync == FsyncEverysec
+	if len(a.buf) > 0 {
+		if a.writeErr != nil && !force && now >= a.tried && now-a.tried < retryEvery {
+			return nil
+		}
+		if everysec && a.pending > 0 && !force {
+			if a.postponed == 0 || now < a.postponed {
+				a.postponed = now
+				return nil
+			}
+			if now-a.postponed < postponeMost {
+				return nil
+			}
+			a.delayed++
+			a.opt.Logf(Notice, "Asynchronous AOF fsync is taking too long (disk is busy?). Writing the AOF buffer without waiting for fsync to complete, this may slow down the server.")
+		}
+		a.postponed = 0
+		if ok := a.write(now); !ok {
+			return a.fatalOrNil()
+		}
+	}
+	a.fsync(now)
+	return a.fatalOrNil()
+}
+
+func (a *AOF) fatalOrNil() error {
+	if a.fatal != nil {
+		return a.fatal
+	}
+	return nil
+}
+
+// write writes the buffer.
+func (a *AOF) write(now int64) bool {
+	var began time.Time
+	if a.opt.Latency != nil {
+		began = time.Now()
+	}
+	n, err := a.file.Write(a.buf)
+	if a.opt.Latency != nil {
+		took := time.Since(began)
+		event := "aof-write-alone"
+		if a.pending > 0 {
+			event = "aof-write-pending-fsync"
+		} else if a.Settings.Saving || a.rewrite != nil {
+			event = "aof-write-active-child"
+		}
+		a.opt.Latency(event, took)
+		a.opt.Latency("aof-write", took)
+	}
+	if n < len(a.buf) {
+		if err == nil {
+			err = syscall.ENOSPC
+		}
+		a.writeFailed(n, err, now)
+		return false
+	}
+	if a.writeErr != nil {
+		a.opt.Logf(Warning, "AOF write error looks solved, the server can write again.")
+		a.writeErr = nil
+	}
+	a.wrote(n)
+	if cap(a.buf) > keepBuffer {
+		a.buf = nil
+	} else {
+		a.buf = a.buf[:0]
+	}
+	return true
+}
+
+func (a *AOF) wrote(n int) {
+	a.size += int64(n)
+	a.total += int64(n)
+}
+
+// writeFailed undoes a write of which n bytes arrived.
+func (a *AOF) writeFailed(n int, err error, now int64) {
+	log := a.writeErr == nil || now-a.logged > logEvery || now < a.logged
+	if log {
+		a.logged = now
+		if n == 0 {
+			a.opt.Logf(Warning, "Error writing to the AOF file: %s", vfs.Text(err))
+		} else {
+			a.opt.Logf(Warning, "Short write while writing to the AOF file: (nwritten=%d, expected=%d)", n, len(a.buf))
+		}
+	}
+	if n > 0 {
+		if e := a.file.Truncate(a.size); e != nil {
+			if log {
+				a.opt.Logf(Warning, "Could not remove short write from the append-only file.  The server may refuse to load the AOF the next time it starts.  ftruncate: %s", vfs.Text(e))
+			}
+			// What is there stays there, and the rest is to follow it.
+			a.wrote(n)
+			a.buf = a.buf[:copy(a.buf, a.buf[n:])]
+		}
+	}
+	a.writeErr, a.tried = err, now
+	if a.Settings.Fsync == FsyncAlways && a.state == On {
+		a.die(err, "Can't recover from AOF write error when the AOF fsync policy is 'always'. Exiting...")
+	}
+}
+
+func (a *AOF) die(cause error, format string, args ...any) {
+	if a.fatal == nil {
+		a.fatal = &FatalError{Text: fmt.Sprintf(format, args...), Cause: cause}
+	}
+}
+
+// fsync forces what was written to disk, if the policy says that it is time.
+func (a *AOF) fsync(now int64) {
+	if a.asked == a.size || a.Settings.NoFsyncOnRewrite && (a.Settings.Saving || a.rewrite != nil) {
+		return
+	}
+	switch a.Settings.Fsync {
+	case FsyncAlways:
+		if a.state != On {
+			return // no manifest names the file yet: it is forced to disk before one does
+		}
+		var began time.Time
+		if a.opt.Latency != nil {
+			began = time.Now()
+		}
+		if err := a.file.Sync(); err != nil {
+			a.die(err, "Can't persist AOF for fsync error when the AOF fsync policy is 'always': %s. Exiting...", vfs.Text(err))
+			// Nobody was told of what is behind asked. Where it would have been the disk may have anything after a power
+			// failure, which the next start would refuse, so it is cut off if that can be done.
+			if a.file.Truncate(a.asked) == nil {
+				a.file.Sync()
+			}
+			return
+		}
+		if a.opt.Latency != nil {
+			a.opt.Latency("aof-fsync-always", time.Since(began))
+		}
+		a.asked, a.synced = a.size, now
+		a.mark = a.opt.Offset()
+	case FsyncEverysec:
+		if a.pending > 0 || now-a.synced < syncEvery && now >= a.synced {
+			return
+		}
+		a.pending++
+		a.asked, a.synced = a.size, now
+		a.sync.add(job{file: a.file, name: a.name, sync: true, mark: a.opt.Offset()})
+	}
+}
+
+// Tick is to be called some ten times a second. It does what is due without a command having come: a flush that was
+// postponed or has failed, the fsync of what was written last. The error is Flush's.
+func (a *AOF) Tick() error { return a.Flush(false) }
+
+// misconf is what commands are refused with.
+const misconf = "MISCONF Errors writing to the AOF file: "
+
+// Refusal returns the error that commands which change data are to be answered with, "" if they are welcome.
+func (a *AOF) Refusal() string {
+	switch {
+	case a.state == Off:
+		return ""
+	case a.writeErr != nil:
+		return misconf + vfs.Text(a.writeErr)
+	case a.recovering:
+		return misconf + vfs.Text(a.syncErr)
+	}
+	return ""
+}
+
+// FsyncedOffset is the Options.Offset up to which all that was fed is on the disk; 0 while that is not known, -1 when the
+// file is off.
+func (a *AOF) FsyncedOffset() int64 {
+	if a.state == Off {
+		return -1
+	}
+	return a.mark
+}
+
+// fsynced is told by the syncer that a file is on the disk.
+func (a *AOF) fsynced(mark int64) {
+	if a.state == Waiting || a.recovering {
+		a.nextMark = max(a.nextMark, mark) // the chain has a hole until the rewrite has ended
+	} else if a.state == On {
+		a.mark = max(a.mark, mark)
+	}
+}
+
+// fsyncFailed is told by the syncer that a file is not to be trusted.
+func (a *AOF) fsyncFailed(j job) {
+	current := a.file != nil && j.file == a.file
+	if a.state == Off || !current && !a.manifest.listed(j.name) {
+		a.opt.Logf(Warning, "Fail to fsync the AOF file: %s", vfs.Text(j.err))
+		return
+	}
+	a.syncErr = j.err
+	switch {
+	case a.Settings.Fsync == FsyncAlways && a.state == On:
+		a.die(j.err, "Can't persist AOF for fsync error when the AOF fsync policy is 'always': %s. Exiting...", vfs.Text(j.err))
+	case !current:
+		a.opt.Logf(Warning, "Fail to fsync the AOF file %s: %s. Writes are refused until a rewrite has replaced it.", j.name, vfs.Text(j.err))
+		a.suspect = append(a.suspect, j.name)
+		a.recovering = true
+		a.stats.scheduled = a.stats.scheduled || a.rewrite == nil
+	default:
+		a.opt.Logf(Warning, "Fail to fsync the AOF file %s: %s. It is not written to any more, and writes are refused until the data is in a new one.", j.name, vfs.Text(j.err))
+		a.recovering = true
+		a.distrust()
+	}
+}
+
+// distrust gives up the current file.
+func (a *AOF) distrust() {
+	a.stopRewrite() // its incremental file is the current one, or it is about to leave the manifest as it is
+	if a.file != nil {
+		a.sync.add(job{file: a.file, name: a.name, close: true})
+	}
+	a.file, a.buf, a.feeding = nil, nil, false
+	a.writeErr = nil
+	a.nextMark = 0
+	a.state = Waiting
+	a.stats.scheduled = true
+}
+
+// job is what the syncer is to do with a file.
+type job struct {
+	file  vfs.File
+	name  string
+	sync  bool
+	close bool // afterwards
+	mark  int64
+	err   error
+}
+
+// syncer runs jobs one after the other in a goroutine that ends when there are none.
+type syncer struct {
+	post func() // has collect called on the loop
+
+	mu    sync.Mutex
+	idle  sync.Cond
+	queue []job
+	done  []job
+	busy  bool
+}
+
+func (s *syncer) init(post func()) {
+	s.post = post
+	s.idle.L = &s.mu
+}
+
+func (s *syncer) add(j job) {
+	s.mu.Lock()
+	s.queue = append(s.queue, j)
+	start := !s.busy
+	s.busy = true
+	s.mu.Unlock()
+	if start {
+		go s.run()
+	}
+}
+
+func (s *syncer) run() {
+	s.mu.Lock()
+	for len(s.queue) > 0 {
+		j := s.queue[0]
+		s.queue = s.queue[1:]
+		s.mu.Unlock()
+		if j.sync {
+			j.err = j.file.Sync()
+		}
+		if j.close {
+			if err := j.file.Close(); j.sync && j.err == nil {
+				j.err = err
+			}
+		}
+		s.mu.Lock()
+		if j.sync {
+			s.done = append(s.done, j)
+			s.mu.Unlock()
+			s.post()
+			s.mu.Lock()
+		}
+	}
+	s.busy = false
+	s.idle.Broadcast()
+	s.mu.Unlock()
+}
+
+// wait returns when nothing is left to do.
+func (s *syncer) wait() {
+	s.mu.Lock()
+	for s.busy {
+		s.idle.Wait()
+	}
+	s.mu.Unlock()
+}
+
+func (s *syncer) take() []job {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	done := s.done
+	s.done = nil
+	return done
+}
+
+// collect is posted by the syncer.
+func (a *AOF) collect() {
+	for _, j := range a.sync.take() {
+		if j.file == a.file {
+			a.pending--
+		}
+		if j.err != nil {
+			a.fsyncFailed(j)
+		} else {
+			a.fsynced(j.mark)
+		}
+	}
+	if a.postponed != 0 && a.pending == 0 && a.fatal == nil {
+		a.flush(false) // Tick tells of an error
+	}
+}
+
+// pending returns how many jobs there are.
+func (s *syncer) pending() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := len(s.queue)
+	if s.busy {
+		n++
+	}
+	return n
+}
