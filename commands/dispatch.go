@@ -69,11 +69,6 @@ func (s *Server) admit(c *Client) *entry {
 			return c.reject(e, msg)
 		}
 	}
-	if s.refusing {
-		if msg := s.limited(e); msg != "" {
-			return c.reject(e, msg)
-		}
-	}
 	flags := e.Flags
 	if c.tx != nil && c.tx.open {
 		if flags&NoMulti != 0 {
@@ -85,6 +80,11 @@ func (s *Server) admit(c *Client) *entry {
 	}
 	if c.bounded() {
 		if msg := s.forbidden(c, e, false); msg != "" {
+			return c.reject(e, msg)
+		}
+	}
+	if s.refusing {
+		if msg := s.limited(e); msg != "" {
 			return c.reject(e, msg)
 		}
 	}
