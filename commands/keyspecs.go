@@ -26,29 +26,7 @@ func (cmd *Command) realSpec() bool {
 // keys appends to dst the places of the keys among args, whose first is the command's name, and what the command does
 // with each. Nothing is appended when the arguments do not fit the command; its handler will say why.
 func (cmd *Command) keys(dst []KeyRef, args [][]byte) []KeyRef {
-	dst, _ = cmd.findKeys(dst, args)
-	return dst
-}
-
-// everyKey is keys for those who must not miss one: where a command's own function knows of keys that the specs do not
-// find, as of the second of two STORE, they come too. A key may come twice.
-func (cmd *Command) everyKey(dst []KeyRef, args [][]byte) []KeyRef {
-	dst, specs := cmd.findKeys(dst, args)
-	if specs && cmd.GetKeys != nil {
-		if found, ok := cmd.GetKeys(args); ok {
-			dst = append(dst, found...)
-		}
-	}
-	return dst
-}
-
-// findKeys appends the keys, and reports whether the specs found them.
-func (cmd *Command) findKeys(dst []KeyRef, args [][]byte) (keys []KeyRef, specs bool) {
-	from, variable := len(dst), false
-	for i := range cmd.Keys {
-		variable = variable || cmd.Keys[i].Flags&KeyVariable != 0
-	}
-	if cmd.realSpec() && !variable {
+	if from := len(dst); cmd.realSpec() && !cmd.variableSpec() {
 		ok := true
 		for i := range cmd.Keys {
 			k := &cmd.Keys[i]
@@ -60,16 +38,43 @@ func (cmd *Command) findKeys(dst []KeyRef, args [][]byte) (keys []KeyRef, specs 
 			}
 		}
 		if ok {
-			return dst, true
+			return dst
 		}
 		dst = dst[:from]
 	}
 	if cmd.GetKeys != nil {
 		if found, ok := cmd.GetKeys(args); ok {
-			return append(dst, found...), false
+			dst = append(dst, found...)
 		}
 	}
-	return dst, false
+	return dst
+}
+
+// everyKey is keys for those who must not miss one. What one spec finds stands though another does not fit (PFMERGE needs
+// no source), and where the command's own function knows of more (of two STORE the last counts) that comes too. A key may
+// come twice.
+func (cmd *Command) everyKey(dst []KeyRef, args [][]byte) []KeyRef {
+	for i := range cmd.Keys {
+		if k := &cmd.Keys[i]; k.Flags&KeyNotKey == 0 && (k.Flags&KeyVariable == 0 || cmd.GetKeys == nil) {
+			dst, _ = k.find(dst, args)
+		}
+	}
+	if cmd.GetKeys != nil {
+		if found, ok := cmd.GetKeys(args); ok {
+			dst = append(dst, found...)
+		}
+	}
+	return dst
+}
+
+// variableSpec reports whether what the command does with a key depends on its arguments.
+func (cmd *Command) variableSpec() bool {
+	for i := range cmd.Keys {
+		if cmd.Keys[i].Flags&KeyVariable != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // find appends the keys that a spec finds. It reports false when it cannot tell them all.
