@@ -241,7 +241,7 @@ func (m *Manifest) nextBase(filename string, preamble bool) string {
 	}
 	name := ""
 	for name == "" || m.inHistory(name) {
-		m.baseSeq++
+		m.baseSeq = max(m.baseSeq, 0) + 1
 		name = filename + "." + strconv.FormatInt(m.baseSeq, 10) + ".base" + format
 	}
 	m.Base = &FileInfo{Name: name, Seq: m.baseSeq, Type: TypeBase}
