@@ -49,6 +49,7 @@ type blocked struct {
 	deadline int64       // Unix ms, 0 = none
 	spent    int64       // nanoseconds at work
 	timer    *eventloop.Timer
+	answer   func(c *Client) // what a wait that is not for keys is answered, however it ends; nil for keys
 }
 
 // wait is the place of a blocked client in the queue of a key.
@@ -250,7 +251,7 @@ func (s *Server) release(b *blocked) {
 		b.timer.Stop()
 	}
 	s.hearOfKeys()
-	b.c, b.spent = nil, 0
+	b.c, b.spent, b.answer = nil, 0, nil
 	if len(bl.free) < keptBlocked && cap(b.buf) <= keptBlockedBuf && cap(b.waits) <= keptWaits {
 		bl.free = append(bl.free, b)
 	}
@@ -291,6 +292,8 @@ func (s *Server) endWait(c *Client, errText string) {
 	c.cmd = e
 	if errText != "" {
 		c.error(errText)
+	} else if b.answer != nil {
+		b.answer(c)
 	} else {
 		c.w.NullArray()
 	}

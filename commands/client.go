@@ -49,6 +49,7 @@ type Client struct {
 	created, lastActive int64 // Unix ms
 	softSince           int64 // since when the output is above the soft limit, Unix ms
 	netIn, netOut       int64
+	wrote               int64 // appendOnly.fed after its last change
 	commands            int64
 }
 

@@ -269,6 +269,7 @@ var tables = [][]Command{
 	infoCommands,
 	serverCommands,
 	persistenceCommands,
+	aofCommands,
 	transactionCommands,
 	pubsubCommands,
 }

@@ -20,6 +20,7 @@ func (s *Server) cron() {
 	s.stats.cronCycles++
 	s.clientsCron()
 	s.persistCron()
+	s.tickFile()
 	s.sweepTracked()
 	s.stats.peakMemory = max(s.stats.peakMemory, s.usedMemory())
 	s.sampleInstant()

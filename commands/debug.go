@@ -52,6 +52,8 @@ func debugForms() []debugForm {
 			"    Reply with an error of that text, the code included."}},
 		{"htstats", 3, any, debugHashTable, []string{"HTSTATS <dbid> [full]",
 			"    Show how the hash table of a database is filled."}},
+		{"loadaof", 2, 2, debugLoadAOF, []string{"LOADAOF",
+			"    Write what is left to the append-only file, empty the databases and load it again."}},
 		{"listpack", 3, 3, debugListpack, []string{"LISTPACK <key>",
 			"    Write the elements of a listpack to the log."}},
 		{"log", 3, 3, debugLog, []string{"LOG <message>",

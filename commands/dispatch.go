@@ -152,6 +152,7 @@ func (s *Server) call(c *Client, e *entry, now int64) int64 {
 	}
 	if changed := s.dirty > dirty; changed || c.repl.any() { // a save sets dirty back
 		s.propagate(c, db, changed)
+		c.wrote = s.aof.fed
 	}
 	c.commands++
 	return end

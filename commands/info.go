@@ -279,13 +279,25 @@ func (t *infoText) persistence() {
 	t.zeros("rdb_last_cow_size")
 	t.int("rdb_last_load_keys_expired", p.loaded.Dropped)
 	t.int("rdb_last_load_keys_loaded", p.loaded.Keys)
-	t.zeros("aof_enabled", "aof_rewrite_in_progress", "aof_rewrite_scheduled")
-	t.int("aof_last_rewrite_time_sec", -1)
-	t.int("aof_current_rewrite_time_sec", -1)
-	t.str("aof_last_bgrewrite_status", "ok")
-	t.zeros("aof_rewrites", "aof_rewrites_consecutive_failures")
-	t.str("aof_last_write_status", "ok")
+	a := s.aof.file.Info()
+	t.flag("aof_enabled", a.Enabled)
+	t.flag("aof_rewrite_in_progress", a.Rewriting)
+	t.flag("aof_rewrite_scheduled", a.RewriteScheduled)
+	t.int("aof_last_rewrite_time_sec", a.LastRewriteSec)
+	t.int("aof_current_rewrite_time_sec", a.CurrentRewriteSec)
+	t.str("aof_last_bgrewrite_status", okOrErr(a.LastRewriteOK))
+	t.int("aof_rewrites", a.Rewrites)
+	t.int("aof_rewrites_consecutive_failures", int64(a.RewriteFailures))
+	t.str("aof_last_write_status", okOrErr(a.LastWriteOK))
 	t.zeros("aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size")
+	if a.Enabled {
+		t.int("aof_current_size", a.CurrentSize)
+		t.int("aof_base_size", a.BaseSize)
+		t.flag("aof_pending_rewrite", a.RewriteScheduled)
+		t.int("aof_buffer_length", a.BufferLength)
+		t.int("aof_pending_bio_fsync", int64(a.PendingFsyncs))
+		t.int("aof_delayed_fsync", a.DelayedFsyncs)
+	}
 }
 
 func okOrErr(ok bool) string {

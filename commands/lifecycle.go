@@ -209,6 +209,9 @@ func (s *Server) beginShutdown(how config.ShutdownFlags) bool {
 		s.logf(config.LogNotice, "A background save is in progress and is ended.")
 		s.cancelSave()
 	}
+	if !s.closeFile(how) {
+		return false
+	}
 	wanted := how&config.ShutdownSave != 0 || len(s.cfg.Save) > 0 && how&config.ShutdownNoSave == 0
 	if wanted && s.persist.loading == nil { // half of the data must not replace all of it
 		s.logf(config.LogNotice, "Saving the final RDB snapshot before exiting.")

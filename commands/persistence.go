@@ -203,7 +203,7 @@ func (s *Server) save() error {
 }
 
 // busyWithSnapshot reports whether one is being written.
-func (s *Server) busyWithSnapshot() bool { return s.persist.saving != nil }
+func (s *Server) busyWithSnapshot() bool { return s.persist.saving != nil || s.aof.file.Rewriting() }
 
 // saveInBackground begins a BGSAVE.
 func (s *Server) saveInBackground() error {
@@ -309,7 +309,9 @@ const errMisconf = "MISCONF Redis is configured to save RDB snapshots, but it's 
 const errLoading = "LOADING Redis is loading the dataset in memory"
 
 // limit is to be called when a reason to refuse commands may have come or gone; see limited.
-func (s *Server) limit() { s.refusing = s.persist.loading != nil || s.persist.failed }
+func (s *Server) limit() {
+	s.refusing = s.persist.loading != nil || s.persist.failed || s.aof.on() && s.aof.file.Refusal() != ""
+}
 
 // limited returns the error of a command that cannot run while data is loading or cannot be made durable, "" if it can.
 func (s *Server) limited(e *entry) string {
@@ -318,6 +320,8 @@ func (s *Server) limited(e *entry) string {
 		return errLoading
 	case p.failed && s.cfg.StopWritesOnBgsaveError && len(s.cfg.Save) > 0 && (e.Flags&Write != 0 || e.Name == "ping"):
 		return errMisconf
+	case s.aof.on() && (e.Flags&Write != 0 || e.Name == "ping"):
+		return s.aof.file.Refusal()
 	}
 	return ""
 }
@@ -344,12 +348,20 @@ func (s *Server) saveFlushed() bool {
 	return len(s.cfg.Save) > 0 && s.save() == nil
 }
 
-const errSaving = "ERR Background save already in progress"
+const (
+	errSaving    = "ERR Background save already in progress"
+	errRewriting = "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to " +
+		"schedule a BGSAVE whenever possible."
+	// Redis would save; here there is one snapshot at a time.
+	errSaveRewriting = "ERR Background append only file rewriting in progress: can't SAVE right now"
+)
 
 func save(c *Client) {
 	switch {
-	case c.srv.busyWithSnapshot():
+	case c.srv.persist.saving != nil:
 		c.error(errSaving)
+	case c.srv.aof.file.Rewriting():
+		c.error(errSaveRewriting)
 	case c.srv.save() != nil:
 		c.error("ERR")
 	default:
@@ -364,11 +376,13 @@ func bgsave(c *Client) {
 		return
 	}
 	switch {
-	case s.busyWithSnapshot():
+	case s.persist.saving != nil:
 		c.error(errSaving)
-	case s.unit.open:
+	case s.unit.open, s.aof.file.Rewriting() && len(c.args) == 2:
 		s.persist.scheduled = true
 		c.w.Status("Background saving scheduled")
+	case s.aof.file.Rewriting():
+		c.error(errRewriting)
 	case s.saveInBackground() != nil:
 		c.error("ERR")
 	default:
@@ -425,7 +439,7 @@ func (s *Server) reload(merge bool) error {
 	if err == nil {
 		var info fs.FileInfo
 		if info, err = f.Stat(); err == nil {
-			err = s.loadDump(f, info.Size(), nil, merge)
+			_, err = s.loadDump(f, info.Size(), nil, rdb.Loader{DropExpired: true, AllowDuplicates: merge})
 		}
 		f.Close()
 	}
@@ -436,17 +450,17 @@ func (s *Server) reload(merge bool) error {
 	return err
 }
 
-// source is a file that ends with an error when nobody wants the rest.
-type source struct {
-	f         *os.File
-	abandoned bool
+// endable is a reader that ends with an error once there is one.
+type endable struct {
+	r   io.Reader
+	err *error
 }
 
-func (s *source) Read(b []byte) (int, error) {
-	if s.abandoned {
-		return 0, errCanceled
+func (e *endable) Read(b []byte) (int, error) {
+	if *e.err != nil {
+		return 0, *e.err
 	}
-	return s.f.Read(b)
+	return e.r.Read(b)
 }
 
 // startLoading begins to read the dump, if there is one. then is called when all is in memory.
@@ -468,29 +482,20 @@ func (s *Server) startLoading(then func()) {
 		s.fatal("Fatal error loading the DB, check server logs. Exiting: %v", err)
 		return
 	}
-	s.persist.loading = &loading{start: time.Now(), total: size}
-	s.limit()
+	s.beginLoading(size)
 	var loadErr error
 	next, stop := iter.Pull(func(yield func(int64) bool) {
-		src := &source{f: f}
-		loadErr = s.loadDump(src, size, func(offset int64) { src.abandoned = src.abandoned || !yield(offset) }, false)
+		var stopped error
+		_, loadErr = s.loadDump(&endable{f, &stopped}, size, func(offset int64) {
+			if stopped == nil && !yield(offset) {
+				stopped = errCanceled
+			}
+		}, rdb.Loader{DropExpired: true})
 	})
-	var turn func()
-	turn = func() {
-		if s.shutdown.begun {
-			stop()
-			f.Close()
-			return
-		}
-		if offset, more := next(); more {
-			s.persist.loading.read = offset
-			s.loop.Post(turn)
-			return
-		}
+	s.inTurns(next, stop, func() {
 		f.Close()
 		took := time.Since(s.persist.loading.start)
-		s.persist.loading = nil
-		s.limit()
+		s.endLoading()
 		if loadErr != nil {
 			s.reportLoadError(path, loadErr)
 			s.fatal("Terminating server after rdb file reading failure.")
@@ -498,6 +503,52 @@ func (s *Server) startLoading(then func()) {
 		}
 		s.logf(config.LogNotice, "DB loaded from disk: %.3f seconds", took.Seconds())
 		then()
+	})
+}
+
+// load begins to load what there is on disk. then is called when all is in memory.
+func (s *Server) load(then func()) {
+	if err := s.aof.file.ReadManifest(); err != nil {
+		s.fatal("The append-only file cannot be used: %v", err)
+		return
+	}
+	if s.cfg.AppendOnly {
+		s.loadFile(then)
+	} else {
+		s.startLoading(then)
+	}
+}
+
+// beginLoading is the begin of loading size bytes.
+func (s *Server) beginLoading(size int64) {
+	s.persist.loading = &loading{start: time.Now(), total: size}
+	s.ks.Loading, s.ks.KeepExpired = true, true
+	s.limit()
+}
+
+// endLoading is its end.
+func (s *Server) endLoading() {
+	s.persist.loading = nil
+	s.ks.Loading, s.ks.KeepExpired = false, s.pause.until != 0
+	s.limit()
+	s.rearmExpiry()
+}
+
+// inTurns runs a loader, a coroutine that yields how many bytes it has read, a turn after the other until its end, which
+// done is told.
+func (s *Server) inTurns(next func() (int64, bool), stop func(), done func()) {
+	var turn func()
+	turn = func() {
+		if s.shutdown.begun {
+			stop()
+			return
+		}
+		if offset, more := next(); more {
+			s.persist.loading.read = offset
+			s.loop.Post(turn)
+			return
+		}
+		done()
 	}
 	s.loop.Post(turn)
 }
@@ -511,15 +562,12 @@ func (s *Server) reportLoadError(path string, err error) {
 	s.logf(config.LogWarning, "Error loading the RDB file %s: %v", path, err)
 }
 
-// loadDump reads a dump into the keyspace, with merge in place of keys that are there. progress is called between pieces of
-// it, nil for none.
-func (s *Server) loadDump(src io.Reader, size int64, progress func(offset int64), merge bool) error {
-	l := rdb.Loader{
-		Keyspace: s.ks, Rules: s.rdbRules(), Checksum: s.cfg.RDBChecksum, DropExpired: true,
-		AllowDuplicates: merge,
-		OnProgress:      progress, ProgressBytes: 512 << 10,
-		OnNotice: func(line string) { s.logf(config.LogNotice, "%s", line) },
-	}
+// loadDump reads a dump into the keyspace, as l and the configuration say. progress is called between pieces of it, nil for
+// none.
+func (s *Server) loadDump(src io.Reader, size int64, progress func(offset int64), l rdb.Loader) (*rdb.Result, error) {
+	l.Keyspace, l.Rules, l.Checksum = s.ks, s.rdbRules(), s.cfg.RDBChecksum
+	l.OnProgress, l.ProgressBytes = progress, 512<<10
+	l.OnNotice = func(line string) { s.logf(config.LogNotice, "%s", line) }
 	if n := int64(s.cfg.LoadingProcessInterval); n < l.ProgressBytes {
 		l.ProgressBytes = n
 	}
@@ -528,10 +576,10 @@ func (s *Server) loadDump(src io.Reader, size int64, progress func(offset int64)
 	}
 	res, err := l.Load(src, size)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.persist.loaded = *res
-	return nil
+	return res, nil
 }
 
 // fatal ends the server because it cannot go on.

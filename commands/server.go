@@ -73,6 +73,7 @@ type Server struct {
 	peaks     clientPeaks
 	pause     pause
 	persist   persistence
+	aof       appendOnly
 	dumper    rdb.Dumper
 	refusing  bool // some commands may have to be refused; see limited
 	blocking  blocking
@@ -207,6 +208,7 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 		return nil, err
 	}
 	s.loop = loop
+	s.newAppendOnly()
 	return s, nil
 }
 
@@ -256,7 +258,7 @@ func (s *Server) serving(addrs []net.Addr, first bool) {
 	}
 	s.persist.lastSave = s.ks.Now / 1000
 	s.persist.lastTook = -1
-	s.startLoading(func() {
+	s.load(func() {
 		s.ready = true
 		for _, a := range addrs {
 			if a.Network() == "unix" {
@@ -407,7 +409,7 @@ const keepBuffer = 1 << 20
 // send writes the collected replies.
 func (s *Server) send(c *Client) {
 	if n := len(s.w.Buf); n > 0 {
-		c.conn.Send(s.w.Buf)
+		s.reply(c.conn, s.w.Buf)
 		s.stats.netOut += int64(n)
 		s.stats.writes++
 		c.netOut += int64(n)
@@ -431,6 +433,9 @@ func (s *Server) Closed(conn *eventloop.Conn, err error) {
 
 // Flush implements eventloop.Handler: the end of a round in which something asked for it.
 func (s *Server) Flush() {
+	if !s.flushFile() {
+		return
+	}
 	s.outbox.flushing = true
 	s.broadcastModified()
 	s.flushOutbox()

@@ -92,7 +92,7 @@ func (db *DB) FieldsRescheduled(r *record.Record, was int64) {
 // clock returns the present time in Unix milliseconds, spent whether the time allowed for this step is over. It reports
 // whether work is left, so that the caller comes back soon; otherwise NextExpiry says when.
 func (ks *Keyspace) ActiveExpire(clock func() int64, spent func() bool) (more bool) {
-	if ks.KeepExpired {
+	if ks.KeepExpired || ks.Loading {
 		return false
 	}
 	for i := range ks.dbs {
@@ -234,7 +234,7 @@ func (ks *Keyspace) TakeScheduled() bool {
 
 // NextExpiry returns the time, in Unix milliseconds, at which ActiveExpire has something to do next.
 func (ks *Keyspace) NextExpiry() (when int64, ok bool) {
-	if ks.KeepExpired {
+	if ks.KeepExpired || ks.Loading {
 		return 0, false
 	}
 	for _, db := range ks.dbs {

@@ -51,6 +51,8 @@ type Keyspace struct {
 	// KeepExpired makes lookups treat expired keys as missing but leave them, and ActiveExpire idle: a replica waits
 	// for its master's word.
 	KeepExpired bool
+	// Loading makes nothing expire, whatever the time: what is being loaded says itself which keys have gone.
+	Loading bool
 
 	// OnExpireField, if not nil, is told each field of the hash r that expires in the background, before it is deleted;
 	// OnExpireFields that this was all for now: r is its record, without fields if it is about to be deleted.
@@ -148,7 +150,7 @@ func (db *DB) FieldExpires() int { return db.fields.live }
 // Expired reports whether r's deadline has passed.
 func (ks *Keyspace) Expired(r *record.Record) bool {
 	e := r.Expiry()
-	return e != record.NoExpiry && ks.Now > e
+	return e != record.NoExpiry && ks.Now > e && !ks.Loading
 }
 
 // Peek returns the key's record, nil if there is none or it has expired (it is then deleted), and leaves its access

@@ -1,0 +1,579 @@
+package commands
+
+import (
+	"io"
+	"iter"
+	"time"
+
+	"ferrous/aof"
+	"ferrous/commands/config"
+	"ferrous/datatypes/hash"
+	"ferrous/datatypes/keyspace"
+	"ferrous/datatypes/list"
+	"ferrous/datatypes/record"
+	dset "ferrous/datatypes/set"
+	"ferrous/datatypes/sortedset"
+	"ferrous/eventloop"
+	"ferrous/eventloop/resp"
+	"ferrous/rdb"
+)
+
+// The append-only file, as the server uses package aof.
+//
+// # Group commit
+//
+// aof.AOF is a Sink while the file is on. No reply leaves before what was changed up to then is with the kernel, or, with
+// appendfsync always, on the disk: as long as something waits to be written, replies are held at their connections
+// (eventloop.Conn.Hold) and the flush phase is asked for, in which the loop writes once for all clients of the round, and
+// then lets the replies go. Where writing is postponed because an fsync is under way (everysec), the replies go all the
+// same, as Redis's do.
+//
+// # Loading
+//
+// The files are read as a dump is, in turns (see persistence.go). Their commands are executed by a client without a
+// connection: no rights are checked and nothing is propagated, and no key expires meanwhile, since each expired key is
+// deleted by a command of the file.
+
+// appendOnly is the server's part.
+type appendOnly struct {
+	file *aof.AOF
+	held []*eventloop.Conn // whose replies wait for the flush phase
+	fed  int64             // commands fed so far: what WAITAOF counts in
+	snap *keyspace.Snapshot
+
+	waiting []*Client // in WAITAOF
+}
+
+// newAppendOnly makes the file, which is off.
+func (s *Server) newAppendOnly() {
+	levels := map[aof.Level]config.LogLevel{aof.Debug: config.LogDebug, aof.Verbose: config.LogVerbose,
+		aof.Notice: config.LogNotice, aof.Warning: config.LogWarning}
+	s.aof.file = aof.New(aof.Options{
+		Dir: s.cfg.Dir, DirName: s.cfg.AppendDirname, FileName: s.cfg.AppendFilename,
+		Post:    s.loop.Post,
+		Logf:    func(l aof.Level, format string, args ...any) { s.logf(levels[l], format, args...) },
+		Now:     func() int64 { return s.ks.Now },
+		Offset:  func() int64 { return s.aof.fed },
+		Latency: func(event string, d time.Duration) { s.latencySample(event, d.Milliseconds()) },
+	}, s.aofSettings())
+	for _, name := range []string{"appendfsync", "no-appendfsync-on-rewrite", "aof-timestamp-enabled", "aof-load-truncated",
+		"aof-use-rdb-preamble", "aof-rewrite-incremental-fsync", "aof-disable-auto-gc", "auto-aof-rewrite-percentage",
+		"auto-aof-rewrite-min-size"} {
+		s.cfg.OnApply(func(*config.Config) error {
+			s.aof.file.Settings = s.aofSettings()
+			s.aof.file.CollectHistory()
+			return nil
+		}, name)
+	}
+	s.cfg.OnApply(func(*config.Config) error { return s.switchAppendOnly() }, "appendonly")
+}
+
+func (s *Server) aofSettings() aof.Settings {
+	c := s.cfg
+	policies := map[config.Fsync]aof.Policy{config.FsyncNo: aof.FsyncNo, config.FsyncAlways: aof.FsyncAlways,
+		config.FsyncEverysec: aof.FsyncEverysec}
+	return aof.Settings{Fsync: policies[c.AppendFsync], NoFsyncOnRewrite: c.NoAppendFsyncOnRewrite,
+		Saving: s.persist.saving != nil, Timestamps: c.AOFTimestampEnabled, LoadTruncated: c.AOFLoadTruncated,
+		Preamble: c.AOFUseRDBPreamble, IncrementalFsync: c.AOFRewriteIncrementalSync, DisableAutoGC: c.AOFDisableAutoGC,
+		RewritePercentage: c.AutoAOFRewritePercentage, RewriteMinSize: c.AutoAOFRewriteMinSize}
+}
+
+// Feed implements Sink: it counts what is fed to the file.
+func (a *appendOnly) Feed(db int, argv [][]byte) {
+	a.fed++
+	a.file.Feed(db, argv)
+}
+
+// on reports whether changes are fed to the file.
+func (a *appendOnly) on() bool { return a.file != nil && a.file.State() != aof.Off }
+
+// feedFile begins or ends feeding the file, as its state wants.
+func (s *Server) feedFile() {
+	for i, k := range s.sinks {
+		if k == Sink(&s.aof) {
+			if !s.aof.on() {
+				s.sinks = append(s.sinks[:i:i], s.sinks[i+1:]...)
+			}
+			return
+		}
+	}
+	if s.aof.on() {
+		s.sinks = append(s.sinks, &s.aof)
+	}
+}
+
+// switchAppendOnly applies the directive appendonly at run time.
+func (s *Server) switchAppendOnly() error {
+	a := &s.aof
+	if !s.ready || s.cfg.AppendOnly == a.on() {
+		return nil
+	}
+	defer s.feedFile()
+	if !s.cfg.AppendOnly {
+		a.file.Disable()
+		s.releaseReplies()
+		return nil
+	}
+	if err := a.file.Enable(s.cfg.Dir); err != nil {
+		return refusal("Unable to turn on AOF. Check server logs.")
+	}
+	s.rewriteIfDue()
+	return nil
+}
+
+// reply sends replies to a client, or has them wait for the file to be written.
+func (s *Server) reply(conn *eventloop.Conn, b []byte) {
+	if a := &s.aof; a.file != nil && a.file.Buffered() > 0 && !conn.Held() {
+		conn.Hold()
+		a.held = append(a.held, conn)
+		s.loop.RequestFlush()
+	}
+	conn.Send(b)
+}
+
+// flushFile writes what was fed to the file and lets the replies go that wait for it. false means that the server ends.
+func (s *Server) flushFile() bool {
+	a := &s.aof
+	if a.file == nil {
+		return true
+	}
+	if err := a.file.Flush(false); err != nil {
+		s.fileFailed(err)
+		return false
+	}
+	s.limit()
+	s.releaseReplies()
+	return true
+}
+
+func (s *Server) releaseReplies() {
+	held := s.aof.held
+	s.aof.held = held[:0]
+	for i, conn := range held {
+		held[i] = nil
+		conn.Unhold()
+	}
+}
+
+// fileFailed ends the server at once, without a reply to anybody: what they would be told is not on the disk.
+func (s *Server) fileFailed(err error) {
+	s.fatal("%v", err)
+}
+
+// tickFile is the part of cron that is about the file.
+func (s *Server) tickFile() {
+	a := &s.aof
+	if a.file == nil || s.persist.loading != nil || s.shutdown.begun {
+		return
+	}
+	a.file.Settings.Saving = s.persist.saving != nil
+	if err := a.file.Tick(); err != nil {
+		s.fileFailed(err)
+		return
+	}
+	s.limit()
+	s.endLocalWaits()
+	s.rewriteIfDue()
+}
+
+func (s *Server) rewriteIfDue() {
+	if s.persist.saving == nil && s.aof.file.RewriteDue() {
+		_ = s.rewriteFile() // it has logged
+	}
+}
+
+// rewriteFile begins a rewrite.
+func (s *Server) rewriteFile() error {
+	a := &s.aof
+	err := a.file.StartRewrite(aof.Rewrite{
+		Snapshot: func() (func(*aof.BaseFile) error, error) {
+			begun := time.Now()
+			snap, err := s.ks.Snapshot()
+			if err != nil {
+				return nil, err
+			}
+			s.latencySample("snapshot", time.Since(begun).Milliseconds())
+			a.snap = snap
+			return s.baseWriter(snap), nil
+		},
+		Done: func(error) {
+			if a.snap != nil {
+				a.snap.Release()
+				a.snap = nil
+			}
+			s.limit()
+		},
+	})
+	s.feedFile()
+	return err
+}
+
+// baseWriter returns what writes a snapshot as a base file, in any goroutine.
+func (s *Server) baseWriter(snap *keyspace.Snapshot) func(*aof.BaseFile) error {
+	o := s.saveOptions()
+	if s.cfg.AOFUseRDBPreamble {
+		o.AOFBase = true
+		return func(f *aof.BaseFile) error {
+			o.Patch = func(b []byte, at int64) error { _, err := f.WriteAt(b, at); return err }
+			return rdb.Save(f, snap, &o)
+		}
+	}
+	stamp := int64(0)
+	if s.cfg.AOFTimestampEnabled {
+		stamp = s.ks.Now / 1000
+	}
+	return func(f *aof.BaseFile) error { return writeCommands(aof.NewCommands(f, stamp), snap, &o) }
+}
+
+// writeCommands writes a snapshot as the commands that make it.
+func writeCommands(w *aof.Commands, snap *keyspace.Snapshot, o *rdb.Options) (err error) {
+	db := -1
+	var dumper rdb.Dumper
+	element := func(v dset.Value) {
+		if v.Str != nil {
+			w.Arg(v.Str)
+		} else {
+			w.ArgInt(v.Int)
+		}
+	}
+	snap.Walk(func(id int, r *record.Record) bool {
+		if id != db {
+			w.Select(id)
+			db = id
+		}
+		key := r.Key()
+		switch r.Type() {
+		case record.String:
+			var number intText
+			w.String(key, r.String(number[:0]))
+		case record.List:
+			l := record.Value[list.List](r)
+			w.List(key, l.Len())
+			l.Range(0, l.Len(), false, element)
+		case record.Set:
+			v := record.Value[dset.Set](r)
+			w.Set(key, v.Len())
+			v.Each(func(m dset.Value) bool { element(m); return true })
+		case record.ZSet:
+			z := record.Value[sortedset.SortedSet](r)
+			w.ZSet(key, z.Len())
+			z.Each(func(m sortedset.Value, score float64) bool {
+				w.ArgFloat(score)
+				element(m)
+				return true
+			})
+		case record.Hash:
+			writeHash(w, key, record.Value[hash.Hash](r), element)
+		default:
+			// A stream, whose commands do not say all that there is: the value as DUMP gives it.
+			var payload []byte
+			if payload, err = dumper.Dump(nil, r, o.Version, o.Compress); err != nil {
+				return false
+			}
+			w.Begin(4, "RESTORE")
+			w.Word(key)
+			w.WordInt(0)
+			w.Word(payload)
+		}
+		if when := r.Expiry(); when != record.NoExpiry {
+			w.ExpireAt(key, when)
+		}
+		if o.OnKey != nil {
+			o.OnKey()
+		}
+		err = w.Err()
+		return err == nil
+	})
+	if err != nil {
+		return err
+	}
+	return w.Flush()
+}
+
+func writeHash(w *aof.Commands, key []byte, h *hash.Hash, element func(hash.Value)) {
+	type deadline struct {
+		field []byte
+		when  int64
+	}
+	var deadlines []deadline
+	n := 0
+	h.EachField(func(_, _ hash.Value, _ int64) bool { n++; return true })
+	w.Hash(key, n)
+	h.EachField(func(field, value hash.Value, when int64) bool {
+		element(field)
+		element(value)
+		if when != record.NoExpiry {
+			var text intText
+			deadlines = append(deadlines, deadline{append([]byte(nil), bytesOf(field, &text)...), when})
+		}
+		return true
+	})
+	for _, d := range deadlines {
+		w.Begin(6, "HPEXPIREAT")
+		w.Word(key)
+		w.WordInt(d.when)
+		w.WordString("FIELDS")
+		w.WordInt(1)
+		w.Word(d.field)
+	}
+}
+
+// loadFile begins to load the append-only file. then is called when all is in memory and the file is open.
+func (s *Server) loadFile(then func()) {
+	a := &s.aof
+	loader := &fileClient{s: s}
+	var status aof.LoadStatus
+	var loadErr error
+	stopped := false
+	s.beginLoading(0)
+	next, stop := iter.Pull(func(yield func(int64) bool) {
+		status, loadErr = a.file.Load(loader.loader(func(at int64) error {
+			if stopped = stopped || !yield(at); stopped {
+				return errCanceled
+			}
+			return nil
+		}))
+	})
+	s.inTurns(next, stop, func() {
+		took := time.Since(s.persist.loading.start)
+		s.endLoading()
+		if loadErr == nil && (status == aof.Loaded || status == aof.Truncated) {
+			s.logf(config.LogNotice, "DB loaded from append only file: %.3f seconds", took.Seconds())
+		}
+		if loadErr == nil {
+			loadErr = a.file.Start(s.writeFirstBase)
+		}
+		if loadErr != nil {
+			s.fatal("The append-only file cannot be used: %v", loadErr)
+			return
+		}
+		s.feedFile()
+		then()
+	})
+}
+
+// writeFirstBase makes the base of a file that is begun at start.
+func (s *Server) writeFirstBase(f *aof.BaseFile) error {
+	snap, err := s.ks.Snapshot()
+	if err != nil {
+		return err
+	}
+	defer snap.Release()
+	return s.baseWriter(snap)(f)
+}
+
+// fileClient executes the commands of an append-only file.
+type fileClient struct {
+	s *Server
+	c *Client
+}
+
+func (f *fileClient) loader(progress func(int64) error) *aof.Loader {
+	s := f.s
+	return &aof.Loader{
+		LoadBase: func(r io.Reader, size int64) (int64, error) {
+			var stop error
+			src := &endable{r: r, err: &stop}
+			res, err := s.loadDump(src, size, func(at int64) {
+				if stop == nil {
+					stop = progress(at)
+				}
+			}, rdb.Loader{})
+			if err != nil {
+				s.reportLoadError("the base file", err)
+				return 0, err
+			}
+			return res.Bytes, nil
+		},
+		Apply:    f.apply,
+		Begin:    func(total int64) { s.persist.loading.total = total },
+		File:     func(string) { f.c = s.newInnerClient() },
+		Progress: progress,
+	}
+}
+
+// newInnerClient makes a client without a connection, which may do everything.
+func (s *Server) newInnerClient() *Client {
+	return &Client{srv: s, db: s.ks.DBs()[0], proto: 2, w: new(resp.Writer), authed: true}
+}
+
+// apply executes one command.
+func (f *fileClient) apply(argv [][]byte) error {
+	s, c := f.s, f.c
+	e, unknownSub := s.reg.lookup(argv)
+	if e == nil || unknownSub || e.Handler == nil {
+		return aof.ErrUnknownCommand
+	}
+	c.args, c.last = argv, e
+	c.w.Reset()
+	outer := s.current
+	s.current = c
+	if c.inMulti() && !e.direct {
+		s.enqueue(c, e)
+	} else {
+		c.cmd = e
+		e.Handler(c)
+		c.repl = replication{}
+	}
+	s.current = outer
+	return nil
+}
+
+var aofCommands = []Command{
+	{Name: "bgrewriteaof", Arity: 1, Flags: NoAsyncLoading | Admin | NoScript, Handler: bgrewriteaof,
+		Group: GroupServer, Since: "1.0.0", Complexity: "O(1)",
+		Summary: "Rewrites the append-only file in the background."},
+	waitaofRow,
+}
+
+func bgrewriteaof(c *Client) {
+	s := c.srv
+	switch {
+	case s.aof.file.Rewriting():
+		c.error("ERR Background append only file rewriting already in progress")
+	case s.persist.saving != nil || s.unit.open:
+		s.aof.file.Schedule()
+		c.w.Status("Background append only file rewriting scheduled")
+	case s.rewriteFile() != nil:
+		c.error("ERR Can't execute an AOF background rewriting. Please check the server logs for more information.")
+	default:
+		c.w.Status("Background append only file rewriting started")
+	}
+}
+
+// debugLoadAOF empties the databases and loads the append-only file while everybody waits.
+func debugLoadAOF(c *Client) {
+	s := c.srv
+	if !s.aof.on() {
+		c.error("ERR The append-only file is off")
+		return
+	}
+	if err := s.aof.file.Flush(true); err != nil {
+		s.fileFailed(err)
+		return
+	}
+	s.emptyDatabases(s.ks.DBs()...)
+	loader := &fileClient{s: s}
+	sinks := s.sinks
+	s.sinks = nil
+	s.beginLoading(0)
+	_, err := s.aof.file.Load(loader.loader(func(int64) error { return nil }))
+	s.endLoading()
+	s.sinks = sinks
+	if err != nil {
+		c.error("ERR Error trying to load the AOF files, check server logs.")
+		s.fatal("The append-only file cannot be loaded: %v", err)
+		return
+	}
+	s.logf(config.LogWarning, "Append Only File loaded by DEBUG LOADAOF")
+	c.w.OK()
+}
+
+// closeFile ends the file at shutdown. false means that the server may not end: its data is in no file yet.
+func (s *Server) closeFile(how config.ShutdownFlags) bool {
+	a := &s.aof
+	if !a.on() {
+		return true
+	}
+	if a.file.Rewriting() && a.file.State() == aof.Waiting {
+		if how&config.ShutdownForce == 0 {
+			s.logf(config.LogWarning, "Writing initial AOF, can't exit.")
+			return false
+		}
+		s.logf(config.LogWarning, "Writing initial AOF. Exit anyway.")
+	}
+	s.logf(config.LogNotice, "Calling fsync() on the AOF file.")
+	_ = a.file.Close() // it has logged
+	s.releaseReplies()
+	if a.snap != nil {
+		a.snap.Release()
+		a.snap = nil
+	}
+	return true
+}
+
+var waitaofRow = Command{Name: "waitaof", Arity: 4, Flags: Blocking, ACL: CatConnection, Handler: waitaof,
+	Group: GroupGeneric, Since: "7.2.0", Complexity: "O(1)",
+	Summary: "Waits until what this client has changed is on the disk here and on replicas.",
+	Hints:   []string{"request_policy:all_shards", "response_policy:agg_min"},
+	Args:    []Arg{anInt("numlocal"), anInt("numreplicas"), anInt("timeout")}}
+
+const (
+	errWaitLocal    = "ERR value is out of range, value must between 0 and 1"
+	errWaitDisabled = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
+)
+
+// waitaof waits for the disk of this server. There are no replicas to wait for: who asks for some waits for the timeout.
+func waitaof(c *Client) {
+	local, ok := c.int64Arg(1)
+	if !ok {
+		return
+	}
+	if local < 0 || local > 1 {
+		c.error(errWaitLocal)
+		return
+	}
+	replicas, ok := c.atLeast(2, 0, errPositive)
+	if !ok {
+		return
+	}
+	ms, ok := resp.ParseInt(c.args[3])
+	switch now := c.srv.ks.Now; {
+	case !ok:
+		c.error(errTimeoutNotInt)
+		return
+	case ms < 0:
+		c.error(errTimeoutNegative)
+		return
+	case ms > 1<<63-1-now:
+		c.error(errTimeoutRange)
+		return
+	case ms > 0:
+		ms += now
+	}
+	a := &c.srv.aof
+	if local > 0 && !a.on() {
+		c.error(errWaitDisabled)
+		return
+	}
+	if replicas == 0 && (local == 0 || a.file.FsyncedOffset() >= c.wrote) || !c.mayBlock() {
+		c.localWaitReply()
+		return
+	}
+	c.block(record.String, nil, ms)
+	c.blocked.answer = (*Client).localWaitReply
+	if replicas == 0 {
+		a.waiting = append(a.waiting, c)
+	}
+}
+
+// localWaitReply tells whether all that the client has changed is on the disk here, and on how many replicas.
+func (c *Client) localWaitReply() {
+	n := int64(0)
+	if a := &c.srv.aof; a.on() && a.file.FsyncedOffset() >= c.wrote {
+		n = 1
+	}
+	c.w.Array(2)
+	c.w.Int(n)
+	c.w.Int(0)
+}
+
+// endLocalWaits answers those in WAITAOF whose changes have come to the disk, and forgets those who no longer wait.
+func (s *Server) endLocalWaits() {
+	a := &s.aof
+	if len(a.waiting) == 0 {
+		return
+	}
+	waiting := a.waiting
+	a.waiting = nil
+	done := a.file.FsyncedOffset()
+	for _, c := range waiting {
+		switch {
+		case c.blocked == nil || c.blocked.answer == nil:
+		case done >= c.wrote:
+			s.endWait(c, "")
+		default:
+			a.waiting = append(a.waiting, c)
+		}
+	}
+}
