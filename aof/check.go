@@ -370,7 +370,7 @@ func (s *scan) annotation() error {
 // number reads a line of a prefix and a number.
 func (s *scan) number(prefix byte) (int64, error) {
 	from := s.pos
-	line, err := s.read(128)
+	line, err := s.read(maxHeadLine)
 	if err != nil {
 		return 0, err
 	}
