@@ -43,6 +43,13 @@ func shortDoubles(oracle string) string {
 	})
 }
 
+// The texts of 7.0 for what a user may not do.
+var (
+	deniedCommand = regexp.MustCompile(`-NOPERM this user has`)
+	deniedArgs    = regexp.MustCompile(`-NOPERM (?:this user|User u) has no permissions to access one of the (key|channel)s used as arguments\r\n`)
+	dryrunDenied  = regexp.MustCompile(`(?s)^\$\d+\r\nThis user( has no permissions .*)\r\n$`)
+)
+
 // differences is the one table of them.
 var differences = map[string]difference{
 	"hello-noauth-text": {
@@ -54,6 +61,24 @@ var differences = map[string]difference{
 		reason:  "7.2 prints doubles with the fewest digits that read back as the same number, 7.0 with 17",
 		always:  regexp.MustCompile(`(?i)^\["B?Z`),
 		rewrite: shortDoubles,
+	},
+	"noperm": {
+		reason: "7.2 names the user that may not run a command, and words the other denials differently (the cases' user is u)",
+		always: regexp.MustCompile(`.`),
+		rewrite: func(oracle string) string {
+			return deniedArgs.ReplaceAllString(deniedCommand.ReplaceAllString(oracle, "-NOPERM User u has"), "-NOPERM No permissions to access a $1\r\n")
+		},
+	},
+	"dryrun": {
+		reason: "7.2 names the user that may not run a command",
+		always: regexp.MustCompile(`(?i)^\["ACL" "DRYRUN"`),
+		rewrite: func(oracle string) string {
+			m := dryrunDenied.FindStringSubmatch(oracle)
+			if m == nil {
+				return oracle
+			}
+			return fmt.Sprintf("$%d\r\nUser u%s\r\n", len("User u"+m[1]), m[1])
+		},
 	},
 	"getkeys-arity": {
 		reason:  "COMMAND GETKEYS takes a command without arguments since 7.2, and then judges that command",
