@@ -6,9 +6,9 @@ package aof
 // buffer with one write(2). Then, by appendfsync:
 //
 //	always    fsync, right there. All commands of the round share it, and clients that come meanwhile the next one. (A
-//	          goroutine that hands back through Post was measured: BenchmarkGroupCommit. It gains nothing, since the replies
-//	          wait for the disk either way, and the loop could serve only reads meanwhile, which would show data that a power
-//	          failure may take back.)
+//	          goroutine that hands back through Post was measured, BenchmarkGroupCommit: 19 to 26 µs a request of 50 clients
+//	          instead of 12 to 19, since it splits what would have been one group in two. And what the loop would show
+//	          meanwhile, a power failure may take back.)
 //	everysec  the syncer does it, once a second. While it is at it, write(2) to the same file may block in the kernel, so
 //	          the buffer waits up to 2 s for it to end; then it is written all the same, and delayed counts.
 //	no        nothing.

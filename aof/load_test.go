@@ -229,12 +229,12 @@ func TestTail(t *testing.T) {
 
 // TestProgress: what is told while loading, and that it can end it.
 func TestProgress(t *testing.T) {
-	base := append(encode(make([]int, 2_000_000)), add(1)...)
+	base := append(encode(make([]int, 1_200_000)), add(1)...)
 	var b strings.Builder
 	for range 5000 {
 		b.WriteString(command("SET", "a", "b"))
 	}
-	for stop := range 8 {
+	for stop := range 4 {
 		fs := folderWith(in("appendonly.aof.manifest"), manifest1, in("appendonly.aof.1.base.rdb"), string(base), in(incr1), b.String())
 		r := newRig(t, fs, settings(FsyncNo))
 		if err := r.ReadManifest(); err != nil {
@@ -261,7 +261,7 @@ func TestProgress(t *testing.T) {
 			}
 			continue
 		}
-		if total := int64(len(base) + b.Len()); err != nil || begun != total || told[len(told)-1] != total || !slices.IsSorted(told) || len(told) < 9 {
+		if total := int64(len(base) + b.Len()); err != nil || begun != total || told[len(told)-1] != total || !slices.IsSorted(told) || len(told) < 8 {
 			t.Errorf("%v %d of %d: %v", err, begun, total, told)
 		}
 		if !slices.Equal(files, []string{"appendonly.aof.1.base.rdb", incr1}) {

@@ -47,7 +47,7 @@ type commandReader struct {
 }
 
 func newCommandReader(f io.Reader, offset, size int64) *commandReader {
-	return &commandReader{f: f, size: size, start: offset, buf: make([]byte, 0, readBuffer)}
+	return &commandReader{f: f, size: size, start: offset, buf: make([]byte, 0, max(64, min(readBuffer, size-offset+1)))}
 }
 
 // offset returns where the next command begins.
