@@ -222,6 +222,12 @@ func (a *AOF) fsync(now int64) {
 	}
 }
 
+// HoldReplies reports whether replies to commands that were fed must wait until Flush has returned without an error: the
+// policy is always, and there is a file to wait for.
+func (a *AOF) HoldReplies() bool {
+	return a.state == On && a.Settings.Fsync == FsyncAlways
+}
+
 // Tick is to be called some ten times a second. It does what is due without a command having come: a flush that was
 // postponed or has failed, the fsync of what was written last. The error is Flush's.
 func (a *AOF) Tick() error { return a.Flush(false) }

@@ -348,8 +348,11 @@ func TestSwitch(t *testing.T) {
 	r := newRig(t, fs, s)
 	r.mustStart()
 	r.add(0)
+	if !r.HoldReplies() {
+		t.Error("replies need not wait under always")
+	}
 	r.Disable()
-	if r.State() != Off || r.FsyncedOffset() != -1 || r.Refusal() != "" || r.Info().Enabled {
+	if r.HoldReplies() || r.State() != Off || r.FsyncedOffset() != -1 || r.Refusal() != "" || r.Info().Enabled {
 		t.Error(r.State(), r.FsyncedOffset())
 	}
 	r.Disable()
