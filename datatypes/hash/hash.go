@@ -38,6 +38,7 @@ import (
 	"unsafe"
 
 	"ferrous/datatypes/cow"
+	"ferrous/datatypes/head"
 	"ferrous/datatypes/listpack"
 	"ferrous/datatypes/mem"
 	"ferrous/datatypes/record"
@@ -54,23 +55,23 @@ type Rules struct {
 }
 
 // Hash is a hash. Make one with New.
-type Hash struct {
-	lp    listpack.Listpack // of a small hash
-	large *large            // nil for a small hash
-	stamp uint64
-	next  int64 // the earliest deadline of a field, or one of the two below
-}
+type Hash struct{ head head.Head }
 
 const (
-	plain      = int64(0)             // no field ever had a deadline: a small hash consists of pairs
-	noDeadline = int64(math.MaxInt64) // no field has one now
+	pairs   head.Form = iota // a listpack of field and value by turns
+	triples                  // a listpack of field, value and deadline by turns
+	fields                   // a large
 )
+
+// noDeadline is the earliest deadline of a hash that has none.
+const noDeadline = int64(math.MaxInt64)
 
 // large is what a large hash has besides.
 type large struct {
 	t     *table.Table
 	bytes int        // of the field records and of due
 	due   *deadlines // nil if no field has one
+	next  int64      // the earliest deadline; due has it too, but only that of the newest fork
 }
 
 const (
@@ -80,40 +81,71 @@ const (
 
 // New returns an empty hash.
 func New(gen *cow.Generation) *Hash {
-	return &Hash{lp: listpack.New(0), stamp: gen.Current()}
+	return newSmall(listpack.New(0), pairs, gen)
 }
+
+// newSmall returns a hash of a listpack, which it takes over.
+func newSmall(lp listpack.Listpack, form head.Form, gen *cow.Generation) *Hash {
+	h := &Hash{head.New(gen.Current())}
+	h.setLP(lp)
+	h.head.SetForm(form)
+	return h
+}
+
+// newLarge returns a large hash, which it takes over.
+func newLarge(l *large, gen *cow.Generation) *Hash {
+	h := &Hash{head.New(gen.Current())}
+	h.head.SetLarge(unsafe.Pointer(l), fields)
+	return h
+}
+
+// lp returns the listpack of a small hash.
+func (h *Hash) lp() listpack.Listpack { return h.head.Listpack() }
+
+func (h *Hash) setLP(lp listpack.Listpack) { h.head.SetBytes(lp) }
+
+// large returns what a large hash has, nil for a small one.
+func (h *Hash) large() *large {
+	if h.head.Form() == fields {
+		return (*large)(h.head.Data())
+	}
+	return nil
+}
+
+// timed reports whether a small hash consists of triples.
+func (h *Hash) timed() bool { return h.head.Form() == triples }
 
 // Len returns the number of fields.
 func (h *Hash) Len() int {
-	if h.large != nil {
-		return h.large.t.Len()
+	if h.large() != nil {
+		return h.large().t.Len()
 	}
-	return h.lp.Len() / h.width()
+	return h.lp().Len() / h.width()
 }
 
 // width returns the number of elements of the listpack that make a field.
 func (h *Hash) width() int {
-	if h.next == plain {
-		return 2
+	if h.timed() {
+		return 3
 	}
-	return 3
+	return 2
 }
 
 // Size returns the bytes that the hash holds, as the allocator rounds them.
 func (h *Hash) Size() int {
 	n := mem.SizePtr(hashSize)
-	if l := h.large; l != nil {
+	if l := h.large(); l != nil {
 		return n + mem.SizePtr(largeSize) + l.t.Size() + l.bytes
 	}
-	return n + h.lp.Size()
+	return n + h.lp().Size()
 }
 
 // Encoding returns what OBJECT ENCODING answers.
 func (h *Hash) Encoding() record.Encoding {
-	if h.large != nil {
+	if h.large() != nil {
 		return record.HashTable
 	}
-	if h.next != plain {
+	if h.timed() {
 		return record.ListPackEx
 	}
 	return record.ListPack
@@ -122,33 +154,33 @@ func (h *Hash) Encoding() record.Encoding {
 // Listpack returns the bytes of a small hash without deadlines (encoding ListPack), which must only be read; nil for any
 // other.
 func (h *Hash) Listpack() listpack.Listpack {
-	if h.next != plain {
+	if h.head.Form() != pairs {
 		return nil
 	}
-	return h.lp
+	return h.lp()
 }
 
 // Stamp returns the generation in which the hash was made or forked.
-func (h *Hash) Stamp() uint64 { return h.stamp }
+func (h *Hash) Stamp() uint64 { return h.head.Stamp() }
 
 // Fork returns a hash with the same fields that is changed in the place of h, which from then on is only read. gen is
 // pinned.
 func (h *Hash) Fork(gen *cow.Generation) *Hash {
-	if l := h.large; l != nil {
+	if l := h.large(); l != nil {
 		f := *l
 		f.t = l.t.Fork()
-		return &Hash{large: &f, stamp: gen.Current(), next: h.next}
+		return newLarge(&f, gen)
 	}
-	return &Hash{lp: h.lp.Clone(), stamp: gen.Current(), next: h.next}
+	return newSmall(h.lp().Clone(), h.head.Form(), gen)
 }
 
 // Clone returns a copy that shares nothing which is ever written with h: that of COPY. It costs O(N).
 func (h *Hash) Clone(gen *cow.Generation) *Hash {
-	l := h.large
+	l := h.large()
 	if l == nil {
-		return &Hash{lp: h.lp.Clone(), stamp: gen.Current(), next: h.next}
+		return newSmall(h.lp().Clone(), h.head.Form(), gen)
 	}
-	c := &large{t: table.New(gen), due: l.due.clone()}
+	c := &large{t: table.New(gen), due: l.due.clone(), next: l.next}
 	c.bytes = c.due.size()
 	l.t.Each(func(r *record.Record) bool {
 		n := record.NewMember(r.Key(), r.String(nil), r.Expiry(), gen.Current())
@@ -156,21 +188,21 @@ func (h *Hash) Clone(gen *cow.Generation) *Hash {
 		c.bytes += n.Size()
 		return true
 	})
-	return &Hash{large: c, stamp: gen.Current(), next: h.next}
+	return newLarge(c, gen)
 }
 
 // find returns the position of a field's value in a small hash, -1 if there is no such field.
 func (h *Hash) find(field []byte) int {
-	p := h.lp.Find(listpack.HeaderSize, field, h.width()-1)
+	p := h.lp().Find(listpack.HeaderSize, field, h.width()-1)
 	if p < 0 {
 		return -1
 	}
-	return h.lp.Next(p)
+	return h.lp().Next(p)
 }
 
 // Get returns the value of a field.
 func (h *Hash) Get(field []byte) (v Value, ok bool) {
-	if l := h.large; l != nil {
+	if l := h.large(); l != nil {
 		r := l.t.Get(table.Hash(field), field)
 		if r == nil {
 			return Value{}, false
@@ -181,12 +213,12 @@ func (h *Hash) Get(field []byte) (v Value, ok bool) {
 	if p < 0 {
 		return Value{}, false
 	}
-	return h.lp.Get(p), true
+	return h.lp().Get(p), true
 }
 
 // Has reports whether there is such a field.
 func (h *Hash) Has(field []byte) bool {
-	if l := h.large; l != nil {
+	if l := h.large(); l != nil {
 		return l.t.Get(table.Hash(field), field) != nil
 	}
 	return h.find(field) >= 0
@@ -196,7 +228,7 @@ func (h *Hash) Has(field []byte) bool {
 // would make it so, by Redis's reckoning, which takes every field for a new one when there are more than a small hash
 // may have.
 func (h *Hash) Expect(args [][]byte, rules Rules, gen *cow.Generation) {
-	if h.large != nil {
+	if h.large() != nil {
 		return
 	}
 	sum := 0
@@ -207,7 +239,7 @@ func (h *Hash) Expect(args [][]byte, rules Rules, gen *cow.Generation) {
 		}
 		sum += len(a)
 	}
-	if (len(args)+1)/2 > rules.Entries || !h.lp.SafeToAdd(sum) {
+	if (len(args)+1)/2 > rules.Entries || !h.lp().SafeToAdd(sum) {
 		h.grow(gen)
 	}
 }
@@ -223,30 +255,28 @@ func (h *Hash) SetKeeping(field, value []byte, rules Rules, gen *cow.Generation)
 }
 
 func (h *Hash) set(field, value []byte, keep bool, rules Rules, gen *cow.Generation) (created bool) {
-	if h.large == nil && (len(field) > rules.Value || len(value) > rules.Value) {
+	if h.large() == nil && (len(field) > rules.Value || len(value) > rules.Value) {
 		h.grow(gen)
 	}
-	if l := h.large; l != nil {
+	if l := h.large(); l != nil {
 		created = l.set(field, value, keep, gen)
-		if h.next != plain {
-			h.next = l.earliest()
-		}
+		l.next = l.earliest()
 		return created
 	}
 	if p := h.find(field); p >= 0 {
-		h.lp = h.lp.Replace(p, value)
-		if !keep && h.next != plain {
+		h.setLP(h.lp().Replace(p, value))
+		if !keep && h.timed() {
 			h.endDeadline(field)
 		}
-	} else if h.next != plain {
+	} else if h.timed() {
 		triple := [3]listpack.Entry{listpack.Of(field), listpack.Of(value), listpack.OfInt(0)}
-		h.lp = h.lp.InsertAll(h.lp.End(), triple[:])
+		h.setLP(h.lp().InsertAll(h.lp().End(), triple[:]))
 		created = true
 	} else {
-		h.lp = h.lp.AppendPair(field, value)
+		h.setLP(h.lp().AppendPair(field, value))
 		created = true
 	}
-	if h.lp.Len()/h.width() > rules.Entries {
+	if h.lp().Len()/h.width() > rules.Entries {
 		h.grow(gen)
 	}
 	return created
@@ -293,7 +323,8 @@ func (h *Hash) grow(gen *cow.Generation) {
 		}
 		return true
 	})
-	h.large, h.lp = l, nil
+	l.next = l.earliest()
+	h.head.SetLarge(unsafe.Pointer(l), fields)
 }
 
 // text returns the bytes of v, an integer's appended to buf.
@@ -306,16 +337,13 @@ func text(v Value, buf []byte) []byte {
 
 // Delete removes a field and reports whether it was there.
 func (h *Hash) Delete(field []byte) bool {
-	l := h.large
+	l := h.large()
 	if l == nil {
-		p := h.lp.Find(listpack.HeaderSize, field, h.width()-1)
+		p := h.lp().Find(listpack.HeaderSize, field, h.width()-1)
 		if p < 0 {
 			return false
 		}
-		h.lp = h.lp.DeleteFrom(p, h.width())
-		if h.next != plain {
-			h.next = h.firstDeadline()
-		}
+		h.setLP(h.lp().DeleteFrom(p, h.width()))
 		return true
 	}
 	hash := table.Hash(field)
@@ -326,7 +354,7 @@ func (h *Hash) Delete(field []byte) bool {
 	if l.due != nil {
 		if when := r.Expiry(); when != record.NoExpiry {
 			l.forget(hash, when)
-			h.next = l.earliest()
+			l.next = l.earliest()
 		}
 	}
 	l.bytes -= r.Size()
@@ -336,17 +364,17 @@ func (h *Hash) Delete(field []byte) bool {
 
 // Each calls fn for every field until it returns false. fn must not change the hash.
 func (h *Hash) Each(fn func(field, value Value) bool) {
-	if l := h.large; l != nil {
+	if l := h.large(); l != nil {
 		l.t.Each(func(r *record.Record) bool { return fn(Value{Str: r.Key()}, Value{Str: r.String(nil)}) })
 		return
 	}
-	triples := h.next != plain
-	for p := listpack.HeaderSize; p != h.lp.End(); {
+	timed := h.timed()
+	for p := listpack.HeaderSize; p != h.lp().End(); {
 		var field, value Value
-		field, p = h.lp.Read(p)
-		value, p = h.lp.Read(p)
-		if triples {
-			_, p = h.lp.Read(p)
+		field, p = h.lp().Read(p)
+		value, p = h.lp().Read(p)
+		if timed {
+			_, p = h.lp().Read(p)
 		}
 		if !fn(field, value) {
 			return
@@ -358,7 +386,7 @@ func (h *Hash) Each(fn func(field, value Value) bool) {
 // calls fn for all. A field that stays in the hash during a whole scan is met, perhaps more than once. fn must not change
 // the hash.
 func (h *Hash) Scan(cursor uint64, count int, fn func(field, value Value)) uint64 {
-	if l := h.large; l != nil {
+	if l := h.large(); l != nil {
 		return l.t.Scan(cursor, count, func(r *record.Record) { fn(Value{Str: r.Key()}, Value{Str: r.String(nil)}) })
 	}
 	h.Each(func(field, value Value) bool {
@@ -370,13 +398,13 @@ func (h *Hash) Scan(cursor uint64, count int, fn func(field, value Value)) uint6
 
 // Random returns a field of a hash that is not empty, each as likely. rnd returns random bits.
 func (h *Hash) Random(rnd func() uint64) (field, value Value) {
-	if l := h.large; l != nil {
+	if l := h.large(); l != nil {
 		r := l.t.Random(rnd)
 		return Value{Str: r.Key()}, Value{Str: r.String(nil)}
 	}
-	p := h.lp.Seek(h.width() * int(rnd()%uint64(h.Len())))
-	field, p = h.lp.Read(p)
-	return field, h.lp.Get(p)
+	p := h.lp().Seek(h.width() * int(rnd()%uint64(h.Len())))
+	field, p = h.lp().Read(p)
+	return field, h.lp().Get(p)
 }
 
 // sparse is how many times as many fields there must be than are wanted for drawing them one by one to be cheaper than
@@ -386,7 +414,7 @@ const sparse = 3
 // Sample calls fn for n different random fields, n at most Len; any n fields are as likely as others. Their order is not
 // random.
 func (h *Hash) Sample(n int, rnd func() uint64, fn func(field, value Value)) {
-	if l := h.large; l != nil && n*sparse <= l.t.Len() {
+	if l := h.large(); l != nil && n*sparse <= l.t.Len() {
 		seen := make(map[*record.Record]struct{}, n)
 		for len(seen) < n {
 			r := l.t.Random(rnd)
@@ -412,7 +440,7 @@ func (h *Hash) Sample(n int, rnd func() uint64, fn func(field, value Value)) {
 // RandomAll calls fn for n random fields, drawn independently of each other, until it returns false. A small hash is
 // passed over once, not n times.
 func (h *Hash) RandomAll(n int, rnd func() uint64, fn func(field, value Value) bool) {
-	if h.large != nil || n < sparse {
+	if h.large() != nil || n < sparse {
 		for ; n > 0; n-- {
 			if !fn(h.Random(rnd)) {
 				return
@@ -421,15 +449,15 @@ func (h *Hash) RandomAll(n int, rnd func() uint64, fn func(field, value Value) b
 		return
 	}
 	at := make([]int, 0, h.Len())
-	for p := listpack.HeaderSize; p != h.lp.End(); {
+	for p := listpack.HeaderSize; p != h.lp().End(); {
 		at = append(at, p)
 		for range h.width() {
-			_, p = h.lp.Read(p)
+			_, p = h.lp().Read(p)
 		}
 	}
 	for ; n > 0; n-- {
-		field, p := h.lp.Read(at[rnd()%uint64(len(at))])
-		if !fn(field, h.lp.Get(p)) {
+		field, p := h.lp().Read(at[rnd()%uint64(len(at))])
+		if !fn(field, h.lp().Get(p)) {
 			return
 		}
 	}
@@ -437,7 +465,7 @@ func (h *Hash) RandomAll(n int, rnd func() uint64, fn func(field, value Value) b
 
 // Prefetch brings what looking up these fields will touch into the processor's cache. The result is of no use.
 func (h *Hash) Prefetch(fields [][]byte) uint64 {
-	l := h.large
+	l := h.large()
 	if l == nil {
 		return 0
 	}

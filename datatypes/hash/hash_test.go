@@ -35,11 +35,11 @@ func contents(t testing.TB, h *Hash) map[string]string {
 
 // trueSize counts what Size keeps up to date.
 func trueSize(h *Hash) int {
-	if h.large == nil {
+	if h.large() == nil {
 		return h.Size()
 	}
-	n := h.Size() - h.large.bytes
-	h.large.t.Each(func(r *record.Record) bool {
+	n := h.Size() - h.large().bytes
+	h.large().t.Each(func(r *record.Record) bool {
 		n += r.Size()
 		return true
 	})

@@ -8,7 +8,7 @@ import (
 // FromListpack returns a small hash of a listpack that holds fields and values by turns, no field twice. It takes the
 // listpack over.
 func FromListpack(lp listpack.Listpack, gen *cow.Generation) *Hash {
-	return &Hash{lp: lp, stamp: gen.Current()}
+	return newSmall(lp, pairs, gen)
 }
 
 // NewLarge returns an empty hash that is large already, for loading what is known not to stay small, with room for about n
@@ -16,6 +16,6 @@ func FromListpack(lp listpack.Listpack, gen *cow.Generation) *Hash {
 func NewLarge(n int, gen *cow.Generation) *Hash {
 	h := New(gen)
 	h.grow(gen)
-	h.large.t.Reserve(n)
+	h.large().t.Reserve(n)
 	return h
 }

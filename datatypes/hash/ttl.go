@@ -14,10 +14,10 @@ import (
 // ListpackEx returns the bytes of a small hash with deadlines (encoding ListPackEx), which must only be read; nil for any
 // other.
 func (h *Hash) ListpackEx() listpack.Listpack {
-	if h.next == plain {
+	if !h.timed() {
 		return nil
 	}
-	return h.lp
+	return h.lp()
 }
 
 // errTriples is what NewListpackEx answers to bytes that are not what it takes.
@@ -42,34 +42,43 @@ func NewListpackEx(lp listpack.Listpack, gen *cow.Generation) (*Hash, error) {
 		}
 		ended, last = when == 0, when
 	}
-	h := &Hash{lp: lp, stamp: gen.Current()}
-	h.next = h.firstDeadline()
-	return h, nil
+	return newSmall(lp, triples, gen), nil
+}
+
+// next returns the earliest deadline of a field, noDeadline if none has one.
+func (h *Hash) next() int64 {
+	switch h.head.Form() {
+	case fields:
+		return h.large().next
+	case triples:
+		return h.firstDeadline()
+	}
+	return noDeadline
 }
 
 // Earliest returns the earliest deadline of a field, record.NoExpiry if none has one.
 func (h *Hash) Earliest() int64 {
-	if h.next == plain || h.next == noDeadline {
-		return record.NoExpiry
+	if next := h.next(); next != noDeadline {
+		return next
 	}
-	return h.next
+	return record.NoExpiry
 }
 
 // Due reports whether a deadline is before now.
-func (h *Hash) Due(now int64) bool { return h.next != plain && h.next < now }
+func (h *Hash) Due(now int64) bool { return h.next() < now }
 
 // deadlineAt returns the deadline of the triple whose value is at p.
 func (h *Hash) deadlineAt(p int) int64 {
-	if when, _ := h.lp.Get(h.lp.Next(p)).Integer(); when != 0 {
+	if when, _ := h.lp().Get(h.lp().Next(p)).Integer(); when != 0 {
 		return when
 	}
 	return record.NoExpiry
 }
 
-// firstDeadline returns what next has to be for a listpack of triples: the first has the earliest deadline.
+// firstDeadline is next for a listpack of triples: the first has the earliest deadline.
 func (h *Hash) firstDeadline() int64 {
-	if p := h.lp.First(); p >= 0 {
-		if when := h.deadlineAt(h.lp.Next(p)); when != record.NoExpiry {
+	if p := h.lp().First(); p >= 0 {
+		if when := h.deadlineAt(h.lp().Next(p)); when != record.NoExpiry {
 			return when
 		}
 	}
@@ -112,7 +121,7 @@ func (l *large) settle() {
 
 // Deadline returns the deadline of a field, record.NoExpiry if it has none. ok tells whether there is such a field.
 func (h *Hash) Deadline(field []byte) (when int64, ok bool) {
-	if l := h.large; l != nil {
+	if l := h.large(); l != nil {
 		r := l.t.Get(table.Hash(field), field)
 		if r == nil {
 			return 0, false
@@ -123,7 +132,7 @@ func (h *Hash) Deadline(field []byte) (when int64, ok bool) {
 	if p < 0 {
 		return 0, false
 	}
-	if h.next == plain {
+	if !h.timed() {
 		return record.NoExpiry, true
 	}
 	return h.deadlineAt(p), true
@@ -131,31 +140,28 @@ func (h *Hash) Deadline(field []byte) (when int64, ok bool) {
 
 // UseDeadlines makes a small hash a listpack of triples, if it is not yet. SetDeadline does so itself.
 func (h *Hash) UseDeadlines() {
-	if h.next != plain {
-		return
-	}
-	h.next = noDeadline
-	if h.large != nil {
+	if h.head.Form() != pairs {
 		return
 	}
 	none := listpack.OfInt(0)
-	n := h.lp.Len() / 2
-	lp := listpack.New(len(h.lp) + n*none.Size())
+	n := h.lp().Len() / 2
+	lp := listpack.New(len(h.lp()) + n*none.Size())
 	entries := make([]listpack.Entry, 0, 3*n)
-	for p := listpack.HeaderSize; p != h.lp.End(); {
+	for p := listpack.HeaderSize; p != h.lp().End(); {
 		var field, value Value
-		field, p = h.lp.Read(p)
-		value, p = h.lp.Read(p)
+		field, p = h.lp().Read(p)
+		value, p = h.lp().Read(p)
 		entries = append(entries, listpack.OfValue(field), listpack.OfValue(value), none)
 	}
-	h.lp = lp.InsertAll(lp.End(), entries)
+	h.setLP(lp.InsertAll(lp.End(), entries))
+	h.head.SetForm(triples)
 }
 
 // SetDeadline gives a field a deadline above 0, or none if when is record.NoExpiry, and reports whether there is such a
 // field.
 func (h *Hash) SetDeadline(field []byte, when int64, gen *cow.Generation) bool {
 	h.UseDeadlines()
-	l := h.large
+	l := h.large()
 	if l == nil {
 		if when == record.NoExpiry {
 			when = 0
@@ -183,7 +189,7 @@ func (h *Hash) SetDeadline(field []byte, when int64, gen *cow.Generation) bool {
 	if when != record.NoExpiry {
 		l.remember(hash, when)
 	}
-	h.next = l.earliest()
+	l.next = l.earliest()
 	return true
 }
 
@@ -197,17 +203,17 @@ func (h *Hash) endDeadline(field []byte) {
 // moveTriple gives the field whose value is at p a deadline, 0 for none, and moves it to where it belongs then.
 func (h *Hash) moveTriple(field []byte, p int, when int64) bool {
 	var room [128]byte
-	value := h.lp.Get(p)
+	value := h.lp().Get(p)
 	if value.Str != nil {
 		value.Str = append(room[:0], value.Str...) // it must not move under its own feet
 	}
-	h.lp = h.lp.DeleteFrom(h.lp.Prev(p), 3)
-	at := h.lp.End()
+	h.setLP(h.lp().DeleteFrom(h.lp().Prev(p), 3))
+	at := h.lp().End()
 	if when != 0 {
-		for at = listpack.HeaderSize; at != h.lp.End(); {
-			_, p = h.lp.Read(at)
-			_, p = h.lp.Read(p)
-			v, next := h.lp.Read(p)
+		for at = listpack.HeaderSize; at != h.lp().End(); {
+			_, p = h.lp().Read(at)
+			_, p = h.lp().Read(p)
+			v, next := h.lp().Read(p)
 			if d, _ := v.Integer(); d == 0 || d >= when {
 				break
 			}
@@ -215,28 +221,27 @@ func (h *Hash) moveTriple(field []byte, p int, when int64) bool {
 		}
 	}
 	triple := [3]listpack.Entry{listpack.Of(field), listpack.OfValue(value), listpack.OfInt(when)}
-	h.lp = h.lp.InsertAll(at, triple[:])
-	h.next = h.firstDeadline()
+	h.setLP(h.lp().InsertAll(at, triple[:]))
 	return true
 }
 
 // EachField is Each with the deadline of the field, record.NoExpiry if it has none. Like Each it may be called beside the
 // owner, for a hash that a snapshot holds.
 func (h *Hash) EachField(fn func(field, value Value, when int64) bool) {
-	if l := h.large; l != nil {
+	if l := h.large(); l != nil {
 		l.t.Each(func(r *record.Record) bool {
 			return fn(Value{Str: r.Key()}, Value{Str: r.String(nil)}, r.Expiry())
 		})
 		return
 	}
-	for p := listpack.HeaderSize; p != h.lp.End(); {
+	for p := listpack.HeaderSize; p != h.lp().End(); {
 		var field, value Value
 		when := record.NoExpiry
-		field, p = h.lp.Read(p)
-		value, p = h.lp.Read(p)
-		if h.next != plain {
+		field, p = h.lp().Read(p)
+		value, p = h.lp().Read(p)
+		if h.timed() {
 			var v Value
-			v, p = h.lp.Read(p)
+			v, p = h.lp().Read(p)
 			if d, _ := v.Integer(); d != 0 {
 				when = d
 			}
@@ -253,21 +258,21 @@ const expireBatch = 64
 // Expire removes fields whose deadline is before now, at most limit, in the order of their deadlines, and returns how
 // many. fn is told each field with its deadline before it is removed, and must not change the hash.
 func (h *Hash) Expire(now int64, limit int, fn func(field []byte, when int64)) (expired int) {
-	if l := h.large; l != nil {
+	if l := h.large(); l != nil {
 		for expired < limit && l.due != nil && l.due.first() < now {
 			expired += l.expire(now, min(limit-expired, expireBatch), fn)
 		}
 		if expired > 0 {
-			h.next = l.earliest()
+			l.next = l.earliest()
 		}
 		return expired
 	}
 	var fieldText [20]byte
-	for p := listpack.HeaderSize; h.next != plain && expired < limit && p != h.lp.End(); expired++ {
+	for p := listpack.HeaderSize; h.timed() && expired < limit && p != h.lp().End(); expired++ {
 		var field, v Value
-		field, p = h.lp.Read(p)
-		_, p = h.lp.Read(p)
-		v, p = h.lp.Read(p)
+		field, p = h.lp().Read(p)
+		_, p = h.lp().Read(p)
+		v, p = h.lp().Read(p)
 		when, _ := v.Integer()
 		if when == 0 || when >= now {
 			break
@@ -275,8 +280,7 @@ func (h *Hash) Expire(now int64, limit int, fn func(field []byte, when int64)) (
 		fn(text(field, fieldText[:0]), when)
 	}
 	if expired > 0 {
-		h.lp = h.lp.DeleteFrom(listpack.HeaderSize, 3*expired)
-		h.next = h.firstDeadline()
+		h.setLP(h.lp().DeleteFrom(listpack.HeaderSize, 3*expired))
 	}
 	return expired
 }

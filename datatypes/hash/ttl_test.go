@@ -44,7 +44,7 @@ func check(t testing.TB, h *Hash) {
 				earliest = when
 			}
 		}
-		if h.large == nil && h.next != plain {
+		if h.timed() {
 			if when != record.NoExpiry && (last == record.NoExpiry || when < last) {
 				t.Errorf("a deadline of %d behind one of %d", when, last)
 			}
@@ -58,7 +58,7 @@ func check(t testing.TB, h *Hash) {
 	if h.Earliest() != earliest {
 		t.Errorf("Earliest is %d, want %d", h.Earliest(), earliest)
 	}
-	l := h.large
+	l := h.large()
 	if l == nil {
 		return
 	}
@@ -296,14 +296,14 @@ func TestManyDeadlines(t *testing.T) {
 			h.SetDeadline(f, tc.when(i), &gen)
 		}
 		check(t, h)
-		if per := float64(h.large.due.size()) / n; per > tc.most {
+		if per := float64(h.large().due.size()) / n; per > tc.most {
 			t.Errorf("%s: %.1f bytes of index a deadline", tc.name, per)
 		}
 		for i := 0; i < n; i += 2 { // half of them go, then all
 			h.SetDeadline(strconv.AppendInt(nil, int64(i), 10), record.NoExpiry, &gen)
 		}
 		check(t, h)
-		if per := float64(h.large.due.size()) / (n / 2); per > 70 {
+		if per := float64(h.large().due.size()) / (n / 2); per > 70 {
 			t.Errorf("%s: %.1f bytes of index a deadline when half are gone", tc.name, per)
 		}
 		for i := range n {
@@ -312,8 +312,8 @@ func TestManyDeadlines(t *testing.T) {
 				check(t, h)
 			}
 		}
-		if h.large.due != nil || h.large.bytes != 0 {
-			t.Errorf("%s: an index is left, %d bytes", tc.name, h.large.bytes)
+		if h.large().due != nil || h.large().bytes != 0 {
+			t.Errorf("%s: an index is left, %d bytes", tc.name, h.large().bytes)
 		}
 	}
 }

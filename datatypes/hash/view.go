@@ -52,8 +52,8 @@ func (v View) Len() int {
 		return 0
 	case v.now == 0:
 		return v.h.Len()
-	case v.h.large != nil:
-		return v.h.Len() - v.h.large.due.before(v.now)
+	case v.h.large() != nil:
+		return v.h.Len() - v.h.large().due.before(v.now)
 	}
 	n := 0
 	v.Each(func(_, _ Value) bool {
@@ -106,14 +106,14 @@ func (v View) Scan(cursor uint64, count int, fn func(field, value Value)) uint64
 		return 0
 	case v.now == 0:
 		return v.h.Scan(cursor, count, fn)
-	case v.h.large == nil:
+	case v.h.large() == nil:
 		v.Each(func(field, value Value) bool {
 			fn(field, value)
 			return true
 		})
 		return 0
 	}
-	return v.h.large.t.Scan(cursor, count, func(r *record.Record) {
+	return v.h.large().t.Scan(cursor, count, func(r *record.Record) {
 		if !v.hides(r.Expiry()) {
 			fn(Value{Str: r.Key()}, Value{Str: r.String(nil)})
 		}

@@ -65,6 +65,9 @@ func (s Intset) setLen(n int) { binary.LittleEndian.PutUint32(s[4:], uint32(n)) 
 // Len returns the number of members.
 func (s Intset) Len() int { return int(binary.LittleEndian.Uint32(s[4:])) }
 
+// Bytes returns the length of the intset that b begins with.
+func Bytes(b []byte) int { return headerSize + Intset(b).Len()*Intset(b).width() }
+
 // Size returns the bytes of memory that the intset holds.
 func (s Intset) Size() int { return mem.Size(cap(s)) }
 

@@ -33,6 +33,7 @@ import (
 	"unsafe"
 
 	"ferrous/datatypes/cow"
+	"ferrous/datatypes/head"
 	"ferrous/datatypes/listpack"
 	"ferrous/datatypes/mem"
 	"ferrous/datatypes/quicklist"
@@ -50,127 +51,162 @@ type Rules struct {
 }
 
 // List is a list. Make one with New.
-type List struct {
-	lp    listpack.Listpack // of a small list
-	large *quicklist.List   // nil for a small list
-	stamp uint64
-}
+type List struct{ head head.Head }
+
+const (
+	packed head.Form = iota // a listpack
+	nodes                   // a quicklist.List
+)
 
 const listSize = int(unsafe.Sizeof(List{}))
 
+// lp returns the listpack of a small list.
+func (l *List) lp() listpack.Listpack { return l.head.Listpack() }
+
+func (l *List) setLP(lp listpack.Listpack) { l.head.SetBytes(lp) }
+
+// large returns the large list, nil for a small one.
+func (l *List) large() *quicklist.List {
+	if l.head.Form() == nodes {
+		return (*quicklist.List)(l.head.Data())
+	}
+	return nil
+}
+
+func (l *List) setLarge(q *quicklist.List) { l.head.SetLarge(unsafe.Pointer(q), nodes) }
+
+// newSmall returns a list of the elements of a listpack, which it takes over.
+func newSmall(lp listpack.Listpack, gen *cow.Generation) *List {
+	l := &List{head.New(gen.Current())}
+	l.setLP(lp)
+	return l
+}
+
+// newLarge returns a large list, which it takes over.
+func newLarge(q *quicklist.List, gen *cow.Generation) *List {
+	l := &List{head.New(gen.Current())}
+	l.setLarge(q)
+	return l
+}
+
 // New returns an empty list.
 func New(gen *cow.Generation) *List {
-	return &List{lp: listpack.New(0), stamp: gen.Current()}
+	return newSmall(listpack.New(0), gen)
 }
 
 // Len returns the number of elements.
 func (l *List) Len() int {
-	if l.large != nil {
-		return l.large.Len()
+	if l.large() != nil {
+		return l.large().Len()
 	}
-	return l.lp.Len()
+	return l.lp().Len()
 }
 
 // Size returns the bytes that the list holds, as the allocator rounds them.
 func (l *List) Size() int {
-	if l.large != nil {
-		return mem.SizePtr(listSize) + l.large.Size()
+	if l.large() != nil {
+		return mem.SizePtr(listSize) + l.large().Size()
 	}
-	return mem.SizePtr(listSize) + l.lp.Size()
+	return mem.SizePtr(listSize) + l.lp().Size()
 }
 
 // Encoding returns what OBJECT ENCODING answers.
 func (l *List) Encoding() record.Encoding {
-	if l.large != nil {
+	if l.large() != nil {
 		return record.QuickList
 	}
 	return record.ListPack
 }
 
 // Listpack returns the bytes of a small list, which must only be read; nil for a large one.
-func (l *List) Listpack() listpack.Listpack { return l.lp }
+func (l *List) Listpack() listpack.Listpack {
+	if l.head.Form() != packed {
+		return nil
+	}
+	return l.lp()
+}
 
 // Quicklist returns a large list, which must only be read; nil for a small one.
-func (l *List) Quicklist() *quicklist.List { return l.large }
+func (l *List) Quicklist() *quicklist.List { return l.large() }
 
 // Stamp returns the generation in which the list was made or forked.
-func (l *List) Stamp() uint64 { return l.stamp }
+func (l *List) Stamp() uint64 { return l.head.Stamp() }
 
 // Fork returns a list with the same elements that is changed in the place of l, which from then on is only read. gen is
 // pinned.
 func (l *List) Fork(gen *cow.Generation) *List {
-	if l.large != nil {
-		return &List{large: l.large.Own(), stamp: gen.Current()}
+	if l.large() != nil {
+		return newLarge(l.large().Own(), gen)
 	}
-	return &List{lp: l.lp.Clone(), stamp: gen.Current()}
+	return newSmall(l.lp().Clone(), gen)
 }
 
 // Clone returns a copy that shares nothing which is ever written with l: that of COPY. It costs O(N).
 func (l *List) Clone(gen *cow.Generation) *List {
-	if l.large != nil {
-		return &List{large: l.large.Clone(), stamp: gen.Current()}
+	if l.large() != nil {
+		return newLarge(l.large().Clone(), gen)
 	}
-	return &List{lp: l.lp.Clone(), stamp: gen.Current()}
+	return newSmall(l.lp().Clone(), gen)
 }
 
 // Grow prepares for elements that are about to be added or put in the place of others: it makes the list large if n
 // elements more with that many bytes of text would be too much for a small one.
 func (l *List) Grow(bytes, n int, rules Rules) {
-	if l.large == nil && quicklist.ExceedsLimit(rules.Fill, len(l.lp)+bytes, l.lp.Len()+n) {
-		l.large = quicklist.FromListpack(rules.Set, rules.Fill, rules.Depth, l.lp)
-		l.lp = nil
+	if l.large() == nil && quicklist.ExceedsLimit(rules.Fill, len(l.lp())+bytes, l.lp().Len()+n) {
+		l.setLarge(quicklist.FromListpack(rules.Set, rules.Fill, rules.Depth, l.lp()))
 	}
 }
 
 // Shrink makes a large list small that has become short enough. It is to be called after elements were removed or
 // replaced, for a list that is not empty.
 func (l *List) Shrink(rules Rules) {
-	if l.large == nil {
+	if l.large() == nil {
 		return
 	}
-	if lp, ok := l.large.Listpack(rules.Fill, true); ok {
-		l.lp, l.large = lp, nil
+	if lp, ok := l.large().Listpack(rules.Fill, true); ok {
+		l.setLP(lp)
+		l.head.SetForm(packed)
 	}
 }
 
 // Push puts s, which is copied, at one end: in front, or at the end. Grow must have been told of it.
 func (l *List) Push(s []byte, front bool) {
 	switch {
-	case l.large != nil && front:
-		l.large.PushHead(s)
-	case l.large != nil:
-		l.large.PushTail(s)
+	case l.large() != nil && front:
+		l.large().PushHead(s)
+	case l.large() != nil:
+		l.large().PushTail(s)
 	case front:
-		l.lp = l.lp.Prepend(s)
+		l.setLP(l.lp().Prepend(s))
 	default:
-		l.lp = l.lp.Append(s)
+		l.setLP(l.lp().Append(s))
 	}
 }
 
 // Peek returns the first or the last element of a list that is not empty.
 func (l *List) Peek(front bool) Value {
 	switch {
-	case l.large != nil && front:
-		return l.large.Head()
-	case l.large != nil:
-		return l.large.Tail()
+	case l.large() != nil && front:
+		return l.large().Head()
+	case l.large() != nil:
+		return l.large().Tail()
 	case front:
-		return l.lp.Get(listpack.HeaderSize)
+		return l.lp().Get(listpack.HeaderSize)
 	}
-	return l.lp.Get(l.lp.Last())
+	return l.lp().Get(l.lp().Last())
 }
 
 // Drop removes the first or the last element of a list that is not empty.
 func (l *List) Drop(front bool) {
 	switch {
-	case l.large != nil && front:
-		l.large.DropHead()
-	case l.large != nil:
-		l.large.DropTail()
+	case l.large() != nil && front:
+		l.large().DropHead()
+	case l.large() != nil:
+		l.large().DropTail()
 	case front:
-		l.lp = l.lp.Delete(listpack.HeaderSize)
+		l.setLP(l.lp().Delete(listpack.HeaderSize))
 	default:
-		l.lp = l.lp.Delete(l.lp.Last())
+		l.setLP(l.lp().Delete(l.lp().Last()))
 	}
 }
 
@@ -180,7 +216,7 @@ const fewDrops = 64
 
 // DropMany removes the first or the last n elements, n at most Len.
 func (l *List) DropMany(n int, front bool) {
-	if l.large != nil && n <= fewDrops {
+	if l.large() != nil && n <= fewDrops {
 		for ; n > 0; n-- {
 			l.Drop(front)
 		}
@@ -190,11 +226,11 @@ func (l *List) DropMany(n int, front bool) {
 	if !front {
 		start = l.Len() - n
 	}
-	if l.large != nil {
-		l.large.DeleteRange(start, n)
+	if l.large() != nil {
+		l.large().DeleteRange(start, n)
 		return
 	}
-	l.lp = l.lp.DeleteRange(start, n)
+	l.setLP(l.lp().DeleteRange(start, n))
 }
 
 // Trim removes the first head and the last tail elements, together at most Len.
@@ -209,55 +245,55 @@ func (l *List) Trim(head, tail int) {
 
 // Index returns the element at an index, which counts from the end if it is negative. ok is false if there is none.
 func (l *List) Index(i int) (v Value, ok bool) {
-	if l.large != nil {
-		return l.large.Index(i)
+	if l.large() != nil {
+		return l.large().Index(i)
 	}
-	p := l.lp.Seek(i)
+	p := l.lp().Seek(i)
 	if p < 0 {
 		return Value{}, false
 	}
-	return l.lp.Get(p), true
+	return l.lp().Get(p), true
 }
 
 // Set puts s in the place of the element at an index, which counts from the end if it is negative. It reports whether
 // there is such an element. Grow must have been told of s, and Shrink is to be called afterwards.
 func (l *List) Set(i int, s []byte) bool {
-	if l.large != nil {
-		return l.large.Set(i, s)
+	if l.large() != nil {
+		return l.large().Set(i, s)
 	}
-	p := l.lp.Seek(i)
+	p := l.lp().Seek(i)
 	if p < 0 {
 		return false
 	}
-	l.lp = l.lp.Replace(p, s)
+	l.setLP(l.lp().Replace(p, s))
 	return true
 }
 
 // Insert puts s before or behind (after) the first element that equals pivot. It reports whether there is one. Grow must
 // have been told of s.
 func (l *List) Insert(pivot, s []byte, after bool) bool {
-	if l.large != nil {
-		return l.large.Insert(pivot, s, after)
+	if l.large() != nil {
+		return l.large().Insert(pivot, s, after)
 	}
 	p := l.find(pivot)
 	switch {
 	case p < 0:
 		return false
 	case after:
-		l.lp = l.lp.InsertAfter(p, s)
+		l.setLP(l.lp().InsertAfter(p, s))
 	default:
-		l.lp = l.lp.InsertBefore(p, s)
+		l.setLP(l.lp().InsertBefore(p, s))
 	}
 	return true
 }
 
 // Has reports whether an element equals s.
 func (l *List) Has(s []byte) bool {
-	if l.large == nil {
+	if l.large() == nil {
 		return l.find(s) >= 0
 	}
 	found := false
-	l.large.Positions(s, 1, 1, 0, func(int) bool {
+	l.large().Positions(s, 1, 1, 0, func(int) bool {
 		found = true
 		return false
 	})
@@ -265,28 +301,28 @@ func (l *List) Has(s []byte) bool {
 }
 
 // find returns the position of the first element of a small list that equals s, -1 if there is none.
-func (l *List) find(s []byte) int { return l.lp.Find(listpack.HeaderSize, s, 0) }
+func (l *List) find(s []byte) int { return l.lp().Find(listpack.HeaderSize, s, 0) }
 
 // Remove removes elements that equal s: the first count of them, the last -count if it is negative, all if it is 0. It
 // returns how many it removed.
 func (l *List) Remove(s []byte, count int) int {
-	if l.large != nil {
-		return l.large.RemoveValue(s, count)
+	if l.large() != nil {
+		return l.large().RemoveValue(s, count)
 	}
 	var room [64]int
 	found := room[:0]
-	for p := l.find(s); p >= 0; p = l.lp.Find(p, s, 0) {
+	for p := l.find(s); p >= 0; p = l.lp().Find(p, s, 0) {
 		found = append(found, p)
 		if len(found) == count {
 			break
 		}
-		_, p = l.lp.Read(p)
+		_, p = l.lp().Read(p)
 	}
 	if count < 0 && count > math.MinInt && len(found) > -count {
 		found = found[len(found)+count:]
 	}
 	if len(found) > 0 {
-		l.lp = l.lp.DeleteAll(found)
+		l.setLP(l.lp().DeleteAll(found))
 	}
 	return len(found)
 }
@@ -295,21 +331,21 @@ func (l *List) Remove(s []byte, count int) int {
 // match on, with rank n from the n-th on, with a negative rank the same from the tail. It stops after count matches (0: no
 // bound) and after having compared maxlen elements (0: no bound). rank is not 0.
 func (l *List) Positions(s []byte, rank, count, maxlen int, found func(index int)) {
-	if l.large != nil {
-		l.large.Positions(s, rank, count, maxlen, func(index int) bool {
+	if l.large() != nil {
+		l.large().Positions(s, rank, count, maxlen, func(index int) bool {
 			found(index)
 			return true
 		})
 		return
 	}
-	p, index := l.lp.First(), 0
+	p, index := l.lp().First(), 0
 	back := rank < 0
 	if back {
-		p, index, rank = l.lp.Last(), l.lp.Len()-1, -rank
+		p, index, rank = l.lp().Last(), l.lp().Len()-1, -rank
 	}
 	matches := 0
 	for seen := 0; p >= 0 && (maxlen == 0 || seen < maxlen); seen++ {
-		if l.lp.Get(p).Equal(s) {
+		if l.lp().Get(p).Equal(s) {
 			if matches++; matches >= rank {
 				found(index)
 				if count > 0 && matches-rank+1 >= count {
@@ -318,9 +354,9 @@ func (l *List) Positions(s []byte, rank, count, maxlen int, found func(index int
 			}
 		}
 		if back {
-			p, index = l.lp.Prev(p), index-1
+			p, index = l.lp().Prev(p), index-1
 		} else {
-			p, index = l.lp.Next(p), index+1
+			p, index = l.lp().Next(p), index+1
 		}
 	}
 }
@@ -331,12 +367,12 @@ func (l *List) Range(start, n int, back bool, fn func(v Value)) {
 	if n <= 0 {
 		return
 	}
-	if l.large != nil {
+	if l.large() != nil {
 		var it quicklist.Iter
 		if back {
-			it = l.large.FromBack(start)
+			it = l.large().FromBack(start)
 		} else {
-			it = l.large.From(start)
+			it = l.large().From(start)
 		}
 		for ; n > 0; n-- {
 			v, _ := it.Next()
@@ -344,12 +380,12 @@ func (l *List) Range(start, n int, back bool, fn func(v Value)) {
 		}
 		return
 	}
-	p := l.lp.Seek(start)
+	p := l.lp().Seek(start)
 	for ; n > 0; n-- {
-		v, next := l.lp.Read(p)
+		v, next := l.lp().Read(p)
 		fn(v)
 		if back {
-			next = l.lp.Prev(p)
+			next = l.lp().Prev(p)
 		}
 		p = next
 	}

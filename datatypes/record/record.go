@@ -7,11 +7,14 @@
 // A *Record points to a header word; its flags say which of two shapes follows.
 //
 //	inline   header | expiry, if flagExpiry | length of a huge key, if flagHugeKey | payload | key | value bytes
-//	object   header | expiry | pointer to the key's bytes | pointer to the value          (struct object)
+//	object   header | pointer to the value | expiry, if flagExpiry | key            (struct near)
+//	         header | pointer to the value | expiry | pointer to the key's bytes    (struct far, if flagFarKey)
 //
 // An inline record is one pointer-free allocation that the collector never looks into. Its payload is eight bytes for
 // the encodings that are a number (Int, and Score for members of sorted sets), none for Element (members of sets), else
 // the two-byte length of the value bytes that follow the key. Strings of up to MaxInline bytes are inline; longer ones and collections are objects.
+//
+// An object has its key in itself if that fits into nearMax bytes with the rest; a longer one lies beside it.
 //
 // The header word, from the lowest bit: type 4, encoding 4, flags 8, access clock 24, key length 24. A key of
 // hugeKey bytes or more has its length in a word of its own.
@@ -82,9 +85,10 @@ func (e Encoding) String() string { return encodingNames[e] }
 
 const (
 	flagInline  = 1 << 8
-	flagExpiry  = 1 << 9 // inline only: there is room for a deadline; objects always have it
+	flagExpiry  = 1 << 9 // there is room for a deadline
 	flagHugeKey = 1 << 10
 	flagMoved   = 1 << 11 // object only: see Moved
+	flagFarKey  = 1 << 12 // object only: the key lies beside it, and flagExpiry is set
 
 	encodingShift = 4
 	clockShift    = 16
@@ -110,12 +114,54 @@ const (
 // Record is the header of a record; see the package comment for what follows it in memory.
 type Record struct{ header uint64 }
 
+// object is what all objects begin with.
 type object struct {
 	header uint64
-	expiry int64
-	key    unsafe.Pointer // *byte; a huge key is preceded by its length
 	value  unsafe.Pointer
 }
+
+// near is an object with its key. W is as many words as its size class has behind the pointer.
+type near[W any] struct {
+	object
+	_ W
+}
+
+// far is an object whose key lies beside it.
+type far struct {
+	object
+	expiry int64
+	key    unsafe.Pointer // *byte; a huge key is preceded by its length
+}
+
+const (
+	objectSize   = int(unsafe.Sizeof(object{}))
+	objectExpiry = objectSize // where the deadline is
+	nearMax      = 128
+)
+
+// newNear returns a zeroed object of n bytes, at most nearMax, which fills its size class.
+func newNear(n int) *object {
+	switch mem.Size(n) {
+	case 16, 24:
+		return &new(near[[1]uint64]).object
+	case 32:
+		return &new(near[[2]uint64]).object
+	case 48:
+		return &new(near[[4]uint64]).object
+	case 64:
+		return &new(near[[6]uint64]).object
+	case 80:
+		return &new(near[[8]uint64]).object
+	case 96:
+		return &new(near[[10]uint64]).object
+	case 112:
+		return &new(near[[12]uint64]).object
+	}
+	return &new(near[[14]uint64]).object
+}
+
+// nearSize returns the bytes that an object of n bytes takes.
+func nearSize(n int) int { return max(mem.SizePtr(n), 24) }
 
 // Bytes is the value of a long string: a buffer that grows, and the stamp that says who may write it.
 type Bytes struct {
@@ -136,6 +182,8 @@ func (r *Record) bytes(off, n int) []byte {
 
 func (r *Record) object() *object { return (*object)(unsafe.Pointer(r)) }
 
+func (r *Record) far() *far { return (*far)(unsafe.Pointer(r)) }
+
 // Type returns the value's type.
 func (r *Record) Type() Type { return Type(r.header & 15) }
 
@@ -155,19 +203,26 @@ func (r *Record) SetClock(c uint32) {
 
 // Expiry returns the deadline in Unix milliseconds, or NoExpiry.
 func (r *Record) Expiry() int64 {
-	if r.header&(flagInline|flagExpiry) == flagInline {
-		return NoExpiry
+	switch r.header & (flagInline | flagExpiry) {
+	case flagInline | flagExpiry:
+		return *(*int64)(r.at(8))
+	case flagExpiry:
+		return *(*int64)(r.at(objectExpiry))
 	}
-	return *(*int64)(r.at(8))
+	return NoExpiry
 }
 
-// SetExpiry sets the deadline in place and reports whether it could: an inline record made without one has no room for
-// it (and no need, to be told NoExpiry).
+// SetExpiry sets the deadline in place and reports whether it could: a record made without one mostly has no room for it
+// (and no need, to be told NoExpiry).
 func (r *Record) SetExpiry(when int64) bool {
-	if r.header&(flagInline|flagExpiry) == flagInline {
+	switch r.header & (flagInline | flagExpiry) {
+	case flagInline | flagExpiry:
+		*(*int64)(r.at(8)) = when
+	case flagExpiry:
+		*(*int64)(r.at(objectExpiry)) = when
+	default:
 		return when == NoExpiry
 	}
-	*(*int64)(r.at(8)) = when
 	return true
 }
 
@@ -215,11 +270,24 @@ func (r *Record) Key() []byte {
 		off, n := r.payload()
 		return r.bytes(off+payloadSize(r.Encoding()), n)
 	}
-	o := r.object()
+	if r.header&flagFarKey == 0 {
+		off, n := r.nearKey()
+		return r.bytes(off, n)
+	}
+	o := r.far()
 	if o.header&flagHugeKey != 0 {
 		return unsafe.Slice((*byte)(unsafe.Add(o.key, 8)), int(*(*uint64)(o.key)))
 	}
 	return unsafe.Slice((*byte)(o.key), int(o.header>>keyLenShift))
+}
+
+// nearKey returns where the key of an object that has it in itself begins, and its length.
+func (r *Record) nearKey() (off, keyLen int) {
+	off = objectSize
+	if r.header&flagExpiry != 0 {
+		off += 8
+	}
+	return off, int(r.header >> keyLenShift)
 }
 
 // Touch loads the header, for who wants the record in the cache.
@@ -335,29 +403,54 @@ func NewScore(member []byte, score float64) *Record {
 // NewObject makes a record whose value is a separate object. value must point to what t and e stand for; key is
 // copied.
 func NewObject(t Type, e Encoding, key []byte, value unsafe.Pointer, expiry int64, clock uint32) *Record {
-	o := &object{expiry: expiry, value: value}
+	flags, off := uint64(0), objectSize
+	if expiry != NoExpiry {
+		flags, off = flagExpiry, objectExpiry+8
+	}
+	if off+len(key) <= nearMax {
+		o := newNear(off + len(key))
+		o.header = makeHeader(t, e, flags, clock, len(key))
+		o.value = value
+		r := (*Record)(unsafe.Pointer(o))
+		if flags != 0 {
+			*(*int64)(r.at(objectExpiry)) = expiry
+		}
+		copy(r.bytes(off, len(key)), key)
+		return r
+	}
+	o := &far{object: object{value: value}, expiry: expiry}
 	if len(key) >= hugeKey {
 		words := make([]uint64, (len(key)+15)/8)
 		words[0] = uint64(len(key))
 		o.key = unsafe.Pointer(unsafe.SliceData(words))
 		copy(unsafe.Slice((*byte)(unsafe.Add(o.key, 8)), len(key)), key)
-		o.header = makeHeader(t, e, flagHugeKey, clock, hugeKey)
+		o.header = makeHeader(t, e, flagFarKey|flagExpiry|flagHugeKey, clock, hugeKey)
 	} else {
-		k := make([]byte, max(mem.Size(len(key)), 16))
+		k := make([]byte, mem.Size(len(key)))
 		copy(k, key)
 		o.key = unsafe.Pointer(unsafe.SliceData(k))
-		o.header = makeHeader(t, e, 0, clock, len(key))
+		o.header = makeHeader(t, e, flagFarKey|flagExpiry, clock, len(key))
 	}
 	return (*Record)(unsafe.Pointer(o))
 }
 
-// WithValue returns a new record with the same key, deadline and clock as the object r, and another value. The key's
-// bytes are shared.
+// WithValue returns a new record with the same key, deadline and clock as the object r, and another value. It has the
+// size of r.
 func (r *Record) WithValue(e Encoding, value unsafe.Pointer) *Record {
-	o := *r.object()
-	o.value = value
-	o.header = o.header&^(15<<encodingShift|flagMoved) | uint64(e)<<encodingShift
-	return (*Record)(unsafe.Pointer(&o))
+	var n *Record
+	if r.header&flagFarKey != 0 {
+		o := *r.far() // the key's bytes are shared
+		n = (*Record)(unsafe.Pointer(&o))
+	} else {
+		off, keyLen := r.nearKey()
+		o := newNear(off + keyLen)
+		o.header = r.header
+		n = (*Record)(unsafe.Pointer(o))
+		// What lies behind the pointer: deadline and key.
+		copy(n.bytes(objectSize, off+keyLen-objectSize), r.bytes(objectSize, off+keyLen-objectSize))
+	}
+	n.SetValue(e, value)
+	return n
 }
 
 // SetValue replaces the value of an object record in place.
@@ -476,12 +569,15 @@ func (r *Record) TrySetMember(value []byte) bool {
 // their buffer. Collections behind it count themselves.
 func (r *Record) Size() int {
 	if r.header&flagInline == 0 {
-		o := r.object()
-		n := mem.SizePtr(int(unsafe.Sizeof(*o)))
-		if o.header&flagHugeKey != 0 {
-			n += mem.Size((int(*(*uint64)(o.key)) + 15) / 8 * 8)
-		} else {
-			n += max(mem.Size(int(o.header>>keyLenShift)), 16)
+		n := 0
+		switch r.header & (flagFarKey | flagHugeKey) {
+		case 0:
+			off, keyLen := r.nearKey()
+			n = nearSize(off + keyLen)
+		case flagFarKey:
+			n = mem.SizePtr(int(unsafe.Sizeof(far{}))) + mem.Size(int(r.header>>keyLenShift))
+		default:
+			n = mem.SizePtr(int(unsafe.Sizeof(far{}))) + mem.Size((int(*(*uint64)(r.far().key))+15)/8*8)
 		}
 		if r.Type() == String {
 			n += mem.SizePtr(int(unsafe.Sizeof(Bytes{}))) + mem.Size(cap(Value[Bytes](r).B))

@@ -132,8 +132,8 @@ func TestHugeKeys(t *testing.T) {
 func TestExpiry(t *testing.T) {
 	for _, value := range []string{"1", "text", strings.Repeat("r", 100), strings.Repeat("o", 1000)} {
 		r := NewString([]byte("k"), []byte(value), NoExpiry, 0, 0)
-		if ok := r.SetExpiry(someday); ok == r.Inline() {
-			t.Errorf("%d bytes: an inline record has no room for a deadline, an object has; SetExpiry %v", len(value), ok)
+		if r.SetExpiry(someday) || r.Expiry() != NoExpiry {
+			t.Errorf("%d bytes: a record made without a deadline has room for one", len(value))
 		}
 		if !r.SetExpiry(NoExpiry) || r.Expiry() != NoExpiry {
 			t.Error("a deadline could not be taken away")
@@ -336,12 +336,44 @@ func TestObject(t *testing.T) {
 		r.Encoding() != QuickList || Value[list](r) != v {
 		t.Error("WithValue has changed what it should not")
 	}
-	if unsafe.SliceData(c.Key()) != unsafe.SliceData(r.Key()) {
-		t.Error("WithValue has copied the key")
+	long := NewObject(List, QuickList, bytes.Repeat([]byte("k"), nearMax), unsafe.Pointer(v), NoExpiry, 11)
+	c = long.WithValue(ListPack, unsafe.Pointer(w))
+	if unsafe.SliceData(c.Key()) != unsafe.SliceData(long.Key()) {
+		t.Error("WithValue has copied a long key")
 	}
 	r.SetValue(ListPack, unsafe.Pointer(w))
 	if r.Encoding() != ListPack || Value[list](r) != w || r.Clock() != 11 {
 		t.Error("SetValue has changed what it should not")
+	}
+}
+
+// TestObjectsKeepTheirParts makes objects with keys of every length about the size classes, whose words the collector must
+// see as what they are: the value is reached through the record alone.
+func TestObjectsKeepTheirParts(t *testing.T) {
+	type list struct{ n int }
+	for n := range nearMax + 20 {
+		key := strings.Repeat("k", n)
+		for _, expiry := range []int64{NoExpiry, someday} {
+			r := NewObject(List, QuickList, []byte(key), unsafe.Pointer(&list{n}), expiry, 5)
+			c := r.WithValue(ListPack, unsafe.Pointer(&list{n + 1}))
+			other := r.Rekey([]byte(key+"2"), someday-expiry)
+			runtime.GC()
+			if string(r.Key()) != key || r.Expiry() != expiry || Value[list](r).n != n || r.Clock() != 5 || !r.KeyIs([]byte(key)) {
+				t.Fatalf("key of %d, deadline %d: %q, %d, %d", n, expiry, r.Key(), r.Expiry(), Value[list](r).n)
+			}
+			if string(c.Key()) != key || c.Expiry() != expiry || Value[list](c).n != n+1 || c.Size() != r.Size() {
+				t.Fatalf("key of %d with another value: %q, %d, %d", n, c.Key(), c.Expiry(), Value[list](c).n)
+			}
+			if string(other.Key()) != key+"2" || other.Expiry() != someday-expiry || Value[list](other).n != n {
+				t.Fatalf("key of %d under another key: %q, %d, %d", n, other.Key(), other.Expiry(), Value[list](other).n)
+			}
+			if r.SetExpiry(someday+1) && (r.Expiry() != someday+1 || string(r.Key()) != key) {
+				t.Fatalf("key of %d: SetExpiry gave %d, %q", n, r.Expiry(), r.Key())
+			}
+		}
+	}
+	if got := NewObject(Hash, ListPack, make([]byte, 16), nil, NoExpiry, 0).Size(); got != 32 {
+		t.Errorf("an object with a key of 16 bytes takes %d", got)
 	}
 }
 
@@ -398,7 +430,7 @@ func TestSize(t *testing.T) {
 	// A huge key has its length in front; the slack of 8 counts where the end of a page is near.
 	for _, n := range []int{hugeKey, 1<<24 + 8192 - 12, 1<<24 + 8192 - 8} {
 		r := NewOwned(make([]byte, n), nil, NoExpiry, 0, 0)
-		want := mem.Size((n+15)/8*8) + mem.SizePtr(int(unsafe.Sizeof(object{}))) + mem.SizePtr(int(unsafe.Sizeof(Bytes{})))
+		want := mem.Size((n+15)/8*8) + mem.SizePtr(int(unsafe.Sizeof(far{}))) + mem.SizePtr(int(unsafe.Sizeof(Bytes{})))
 		if r.Size() != want {
 			t.Errorf("key of %d: Size %d, want %d", n, r.Size(), want)
 		}

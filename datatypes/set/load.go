@@ -9,18 +9,18 @@ import (
 
 // FromIntset returns a set of the members of an intset, which it takes over.
 func FromIntset(s intset.Intset, gen *cow.Generation) *Set {
-	return &Set{small: s, stamp: gen.Current()}
+	return newSmall(s, ints, gen)
 }
 
 // FromListpack returns a set of the elements of a listpack, all different, which it takes over.
 func FromListpack(lp listpack.Listpack, gen *cow.Generation) *Set {
-	return &Set{small: lp, pack: true, stamp: gen.Current()}
+	return newSmall(lp, packed, gen)
 }
 
 // NewLarge returns an empty set that is a table already, for loading what is known not to stay small, with room for about n
 // members.
 func NewLarge(n int, gen *cow.Generation) *Set {
-	s := &Set{large: &large{t: table.New(gen)}, stamp: gen.Current()}
-	s.large.t.Reserve(n)
+	s := newLarge(&large{t: table.New(gen)}, gen)
+	s.large().t.Reserve(n)
 	return s
 }

@@ -28,6 +28,7 @@ import (
 	"unsafe"
 
 	"ferrous/datatypes/cow"
+	"ferrous/datatypes/head"
 	"ferrous/datatypes/intset"
 	"ferrous/datatypes/listpack"
 	"ferrous/datatypes/mem"
@@ -51,12 +52,13 @@ const maxInts = 1 << 30
 func (r *Rules) ints() int { return min(r.Ints, maxInts) }
 
 // Set is a set. Make one with New, NewInts or NewPack.
-type Set struct {
-	small []byte // the intset or the listpack
-	large *large // nil for a small set
-	stamp uint64
-	pack  bool // a small set is a listpack
-}
+type Set struct{ head head.Head }
+
+const (
+	ints    head.Form = iota // an intset
+	packed                   // a listpack
+	members                  // a large
+)
 
 // large is what a large set has in place of bytes.
 type large struct {
@@ -77,99 +79,133 @@ func New(first []byte, n int, rules Rules, gen *cow.Generation) *Set {
 	if n <= rules.Entries {
 		return NewPack(gen)
 	}
-	return &Set{large: &large{t: table.New(gen)}, stamp: gen.Current()}
+	return newLarge(&large{t: table.New(gen)}, gen)
 }
 
 // NewInts returns an empty set that is an intset.
-func NewInts(gen *cow.Generation) *Set { return &Set{small: intset.New(), stamp: gen.Current()} }
+func NewInts(gen *cow.Generation) *Set { return newSmall(intset.New(), ints, gen) }
 
 // NewPack returns an empty set that is a listpack.
-func NewPack(gen *cow.Generation) *Set {
-	return &Set{small: listpack.New(0), pack: true, stamp: gen.Current()}
+func NewPack(gen *cow.Generation) *Set { return newSmall(listpack.New(0), packed, gen) }
+
+// newSmall returns a set of an intset or a listpack, which it takes over.
+func newSmall(b []byte, form head.Form, gen *cow.Generation) *Set {
+	s := &Set{head.New(gen.Current())}
+	s.head.SetBytes(b)
+	s.head.SetForm(form)
+	return s
+}
+
+// newLarge returns a large set, which it takes over.
+func newLarge(l *large, gen *cow.Generation) *Set {
+	s := &Set{head.New(gen.Current())}
+	s.head.SetLarge(unsafe.Pointer(l), members)
+	return s
+}
+
+// pack reports whether the set is a listpack.
+func (s *Set) pack() bool { return s.head.Form() == packed }
+
+// is returns the intset of a set that is one.
+func (s *Set) is() intset.Intset { return s.head.Intset() }
+
+// lp returns the listpack of a set that is one.
+func (s *Set) lp() listpack.Listpack { return s.head.Listpack() }
+
+func (s *Set) setBytes(b []byte) { s.head.SetBytes(b) }
+
+// large returns what a large set has, nil for a small one.
+func (s *Set) large() *large {
+	if s.head.Form() == members {
+		return (*large)(s.head.Data())
+	}
+	return nil
 }
 
 // Intset returns the bytes of a set that is an intset, which must only be read; nil for others.
 func (s *Set) Intset() intset.Intset {
-	if s.pack {
+	if s.head.Form() != ints {
 		return nil
 	}
-	return s.small
+	return s.is()
 }
 
 // Listpack returns the bytes of a set that is a listpack, which must only be read; nil for others.
 func (s *Set) Listpack() listpack.Listpack {
-	if s.pack {
-		return s.small
+	if !s.pack() {
+		return nil
 	}
-	return nil
+	return s.lp()
 }
 
 // Len returns the number of members.
 func (s *Set) Len() int {
 	switch {
-	case s.large != nil:
-		return s.large.t.Len()
-	case s.pack:
-		return listpack.Listpack(s.small).Len()
+	case s.large() != nil:
+		return s.large().t.Len()
+	case s.pack():
+		return s.lp().Len()
 	}
-	return intset.Intset(s.small).Len()
+	return s.is().Len()
 }
 
 // Size returns the bytes that the set holds, as the allocator rounds them.
 func (s *Set) Size() int {
 	n := mem.SizePtr(setSize)
-	if l := s.large; l != nil {
+	if l := s.large(); l != nil {
 		return n + mem.SizePtr(largeSize) + l.t.Size() + l.bytes
 	}
-	return n + mem.Size(cap(s.small))
+	return n + mem.Size(s.head.Cap())
 }
 
 // Encoding returns what OBJECT ENCODING answers.
 func (s *Set) Encoding() record.Encoding {
 	switch {
-	case s.large != nil:
+	case s.large() != nil:
 		return record.HashTable
-	case s.pack:
+	case s.pack():
 		return record.ListPack
 	}
 	return record.IntSet
 }
 
 // Stamp returns the generation in which the set was made or forked.
-func (s *Set) Stamp() uint64 { return s.stamp }
+func (s *Set) Stamp() uint64 { return s.head.Stamp() }
 
 // Fork returns a set with the same members that is changed in the place of s, which from then on is only read. gen is
 // pinned.
 func (s *Set) Fork(gen *cow.Generation) *Set {
-	if l := s.large; l != nil {
-		return &Set{large: &large{t: l.t.Fork(), bytes: l.bytes}, stamp: gen.Current()}
+	if l := s.large(); l != nil {
+		return newLarge(&large{t: l.t.Fork(), bytes: l.bytes}, gen)
 	}
 	return s.cloneSmall(gen)
 }
 
 func (s *Set) cloneSmall(gen *cow.Generation) *Set {
-	// A listpack and an intset are copied alike.
-	return &Set{small: intset.Intset(s.small).Clone(), pack: s.pack, stamp: gen.Current()}
+	if s.pack() {
+		return newSmall(s.lp().Clone(), packed, gen)
+	}
+	return newSmall(s.is().Clone(), ints, gen)
 }
 
 // Clone returns a copy that shares nothing which is ever written with s: that of COPY. It costs O(N).
 func (s *Set) Clone(gen *cow.Generation) *Set {
-	l := s.large
+	l := s.large()
 	if l == nil {
 		return s.cloneSmall(gen)
 	}
-	c := &Set{large: &large{t: table.New(gen), bytes: l.bytes}, stamp: gen.Current()}
+	c := &large{t: table.New(gen), bytes: l.bytes}
 	l.t.Each(func(r *record.Record) bool {
-		c.large.t.Insert(table.Hash(r.Key()), record.NewElement(r.Key()))
+		c.t.Insert(table.Hash(r.Key()), record.NewElement(r.Key()))
 		return true
 	})
-	return c
+	return newLarge(c, gen)
 }
 
 // Expect prepares an existing set for n more members, by Redis's reckoning: more at once than a small set may have make
 // it large.
 func (s *Set) Expect(n int, rules Rules, gen *cow.Generation) {
-	if s.large == nil && (s.pack && n > rules.Entries || !s.pack && n > rules.Ints) {
+	if s.large() == nil && (s.pack() && n > rules.Entries || !s.pack() && n > rules.Ints) {
 		s.grow(gen)
 	}
 }
@@ -183,7 +219,7 @@ func (s *Set) grow(gen *cow.Generation) {
 		l.insert(table.Hash(member), member)
 		return true
 	})
-	s.large, s.small, s.pack = l, nil, false
+	s.head.SetLarge(unsafe.Pointer(l), members)
 }
 
 // text returns the bytes of v, an integer's appended to buf.
@@ -203,7 +239,7 @@ func (l *large) insert(hash uint64, member []byte) {
 
 // Add puts a member, which is copied, into the set and reports whether it is new.
 func (s *Set) Add(member []byte, rules Rules, gen *cow.Generation) bool {
-	if l := s.large; l != nil {
+	if l := s.large(); l != nil {
 		hash := table.Hash(member)
 		if l.t.Get(hash, member) != nil {
 			return false
@@ -211,7 +247,7 @@ func (s *Set) Add(member []byte, rules Rules, gen *cow.Generation) bool {
 		l.insert(hash, member)
 		return true
 	}
-	if s.pack {
+	if s.pack() {
 		return s.addPacked(member, rules, gen)
 	}
 	if n, ok := listpack.ParseInt(member); ok {
@@ -219,17 +255,17 @@ func (s *Set) Add(member []byte, rules Rules, gen *cow.Generation) bool {
 	}
 	if s.fitsPacked(len(member), rules) {
 		s.packInts()
-		s.small = listpack.Listpack(s.small).Append(member).ShrinkToFit()
+		s.setBytes(s.lp().Append(member).ShrinkToFit())
 	} else {
 		s.grow(gen)
-		s.large.insert(table.Hash(member), member)
+		s.large().insert(table.Hash(member), member)
 	}
 	return true
 }
 
 // AddValue is Add for a member of another set.
 func (s *Set) AddValue(v Value, rules Rules, gen *cow.Generation) bool {
-	if v.Str == nil && s.large == nil && !s.pack {
+	if v.Str == nil && s.large() == nil && !s.pack() {
 		return s.addInt(v.Int, rules, gen)
 	}
 	var buf [20]byte
@@ -237,8 +273,8 @@ func (s *Set) AddValue(v Value, rules Rules, gen *cow.Generation) bool {
 }
 
 func (s *Set) addInt(n int64, rules Rules, gen *cow.Generation) bool {
-	is, added := intset.Intset(s.small).Add(n)
-	s.small = is
+	is, added := s.is().Add(n)
+	s.setBytes(is)
 	if added && is.Len() > rules.ints() {
 		s.grow(gen)
 	}
@@ -246,15 +282,15 @@ func (s *Set) addInt(n int64, rules Rules, gen *cow.Generation) bool {
 }
 
 func (s *Set) addPacked(member []byte, rules Rules, gen *cow.Generation) bool {
-	lp := listpack.Listpack(s.small)
+	lp := s.lp()
 	if lp.Find(listpack.HeaderSize, member, 0) >= 0 {
 		return false
 	}
 	if lp.Len() < rules.Entries && len(member) <= rules.Value && lp.SafeToAdd(len(member)) {
-		s.small = lp.Append(member)
+		s.setBytes(lp.Append(member))
 	} else {
 		s.grow(gen)
-		s.large.insert(table.Hash(member), member)
+		s.large().insert(table.Hash(member), member)
 	}
 	return true
 }
@@ -262,7 +298,7 @@ func (s *Set) addPacked(member []byte, rules Rules, gen *cow.Generation) bool {
 // fitsPacked reports whether the intset may become a listpack with one more member of n bytes. As Redis it asks only the
 // greatest and the least member for their length, and takes all for as long.
 func (s *Set) fitsPacked(n int, rules Rules) bool {
-	is := intset.Intset(s.small)
+	is := s.is()
 	longest, total := 0, 0
 	if is.Len() > 0 {
 		for _, v := range [...]int64{is.Max(), is.Min()} {
@@ -275,7 +311,7 @@ func (s *Set) fitsPacked(n int, rules Rules) bool {
 
 // packInts makes the intset a listpack.
 func (s *Set) packInts() {
-	is := intset.Intset(s.small)
+	is := s.is()
 	size := listpack.Overhead
 	for i := range is.Len() {
 		size += listpack.OfInt(is.Get(i)).Size()
@@ -284,12 +320,13 @@ func (s *Set) packInts() {
 	for i := range is.Len() {
 		lp = lp.AppendInt(is.Get(i))
 	}
-	s.small, s.pack = lp, true
+	s.setBytes(lp)
+	s.head.SetForm(packed)
 }
 
 // Ints makes a set whose members are all integers an intset, if that may have so many.
 func (s *Set) Ints(rules Rules) {
-	if s.large == nil && !s.pack || s.Len() > rules.ints() {
+	if s.large() == nil && !s.pack() || s.Len() > rules.ints() {
 		return
 	}
 	is := intset.New()
@@ -301,19 +338,20 @@ func (s *Set) Ints(rules Rules) {
 		is, _ = is.Add(n)
 		return true
 	})
-	s.small, s.large, s.pack = is, nil, false
+	s.setBytes(is)
+	s.head.SetForm(ints)
 }
 
 // Has reports whether the set has a member.
 func (s *Set) Has(member []byte) bool {
 	switch {
-	case s.large != nil:
-		return s.large.t.Get(table.Hash(member), member) != nil
-	case s.pack:
-		return listpack.Listpack(s.small).Find(listpack.HeaderSize, member, 0) >= 0
+	case s.large() != nil:
+		return s.large().t.Get(table.Hash(member), member) != nil
+	case s.pack():
+		return s.lp().Find(listpack.HeaderSize, member, 0) >= 0
 	}
 	n, ok := listpack.ParseInt(member)
-	return ok && intset.Intset(s.small).Has(n)
+	return ok && s.is().Has(n)
 }
 
 // HasValue is Has for a member of another set.
@@ -322,18 +360,18 @@ func (s *Set) HasValue(v Value) bool {
 		return s.Has(v.Str)
 	}
 	switch {
-	case s.large != nil:
+	case s.large() != nil:
 		var buf [20]byte
 		return s.Has(v.AppendTo(buf[:0]))
-	case s.pack:
-		return listpack.Listpack(s.small).FindInt(listpack.HeaderSize, v.Int, 0) >= 0
+	case s.pack():
+		return s.lp().FindInt(listpack.HeaderSize, v.Int, 0) >= 0
 	}
-	return intset.Intset(s.small).Has(v.Int)
+	return s.is().Has(v.Int)
 }
 
 // Remove takes a member out of the set and reports whether it was there.
 func (s *Set) Remove(member []byte) bool {
-	if l := s.large; l != nil {
+	if l := s.large(); l != nil {
 		hash := table.Hash(member)
 		r := l.t.Get(hash, member)
 		if r == nil {
@@ -343,20 +381,21 @@ func (s *Set) Remove(member []byte) bool {
 		l.t.Delete(hash, r)
 		return true
 	}
-	if s.pack {
-		lp := listpack.Listpack(s.small)
+	if s.pack() {
+		lp := s.lp()
 		p := lp.Find(listpack.HeaderSize, member, 0)
 		if p < 0 {
 			return false
 		}
-		s.small = lp.Delete(p)
+		s.setBytes(lp.Delete(p))
 		return true
 	}
 	n, ok := listpack.ParseInt(member)
 	if !ok {
 		return false
 	}
-	s.small, ok = intset.Intset(s.small).Remove(n)
+	is, ok := s.is().Remove(n)
+	s.setBytes(is)
 	return ok
 }
 
@@ -370,15 +409,15 @@ func (s *Set) RemoveValue(v Value) bool {
 // set.
 func (s *Set) Each(fn func(Value) bool) bool {
 	switch {
-	case s.large != nil:
+	case s.large() != nil:
 		whole := true
-		s.large.t.Each(func(r *record.Record) bool {
+		s.large().t.Each(func(r *record.Record) bool {
 			whole = fn(Value{Str: r.Key()})
 			return whole
 		})
 		return whole
-	case s.pack:
-		lp := listpack.Listpack(s.small)
+	case s.pack():
+		lp := s.lp()
 		for p := listpack.HeaderSize; p != lp.End(); {
 			var v Value
 			v, p = lp.Read(p)
@@ -387,7 +426,7 @@ func (s *Set) Each(fn func(Value) bool) bool {
 			}
 		}
 	default:
-		is := intset.Intset(s.small)
+		is := s.is()
 		for i := range is.Len() {
 			if !fn(Value{Int: is.Get(i)}) {
 				return false
@@ -401,7 +440,7 @@ func (s *Set) Each(fn func(Value) bool) bool {
 // calls fn for all. A member that stays in the set during a whole scan is met, perhaps more than once. fn must not
 // change the set.
 func (s *Set) Scan(cursor uint64, count int, fn func(Value)) uint64 {
-	if l := s.large; l != nil {
+	if l := s.large(); l != nil {
 		return l.t.Scan(cursor, count, func(r *record.Record) { fn(Value{Str: r.Key()}) })
 	}
 	s.Each(func(v Value) bool {
@@ -414,13 +453,13 @@ func (s *Set) Scan(cursor uint64, count int, fn func(Value)) uint64 {
 // Random returns a member of a set that is not empty, each as likely. rnd returns random bits.
 func (s *Set) Random(rnd func() uint64) Value {
 	switch {
-	case s.large != nil:
-		return Value{Str: s.large.t.Random(rnd).Key()}
-	case s.pack:
-		lp := listpack.Listpack(s.small)
+	case s.large() != nil:
+		return Value{Str: s.large().t.Random(rnd).Key()}
+	case s.pack():
+		lp := s.lp()
 		return lp.Get(lp.Seek(int(rnd() % uint64(lp.Len()))))
 	}
-	return Value{Int: intset.Intset(s.small).Random(rnd())}
+	return Value{Int: s.is().Random(rnd())}
 }
 
 // sparse is how many times as many members there must be than are wanted for drawing them one by one to be cheaper than
@@ -430,7 +469,7 @@ const sparse = 3
 // Sample calls fn for n different random members, n at most Len; any n members are as likely as others. Their order is
 // not random.
 func (s *Set) Sample(n int, rnd func() uint64, fn func(Value)) {
-	if l := s.large; l != nil && n <= l.t.Len()/sparse {
+	if l := s.large(); l != nil && n <= l.t.Len()/sparse {
 		seen := make(map[*record.Record]struct{}, n)
 		for len(seen) < n {
 			r := l.t.Random(rnd)
@@ -456,13 +495,13 @@ func (s *Set) Sample(n int, rnd func() uint64, fn func(Value)) {
 // RandomAll calls fn for n random members, drawn independently of each other. A listpack is passed over once, not n
 // times.
 func (s *Set) RandomAll(n int, rnd func() uint64, fn func(Value)) {
-	if !s.pack || n < sparse {
+	if !s.pack() || n < sparse {
 		for ; n > 0; n-- {
 			fn(s.Random(rnd))
 		}
 		return
 	}
-	lp := listpack.Listpack(s.small)
+	lp := s.lp()
 	at := make([]int, 0, lp.Len())
 	for p := listpack.HeaderSize; p != lp.End(); {
 		at = append(at, p)
@@ -475,7 +514,7 @@ func (s *Set) RandomAll(n int, rnd func() uint64, fn func(Value)) {
 
 // Pop takes n different random members, n less than Len, out of the set and calls fn for each before it goes.
 func (s *Set) Pop(n int, rnd func() uint64, fn func(Value)) {
-	if !s.pack {
+	if !s.pack() {
 		for ; n > 0; n-- {
 			v := s.Random(rnd)
 			fn(v)
@@ -483,7 +522,7 @@ func (s *Set) Pop(n int, rnd func() uint64, fn func(Value)) {
 		}
 		return
 	}
-	lp := listpack.Listpack(s.small)
+	lp := s.lp()
 	drawn := make([]int, 0, n)
 	left := lp.Len()
 	for p := listpack.HeaderSize; n > 0; left-- {
@@ -495,13 +534,13 @@ func (s *Set) Pop(n int, rnd func() uint64, fn func(Value)) {
 		}
 		p = next
 	}
-	s.small = lp.DeleteAll(drawn)
+	s.setBytes(lp.DeleteAll(drawn))
 }
 
 // Prefetch brings what looking up these members, at most 32, will touch into the processor's cache. The result is of no
 // use.
 func (s *Set) Prefetch(members [][]byte) uint64 {
-	l := s.large
+	l := s.large()
 	if l == nil {
 		return 0
 	}

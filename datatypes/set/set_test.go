@@ -35,11 +35,11 @@ func contents(t testing.TB, s *Set) map[string]bool {
 
 // trueSize counts what Size keeps up to date.
 func trueSize(s *Set) int {
-	if s.large == nil {
+	if s.large() == nil {
 		return s.Size()
 	}
-	n := s.Size() - s.large.bytes
-	s.large.t.Each(func(r *record.Record) bool {
+	n := s.Size() - s.large().bytes
+	s.large().t.Each(func(r *record.Record) bool {
 		n += r.Size()
 		return true
 	})

@@ -9,10 +9,10 @@ import (
 // FromListpack returns a small set of a listpack that holds members, all different, and scores by turns in ascending
 // order. It takes the listpack over.
 func FromListpack(lp listpack.Listpack, gen *cow.Generation) *SortedSet {
-	return &SortedSet{lp: lp, stamp: gen.Current()}
+	return newSmall(lp, gen)
 }
 
 // FromZSet returns a large set, which it takes over.
 func FromZSet(z *zset.ZSet, gen *cow.Generation) *SortedSet {
-	return &SortedSet{large: z, stamp: gen.Current()}
+	return newLarge(z, gen)
 }

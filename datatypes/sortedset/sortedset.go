@@ -34,6 +34,7 @@ import (
 	"unsafe"
 
 	"ferrous/datatypes/cow"
+	"ferrous/datatypes/head"
 	"ferrous/datatypes/listpack"
 	"ferrous/datatypes/mem"
 	"ferrous/datatypes/record"
@@ -90,47 +91,72 @@ type Rules struct {
 }
 
 // SortedSet is a sorted set. Make one with New or Build. Scores are any float64 but NaN.
-type SortedSet struct {
-	lp    listpack.Listpack // of a small set
-	large *zset.ZSet        // nil for a small set
-	stamp uint64
-}
+type SortedSet struct{ head head.Head }
+
+const (
+	packed head.Form = iota // a listpack
+	tree                    // a zset.ZSet
+)
 
 const setSize = int(unsafe.Sizeof(SortedSet{}))
 
+// lp returns the listpack of a small set.
+func (s *SortedSet) lp() listpack.Listpack { return s.head.Listpack() }
+
+func (s *SortedSet) setLP(lp listpack.Listpack) { s.head.SetBytes(lp) }
+
+// large returns the large set, nil for a small one.
+func (s *SortedSet) large() *zset.ZSet {
+	if s.head.Form() == tree {
+		return (*zset.ZSet)(s.head.Data())
+	}
+	return nil
+}
+
+// newSmall returns a set of a listpack, which it takes over.
+func newSmall(lp listpack.Listpack, gen *cow.Generation) *SortedSet {
+	s := &SortedSet{head.New(gen.Current())}
+	s.setLP(lp)
+	return s
+}
+
+// newLarge returns a large set, which it takes over.
+func newLarge(z *zset.ZSet, gen *cow.Generation) *SortedSet {
+	s := &SortedSet{head.New(gen.Current())}
+	s.head.SetLarge(unsafe.Pointer(z), tree)
+	return s
+}
+
 // New returns an empty set in the form that suits n members of which the first has length bytes.
 func New(n, length int, rules Rules, gen *cow.Generation) *SortedSet {
-	s := &SortedSet{stamp: gen.Current()}
 	if n <= rules.Entries && length <= rules.Value {
-		s.lp = listpack.New(0)
-	} else {
-		s.large = zset.New(gen)
+		return newSmall(listpack.New(0), gen)
 	}
-	return s
+	return newLarge(zset.New(gen), gen)
 }
 
 // Build returns a set of records made with record.NewScore, which are all different; it keeps them or not, and changes
 // their order. The set is small if the rules allow it.
 func Build(recs []*record.Record, rules Rules, gen *cow.Generation) *SortedSet {
-	small, sum := len(recs) <= rules.Entries, 0
+	fits, sum := len(recs) <= rules.Entries, 0
 	for _, r := range recs {
 		n := len(r.Key())
-		small = small && n <= rules.Value
+		fits = fits && n <= rules.Value
 		sum += n
 	}
-	if !small || !listpack.New(0).SafeToAdd(sum) {
+	if !fits || !listpack.New(0).SafeToAdd(sum) {
 		z, err := zset.Build(gen, recs)
 		if err != nil {
 			panic("sortedset: members to build from are not different")
 		}
-		return &SortedSet{large: z, stamp: gen.Current()}
+		return newLarge(z, gen)
 	}
 	slices.SortFunc(recs, zset.Compare)
 	lp := listpack.New(listpack.Overhead + sum + 4*len(recs))
 	for _, r := range recs {
 		lp = appendPair(lp, r.Key(), r.Score(), rules.Text)
 	}
-	return &SortedSet{lp: lp.ShrinkToFit(), stamp: gen.Current()}
+	return newSmall(lp.ShrinkToFit(), gen)
 }
 
 func appendPair(lp listpack.Listpack, member []byte, score float64, text *Text) listpack.Listpack {
@@ -140,58 +166,63 @@ func appendPair(lp listpack.Listpack, member []byte, score float64, text *Text) 
 
 // Len returns the number of members.
 func (s *SortedSet) Len() int {
-	if s.large != nil {
-		return s.large.Len()
+	if s.large() != nil {
+		return s.large().Len()
 	}
-	return s.lp.Len() / 2
+	return s.lp().Len() / 2
 }
 
 // Size returns the bytes that the set holds, as the allocator rounds them.
 func (s *SortedSet) Size() int {
-	if s.large != nil {
-		return mem.SizePtr(setSize) + s.large.Size()
+	if s.large() != nil {
+		return mem.SizePtr(setSize) + s.large().Size()
 	}
-	return mem.SizePtr(setSize) + s.lp.Size()
+	return mem.SizePtr(setSize) + s.lp().Size()
 }
 
 // Encoding returns what OBJECT ENCODING answers.
 func (s *SortedSet) Encoding() record.Encoding {
-	if s.large != nil {
+	if s.large() != nil {
 		return record.SkipList
 	}
 	return record.ListPack
 }
 
 // Listpack returns the bytes of a small set, which must only be read; nil for a large one.
-func (s *SortedSet) Listpack() listpack.Listpack { return s.lp }
+func (s *SortedSet) Listpack() listpack.Listpack {
+	if s.head.Form() != packed {
+		return nil
+	}
+	return s.lp()
+}
 
 // Large returns a large set, which must only be read; nil for a small one.
-func (s *SortedSet) Large() *zset.ZSet { return s.large }
+func (s *SortedSet) Large() *zset.ZSet { return s.large() }
 
 // Stamp returns the generation in which the set was made or forked.
-func (s *SortedSet) Stamp() uint64 { return s.stamp }
+func (s *SortedSet) Stamp() uint64 { return s.head.Stamp() }
 
 // Fork returns a set with the same members that is changed in the place of s, which from then on is only read. gen is
 // pinned.
 func (s *SortedSet) Fork(gen *cow.Generation) *SortedSet {
-	if s.large != nil {
-		return &SortedSet{large: s.large.Fork(), stamp: gen.Current()}
+	if s.large() != nil {
+		return newLarge(s.large().Fork(), gen)
 	}
-	return &SortedSet{lp: s.lp.Clone(), stamp: gen.Current()}
+	return newSmall(s.lp().Clone(), gen)
 }
 
 // Clone returns a copy that shares nothing which is ever written with s: that of COPY. It costs O(N).
 func (s *SortedSet) Clone(gen *cow.Generation) *SortedSet {
-	if s.large != nil {
-		return &SortedSet{large: s.large.Clone(), stamp: gen.Current()}
+	if s.large() != nil {
+		return newLarge(s.large().Clone(), gen)
 	}
-	return &SortedSet{lp: s.lp.Clone(), stamp: gen.Current()}
+	return newSmall(s.lp().Clone(), gen)
 }
 
 // Expect prepares an existing set for n more members, by Redis's reckoning: more at once than a small set may have make
 // it large.
 func (s *SortedSet) Expect(n int, rules Rules, gen *cow.Generation) {
-	if s.large == nil && n > rules.Entries {
+	if s.large() == nil && n > rules.Entries {
 		s.grow(gen)
 	}
 }
@@ -200,17 +231,17 @@ func (s *SortedSet) Expect(n int, rules Rules, gen *cow.Generation) {
 func (s *SortedSet) grow(gen *cow.Generation) {
 	recs := make([]*record.Record, 0, s.Len()+1)
 	var buf [20]byte
-	for p := listpack.HeaderSize; p != s.lp.End(); {
+	for p := listpack.HeaderSize; p != s.lp().End(); {
 		var member, score Value
-		member, p = s.lp.Read(p)
-		score, p = s.lp.Read(p)
+		member, p = s.lp().Read(p)
+		score, p = s.lp().Read(p)
 		recs = append(recs, record.NewScore(text(member, buf[:0]), scoreOf(score)))
 	}
 	z, err := zset.Build(gen, recs)
 	if err != nil {
 		panic("sortedset: a listpack has a member twice")
 	}
-	s.large, s.lp = z, nil
+	s.head.SetLarge(unsafe.Pointer(z), tree)
 }
 
 // text returns the bytes of v, an integer's appended to buf.
@@ -273,10 +304,10 @@ func decide(old, score float64, how How) (float64, Outcome) {
 // Add gives a member, which is copied, a score, and adds it where it is missing. It returns the score that the member
 // has then; of no meaning if it is Refused or NaN.
 func (s *SortedSet) Add(member []byte, score float64, how How, rules Rules, gen *cow.Generation) (float64, Outcome) {
-	if s.large == nil {
-		p := s.lp.Find(listpack.HeaderSize, member, 1)
+	if s.large() == nil {
+		p := s.lp().Find(listpack.HeaderSize, member, 1)
 		if p >= 0 {
-			score, done := decide(scoreOf(s.lp.Get(s.lp.Next(p))), score, how)
+			score, done := decide(scoreOf(s.lp().Get(s.lp().Next(p))), score, how)
 			if done == Updated {
 				s.update(p, member, score, rules.Text)
 			}
@@ -285,23 +316,23 @@ func (s *SortedSet) Add(member []byte, score float64, how How, rules Rules, gen 
 		if how&XX != 0 {
 			return 0, Refused
 		}
-		if s.Len() < rules.Entries && len(member) <= rules.Value && s.lp.SafeToAdd(len(member)) {
+		if s.Len() < rules.Entries && len(member) <= rules.Value && s.lp().SafeToAdd(len(member)) {
 			s.insert(member, score, rules.Text)
 			return score, Added
 		}
 		s.grow(gen)
 	}
-	e := s.large.Find(member)
+	e := s.large().Find(member)
 	if e.Record == nil {
 		if how&XX != 0 {
 			return 0, Refused
 		}
-		s.large.Insert(e, member, score)
+		s.large().Insert(e, member, score)
 		return score, Added
 	}
 	score, done := decide(e.Record.Score(), score, how)
 	if done == Updated {
-		s.large.Update(e, score)
+		s.large().Update(e, score)
 	}
 	return score, done
 }
@@ -309,7 +340,7 @@ func (s *SortedSet) Add(member []byte, score float64, how How, rules Rules, gen 
 // place returns where a member with a score belongs in the listpack: the position of the first member behind it, leaving
 // out the one at position but.
 func (s *SortedSet) place(member []byte, score float64, but int) int {
-	lp := s.lp
+	lp := s.lp()
 	if last := lp.Last(); last >= 0 {
 		// What has come in order belongs at the end.
 		p := lp.Prev(last)
@@ -336,76 +367,76 @@ func before(s float64, m Value, score float64, member []byte) bool {
 // insert adds a member that is not there to a small set.
 func (s *SortedSet) insert(member []byte, score float64, text *Text) {
 	pair := [2]listpack.Entry{listpack.Of(member), text.entry(score)}
-	s.lp = s.lp.InsertAll(s.place(member, score, -1), pair[:])
+	s.setLP(s.lp().InsertAll(s.place(member, score, -1), pair[:]))
 }
 
 // update gives the member at position p of a small set another score.
 func (s *SortedSet) update(p int, member []byte, score float64, text *Text) {
-	q := s.lp.Next(p)
-	behind := q + s.lp.EntrySize(q)
+	q := s.lp().Next(p)
+	behind := q + s.lp().EntrySize(q)
 	to := s.place(member, score, p)
 	if to == behind {
-		s.lp = s.lp.ReplaceEntry(q, text.entry(score))
+		s.setLP(s.lp().ReplaceEntry(q, text.entry(score)))
 		return
 	}
 	if to > p {
 		to -= behind - p
 	}
-	s.lp = s.lp.DeleteFrom(p, 2)
+	s.setLP(s.lp().DeleteFrom(p, 2))
 	pair := [2]listpack.Entry{listpack.Of(member), text.entry(score)}
-	s.lp = s.lp.InsertAll(to, pair[:])
+	s.setLP(s.lp().InsertAll(to, pair[:]))
 }
 
 // Remove takes a member out of the set and reports whether it was there.
 func (s *SortedSet) Remove(member []byte) bool {
-	if s.large != nil {
-		return s.large.Remove(member)
+	if s.large() != nil {
+		return s.large().Remove(member)
 	}
-	p := s.lp.Find(listpack.HeaderSize, member, 1)
+	p := s.lp().Find(listpack.HeaderSize, member, 1)
 	if p < 0 {
 		return false
 	}
-	s.lp = s.lp.DeleteFrom(p, 2)
+	s.setLP(s.lp().DeleteFrom(p, 2))
 	return true
 }
 
 // Has reports whether there is such a member.
 func (s *SortedSet) Has(member []byte) bool {
-	if s.large != nil {
-		return s.large.Find(member).Record != nil
+	if s.large() != nil {
+		return s.large().Find(member).Record != nil
 	}
-	return s.lp.Find(listpack.HeaderSize, member, 1) >= 0
+	return s.lp().Find(listpack.HeaderSize, member, 1) >= 0
 }
 
 // Score returns the score of a member.
 func (s *SortedSet) Score(member []byte) (score float64, ok bool) {
-	if s.large != nil {
-		return s.large.Score(member)
+	if s.large() != nil {
+		return s.large().Score(member)
 	}
-	p := s.lp.Find(listpack.HeaderSize, member, 1)
+	p := s.lp().Find(listpack.HeaderSize, member, 1)
 	if p < 0 {
 		return 0, false
 	}
-	return scoreOf(s.lp.Get(s.lp.Next(p))), true
+	return scoreOf(s.lp().Get(s.lp().Next(p))), true
 }
 
 // Rank returns how many members come before this one, counted from the highest with rev, and its score.
 func (s *SortedSet) Rank(member []byte, rev bool) (rank int, score float64, ok bool) {
 	switch {
-	case s.large != nil && rev:
-		return s.large.RevRank(member)
-	case s.large != nil:
-		return s.large.Rank(member)
+	case s.large() != nil && rev:
+		return s.large().RevRank(member)
+	case s.large() != nil:
+		return s.large().Rank(member)
 	}
-	for p := listpack.HeaderSize; p != s.lp.End(); rank++ {
-		m, q := s.lp.Read(p)
+	for p := listpack.HeaderSize; p != s.lp().End(); rank++ {
+		m, q := s.lp().Read(p)
 		if m.Equal(member) {
 			if rev {
 				rank = s.Len() - 1 - rank
 			}
-			return rank, scoreOf(s.lp.Get(q)), true
+			return rank, scoreOf(s.lp().Get(q)), true
 		}
-		p = s.lp.Next(q)
+		p = s.lp().Next(q)
 		if p < 0 {
 			break
 		}
@@ -416,36 +447,36 @@ func (s *SortedSet) Rank(member []byte, rev bool) (rank int, score float64, ok b
 // Pop takes the first member out of a set that is not empty, the last with max, and calls fn with it and its score
 // before it goes.
 func (s *SortedSet) Pop(max bool, fn func(Value, float64)) {
-	if s.large != nil {
+	if s.large() != nil {
 		var r *record.Record
 		if max {
-			r = s.large.PopMax()
+			r = s.large().PopMax()
 		} else {
-			r = s.large.PopMin()
+			r = s.large().PopMin()
 		}
 		fn(Value{Str: r.Key()}, r.Score())
 		return
 	}
 	p := listpack.HeaderSize
 	if max {
-		p = s.lp.Prev(s.lp.Last())
+		p = s.lp().Prev(s.lp().Last())
 	}
-	m, q := s.lp.Read(p)
-	fn(m, scoreOf(s.lp.Get(q)))
-	s.lp = s.lp.DeleteFrom(p, 2)
+	m, q := s.lp().Read(p)
+	fn(m, scoreOf(s.lp().Get(q)))
+	s.setLP(s.lp().DeleteFrom(p, 2))
 }
 
 // Scan calls fn for some members, about count, with their scores (of a small set as the listpack has them, of a large
 // one as a number), and returns the cursor to go on from, 0 at the end; of a small set it calls fn for all. A member that
 // stays in the set during a whole scan is met, perhaps more than once. fn must not change the set.
 func (s *SortedSet) Scan(cursor uint64, count int, fn func(member, packed Value, score float64)) uint64 {
-	if s.large != nil {
-		return s.large.Scan(cursor, count, func(r *record.Record) { fn(Value{Str: r.Key()}, Value{}, r.Score()) })
+	if s.large() != nil {
+		return s.large().Scan(cursor, count, func(r *record.Record) { fn(Value{Str: r.Key()}, Value{}, r.Score()) })
 	}
-	for p := listpack.HeaderSize; p != s.lp.End(); {
+	for p := listpack.HeaderSize; p != s.lp().End(); {
 		var member, score Value
-		member, p = s.lp.Read(p)
-		score, p = s.lp.Read(p)
+		member, p = s.lp().Read(p)
+		score, p = s.lp().Read(p)
 		fn(member, score, 0)
 	}
 	return 0

@@ -17,8 +17,8 @@ func (s *SortedSet) All() Span { return Span{End: s.Len()} }
 
 // ScoreSpan returns the members whose scores are in the range.
 func (s *SortedSet) ScoreSpan(r ScoreRange) Span {
-	if s.large != nil {
-		return s.large.ScoreSpan(r)
+	if s.large() != nil {
+		return s.large().ScoreSpan(r)
 	}
 	return s.packedSpan(func(_ Value, packed Value) (behindMin, beforeMax bool) {
 		score := scoreOf(packed)
@@ -29,15 +29,15 @@ func (s *SortedSet) ScoreSpan(r ScoreRange) Span {
 // LexSpan returns the members in the range. Where scores differ it is some span, of a small set the one that Redis takes,
 // which is another one from the end (rev).
 func (s *SortedSet) LexSpan(r LexRange, rev bool) Span {
-	if s.large != nil {
-		n := s.large.Len()
-		if n == 0 || !lexBehind(Value{Str: s.large.At(n - 1).Key()}, &r) || !lexBefore(Value{Str: s.large.At(0).Key()}, &r) {
+	if s.large() != nil {
+		n := s.large().Len()
+		if n == 0 || !lexBehind(Value{Str: s.large().At(n - 1).Key()}, &r) || !lexBefore(Value{Str: s.large().At(0).Key()}, &r) {
 			return Span{}
 		}
-		return s.large.LexSpan(r)
+		return s.large().LexSpan(r)
 	}
-	last := s.lp.Last()
-	if last < 0 || !lexBehind(s.lp.Get(s.lp.Prev(last)), &r) || !lexBefore(s.lp.Get(listpack.HeaderSize), &r) {
+	last := s.lp().Last()
+	if last < 0 || !lexBehind(s.lp().Get(s.lp().Prev(last)), &r) || !lexBefore(s.lp().Get(listpack.HeaderSize), &r) {
 		return Span{}
 	}
 	if rev {
@@ -76,10 +76,10 @@ func lexBefore(member Value, r *LexRange) bool {
 // a maximum.
 func (s *SortedSet) packedSpan(in func(member, score Value) (behindMin, beforeMax bool)) Span {
 	first, rank := -1, 0
-	for p := listpack.HeaderSize; p != s.lp.End(); rank++ {
+	for p := listpack.HeaderSize; p != s.lp().End(); rank++ {
 		var member, score Value
-		member, p = s.lp.Read(p)
-		score, p = s.lp.Read(p)
+		member, p = s.lp().Read(p)
+		score, p = s.lp().Read(p)
 		behindMin, beforeMax := in(member, score)
 		if first < 0 && behindMin {
 			first = rank
@@ -98,9 +98,9 @@ func (s *SortedSet) packedSpan(in func(member, score Value) (behindMin, beforeMa
 // members are not below it.
 func (s *SortedSet) lexSpanBack(r *LexRange) Span {
 	end, rank := -1, s.Len()
-	for p := s.lp.Last(); p >= 0; p = s.lp.Prev(p) {
-		p = s.lp.Prev(p)
-		member := s.lp.Get(p)
+	for p := s.lp().Last(); p >= 0; p = s.lp().Prev(p) {
+		p = s.lp().Prev(p)
+		member := s.lp().Get(p)
 		if end < 0 && lexBefore(member, r) {
 			end = rank
 		}
@@ -117,12 +117,12 @@ func (s *SortedSet) lexSpanBack(r *LexRange) Span {
 
 // RemoveSpan takes the members of a span out of the set and returns how many they were.
 func (s *SortedSet) RemoveSpan(span Span) int {
-	if s.large != nil {
-		return s.large.RemoveSpan(span, nil)
+	if s.large() != nil {
+		return s.large().RemoveSpan(span, nil)
 	}
 	n := span.Len()
 	if n > 0 {
-		s.lp = s.lp.DeleteRange(2*span.First, 2*n)
+		s.setLP(s.lp().DeleteRange(2*span.First, 2*n))
 	}
 	return n
 }
@@ -138,16 +138,16 @@ type Iter struct {
 
 // Iter returns an iterator over a span, in descending order with rev.
 func (s *SortedSet) Iter(span Span, rev bool) Iter {
-	if s.large != nil {
-		return Iter{large: s.large.Iter(span, rev)}
+	if s.large() != nil {
+		return Iter{large: s.large().Iter(span, rev)}
 	}
-	it := Iter{lp: s.lp, left: span.Len(), rev: rev}
+	it := Iter{lp: s.lp(), left: span.Len(), rev: rev}
 	if it.left > 0 {
 		rank := span.First
 		if rev {
 			rank = span.End - 1
 		}
-		it.p = s.lp.Seek(2 * rank)
+		it.p = s.lp().Seek(2 * rank)
 	}
 	return it
 }
@@ -177,14 +177,14 @@ func (it *Iter) Next() (member Value, score float64, ok bool) {
 
 // Each calls fn for every member in ascending order until it returns false. fn must not change the set.
 func (s *SortedSet) Each(fn func(member Value, score float64) bool) {
-	if s.large != nil {
-		s.large.Each(func(r *record.Record) bool { return fn(Value{Str: r.Key()}, r.Score()) })
+	if s.large() != nil {
+		s.large().Each(func(r *record.Record) bool { return fn(Value{Str: r.Key()}, r.Score()) })
 		return
 	}
-	for p := listpack.HeaderSize; p != s.lp.End(); {
+	for p := listpack.HeaderSize; p != s.lp().End(); {
 		var member, score Value
-		member, p = s.lp.Read(p)
-		score, p = s.lp.Read(p)
+		member, p = s.lp().Read(p)
+		score, p = s.lp().Read(p)
 		if !fn(member, scoreOf(score)) {
 			return
 		}
@@ -193,12 +193,12 @@ func (s *SortedSet) Each(fn func(member Value, score float64) bool) {
 
 // Random returns a member of a set that is not empty, each as likely, and its score. rnd returns random bits.
 func (s *SortedSet) Random(rnd func() uint64) (Value, float64) {
-	if s.large != nil {
-		r := s.large.Random(rnd)
+	if s.large() != nil {
+		r := s.large().Random(rnd)
 		return Value{Str: r.Key()}, r.Score()
 	}
-	m, q := s.lp.Read(s.lp.Seek(2 * int(rnd()%uint64(s.Len()))))
-	return m, scoreOf(s.lp.Get(q))
+	m, q := s.lp().Read(s.lp().Seek(2 * int(rnd()%uint64(s.Len()))))
+	return m, scoreOf(s.lp().Get(q))
 }
 
 // sparse is how many times as many members there must be than are wanted for drawing them one by one to be cheaper than
@@ -211,10 +211,10 @@ func (s *SortedSet) Sample(n int, rnd func() uint64, fn func(Value, float64)) {
 	if n == 0 {
 		return
 	}
-	if s.large != nil && n <= s.large.Len()/sparse {
+	if s.large() != nil && n <= s.large().Len()/sparse {
 		seen := make(map[*record.Record]struct{}, n)
 		for len(seen) < n {
-			r := s.large.Random(rnd)
+			r := s.large().Random(rnd)
 			if _, twice := seen[r]; !twice {
 				seen[r] = struct{}{}
 				fn(Value{Str: r.Key()}, r.Score())
@@ -237,20 +237,20 @@ func (s *SortedSet) Sample(n int, rnd func() uint64, fn func(Value, float64)) {
 // RandomAll calls fn for n random members, drawn independently of each other. A small set is passed over once, not n
 // times.
 func (s *SortedSet) RandomAll(n int, rnd func() uint64, fn func(Value, float64)) {
-	if s.large != nil || n < sparse {
+	if s.large() != nil || n < sparse {
 		for ; n > 0; n-- {
 			fn(s.Random(rnd))
 		}
 		return
 	}
 	at := make([]int, 0, s.Len())
-	for p := listpack.HeaderSize; p != s.lp.End(); {
+	for p := listpack.HeaderSize; p != s.lp().End(); {
 		at = append(at, p)
-		_, p = s.lp.Read(p)
-		_, p = s.lp.Read(p)
+		_, p = s.lp().Read(p)
+		_, p = s.lp().Read(p)
 	}
 	for ; n > 0; n-- {
-		m, q := s.lp.Read(at[rnd()%uint64(len(at))])
-		fn(m, scoreOf(s.lp.Get(q)))
+		m, q := s.lp().Read(at[rnd()%uint64(len(at))])
+		fn(m, scoreOf(s.lp().Get(q)))
 	}
 }

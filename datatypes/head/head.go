@@ -1,0 +1,120 @@
+// Package head holds what a small collection has besides its bytes, in two words.
+//
+// # Structure
+//
+// A server has millions of collections of a few elements, each one listpack (or intset) of some hundred bytes. A slice of
+// it, a pointer to the large form, a stamp and a flag would be six words, a quarter of what is stored. A Head is two: one
+// pointer, to the first of the bytes or to the struct of the large form, and one word of three fields:
+//
+//	stamp 40 bits | form 2 bits | capacity 22 bits
+//
+// The form is the owner's, who numbers its forms; it says what the pointer points to. The length of the bytes is not
+// kept, since listpack and intset begin with it. The capacity is, because it cannot be told from the length: bytes that have
+// become fewer keep their memory until half of it is free, or a list that is pushed to and popped from at the border
+// between two size classes would be moved each time. It is always a whole size class of the allocator: bytes of up to
+// 32 KiB count in units of 8, larger ones in pages.
+//
+// # Costs
+//
+// Reading makes a slice from the pointer, writing stores both words. Neither allocates, but for foreign bytes whose capacity
+// is not a size class (what a decoder cut out of something larger): they are copied once.
+package head
+
+import (
+	"encoding/binary"
+	"unsafe"
+
+	"ferrous/datatypes/intset"
+	"ferrous/datatypes/listpack"
+	"ferrous/datatypes/mem"
+)
+
+// Head is the head of a collection. Make one with New; its zero value has no bytes and is of form 0.
+type Head struct {
+	p    unsafe.Pointer
+	word uint64
+}
+
+// Form tells what a Head points to. There may be four, numbered from 0.
+type Form uint8
+
+const (
+	capacityBits = 22
+	formBits     = 2
+
+	capacityMask = 1<<capacityBits - 1
+	formMask     = 1<<formBits - 1
+	stampShift   = capacityBits + formBits
+
+	unit     = 8
+	unitsEnd = 32 << 10 // capacities above are whole pages
+	page     = 8 << 10
+	maxUnits = unitsEnd / unit
+)
+
+// New returns a head that bears a stamp and points to nothing yet. Stamps are counted from 0 and fit into 40 bits.
+func New(stamp uint64) Head { return Head{word: stamp << stampShift} }
+
+// Stamp returns the stamp.
+func (h *Head) Stamp() uint64 { return h.word >> stampShift }
+
+// Form returns the form that was last set.
+func (h *Head) Form() Form { return Form(h.word >> capacityBits & formMask) }
+
+// SetForm changes the form and leaves the rest.
+func (h *Head) SetForm(f Form) {
+	h.word = h.word&^uint64(formMask<<capacityBits) | uint64(f&formMask)<<capacityBits
+}
+
+// Data returns the pointer: to the first byte, or to what SetLarge was given.
+func (h *Head) Data() unsafe.Pointer { return h.p }
+
+// Cap returns the capacity of the bytes, of no meaning after SetLarge.
+func (h *Head) Cap() int {
+	n := int(h.word & capacityMask)
+	if n <= maxUnits {
+		return n * unit
+	}
+	return (n - maxUnits) * page
+}
+
+// Bytes returns the first n bytes, at most Cap.
+func (h *Head) Bytes(n int) []byte {
+	return unsafe.Slice((*byte)(h.p), h.Cap())[:n]
+}
+
+// Listpack returns the bytes, which are a listpack.
+func (h *Head) Listpack() listpack.Listpack {
+	b := unsafe.Slice((*byte)(h.p), h.Cap())
+	return b[:binary.LittleEndian.Uint32(b)]
+}
+
+// Intset returns the bytes, which are an intset.
+func (h *Head) Intset() intset.Intset {
+	b := unsafe.Slice((*byte)(h.p), h.Cap())
+	return b[:intset.Bytes(b)]
+}
+
+// SetBytes makes b, which is not empty and from now on the head's, what it points to.
+func (h *Head) SetBytes(b []byte) {
+	n := cap(b)
+	if mem.Size(n) != n {
+		c := make([]byte, len(b), mem.Size(len(b)))
+		copy(c, b)
+		b, n = c, cap(c)
+	}
+	if n <= unitsEnd {
+		n /= unit
+	} else {
+		n = n/page + maxUnits
+	}
+	h.p = unsafe.Pointer(unsafe.SliceData(b))
+	h.word = h.word&^uint64(capacityMask) | uint64(n)
+}
+
+// SetLarge makes the struct of a large form what the head points to.
+func (h *Head) SetLarge(p unsafe.Pointer, f Form) {
+	h.p = p
+	h.word &^= capacityMask
+	h.SetForm(f)
+}
