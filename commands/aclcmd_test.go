@@ -288,7 +288,7 @@ func TestLimitedAllocateNothing(t *testing.T) {
 	ts := newTestServer(t)
 	c := ts.login(t, "u", "+@all -@dangerous ~a* %R~b*")
 	ts.doAs(c, "SET", "a1", "x")
-	for _, words := range []string{"GET a1", "INCR a2", "EXISTS a1 b", "MGET a1 b1 a2", "LPUSH a3 x", "RPOP a3"} {
+	for _, words := range []string{"GET a1", "SET a1 y", "INCR a2", "EXISTS a1 b", "MGET a1 b1 a2", "LPUSH a3 x", "RPOP a3"} {
 		var args [][]byte
 		for _, w := range strings.Fields(words) {
 			args = append(args, []byte(w))

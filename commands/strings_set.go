@@ -242,14 +242,19 @@ func (c *Client) rewriteSet(o *setOptions, expiry int64) {
 
 // setKeys finds SET's key: what may be done to it depends on whether the old value is looked at.
 func setKeys(args [][]byte) ([]KeyRef, bool) {
-	flags := KeyOW | KeyUpdate
 	for i := 3; i < len(args); i++ {
 		if equalFold(args[i], "get") || equalFold(args[i], "ifeq") {
-			flags = KeyRW | KeyAccess | KeyUpdate
+			return setReadKey, true
 		}
 	}
-	return []KeyRef{{Pos: 1, Flags: flags}}, true
+	return setKey, true
 }
+
+// The answers of setKeys, which must not be changed. SET is too frequent to make them each time.
+var (
+	setKey     = []KeyRef{{Pos: 1, Flags: KeyOW | KeyUpdate}}
+	setReadKey = []KeyRef{{Pos: 1, Flags: KeyRW | KeyAccess | KeyUpdate}}
+)
 
 func setnx(c *Client) {
 	key := c.args[1]
