@@ -121,9 +121,10 @@ type AOF struct {
 	fatal     *FatalError
 
 	sync     syncer
-	pending  int   // fsyncs of the current file under way
-	mark     int64 // Options.Offset up to which all is on the disk
-	nextMark int64 // the same while waiting, told when the state is on
+	pending  int      // fsyncs of the current file under way
+	behind   vfs.File // the file before the current one, while it is being forced to disk
+	mark     int64    // Options.Offset up to which all is on the disk
+	nextMark int64    // the same while waiting, told when the state is on
 
 	syncErr    error    // an fsync failed and what was in the file is not yet in another one
 	suspect    []string // incremental files whose fsync failed

@@ -13,6 +13,10 @@ package aof
 //	          the buffer waits up to 2 s for it to end; then it is written all the same, and delayed counts.
 //	no        nothing.
 //
+// After a rewrite has switched to a new incremental file, the buffer waits in the same way until the old one is on the disk:
+// else a power failure might leave what came later without what came before, which nobody would notice. (Under always the
+// old file is on the disk by then.)
+//
 // The syncer is one goroutine at a time that works off a queue of jobs, so that files are forced to disk in the order in
 // which they were written. Results come back through Post (collect).
 //
@@ -76,12 +80,12 @@ func (a *AOF) flush(force bool) error {
 		return nil
 	}
 	now := a.opt.Now()
-	everysec := a.Settings.Fsync == FsyncEverysec
+	wait := a.Settings.Fsync == FsyncEverysec && a.pending > 0 || a.Settings.Fsync != FsyncAlways && a.behind != nil
 	if len(a.buf) > 0 {
 		if a.writeErr != nil && !force && now >= a.tried && now-a.tried < retryEvery {
 			return nil
 		}
-		if everysec && a.pending > 0 && !force {
+		if wait && !force {
 			if a.postponed == 0 || now < a.postponed {
 				a.postponed = now
 				return nil
@@ -389,13 +393,16 @@ func (a *AOF) collect() {
 		if j.file == a.file {
 			a.pending--
 		}
+		if j.close && j.file == a.behind {
+			a.behind = nil
+		}
 		if j.err != nil {
 			a.fsyncFailed(j)
 		} else {
 			a.fsynced(j.mark)
 		}
 	}
-	if a.postponed != 0 && a.pending == 0 && a.fatal == nil {
+	if a.postponed != 0 && a.pending == 0 && a.behind == nil && a.fatal == nil {
 		a.flush(false) // Tick tells of an error
 	}
 }

@@ -304,7 +304,11 @@ func (a *AOF) switchFile(w *rewrite) error {
 		if len(a.buf) > 0 {
 			return errPending
 		}
-		a.sync.add(job{file: a.file, name: a.name, sync: a.asked != a.size || a.pending > 0, close: true, mark: a.opt.Offset()})
+		j := job{file: a.file, name: a.name, sync: a.asked != a.size || a.pending > 0, close: true, mark: a.opt.Offset()}
+		if j.sync {
+			a.behind = a.file
+		}
+		a.sync.add(j)
 		a.synced = a.opt.Now()
 	}
 	a.use(w.file, w.name, 0)

@@ -36,7 +36,15 @@ func TestRewrite(t *testing.T) {
 		t.Errorf("%+v", i)
 	}
 	r.add(3)
-	r.Flush(false)
+	steps := fs.Steps()
+	for r.Flush(false); r.AOF.behind != nil; r.loop.runPosted() { // until the old file is on the disk
+		if r.Buffered() == 0 {
+			t.Fatal("what comes later was written before", fs.Log()[steps:])
+		}
+	}
+	if r.Buffered() != 0 || r.logged("Asynchronous AOF fsync") {
+		t.Error("not written when it was")
+	}
 	close(gate)
 	r.loop.until(t, func() bool { return done != errRunning })
 	if done != nil {
