@@ -173,10 +173,13 @@ func (t *Table) double(p *page) {
 // cutPages cuts every page in two.
 func (t *Table) cutPages() {
 	for i := range t.pages {
-		// A page with one entry has one segment, which both halves would need. So many fewer keys than in another page
-		// is beyond all chance, but nothing may depend on chance.
-		if p := &t.pages[i]; len(p.dir) == 1 {
-			t.double(p)
+		// A segment that takes a whole page would be needed by both halves: it is split before. Keys that come in the
+		// order of their hashes, as a walk or SCAN gives them, fill one page after the other, and the last stay empty.
+		p := &t.pages[i]
+		if _, n := p.run(0, p.dir[0]); int(n) == len(p.dir) {
+			if n == 1 {
+				t.double(p)
+			}
 			t.split(p, 0, uint64(i)<<t.low)
 		}
 	}

@@ -1,10 +1,12 @@
 package table
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -400,4 +402,47 @@ func TestForkBesideReader(t *testing.T) {
 	}
 	gen.Unpin()
 	check(t, tb)
+}
+
+// TestInHashOrder inserts records in the order of their hashes, as loading what a walk has written does, forwards and
+// backwards, and removes them in that order.
+func TestInHashOrder(t *testing.T) {
+	const n = 400_000
+	type key struct {
+		hash uint64
+		r    *record.Record
+	}
+	keys := make([]key, n)
+	for i := range keys {
+		r := newRecord(fmt.Sprint("key", i), int64(i))
+		keys[i] = key{Hash(r.Key()), r}
+	}
+	slices.SortFunc(keys, func(a, b key) int { return cmp.Compare(a.hash, b.hash) })
+	for _, back := range []bool{false, true} {
+		var gen cow.Generation
+		tb := New(&gen)
+		for i := range keys {
+			tb.Insert(keys[i].hash, keys[i].r)
+			if i%20_000 == 0 {
+				check(t, tb)
+			}
+		}
+		check(t, tb)
+		for i := range keys {
+			if tb.Get(keys[i].hash, keys[i].r.Key()) != keys[i].r {
+				t.Fatalf("key %d of %d is missing", i, n)
+			}
+		}
+		for i := range keys {
+			tb.Delete(keys[i].hash, keys[i].r)
+			if i%20_000 == 0 {
+				check(t, tb)
+			}
+		}
+		check(t, tb)
+		if tb.Len() != 0 || tb.Size() > 20_000 {
+			t.Errorf("back %v: %d records, %d bytes at the end", back, tb.Len(), tb.Size())
+		}
+		slices.Reverse(keys)
+	}
 }
