@@ -138,10 +138,47 @@ func (s *Server) checkOutputLimits(c *Client) {
 		soft = s.ks.Now-c.softSince > lim.SoftSeconds*1000
 	}
 	if soft || lim.Hard > 0 && used >= lim.Hard {
-		s.logf(config.LogWarning, "Client %s scheduled to be closed ASAP for overcoming of output buffer limits.", c.describe())
-		s.stats.outputBufDisconnections++
-		c.stopped = true
-		c.conn.CloseNow()
+		s.closeOverLimit(c)
+	}
+}
+
+func (s *Server) closeOverLimit(c *Client) {
+	s.logf(config.LogWarning, "Client %s scheduled to be closed ASAP for overcoming of output buffer limits.", c.describe())
+	s.stats.outputBufDisconnections++
+	c.stopped = true
+	c.conn.CloseNow()
+}
+
+// overLimit reports whether the client has had to be closed because the reply that the running command has made so far
+// is above the hard limit. Handlers whose reply may be much larger than the data ask it as they go; what else they
+// append is dropped.
+func (c *Client) overLimit() bool {
+	if c.conn == nil {
+		return false
+	}
+	hard := c.srv.cfg.OutputBufferLimits[c.outputClass()].Hard
+	if hard == 0 || uint64(c.conn.QueuedMem()+len(c.w.Buf)) < hard {
+		return false
+	}
+	if c.suppressed() {
+		return true // none of it is ever sent: it is no reason to close, but to stop
+	}
+	if !c.conn.Closing() {
+		c.srv.closeOverLimit(c)
+	}
+	return true
+}
+
+// drawPortion is how many elements drawMany asks for at once.
+const drawPortion = 4096
+
+// drawMany has draw append n independently drawn elements to the reply, in portions, until there is too much of it: n
+// comes from the client and may be as large as it likes.
+func (c *Client) drawMany(n int, draw func(n int)) {
+	for n > 0 && !c.overLimit() {
+		k := min(n, drawPortion)
+		draw(k)
+		n -= k
 	}
 }
 

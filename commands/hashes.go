@@ -572,8 +572,10 @@ func hrandfield(c *Client) {
 		v.Sample(n, c.srv.ks.Random, reply)
 		return
 	}
-	v.RandomAll(n, c.srv.ks.Random, func(field, value hash.Value) bool {
-		reply(field, value)
-		return true
+	c.drawMany(n, func(n int) {
+		v.RandomAll(n, c.srv.ks.Random, func(field, value hash.Value) bool {
+			reply(field, value)
+			return !c.overLimit()
+		})
 	})
 }

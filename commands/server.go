@@ -409,16 +409,18 @@ const keepBuffer = 1 << 20
 // send writes the collected replies.
 func (s *Server) send(c *Client) {
 	if n := len(s.w.Buf); n > 0 {
-		s.reply(c.conn, s.w.Buf)
-		s.stats.netOut += int64(n)
-		s.stats.writes++
-		c.netOut += int64(n)
+		if !c.conn.Closing() { // closed by overLimit, perhaps
+			s.reply(c.conn, s.w.Buf)
+			s.stats.netOut += int64(n)
+			s.stats.writes++
+			c.netOut += int64(n)
+		}
 		if cap(s.w.Buf) > keepBuffer {
 			s.w.Buf = nil
 		} else {
 			s.w.Buf = s.w.Buf[:0]
 		}
-		if c.conn.Queued() > 0 {
+		if c.conn.Queued() > 0 && !c.conn.Closing() {
 			s.checkOutputLimits(c)
 		}
 	}

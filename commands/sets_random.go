@@ -172,7 +172,13 @@ func srandmember(c *Client) {
 	}
 	if count < 0 {
 		c.w.Array(int(-count))
-		s.RandomAll(int(-count), c.srv.ks.Random, c.bulkValue)
+		c.drawMany(int(-count), func(n int) {
+			s.RandomAll(n, c.srv.ks.Random, func(v dset.Value) {
+				if !c.overLimit() {
+					c.bulkValue(v)
+				}
+			})
+		})
 		return
 	}
 	n := int(min(count, int64(s.Len())))

@@ -225,7 +225,13 @@ func zrandmember(c *Client) {
 	}
 	if count < 0 {
 		c.scoredArray(int(-count), withScores)
-		z.RandomAll(int(-count), c.srv.ks.Random, func(m sortedset.Value, score float64) { c.scored(m, score, withScores) })
+		c.drawMany(int(-count), func(n int) {
+			z.RandomAll(n, c.srv.ks.Random, func(m sortedset.Value, score float64) {
+				if !c.overLimit() {
+					c.scored(m, score, withScores)
+				}
+			})
+		})
 		return
 	}
 	n := int(min(count, int64(z.Len())))
