@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"math"
 	"runtime/debug"
 	"time"
 
@@ -24,7 +23,12 @@ func (s *Server) cron() {
 	s.sweepTracked()
 	s.stats.peakMemory = max(s.stats.peakMemory, s.usedMemory())
 	s.sampleInstant()
-	s.gc.adjust(s.ks.Bytes())
+	live := s.ks.Bytes()
+	ended := s.pulse.beat(s.ks.Now, s.stats.commands, live)
+	s.gc.adjust(live, s.pulse.busy())
+	if ended && s.pulse.idle && s.tidy.due(s.ks.Now, live) {
+		go debug.FreeOSMemory()
+	}
 	s.rearmExpiry()
 	s.cronTimer.Reset(time.Second / time.Duration(max(s.cfg.Hz, 1)))
 	to := s.nanos()
@@ -193,30 +197,6 @@ func (c *Client) outputClass() int {
 // idleMayClose reports whether the directive timeout applies to the client.
 func (c *Client) idleMayClose() bool {
 	return c.deferred == nil && c.blocked == nil && !c.subscribed() && !c.monitors()
-}
-
-// gcTuner sets the collector's pace from the size of the data.
-//
-// Go collects when the heap has grown by GOGC per cent over what survived the last collection. Ferrous wants garbage to
-// stay within a quarter of the live data, so that resident memory is known; but on a small heap that would mean
-// collecting all the time for nothing, so there at least smallGarbage may gather.
-type gcTuner struct {
-	percent int
-}
-
-const (
-	garbagePercent = 25
-	smallGarbage   = 32 << 20
-)
-
-func (g *gcTuner) adjust(live int) {
-	live = max(live, 4<<20)
-	p := max(garbagePercent, int(math.Ceil(smallGarbage*100/float64(live))))
-	// Each change stops the world for some microseconds: only a change that matters is made.
-	if g.percent == 0 || p < g.percent*9/10 || p > g.percent*11/10 {
-		g.percent = p
-		debug.SetGCPercent(p)
-	}
 }
 
 const (

@@ -204,7 +204,7 @@ func (m *memoryFigures) report(clients int) string {
 	finding(m.fragmentation > doctorRatio && m.rss-m.used > doctorWaste,
 		"Resident memory: the process holds %.2f times what its data and clients take. After a peak this passes. "+
 			"Otherwise it is garbage that waits for the collector: the heap may grow by a quarter over the live data, "+
-			"and by 32 MB where there is little.", m.fragmentation)
+			"and by 8 MB, or 32 MB under load, where there is little.", m.fragmentation)
 	finding(m.allocatorFrag > doctorOverheads && m.active-m.allocated > doctorWaste,
 		"Fragmentation: %s lie free between objects of the heap, as after deleting many keys here and there. New keys "+
 			"of the same sizes fill the gaps.", humanBytes(m.active-m.allocated))

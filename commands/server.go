@@ -117,6 +117,8 @@ type Server struct {
 	sink    uint64           // what prefetching loaded
 	stats   stats
 	gc      gcTuner
+	pulse   pulse
+	tidy    tidier
 	errors  map[string]int64 // errorstats: count by code
 }
 

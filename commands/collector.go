@@ -1,0 +1,123 @@
+package commands
+
+import (
+	"math"
+	"runtime/debug"
+	"runtime/metrics"
+)
+
+// gcTuner sets the collector's pace from the size of the data.
+//
+// Go collects when the heap has grown by GOGC per cent over what survived the last collection. Ferrous wants garbage to
+// stay within a quarter of the live data, so that resident memory is known; but on a small heap that would mean
+// collecting all the time for nothing. There at least busyGarbage may gather while many commands come, and calmGarbage
+// while few do, which make little of it anyway, and while the data grows: collections are few then, for each lets the heap
+// become larger, and new objects that lie scattered between much garbage would keep its pages for good.
+type gcTuner struct {
+	percent int
+}
+
+const (
+	garbagePercent = 25
+	busyGarbage    = 32 << 20
+	calmGarbage    = 8 << 20
+)
+
+// adjust sets the pace for live bytes of data.
+func (g *gcTuner) adjust(live int, busy bool) {
+	live = max(live, 4<<20)
+	small := calmGarbage
+	if busy {
+		small = busyGarbage
+	}
+	p := max(garbagePercent, int(math.Ceil(float64(small)*100/float64(live))))
+	// Each change stops the world for some microseconds: only a change that matters is made.
+	if g.percent == 0 || p < g.percent*9/10 || p > g.percent*11/10 {
+		g.percent = p
+		debug.SetGCPercent(p)
+	}
+}
+
+// pulse tells how much there is to do.
+type pulse struct {
+	from, commands int64 // when the present second began, in Unix ms, and the commands before it
+	live           int   // bytes of the data then
+	idle           bool  // the last second brought next to nothing
+	calm           int   // seconds in a row that brought little, up to calmAfter
+}
+
+const (
+	second       = 1000 // ms
+	idleCommands = 100  // that an idle second may bring
+	calmCommands = 2000 // that a calm second may bring
+	calmAfter    = 5    // seconds
+	growth       = 16   // data that grows by more than this share in a second is growing
+)
+
+// beat is told the time in Unix ms, the commands that have ever been run and the bytes of the data, and reports whether a
+// second has ended.
+func (p *pulse) beat(now, commands int64, live int) bool {
+	if now-p.from < second && now >= p.from {
+		return false
+	}
+	n, first := commands-p.commands, p.from == 0
+	growing := live-p.live > p.live/growth
+	p.from, p.commands, p.live = now, commands, live
+	p.idle = !first && n <= idleCommands
+	switch {
+	case first || growing:
+		p.calm = calmAfter
+	case n > calmCommands:
+		p.calm = 0
+	default:
+		p.calm = min(p.calm+1, calmAfter)
+	}
+	return true
+}
+
+// busy reports whether one of the last seconds brought many commands, to data that does not grow by them.
+func (p *pulse) busy() bool { return p.calm < calmAfter }
+
+// tidier gives the garbage of a small heap back when the server has come to rest.
+//
+// What a burst of commands left behind would stay until the next one brings the collector: on a heap of some ten
+// megabytes a quarter more than the data or worse, which no one needs. So when a whole second brought next to no
+// commands, and enough was allocated since the last time, the heap is collected and what is free goes back to the system.
+// It happens beside the loop, costs a collection of at most tidyMost of data, and comes at most once in tidyPause. A
+// larger heap is left to the collector.
+type tidier struct {
+	last      int64  // when the heap was last tidied, in Unix ms
+	allocated uint64 // bytes allocated by then
+	sample    [1]metrics.Sample
+}
+
+const (
+	tidyMost  = 256 << 20
+	tidyPause = 10 * second
+	tidyLeast = 1 << 20
+	tidyShare = 32 // at least this share of the data must have been allocated
+)
+
+// due reports, when told at the end of an idle second the time in Unix ms and the bytes of the data, whether the heap is
+// to be tidied now.
+func (t *tidier) due(now int64, live int) bool {
+	if live > tidyMost || now-t.last < tidyPause && now >= t.last {
+		return false
+	}
+	allocated := t.bytes()
+	if allocated-t.allocated < uint64(max(tidyLeast, live/tidyShare)) {
+		return false
+	}
+	t.last, t.allocated = now, allocated
+	return true
+}
+
+// bytes returns how many bytes the process has ever allocated on its heap.
+func (t *tidier) bytes() uint64 {
+	t.sample[0].Name = "/gc/heap/allocs:bytes"
+	metrics.Read(t.sample[:])
+	if t.sample[0].Value.Kind() != metrics.KindUint64 {
+		return 0
+	}
+	return t.sample[0].Value.Uint64()
+}

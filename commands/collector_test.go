@@ -1,0 +1,90 @@
+package commands
+
+import (
+	"runtime/debug"
+	"testing"
+)
+
+func TestPulse(t *testing.T) {
+	var p pulse
+	now, commands := int64(1_000_000), int64(0)
+	live := 1600
+	if !p.beat(now, commands, live) || p.idle || p.busy() {
+		t.Error("the first beat tells of a second that was not seen")
+	}
+	for i, step := range []struct {
+		ms, commands int64
+		grown        int
+		ended, idle  bool
+		calm         int
+	}{
+		{999, calmCommands, 0, false, false, 5},
+		{1, 5, 0, true, false, 0},
+		{1000, calmCommands, 0, true, false, 1},
+		{1000, 5, 100, true, true, 2},
+		{1000, 0, 0, true, true, 3},
+		{1000, 0, 0, true, true, 4},
+		{1000, 0, 0, true, true, 5},
+		{1000, 0, 0, true, true, 5},
+		{1000, calmCommands + 1, 0, true, false, 0},
+		{1000, calmCommands + 1, 200, true, false, 5}, // growing
+		{1000, calmCommands + 1, -800, true, false, 0},
+		{-5000, 0, 0, true, true, 1}, // the clock was set back
+	} {
+		now += step.ms
+		commands += step.commands
+		live += step.grown
+		if ended := p.beat(now, commands, live); ended != step.ended || p.idle != step.idle || p.calm != step.calm ||
+			p.busy() != (step.calm < calmAfter) {
+			t.Fatalf("step %d: ended %v, idle %v, calm %d", i, ended, p.idle, p.calm)
+		}
+	}
+}
+
+var litter []byte
+
+func TestTidier(t *testing.T) {
+	var tidy tidier
+	allocate := func(n int) {
+		for ; n > 0; n -= 64 << 10 {
+			litter = make([]byte, 64<<10)
+		}
+	}
+	const live = 64 << 20
+	now := int64(1_000_000)
+	allocate(4 << 20)
+	if !tidy.due(now, live) {
+		t.Fatal("the first rest after much was allocated is not used")
+	}
+	now += tidyPause
+	if tidy.due(now, live) {
+		t.Error("tidied again though nothing was allocated")
+	}
+	allocate(3 << 20)
+	if tidy.due(now-1, live) {
+		t.Error("tidied twice within the pause")
+	}
+	if tidy.due(now, tidyMost+1) {
+		t.Error("a large heap was tidied")
+	}
+	if !tidy.due(now, live) {
+		t.Error("the second rest is not used")
+	}
+}
+
+func TestCollectorPace(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	var g gcTuner
+	for _, tc := range []struct {
+		live    int
+		busy    bool
+		percent int
+	}{
+		{0, false, 200}, {0, true, 800}, {64 << 20, true, 50}, {64 << 20, false, 25}, {10 << 30, true, 25},
+	} {
+		g.adjust(tc.live, tc.busy)
+		if g.percent != tc.percent {
+			t.Errorf("%d bytes, busy %v: %d%%, want %d%%", tc.live, tc.busy, g.percent, tc.percent)
+		}
+	}
+}
