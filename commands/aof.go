@@ -22,11 +22,9 @@ import (
 //
 // # Group commit
 //
-// aof.AOF is a Sink while the file is on. No reply leaves before what was changed up to then is with the kernel, or, with
-// appendfsync always, on the disk: as long as something waits to be written, replies are held at their connections
-// (eventloop.Conn.Hold) and the flush phase is asked for, in which the loop writes once for all clients of the round, and
-// then lets the replies go. Where writing is postponed because an fsync is under way (everysec), the replies go all the
-// same, as Redis's do.
+// aof.AOF is a Sink while the file is on. As long as something waits to be written the flush phase is asked for, in which
+// the loop writes once for all clients of the round. With appendfsync always no reply leaves before what was changed up
+// to then is on the disk: replies are held at their connections (eventloop.Conn.Hold) until the flush phase lets them go.
 //
 // # Loading
 //
@@ -85,7 +83,7 @@ func (a *appendOnly) Feed(db int, argv [][]byte) {
 }
 
 // on reports whether changes are fed to the file.
-func (a *appendOnly) on() bool { return a.file != nil && a.file.State() != aof.Off }
+func (a *appendOnly) on() bool { return a.file.State() != aof.Off }
 
 // feedFile begins or ends feeding the file, as its state wants.
 func (s *Server) feedFile() {
@@ -123,10 +121,12 @@ func (s *Server) switchAppendOnly() error {
 
 // reply sends replies to a client, or has them wait for the file to be written.
 func (s *Server) reply(conn *eventloop.Conn, b []byte) {
-	if a := &s.aof; a.file != nil && a.file.Buffered() > 0 && !conn.Held() {
-		conn.Hold()
-		a.held = append(a.held, conn)
+	if a := &s.aof; a.file.Buffered() > 0 {
 		s.loop.RequestFlush()
+		if a.file.HoldReplies() && !conn.Held() {
+			conn.Hold()
+			a.held = append(a.held, conn)
+		}
 	}
 	conn.Send(b)
 }
@@ -134,9 +134,6 @@ func (s *Server) reply(conn *eventloop.Conn, b []byte) {
 // flushFile writes what was fed to the file and lets the replies go that wait for it. false means that the server ends.
 func (s *Server) flushFile() bool {
 	a := &s.aof
-	if a.file == nil {
-		return true
-	}
 	if err := a.file.Flush(false); err != nil {
 		s.fileFailed(err)
 		return false
@@ -163,7 +160,7 @@ func (s *Server) fileFailed(err error) {
 // tickFile is the part of cron that is about the file.
 func (s *Server) tickFile() {
 	a := &s.aof
-	if a.file == nil || s.persist.loading != nil || s.shutdown.begun {
+	if s.persist.loading != nil || s.shutdown.begun {
 		return
 	}
 	a.file.Settings.Saving = s.persist.saving != nil
@@ -344,7 +341,7 @@ func (s *Server) loadFile(then func()) {
 			loadErr = a.file.Start(s.writeFirstBase)
 		}
 		if loadErr != nil {
-			s.fatal("The append-only file cannot be used: %v", loadErr)
+			s.giveUp() // it has been logged
 			return
 		}
 		s.feedFile()
@@ -462,7 +459,7 @@ func debugLoadAOF(c *Client) {
 	s.sinks = sinks
 	if err != nil {
 		c.error("ERR Error trying to load the AOF files, check server logs.")
-		s.fatal("The append-only file cannot be loaded: %v", err)
+		s.giveUp()
 		return
 	}
 	s.logf(config.LogWarning, "Append Only File loaded by DEBUG LOADAOF")

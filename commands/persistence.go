@@ -509,7 +509,7 @@ func (s *Server) startLoading(then func()) {
 // load begins to load what there is on disk. then is called when all is in memory.
 func (s *Server) load(then func()) {
 	if err := s.aof.file.ReadManifest(); err != nil {
-		s.fatal("The append-only file cannot be used: %v", err)
+		s.giveUp()
 		return
 	}
 	if s.cfg.AppendOnly {
@@ -585,6 +585,11 @@ func (s *Server) loadDump(src io.Reader, size int64, progress func(offset int64)
 // fatal ends the server because it cannot go on.
 func (s *Server) fatal(format string, args ...any) {
 	s.logf(config.LogWarning, format, args...)
+	s.giveUp()
+}
+
+// giveUp is fatal without a word.
+func (s *Server) giveUp() {
 	s.shutdown.begun = true
 	s.shutdown.code = 1
 	s.loop.Shutdown()
