@@ -30,9 +30,11 @@ func run() int {
 	case config.ModeHelp:
 		usage()
 		return 1
+	case config.ModeCheckRDB, config.ModeCheckAOF:
+		return check(inv.Mode, inv.ModeArgs)
 	case config.ModeServe:
 	default:
-		fmt.Fprintln(os.Stderr, "Ferrous does not do that: it has no sentinel, memory test or file check.")
+		fmt.Fprintln(os.Stderr, "Ferrous does not do that: it has no sentinel and no memory test.")
 		return 1
 	}
 	if err != nil {
@@ -88,6 +90,8 @@ func profile(log *logging.Logger) (stop func()) {
 func usage() {
 	fmt.Fprint(os.Stderr, `Usage: ferrous [/path/to/redis.conf] [options] [-]
        ferrous - (read the configuration from standard input)
+       ferrous --check-rdb <file>
+       ferrous --check-aof [--fix|--truncate-to-timestamp <unix second>] <file.manifest|file.aof>
        ferrous -v or --version
        ferrous -h or --help
 

@@ -76,6 +76,8 @@ func debugForms() []debugForm {
 			"    emptying, and replacing keys that are there, as the options say."}},
 		{"set-active-expire", 3, 3, debugSetActiveExpire, []string{"SET-ACTIVE-EXPIRE <0|1>",
 			"    Leave expired keys until somebody asks for them (0), or delete them on time (1)."}},
+		{"set-skip-checksum-validation", 3, 3, debugSkipChecksum, []string{"SET-SKIP-CHECKSUM-VALIDATION <0|1>",
+			"    Take dumps and payloads whose checksum is wrong (1), or refuse them (0)."}},
 		{"sleep", 3, 3, debugSleep, []string{"SLEEP <seconds>",
 			"    Hold the server for a time, which may have decimals."}},
 	}
@@ -128,6 +130,11 @@ func debugSetActiveExpire(c *Client) {
 		s.expAt = 0
 		s.rearmExpiry()
 	}
+	c.w.OK()
+}
+
+func debugSkipChecksum(c *Client) {
+	c.srv.skipChecksum = c.flag(2)
 	c.w.OK()
 }
 

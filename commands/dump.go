@@ -103,7 +103,7 @@ func restore(c *Client) {
 		c.error(errInvalidTTL)
 		return
 	}
-	if rdb.VerifyPayload(c.args[3], s.cfg.RDBChecksum) != nil {
+	if rdb.VerifyPayload(c.args[3], !s.skipChecksum) != nil {
 		c.error(errPayload)
 		return
 	}

@@ -565,7 +565,7 @@ func (s *Server) reportLoadError(path string, err error) {
 // loadDump reads a dump into the keyspace, as l and the configuration say. progress is called between pieces of it, nil for
 // none.
 func (s *Server) loadDump(src io.Reader, size int64, progress func(offset int64), l rdb.Loader) (*rdb.Result, error) {
-	l.Keyspace, l.Rules, l.Checksum = s.ks, s.rdbRules(), s.cfg.RDBChecksum
+	l.Keyspace, l.Rules, l.Checksum = s.ks, s.rdbRules(), s.cfg.RDBChecksum && !s.skipChecksum
 	l.OnProgress, l.ProgressBytes = progress, 512<<10
 	l.OnNotice = func(line string) { s.logf(config.LogNotice, "%s", line) }
 	if n := int64(s.cfg.LoadingProcessInterval); n < l.ProgressBytes {

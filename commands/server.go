@@ -87,7 +87,8 @@ type Server struct {
 	shutdown  shutdownState
 	activeOff bool // DEBUG SET-ACTIVE-EXPIRE 0
 
-	cronPaused bool // DEBUG PAUSE-CRON 1
+	cronPaused   bool // DEBUG PAUSE-CRON 1
+	skipChecksum bool // DEBUG SET-SKIP-CHECKSUM-VALIDATION 1
 
 	slowNanos int64 // a command that takes this long is slow; see slowlog.go
 	slowlog   slowlog
