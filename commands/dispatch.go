@@ -42,7 +42,7 @@ func (s *Server) admit(c *Client) *entry {
 	name := c.args[0]
 	e := c.last
 	// Pipelines repeat themselves: the same word is the same command. Containers are looked up each time.
-	if e == nil || e.parent != nil || e.subs != nil || !equalFold(name, e.Name) || e.renamed {
+	if e == nil || e.parent != nil || e.subs != nil || len(name) != len(e.Name) || !equalFold(name, e.Name) || e.renamed {
 		if isAttack(name) {
 			s.warnOfAttack(c)
 			s.w.Buf = s.w.Buf[:0]

@@ -214,11 +214,10 @@ func TestAcceptFails(t *testing.T) {
 	if got := ask(t, a, "e"); got != "1" {
 		t.Fatal(got)
 	}
-	b, err := net.Dial("tcp4", addr) // the accept that fails
-	if err != nil {
-		t.Fatal(err)
+	// The accept that fails. The listener may be closed before this side has heard that it is connected.
+	if b, err := net.Dial("tcp4", addr); err == nil {
+		defer b.Close()
 	}
-	defer b.Close()
 	if _, err := io.ReadAll(a); err != nil {
 		t.Logf("the first connection ended with %v", err)
 	}
