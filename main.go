@@ -31,7 +31,7 @@ func run() int {
 		usage()
 		return 1
 	case config.ModeCheckRDB, config.ModeCheckAOF:
-		return check(inv.Mode, inv.ModeArgs)
+		return commands.CheckFile(inv.Mode, inv.ModeArgs)
 	case config.ModeServe:
 	default:
 		fmt.Fprintln(os.Stderr, "Ferrous does not do that: it has no sentinel and no memory test.")

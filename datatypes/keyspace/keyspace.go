@@ -55,7 +55,7 @@ type Keyspace struct {
 	Loading bool
 
 	// OnExpireField, if not nil, is told each field of the hash r that expires in the background, before it is deleted;
-	// OnExpireFields that this was all for now: r is its record, without fields if it is about to be deleted.
+	// OnExpireFields is told the hash once after each group of such fields, without fields if it is about to be deleted.
 	OnExpireField  func(db *DB, r *record.Record, field []byte)
 	OnExpireFields func(db *DB, r *record.Record)
 

@@ -1,4 +1,4 @@
-package main
+package commands
 
 import (
 	"fmt"
@@ -15,8 +15,9 @@ const checkUsage = `Usage: ferrous --check-rdb <file>
        ferrous --check-aof [--fix|--truncate-to-timestamp <unix second>] <file.manifest|file.aof>
 `
 
-// check looks at a file as redis-check-rdb and redis-check-aof do. It returns the code to exit with.
-func check(mode config.Mode, args []string) int {
+// CheckFile looks at a file as redis-check-rdb and redis-check-aof do: mode is config.ModeCheckRDB or ModeCheckAOF, args the
+// words behind it. It writes to the standard output and returns the code to exit with.
+func CheckFile(mode config.Mode, args []string) int {
 	var o aof.CheckOptions
 	if mode == config.ModeCheckAOF {
 		for len(args) > 1 {
