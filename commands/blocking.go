@@ -318,6 +318,7 @@ func (s *Server) takeTurn(c *Client) turn {
 	s.w.Reset()
 	s.w.Proto = int(c.proto)
 	s.current = c
+	s.limitReply(c)
 	s.takeWaiting(c)
 	return outer
 }
@@ -329,7 +330,9 @@ func (s *Server) endTurn(c *Client, outer turn) {
 	s.send(c)
 	s.account(c)
 	c.lastActive = s.ks.Now
-	if c.closing {
+	if c.dropped {
+		s.forget(c)
+	} else if c.closing {
 		c.conn.CloseAfterSend()
 	} else if !c.stopped && c.parser.Buffered() > 0 {
 		bl := &s.blocking

@@ -376,6 +376,16 @@ func (s *Server) kill(c *Client) {
 	}
 }
 
+// drop is kill for any client: the one whose turn it is leaves the books at the end of its turn.
+func (s *Server) drop(c *Client) {
+	if c != s.current {
+		s.kill(c)
+		return
+	}
+	c.stopped, c.dropped = true, true
+	c.conn.CloseNow()
+}
+
 // onOffArg reads the argument of CLIENT NO-EVICT and NO-TOUCH, sets the switch and replies.
 func (c *Client) onOffArg(flag *bool) {
 	switch {

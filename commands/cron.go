@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"math"
 	"runtime/debug"
 	"time"
 
@@ -105,8 +106,11 @@ func (s *Server) clientsCron() {
 	idle := int64(s.cfg.TimeoutSec) * 1000
 	s.peaks.advance(s.ks.Now / 1000)
 	// Each client is seen about once a second: a round of cron must not take long however many there are.
-	for range min(max(len(s.order)/max(s.cfg.Hz, 1), fewClients), len(s.order)) {
+	for range max(len(s.order)/max(s.cfg.Hz, 1), fewClients) {
 		s.cronAt++
+		if len(s.order) == 0 {
+			break
+		}
 		if s.cronAt >= len(s.order) {
 			s.cronAt = 0
 		}
@@ -149,29 +153,34 @@ func (s *Server) checkOutputLimits(c *Client) {
 func (s *Server) closeOverLimit(c *Client) {
 	s.logf(config.LogWarning, "Client %s scheduled to be closed ASAP for overcoming of output buffer limits.", c.describe())
 	s.stats.outputBufDisconnections++
-	c.stopped = true
-	c.conn.CloseNow()
+	s.drop(c)
 }
 
-// overLimit reports whether the client has had to be closed because the reply that the running command has made so far
-// is above the hard limit. Handlers whose reply may be much larger than the data ask it as they go; what else they
-// append is dropped.
-func (c *Client) overLimit() bool {
-	if c.conn == nil {
-		return false
+// freeReply is the length of replies from which on limits look at them while nothing is queued: what Redis has room for in
+// a client before it counts.
+const freeReply = 16 << 10
+
+// limitReply bounds the replies to a client, all those that have not been sent yet, by the hard limit of its class. It is
+// called whenever what that depends on may have changed. What passes the bound is dropped as it is made (resp.Writer), and
+// execute closes the client at the end of the command.
+func (s *Server) limitReply(c *Client) {
+	hard := s.cfg.OutputBufferLimits[c.outputClass()].Hard
+	if hard == 0 || c.conn == nil {
+		s.w.Limit = 0
+		return
 	}
-	hard := c.srv.cfg.OutputBufferLimits[c.outputClass()].Hard
-	if hard == 0 || uint64(c.conn.QueuedMem()+len(c.w.Buf)) < hard {
-		return false
+	limit := min(hard, math.MaxInt>>1)
+	if queued := uint64(c.conn.QueuedMem()); queued > 0 {
+		limit -= min(queued, limit-1)
+	} else {
+		limit = max(limit, freeReply)
 	}
-	if c.suppressed() {
-		return true // none of it is ever sent: it is no reason to close, but to stop
-	}
-	if !c.conn.Closing() {
-		c.srv.closeOverLimit(c)
-	}
-	return true
+	s.w.Limit = int(limit)
 }
+
+// overLimit reports whether the reply of the running command is above the hard limit, so that more of it is in vain:
+// handlers that make much of little ask it as they go.
+func (c *Client) overLimit() bool { return c.w.Over() }
 
 // drawPortion is how many elements drawMany asks for at once.
 const drawPortion = 4096

@@ -25,10 +25,15 @@ func (s *Server) execute(c *Client, now int64) int64 {
 		}
 	}
 	if c.suppressed() {
-		s.w.Buf = s.w.Buf[:min(start, len(s.w.Buf))]
+		s.w.Truncate(start)
 	}
 	if c.pushes != nil {
 		s.finish(c)
+		s.limitReply(c) // it may have become a subscriber
+	}
+	if s.w.Over() {
+		s.closeOverLimit(c)
+		s.w.Reset()
 	}
 	if len(s.blocking.ready) > 0 && !s.blocking.serving {
 		now = s.serveBlocked(now)
@@ -45,7 +50,7 @@ func (s *Server) admit(c *Client) *entry {
 	if e == nil || e.parent != nil || e.subs != nil || len(name) != len(e.Name) || !equalFold(name, e.Name) || e.renamed {
 		if isAttack(name) {
 			s.warnOfAttack(c)
-			s.w.Buf = s.w.Buf[:0]
+			s.w.Reset()
 			c.stopped = true
 			c.conn.CloseNow()
 			return nil

@@ -104,6 +104,9 @@ func (c *Client) scanReply(walk func() (n int, next uint64)) {
 	m := c.w.BeginArray()
 	n, next := walk()
 	c.w.EndArray(m, n)
+	if c.overLimit() {
+		return // what was written is not whole any more
+	}
 	elements := append([]byte(nil), c.w.Buf[start:]...)
 	c.w.Buf = c.w.Buf[:start]
 	var buf intText

@@ -413,7 +413,7 @@ func keys(c *Client) {
 			c.w.Bulk(key)
 			n++
 		}
-		return true
+		return !c.overLimit()
 	})
 	c.w.EndArray(m, n)
 }

@@ -28,21 +28,22 @@ const reserveFDs = 64
 // applySettings attaches the effects of directives that need more than their value, and applies them a first time.
 func (s *Server) applySettings() {
 	effects := map[string]func() error{
-		"maxclients":                s.applyMaxClients,
-		"maxmemory-policy":          s.applyPolicy,
-		"proto-max-bulk-len":        s.applyLimits,
-		"client-query-buffer-limit": s.applyLimits,
-		"loglevel":                  func() error { s.log.SetLevel(logging.Level(s.cfg.LogLevel)); return nil },
-		"lfu-log-factor":            s.applyPolicy,
-		"lfu-decay-time":            s.applyPolicy,
-		"log-format":                func() error { s.log.SetFormat(logging.Format(s.cfg.LogFormat)); return nil },
-		"slowlog-log-slower-than":   s.applyThresholds,
-		"slowlog-max-len":           s.applyThresholds,
-		"latency-monitor-threshold": s.applyThresholds,
-		"requirepass":               s.setDefaultPassword,
-		"notify-keyspace-events":    func() error { s.hearOfKeys(); return nil },
-		"port":                      s.keepPort(),
-		"bind":                      s.keepBind(),
+		"maxclients":                 s.applyMaxClients,
+		"maxmemory-policy":           s.applyPolicy,
+		"proto-max-bulk-len":         s.applyLimits,
+		"client-query-buffer-limit":  s.applyLimits,
+		"client-output-buffer-limit": s.applyOutputLimits,
+		"loglevel":                   func() error { s.log.SetLevel(logging.Level(s.cfg.LogLevel)); return nil },
+		"lfu-log-factor":             s.applyPolicy,
+		"lfu-decay-time":             s.applyPolicy,
+		"log-format":                 func() error { s.log.SetFormat(logging.Format(s.cfg.LogFormat)); return nil },
+		"slowlog-log-slower-than":    s.applyThresholds,
+		"slowlog-max-len":            s.applyThresholds,
+		"latency-monitor-threshold":  s.applyThresholds,
+		"requirepass":                s.setDefaultPassword,
+		"notify-keyspace-events":     func() error { s.hearOfKeys(); return nil },
+		"port":                       s.keepPort(),
+		"bind":                       s.keepBind(),
 	}
 	for name, fn := range effects {
 		s.cfg.OnApply(func(*config.Config) error { return fn() }, name)
@@ -79,6 +80,13 @@ func (s *Server) keepBind() func() error {
 func (s *Server) applyLimits() error {
 	s.limits.MaxBulk = s.cfg.ProtoMaxBulkLen
 	s.limits.MaxBuffered = s.cfg.ClientQueryBufferLimit
+	return nil
+}
+
+func (s *Server) applyOutputLimits() error {
+	if s.current != nil {
+		s.limitReply(s.current)
+	}
 	return nil
 }
 

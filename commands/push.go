@@ -334,8 +334,8 @@ func (c *Client) saved(start int) {
 	}
 	o := &c.srv.outbox
 	c.told()
-	o.own = append(o.own, c.w.Buf[start:]...)
-	c.w.Buf = c.w.Buf[:start]
+	o.own = append(o.own, c.w.Buf[min(start, len(c.w.Buf)):]...)
+	c.w.Truncate(start)
 }
 
 // tellNothing ends all that a client is told unasked.

@@ -323,6 +323,7 @@ func (s *Server) process(c *Client, now int64) int64 {
 	outer := s.current
 	s.current = c
 	s.w.Proto = int(c.proto)
+	s.limitReply(c)
 	lim := &s.limits
 	if !c.authed && s.mustAuthenticate() {
 		unauth := s.limits
@@ -376,7 +377,9 @@ func (s *Server) process(c *Client, now int64) int64 {
 	c.parser.End()
 	s.send(c)
 	s.account(c)
-	if c.closing {
+	if c.dropped {
+		s.forget(c)
+	} else if c.closing {
 		c.conn.CloseAfterSend()
 	}
 	s.current = outer
@@ -412,19 +415,19 @@ const keepBuffer = 1 << 20
 // send writes the collected replies.
 func (s *Server) send(c *Client) {
 	if n := len(s.w.Buf); n > 0 {
-		if !c.conn.Closing() { // closed by overLimit, perhaps
+		if !c.conn.Closing() {
 			s.reply(c.conn, s.w.Buf)
 			s.stats.netOut += int64(n)
 			s.stats.writes++
 			c.netOut += int64(n)
 		}
+		s.w.Reset()
 		if cap(s.w.Buf) > keepBuffer {
 			s.w.Buf = nil
-		} else {
-			s.w.Buf = s.w.Buf[:0]
 		}
 		if c.conn.Queued() > 0 && !c.conn.Closing() {
 			s.checkOutputLimits(c)
+			s.limitReply(c)
 		}
 	}
 }

@@ -8,13 +8,36 @@ package resp
 // RESP3 has types that RESP2 lacks. What a method appends under RESP2 is what
 // Redis 7.2 sends to a RESP2 client: maps are flat arrays, sets and pushes
 // arrays, doubles, big numbers and verbatim strings bulks, booleans 1 and 0.
+//
+// A reply may be bounded: once Buf has Limit bytes, what is appended is dropped again by the next element of an aggregate
+// or the next bulk string, so that Buf grows by no more than one element beyond. What is then in Buf is not in the
+// protocol; the owner sees it by Over, and Reset or Truncate ends it.
 type Writer struct {
 	Buf   []byte
 	Proto int // 2 or 3; another value counts as 2
+	Limit int // bytes, 0 = none
+	cut   int // length of Buf when Limit was passed; 0 if it was not
 }
 
 // Reset empties Buf and keeps its memory.
-func (w *Writer) Reset() { w.Buf = w.Buf[:0] }
+func (w *Writer) Reset() { w.Truncate(0) }
+
+// Truncate drops what was appended since Buf had n bytes.
+func (w *Writer) Truncate(n int) {
+	w.Buf = w.Buf[:min(n, len(w.Buf))]
+	w.cut = 0
+}
+
+// Over reports whether Buf has passed Limit.
+func (w *Writer) Over() bool { return uint(len(w.Buf)) > uint(w.Limit-1) || w.cut > 0 }
+
+// drop takes back what was appended since Limit was passed.
+func (w *Writer) drop() {
+	if w.cut == 0 {
+		w.cut = len(w.Buf)
+	}
+	w.Buf = w.Buf[:w.cut]
+}
 
 // RESP3 reports whether the client speaks RESP3.
 func (w *Writer) RESP3() bool { return w.Proto == 3 }
@@ -27,6 +50,9 @@ func (w *Writer) RawString(s string) { w.Buf = append(w.Buf, s...) }
 
 // header appends kind, a number and the line's end. Most numbers are small.
 func (w *Writer) header(kind byte, n int64) {
+	if uint(len(w.Buf)) > uint(w.Limit-1) { // without a limit no length is above this
+		w.drop()
+	}
 	if uint64(n) < 10 {
 		w.Buf = append(w.Buf, kind, byte('0'+n), '\r', '\n')
 		return
@@ -280,10 +306,17 @@ func (w *Writer) EndNullArray(m Mark) {
 }
 
 // Cancel takes back what was begun and all that was appended since.
-func (w *Writer) Cancel(m Mark) { w.Buf = w.Buf[:m] }
+func (w *Writer) Cancel(m Mark) {
+	if w.cut == 0 {
+		w.Buf = w.Buf[:m]
+	}
+}
 
 // end writes the header over the placeholder, shifting what follows if it is longer.
 func (w *Writer) end(m Mark, kind byte, n int) {
+	if w.cut > 0 {
+		return // the placeholder may be gone
+	}
 	at := int(m)
 	if uint(n) < 10 {
 		w.Buf[at], w.Buf[at+1] = kind, byte('0'+n)

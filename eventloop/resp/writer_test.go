@@ -337,3 +337,42 @@ func BenchmarkWriterInt(b *testing.B) {
 		w.Int(int64(i))
 	}
 }
+
+// A bounded writer keeps what it had when its limit was passed, grows by no more than an element beyond, and says so until
+// it is reset.
+func TestWriterLimit(t *testing.T) {
+	w := Writer{Limit: 100}
+	w.Array(1000)
+	outer := w.BeginArray()
+	inner := w.BeginMap()
+	for range 1000 {
+		w.Bulk([]byte("0123456789"))
+		if len(w.Buf) > 100+2*17 {
+			t.Fatalf("%d bytes", len(w.Buf))
+		}
+	}
+	late := w.BeginArray()
+	w.Int(1)
+	w.EndArray(late, 1)
+	w.Cancel(late)
+	w.EndMap(inner, 500)
+	w.EndArray(outer, 1)
+	if !w.Over() {
+		t.Error("it is not over its limit")
+	}
+	w.Truncate(7)
+	if w.Over() || string(w.Buf) != "*1000\r\n" {
+		t.Errorf("after Truncate: %q, over its limit: %v", w.Buf, w.Over())
+	}
+	w.Reset()
+	w.Bulk(make([]byte, 200))
+	if !w.Over() {
+		t.Error("one bulk above the limit is not seen")
+	}
+	w.Limit = 0
+	w.Reset()
+	w.Bulk(make([]byte, 200))
+	if w.Over() || len(w.Buf) != 208 {
+		t.Errorf("without a limit: %d bytes, over: %v", len(w.Buf), w.Over())
+	}
+}
