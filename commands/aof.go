@@ -22,9 +22,14 @@ import (
 //
 // # Group commit
 //
-// aof.AOF is a Sink while the file is on. As long as something waits to be written the flush phase is asked for, in which
-// the loop writes once for all clients of the round. With appendfsync always no reply leaves before what was changed up
-// to then is on the disk: replies are held at their connections (eventloop.Conn.Hold) until the flush phase lets them go.
+// aof.AOF is a Sink while the file is on. With appendfsync always no reply leaves before what was changed up to then is on
+// the disk: replies are held at their connections (eventloop.Conn.Hold), and the flush phase is asked for, in which the
+// loop writes and syncs once for all clients of the round and lets the replies go.
+//
+// Otherwise nobody waits for the disk, and a flush phase would only be one more turn of the loop in each round. So the
+// first change of each millisecond is written right before its reply is sent, together with what has gathered, and a
+// timer writes what comes after the last of them: what is in no file when the process is killed is not older than 2 ms.
+// (Measured at 50 clients without pipelining: a flush phase in each round cost 2 µs of CPU a request, this 0.9.)
 //
 // # Loading
 //
@@ -36,6 +41,8 @@ import (
 type appendOnly struct {
 	file *aof.AOF
 	held []*eventloop.Conn // whose replies wait for the flush phase
+	last int64             // Keyspace.Now of the last flush that no flush phase made
+	rest *eventloop.Timer  // flushes what a flush has left for later
 	fed  int64             // commands fed so far: what WAITAOF counts in
 	snap *keyspace.Snapshot
 
@@ -122,14 +129,29 @@ func (s *Server) switchAppendOnly() error {
 // reply sends replies to a client, or has them wait for the file to be written.
 func (s *Server) reply(conn *eventloop.Conn, b []byte) {
 	if a := &s.aof; a.file.Buffered() > 0 {
-		s.loop.RequestFlush()
-		if a.file.HoldReplies() && !conn.Held() {
-			conn.Hold()
-			a.held = append(a.held, conn)
+		switch {
+		case a.file.HoldReplies():
+			s.loop.RequestFlush()
+			if !conn.Held() {
+				conn.Hold()
+				a.held = append(a.held, conn)
+			}
+		case s.ks.Now != a.last || a.file.Buffered() > flushAbove:
+			a.last = s.ks.Now
+			if !s.flushFile() {
+				return
+			}
+		case a.rest == nil:
+			a.rest = s.loop.AfterFunc(flushRest, func() { s.flushFile() })
+		case !a.rest.Waiting():
+			a.rest.Reset(flushRest)
 		}
 	}
 	conn.Send(b)
 }
+
+// flushRest is how long what was changed may wait to be written, where replies do not.
+const flushRest = 2 * time.Millisecond
 
 // flushFile writes what was fed to the file and lets the replies go that wait for it. false means that the server ends.
 func (s *Server) flushFile() bool {

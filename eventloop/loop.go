@@ -427,6 +427,21 @@ func (l *Loop) connFD(ec evio.Conn) (int, error) {
 	return int(v.FieldByIndex(l.fdField).Int()), nil
 }
 
+// pollFD reads the descriptor of evio's poll out of one of its connections.
+func (l *Loop) pollFD(ec evio.Conn) (int, error) {
+	v := reflect.ValueOf(ec)
+	for _, name := range []string{"loop", "poll", "fd"} {
+		if v.Kind() != reflect.Pointer || v.IsNil() || v.Elem().Kind() != reflect.Struct {
+			return -1, ErrLayout
+		}
+		v = v.Elem().FieldByName(name)
+	}
+	if v.Kind() != reflect.Int {
+		return -1, ErrLayout
+	}
+	return int(v.Int()), nil
+}
+
 // opened is evio's event for a client.
 func (l *Loop) opened(ec evio.Conn) evio.Action {
 	fd, err := l.connFD(ec)

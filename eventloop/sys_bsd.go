@@ -9,6 +9,7 @@ import (
 
 const (
 	abstractSockets = false
+	ownTimer        = false
 	maxUnixPath     = 104
 )
 

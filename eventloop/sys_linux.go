@@ -10,6 +10,7 @@ import (
 
 const (
 	abstractSockets = true
+	ownTimer        = true // evio reads a timerfd
 	maxUnixPath     = 108
 	// rawMax bounds a write that the scheduler is not told of: the copy of as
 	// much takes a few microseconds.

@@ -1,10 +1,10 @@
 package eventloop
 
 // Timers of the loop: a heap of four children a node, ordered by deadline. The
-// loop sleeps in evio's poll, so the watcher is told the earliest deadline and
-// wakes the loop through the inner connection. It is told only when a deadline
-// comes before the one it knows; a timer that is stopped costs a needless
-// wake-up at most.
+// loop sleeps in evio's poll, so the kernel is told the earliest deadline (by
+// watcher.alarm) and wakes the loop. It is told only when a deadline comes
+// before the one it knows; a timer that is stopped costs a needless wake-up at
+// most.
 
 import "time"
 
@@ -90,14 +90,6 @@ func (h *timerHeap) arm() {
 	}
 	h.set = when
 	h.loop.watch.alarm(time.Duration(when - h.now()))
-}
-
-// ring is called by the watcher's goroutine.
-func (l *Loop) ring() {
-	l.mu.Lock()
-	l.alarm = true
-	l.kickLocked()
-	l.mu.Unlock()
 }
 
 // run runs what is due. A timer that a function sets to run at once waits for

@@ -8,6 +8,8 @@ package eventloop
 import (
 	"syscall"
 	"time"
+
+	"github.com/tidwall/evio"
 )
 
 type watcher struct {
@@ -92,3 +94,14 @@ func (w *watcher) close() {
 	syscall.Close(w.quit[0])
 	syscall.Close(w.fd)
 }
+
+// ring is called by the watcher's goroutine.
+func (l *Loop) ring() {
+	l.mu.Lock()
+	l.alarm = true
+	l.kickLocked()
+	l.mu.Unlock()
+}
+
+// takeTimer is not called here: the timers of kqueue have no descriptor.
+func (l *Loop) takeTimer(evio.Conn, int) error { return nil }

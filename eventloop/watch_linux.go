@@ -8,15 +8,18 @@ package eventloop
 // socket takes it out of the epoll; a report that was already under way is
 // harmless (Loop.writable). An eventfd ends the goroutine.
 //
-// A timerfd in the same epoll wakes the loop for its timers. A time.Timer would
-// be late: while the loop sleeps in evio's poll no thread may be left that
-// looks after the runtime's timers, and its monitor comes round every 10 ms
-// only (measured on a busy machine: 1.3 ms late at the median, 31 ms at p99).
+// The timerfd of the loop's timers is made here and then read by evio itself
+// (takeTimer). A time.Timer would be late: while the loop sleeps in evio's poll
+// no thread may be left that looks after the runtime's timers, and its monitor
+// comes round every 10 ms only (measured on a busy machine: 1.3 ms late at the
+// median, 31 ms at p99).
 
 import (
+	"fmt"
 	"syscall"
 	"time"
 
+	"github.com/tidwall/evio"
 	"golang.org/x/sys/unix"
 )
 
@@ -49,11 +52,24 @@ func (w *watcher) open() (err error) {
 	if w.tfd, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err != nil {
 		return err
 	}
-	for _, fd := range []int{w.quit, w.tfd} {
-		ev := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(fd)}
-		if err := syscall.EpollCtl(w.fd, syscall.EPOLL_CTL_ADD, fd, &ev); err != nil {
-			return err
-		}
+	ev := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(w.quit)}
+	return syscall.EpollCtl(w.fd, syscall.EPOLL_CTL_ADD, w.quit, &ev)
+}
+
+// takeTimer puts the timerfd in the place of fd, the accepted end of an inner
+// connection, and into evio's poll under its number. The socket goes with its
+// last descriptor, and with it what evio had in its poll.
+func (l *Loop) takeTimer(ec evio.Conn, fd int) error {
+	poll, err := l.pollFD(ec)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Dup3(l.watch.tfd, fd, syscall.O_CLOEXEC); err != nil {
+		return fmt.Errorf("eventloop: timer: %w", err)
+	}
+	ev := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(fd)}
+	if err := syscall.EpollCtl(poll, syscall.EPOLL_CTL_ADD, fd, &ev); err != nil {
+		return fmt.Errorf("eventloop: timer: %w", err)
 	}
 	return nil
 }
@@ -91,10 +107,6 @@ func (w *watcher) run() {
 			switch fd := int(events[i].Fd); fd {
 			case w.quit:
 				return
-			case w.tfd:
-				var expirations [8]byte
-				syscall.Read(fd, expirations[:])
-				w.loop.ring()
 			default:
 				fds = append(fds, events[i].Fd)
 			}
