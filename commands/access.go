@@ -53,6 +53,22 @@ func (c *Client) modified(key []byte) {
 	}
 }
 
+// changed reports that n elements of a key were changed (1 for a value without elements) and tells the event.
+func (c *Client) changed(key []byte, n int, class config.NotifyFlags, event string) {
+	c.modified(key)
+	c.srv.dirty += int64(n - 1)
+	c.notify(class, event, key)
+}
+
+// deleteKey deletes a key, as DEL does, and reports whether it was there.
+func (c *Client) deleteKey(key []byte) bool {
+	if !c.db.Delete(key) {
+		return false
+	}
+	c.changed(key, 1, config.NotifyGeneric, "del")
+	return true
+}
+
 // modifiedIn is modified for a key of another database than the selected one.
 func (c *Client) modifiedIn(db *keyspace.DB, key []byte) {
 	c.srv.dirty++

@@ -274,7 +274,7 @@ func (c *Client) writeBitfields(ops []bitfieldOp, end int64) {
 	}
 	b := c.db.Edit(key, r, max(size, n), 0)
 	grew := n > size
-	changes := int64(0)
+	changes := 0
 	c.w.Array(len(ops))
 	for i := range ops {
 		op := &ops[i]
@@ -308,9 +308,7 @@ func (c *Client) writeBitfields(ops []bitfieldOp, end int64) {
 	}
 	switch {
 	case changes > 0:
-		c.modified(key)
-		c.srv.dirty += changes - 1
-		c.notify(config.NotifyString, "setbit", key)
+		c.changed(key, changes, config.NotifyString, "setbit")
 	case grew:
 		// Every write overflowed and failed, but the string grew, or is new. Redis 7.2 tells nobody; then a replica's
 		// data differ.

@@ -151,8 +151,7 @@ func setbit(c *Client) {
 	old := int64(b[at] >> shift & 1)
 	if old != bit || at >= size {
 		b[at] = b[at]&^(1<<shift) | byte(bit)<<shift
-		c.modified(key)
-		c.notify(config.NotifyString, "setbit", key)
+		c.changed(key, 1, config.NotifyString, "setbit")
 	}
 	c.w.Int(old)
 }
@@ -418,10 +417,7 @@ func bitop(c *Client) {
 	}
 	dest := c.args[2]
 	if n == 0 {
-		if c.db.Delete(dest) {
-			c.modified(dest)
-			c.notify(config.NotifyGeneric, "del", dest)
-		}
+		c.deleteKey(dest)
 		c.w.Int(0)
 		return
 	}
@@ -448,8 +444,7 @@ func bitop(c *Client) {
 			c.db.Set(record.NewOwned(dest, b, record.NoExpiry, clock, c.db.Stamp()))
 		}
 	}
-	c.modified(dest)
-	c.notify(config.NotifyString, "set", dest)
+	c.changed(dest, 1, config.NotifyString, "set")
 	c.w.Int(int64(n))
 }
 

@@ -133,8 +133,7 @@ func restore(c *Client) {
 	deleted := replace && c.db.Delete(key)
 	if expiry != record.NoExpiry && expiry <= s.ks.Now && !s.ks.KeepExpired {
 		if deleted {
-			c.modified(key)
-			c.notify(config.NotifyGeneric, "del", key)
+			c.changed(key, 1, config.NotifyGeneric, "del")
 			if c.propagates() {
 				c.rewrite(s.expiryVerb(), key)
 			}
@@ -149,6 +148,5 @@ func restore(c *Client) {
 		c.rewrite(append(argv, wordAbsTTL)...)
 	}
 	c.w.OK()
-	c.modified(key)
-	c.notify(config.NotifyGeneric, "restore", key)
+	c.changed(key, 1, config.NotifyGeneric, "restore")
 }

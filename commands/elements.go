@@ -1,6 +1,8 @@
 package commands
 
 import (
+	"unsafe"
+
 	"ferrous/commands/config"
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/listpack"
@@ -33,10 +35,62 @@ func (c *Client) writeTyped(key []byte, t record.Type) (r *record.Record, ok boo
 	return r, c.typed(r, t)
 }
 
+// readValue returns the value of type t at a key, whose Go type is T, for reading; nil if there is none. If the key holds
+// something else it has replied, and ok is false.
+func readValue[T any](c *Client, key []byte, t record.Type) (v *T, ok bool) {
+	r, ok := c.readTyped(key, t)
+	if !ok {
+		return nil, false
+	}
+	return valueOf[T](r), true
+}
+
+// valueOf returns the value of a record that readTyped or writeTyped found, for reading; nil for nil.
+func valueOf[T any](r *record.Record) *T {
+	if r == nil {
+		return nil
+	}
+	return record.Value[T](r)
+}
+
+// own returns the value of a record that writeTyped found for writing, and the record that holds it now.
+func own[T any](c *Client, r *record.Record) (*record.Record, *T) {
+	r = c.db.Own(r)
+	return r, record.Value[T](r)
+}
+
+// put stores a value at a key, in place of what is there, without a deadline.
+func put[T any](c *Client, key []byte, t record.Type, e record.Encoding, v *T) *record.Record {
+	r := record.NewObject(t, e, key, unsafe.Pointer(v), record.NoExpiry, c.db.NewClock())
+	c.db.Set(r)
+	return r
+}
+
+// hasAny reports whether a collection has any of the elements, so that one which is not going to be changed need not be
+// owned.
+func hasAny(v interface{ Has([]byte) bool }, elements [][]byte) bool {
+	for _, e := range elements {
+		if v.Has(e) {
+			return true
+		}
+	}
+	return false
+}
+
 // A collection is what shrunk must know of a value.
 type collection interface {
 	Len() int
 	Size() int // in bytes
+}
+
+// grown does what follows after n elements were added to the collection v at a key or changed in it: it accounts for the
+// memory, and tells of the change if n is not 0. before is the Size that the collection had; event is the name of the
+// change among the events of class.
+func (c *Client) grown(key []byte, v collection, before, n int, class config.NotifyFlags, event string) {
+	c.db.AddBytes(v.Size() - before)
+	if n > 0 {
+		c.changed(key, n, class, event)
+	}
 }
 
 // shrunk does what follows after n elements were taken out of the collection v of record r, which Own has returned: it
@@ -54,9 +108,7 @@ func (c *Client) shrunk(r *record.Record, v collection, before, n int, class con
 
 // elementsGone tells that n elements were taken out of the collection at a key, and whether the key is gone with them.
 func (c *Client) elementsGone(key []byte, n int, gone bool, class config.NotifyFlags, event string) {
-	c.modified(key)
-	c.srv.dirty += int64(n - 1)
-	c.notify(class, event, key)
+	c.changed(key, n, class, event)
 	if gone {
 		c.notify(config.NotifyGeneric, "del", key)
 	}

@@ -118,16 +118,14 @@ func (c *Client) expireAt(base, unit int64) {
 	ks := c.srv.ks
 	if when <= ks.Now && !ks.KeepExpired {
 		c.db.Remove(r)
-		c.modified(key)
-		c.notify(config.NotifyGeneric, "del", key)
+		c.changed(key, 1, config.NotifyGeneric, "del")
 		c.rewrite(c.srv.expiryVerb(), key)
 		c.w.Int(1)
 		return
 	}
 	when = max(when, 0) // a replica's; below are the values that mean something else
 	c.db.SetExpiry(r, when)
-	c.modified(key)
-	c.notify(config.NotifyGeneric, "expire", key)
+	c.changed(key, 1, config.NotifyGeneric, "expire")
 	if c.propagates() && (base != 0 || unit != 1) {
 		// The options stay: they hold again when the command is run again.
 		argv := append([][]byte{wordPExpireAt, key, decimal(when)}, c.args[3:]...)
@@ -152,8 +150,7 @@ func persist(c *Client) {
 		return
 	}
 	c.db.SetExpiry(r, record.NoExpiry)
-	c.modified(key)
-	c.notify(config.NotifyGeneric, "persist", key)
+	c.changed(key, 1, config.NotifyGeneric, "persist")
 	c.w.Int(1)
 }
 

@@ -130,16 +130,7 @@ func TestFourDecimals(t *testing.T) {
 func TestGeoAllocations(t *testing.T) {
 	s := newTestServer(t)
 	s.do("GEOADD", "g", "13.361389", "38.115556", "a", "15.087269", "37.502669", "b")
-	for _, line := range []string{"GEODIST g a b", "GEOPOS g a b", "GEOHASH g a b"} {
-		var args [][]byte
-		for _, w := range strings.Fields(line) {
-			args = append(args, []byte(w))
-		}
-		s.run(s.c, args)
-		if n := allocations(200, func() { s.run(s.c, args) }); n > 0 {
-			t.Errorf("%s: %v allocations", line, n)
-		}
-	}
+	wantNoAllocations(t, s, "GEODIST g a b", "GEOPOS g a b", "GEOHASH g a b")
 }
 
 func BenchmarkGeoSearch(b *testing.B) {

@@ -1,8 +1,6 @@
 package commands
 
 import (
-	"unsafe"
-
 	"ferrous/commands/config"
 	"ferrous/commands/glob"
 	"ferrous/commands/longdouble"
@@ -179,8 +177,7 @@ type hashEdit struct {
 // editHash returns the hash at the key for writing; r is what writeTyped found there. If that is nil the hash is made.
 func (c *Client) editHash(r *record.Record) hashEdit {
 	if r == nil {
-		r = record.NewObject(record.Hash, record.HashTable, c.args[1], unsafe.Pointer(hash.New(c.gen())), record.NoExpiry, c.db.NewClock())
-		c.db.Set(r)
+		r = put(c, c.args[1], record.Hash, record.HashTable, hash.New(c.gen()))
 	} else {
 		r = c.db.Own(r)
 	}
@@ -326,7 +323,6 @@ func (c *Client) setFields() (created int, ok bool) {
 		c.error(errArity(c.cmd.full))
 		return 0, false
 	}
-	key := c.args[1]
 	r, ok := c.writeFields(pairs, 2)
 	if !ok {
 		return 0, false
@@ -340,9 +336,7 @@ func (c *Client) setFields() (created int, ok bool) {
 		}
 	}
 	h.done(c)
-	c.modified(key)
-	c.srv.dirty += int64(len(pairs)/2 - 1)
-	c.notify(config.NotifyHash, "hset", key)
+	c.changed(c.args[1], len(pairs)/2, config.NotifyHash, "hset")
 	return created, true
 }
 
@@ -361,12 +355,10 @@ func hsetnx(c *Client) {
 
 // setField sets the field that argument 2 names, which keeps its deadline; r is what writeFields found.
 func (c *Client) setField(r *record.Record, value []byte, event string) {
-	key := c.args[1]
 	h := c.editHash(r)
 	h.SetKeeping(c.args[2], value, c.hashRules(), c.gen())
 	h.done(c)
-	c.modified(key)
-	c.notify(config.NotifyHash, event, key)
+	c.changed(c.args[1], 1, config.NotifyHash, event)
 }
 
 func hincrby(c *Client) {
@@ -466,16 +458,6 @@ func hdel(c *Client) {
 		c.elementsGone(key, deleted, h.done(c), config.NotifyHash, "hdel")
 	}
 	c.w.Int(int64(deleted))
-}
-
-// hasAny reports whether the hash has any of the fields, so that one which is not going to be changed need not be owned.
-func hasAny(h *hash.Hash, fields [][]byte) bool {
-	for _, field := range fields {
-		if h.Has(field) {
-			return true
-		}
-	}
-	return false
 }
 
 func hscan(c *Client) {

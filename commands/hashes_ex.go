@@ -177,9 +177,7 @@ func (c *Client) getPersisting(h *hashEdit, fields [][]byte) {
 	if len(changed) == 0 {
 		return
 	}
-	c.modified(key)
-	c.srv.dirty += int64(len(changed) - 1)
-	c.notify(config.NotifyHash, "hpersist", key)
+	c.changed(key, len(changed), config.NotifyHash, "hpersist")
 	if c.propagates() {
 		c.rewrite(append([][]byte{wordHPersist, key, wordFields, decimal(int64(len(changed)))}, changed...)...)
 	}
@@ -284,9 +282,7 @@ func hsetex(c *Client) {
 		}
 	}
 	deleted := h.done(c)
-	c.modified(key)
-	c.srv.dirty += int64(len(o.pairs)/2 - 1)
-	c.notify(config.NotifyHash, "hset", key)
+	c.changed(key, len(o.pairs)/2, config.NotifyHash, "hset")
 	switch {
 	case o.whenAt == 0:
 	case set.past:

@@ -4,54 +4,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"ferrous/datatypes/keyspace"
-	"ferrous/datatypes/record"
 )
-
-// A step of a test of what a command changes besides its reply.
-type effectStep struct {
-	line, reply, fed, events string
-	dirty                    int64
-}
-
-// runEffects runs steps and compares reply, propagated commands, keyspace events and the count of changes, and that the
-// account of memory stays true.
-func runEffects(t *testing.T, s *testServer, steps []effectStep) {
-	t.Helper()
-	s.recordFeed()
-	s.recordEvents()
-	for _, step := range steps {
-		before := s.dirty
-		reply := s.doLine(step.line)
-		if reply != step.reply {
-			t.Errorf("%s: replied %q, want %q", step.line, reply, step.reply)
-		}
-		if fed := s.propagated(); fed != step.fed {
-			t.Errorf("%s: propagated %q, want %q", step.line, fed, step.fed)
-		}
-		if events := s.happened(); events != step.events {
-			t.Errorf("%s: events %q, want %q", step.line, events, step.events)
-		}
-		if d := s.dirty - before; d != step.dirty {
-			t.Errorf("%s: %d changes, want %d", step.line, d, step.dirty)
-		}
-		checkBytes(t, s, step.line)
-	}
-}
-
-// checkBytes compares the account of the first database's memory with the sum over its records.
-func checkBytes(t *testing.T, s *testServer, what string) {
-	t.Helper()
-	db, sum := s.ks.DBs()[0], 0
-	db.Each(func(r *record.Record) bool {
-		sum += keyspace.Size(r)
-		return true
-	})
-	if got := db.Bytes() - db.Overhead(); got != sum {
-		t.Errorf("%s: %d bytes are accounted for, records hold %d", what, got, sum)
-	}
-}
 
 func TestHashEffects(t *testing.T) {
 	long := strings.Repeat("x", 100)
@@ -85,47 +38,16 @@ func TestHashSnapshot(t *testing.T) {
 		s.do("HSET", "large", "f"+n, "v"+n)
 		s.do("HSET", "small"+n, "a", "1", "b", n, "c", strings.Repeat("y", 40))
 	}
-	db := s.ks.DBs()[0]
-	digests := func(each func(func(*record.Record) bool)) map[string]string {
-		m := map[string]string{}
-		each(func(r *record.Record) bool {
-			var d digest
-			d.value(r)
-			m[string(r.Key())] = d.String()
-			return true
-		})
-		return m
-	}
-	want := digests(db.Each)
-	snap, err := s.ks.Snapshot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := make(chan map[string]string)
-	go func() {
-		seen <- digests(func(fn func(*record.Record) bool) {
-			snap.Walk(func(_ int, r *record.Record) bool { return fn(r) })
-		})
-	}()
-	for i := range 600 {
-		n := strconv.Itoa(i)
-		s.do("HSET", "large", "f"+n, "new")
-		s.do("HDEL", "large", "f"+strconv.Itoa(i*7%300))
-		s.do("HINCRBY", "small"+strconv.Itoa(i%300), "b", "1")
-		s.do("HSET", "small"+strconv.Itoa(i*3%300), "a", "2", "d", strings.Repeat("z", i))
-		s.do("HDEL", "small"+strconv.Itoa(i*5%300), "c")
-	}
-	got := <-seen
-	for key, d := range want {
-		if got[key] != d {
-			t.Errorf("%s is not in the snapshot as it was", key)
+	changeUnderSnapshot(t, s, func() {
+		for i := range 600 {
+			n := strconv.Itoa(i)
+			s.do("HSET", "large", "f"+n, "new")
+			s.do("HDEL", "large", "f"+strconv.Itoa(i*7%300))
+			s.do("HINCRBY", "small"+strconv.Itoa(i%300), "b", "1")
+			s.do("HSET", "small"+strconv.Itoa(i*3%300), "a", "2", "d", strings.Repeat("z", i))
+			s.do("HDEL", "small"+strconv.Itoa(i*5%300), "c")
 		}
-	}
-	if len(got) != len(want) {
-		t.Errorf("the snapshot has %d keys, want %d", len(got), len(want))
-	}
-	snap.Release()
-	checkBytes(t, s, "after a snapshot")
+	})
 	if got := s.do("HGET", "small6", "d"); got != "$502\r\n"+strings.Repeat("z", 502)+"\r\n" {
 		t.Errorf("small6 has %q", got)
 	}
@@ -138,18 +60,9 @@ func TestHashAllocations(t *testing.T) {
 	}
 	s.do("HSET", "small", "field:7", "value", "n", "10000")
 	s.do("HSET", "large", "n", "10000")
-	for _, line := range []string{
+	wantNoAllocations(t, s,
 		"HSET small field:7 eulav", "HGET small field:7", "HSET large field:7 eulav", "HGET large field:7",
 		"HINCRBY small n 1", "HINCRBY large n 1", "HEXISTS large field:7", "HSTRLEN large n", "HLEN large",
 		"HMGET large field:1 field:2 none", "HDEL large none", "HSETNX large n 5",
-	} {
-		var args [][]byte
-		for _, w := range strings.Fields(line) {
-			args = append(args, []byte(w))
-		}
-		s.run(s.c, args)
-		if n := allocations(100, func() { s.run(s.c, args) }); n != 0 {
-			t.Errorf("%s allocates %v times", line, n)
-		}
-	}
+	)
 }

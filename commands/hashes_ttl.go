@@ -325,16 +325,11 @@ func (d *newDeadlines) done(h *hashEdit) bool {
 	if d.n == 0 {
 		return false
 	}
-	c.modified(key)
-	c.srv.dirty += int64(d.n - 1)
 	if !d.past {
-		c.notify(config.NotifyHash, "hexpire", key)
+		c.changed(key, d.n, config.NotifyHash, "hexpire")
 		return true
 	}
-	c.notify(config.NotifyHash, "hdel", key)
-	if deleted {
-		c.notify(config.NotifyGeneric, "del", key)
-	}
+	c.elementsGone(key, d.n, deleted, config.NotifyHash, "hdel")
 	c.propagateNothing()
 	return false
 }
@@ -417,7 +412,6 @@ func hpersist(c *Client) {
 	}
 	h.done(c)
 	if changed {
-		c.modified(key)
-		c.notify(config.NotifyHash, "hpersist", key)
+		c.changed(key, 1, config.NotifyHash, "hpersist")
 	}
 }

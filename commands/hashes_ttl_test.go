@@ -635,19 +635,10 @@ func TestHashDeadlineAllocations(t *testing.T) {
 	}
 	ts.do("HSETEX", "small", "EX", "50", "FIELDS", "1", "n", "10000")
 	ts.do("HSETEX", "large", "EX", "50", "FIELDS", "1", "n", "10000")
-	for _, line := range []string{
+	wantNoAllocations(t, ts,
 		"HEXPIRE small 1000 FIELDS 1 field:7", "HEXPIRE large 100 FIELDS 1 field:7", "HPEXPIRE large 150000 FIELDS 1 field:7",
 		"HTTL small FIELDS 2 field:1 nope", "HTTL large FIELDS 2 field:1 nope", "HGET small field:7", "HGET large field:7",
 		"HMGET large field:1 field:2", "HINCRBY small n 1", "HINCRBY large n 1", "HPERSIST large FIELDS 1 nope",
 		"HGETEX large FIELDS 1 field:3", "HSETEX large KEEPTTL FIELDS 1 field:3 eulav",
-	} {
-		var args [][]byte
-		for _, w := range strings.Fields(line) {
-			args = append(args, []byte(w))
-		}
-		ts.run(ts.c, args)
-		if n := allocations(100, func() { ts.run(ts.c, args) }); n != 0 {
-			t.Errorf("%s allocates %v times", line, n)
-		}
-	}
+	)
 }

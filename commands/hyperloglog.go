@@ -151,9 +151,7 @@ func (c *Client) pfaddDense(key []byte, r *record.Record, b []byte) {
 
 // pfadded reports that a HyperLogLog was changed, by so many elements.
 func (c *Client) pfadded(key []byte, changes int) {
-	c.modified(key)
-	c.srv.dirty += int64(changes - 1)
-	c.notify(config.NotifyString, "pfadd", key)
+	c.changed(key, changes, config.NotifyString, "pfadd")
 }
 
 func pfcount(c *Client) {

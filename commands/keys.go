@@ -348,9 +348,7 @@ func (c *Client) rename(nx bool) bool {
 func del(c *Client) {
 	n := int64(0)
 	for _, key := range c.args[1:] {
-		if c.db.Delete(key) {
-			c.modified(key)
-			c.notify(config.NotifyGeneric, "del", key)
+		if c.deleteKey(key) {
 			n++
 		}
 	}

@@ -1,8 +1,6 @@
 package commands
 
 import (
-	"unsafe"
-
 	"ferrous/commands/config"
 	"ferrous/datatypes/list"
 	"ferrous/datatypes/record"
@@ -118,11 +116,7 @@ func (c *Client) listRules() list.Rules {
 // readList returns the list at the key for reading, nil if there is none. If there is something else it has replied, and
 // ok is false.
 func (c *Client) readList() (l *list.List, ok bool) {
-	r, ok := c.readTyped(c.args[1], record.List)
-	if r == nil || !ok {
-		return nil, ok
-	}
-	return record.Value[list.List](r), true
+	return readValue[list.List](c, c.args[1], record.List)
 }
 
 // ownList returns the list at a key for writing, and its record; r is what writeTyped found there. If that is nil the
@@ -130,12 +124,14 @@ func (c *Client) readList() (l *list.List, ok bool) {
 func (c *Client) ownList(r *record.Record, key []byte) (*record.Record, *list.List) {
 	if r == nil {
 		l := list.New(c.gen())
-		r = record.NewObject(record.List, record.ListPack, key, unsafe.Pointer(l), record.NoExpiry, c.db.NewClock())
-		c.db.Set(r)
-		return r, l
+		return c.putList(key, l), l
 	}
-	r = c.db.Own(r)
-	return r, record.Value[list.List](r)
+	return own[list.List](c, r)
+}
+
+// putList stores a list at a key, in place of what is there.
+func (c *Client) putList(key []byte, l *list.List) *record.Record {
+	return put(c, key, record.List, record.ListPack, l)
 }
 
 func lpush(c *Client)  { c.push(true, false) }
@@ -165,11 +161,8 @@ func (c *Client) push(front, xx bool) {
 	for _, e := range elements {
 		l.Push(e, front)
 	}
-	c.db.AddBytes(l.Size() - before)
 	c.w.Int(int64(l.Len()))
-	c.modified(key)
-	c.srv.dirty += int64(len(elements) - 1)
-	c.notify(config.NotifyList, pushEvent(front), key)
+	c.grown(key, l, before, len(elements), config.NotifyList, pushEvent(front))
 }
 
 func pushEvent(front bool) string {
@@ -304,18 +297,15 @@ func lset(c *Client) {
 	before := l.Size()
 	// Redis 7.2 makes the list large before it looks for the index, and it stays so if there is none.
 	l.Grow(len(c.args[3]), 1, c.listRules())
-	done := l.Set(int(i), c.args[3])
-	if done {
+	changed := 0
+	if l.Set(int(i), c.args[3]) {
+		changed = 1
 		l.Shrink(c.listRules())
-	}
-	c.db.AddBytes(l.Size() - before)
-	if !done {
+		c.w.OK()
+	} else {
 		c.error(errOutOfRange)
-		return
 	}
-	c.w.OK()
-	c.modified(key)
-	c.notify(config.NotifyList, "lset", key)
+	c.grown(key, l, before, changed, config.NotifyList, "lset")
 }
 
 func linsert(c *Client) {
@@ -337,15 +327,14 @@ func linsert(c *Client) {
 	before := l.Size()
 	// As with LSET, whether there is a pivot is found out later.
 	l.Grow(len(c.args[4]), 1, c.listRules())
-	done := l.Insert(c.args[3], c.args[4], after)
-	c.db.AddBytes(l.Size() - before)
-	if !done {
+	added := 0
+	if l.Insert(c.args[3], c.args[4], after) {
+		added = 1
+		c.w.Int(int64(l.Len()))
+	} else {
 		c.w.Int(-1)
-		return
 	}
-	c.w.Int(int64(l.Len()))
-	c.modified(key)
-	c.notify(config.NotifyList, "linsert", key)
+	c.grown(key, l, before, added, config.NotifyList, "linsert")
 }
 
 // span turns a range of indexes, both included, which count from the end if they are negative, into the first index and

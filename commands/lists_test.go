@@ -4,8 +4,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-
-	"ferrous/datatypes/record"
 )
 
 func TestListEffects(t *testing.T) {
@@ -79,56 +77,25 @@ func TestListSnapshot(t *testing.T) {
 		s.do("RPUSH", "large"+strconv.Itoa(i%3), n+pad, n, "x", pad+n)
 		s.do("RPUSH", "small"+n, "a", n, "b", pad)
 	}
-	db := s.ks.DBs()[0]
-	digests := func(each func(func(*record.Record) bool)) map[string]string {
-		m := map[string]string{}
-		each(func(r *record.Record) bool {
-			var d digest
-			d.value(r)
-			m[string(r.Key())] = d.String()
-			return true
-		})
-		return m
-	}
-	want := digests(db.Each)
-	snap, err := s.ks.Snapshot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := make(chan map[string]string)
-	go func() {
-		seen <- digests(func(fn func(*record.Record) bool) {
-			snap.Walk(func(_ int, r *record.Record) bool { return fn(r) })
-		})
-	}()
-	for i := range 600 {
-		n := strconv.Itoa(i)
-		large, small, other := "large"+strconv.Itoa(i%3), "small"+strconv.Itoa(i*7%300), "small"+strconv.Itoa(i*3%300)
-		s.do("LPUSH", large, n)
-		s.do("RPOP", large)
-		s.do("LSET", large, strconv.Itoa(i%100), n+pad)
-		s.do("LINSERT", large, "AFTER", n, "new")
-		s.do("LREM", large, "-1", "x")
-		s.do("LPOS", large, "x", "COUNT", "0")
-		s.do("LRANGE", large, "0", "-1")
-		s.do("LMOVE", large, small, "RIGHT", "LEFT")
-		s.do("RPUSH", small, n, pad)
-		s.do("LPOP", other)
-		s.do("LMOVE", other, other, "LEFT", "RIGHT")
-		s.do("LTRIM", other, "1", "-1")
-		s.do("COPY", large, "copy", "REPLACE")
-	}
-	got := <-seen
-	for key, d := range want {
-		if got[key] != d {
-			t.Errorf("%s is not in the snapshot as it was", key)
+	changeUnderSnapshot(t, s, func() {
+		for i := range 600 {
+			n := strconv.Itoa(i)
+			large, small, other := "large"+strconv.Itoa(i%3), "small"+strconv.Itoa(i*7%300), "small"+strconv.Itoa(i*3%300)
+			s.do("LPUSH", large, n)
+			s.do("RPOP", large)
+			s.do("LSET", large, strconv.Itoa(i%100), n+pad)
+			s.do("LINSERT", large, "AFTER", n, "new")
+			s.do("LREM", large, "-1", "x")
+			s.do("LPOS", large, "x", "COUNT", "0")
+			s.do("LRANGE", large, "0", "-1")
+			s.do("LMOVE", large, small, "RIGHT", "LEFT")
+			s.do("RPUSH", small, n, pad)
+			s.do("LPOP", other)
+			s.do("LMOVE", other, other, "LEFT", "RIGHT")
+			s.do("LTRIM", other, "1", "-1")
+			s.do("COPY", large, "copy", "REPLACE")
 		}
-	}
-	if len(got) != len(want) {
-		t.Errorf("the snapshot has %d keys, want %d", len(got), len(want))
-	}
-	snap.Release()
-	checkBytes(t, s, "after a snapshot")
+	})
 	s.do("FLUSHALL")
 	if got := s.do("LLEN", "large0"); got != ":0\r\n" {
 		t.Errorf("after FLUSHALL large0 has %q", got)
@@ -157,30 +124,12 @@ func TestListAllocations(t *testing.T) {
 	}
 	s.do("RPUSH", "small", "a", "b", "10000", "d")
 	s.do("RPUSH", "other", "a", "b")
-	for _, lines := range [][]string{
-		{"LPUSH small element", "LPOP small"}, {"RPUSH small element", "RPOP small"},
-		{"LPUSH large element:7", "LPOP large"}, {"RPUSH large element:7", "RPOP large"},
-		{"LPUSHX large 1 2 3", "LPOP large 3"},
-		{"LMOVE small other LEFT LEFT", "LMOVE other small LEFT LEFT"}, {"RPOPLPUSH large large", "LMOVE large large LEFT RIGHT"},
-		{"LRANGE large 1000 1100"}, {"LRANGE small 0 -1"}, {"LINDEX large 1500"}, {"LLEN large"},
-		{"LSET large 1500 element:1500"}, {"LPOS large element:1000"}, {"LREM large 0 none"},
-	} {
-		var requests [][][]byte
-		for _, line := range lines {
-			var args [][]byte
-			for _, w := range strings.Fields(line) {
-				args = append(args, []byte(w))
-			}
-			requests = append(requests, args)
-		}
-		round := func() {
-			for _, args := range requests {
-				s.run(s.c, args)
-			}
-		}
-		round()
-		if n := allocations(100, round); n != 0 {
-			t.Errorf("%s allocates %v times", strings.Join(lines, ", "), n)
-		}
-	}
+	wantNoAllocations(t, s,
+		"LPUSH small element; LPOP small", "RPUSH small element; RPOP small",
+		"LPUSH large element:7; LPOP large", "RPUSH large element:7; RPOP large",
+		"LPUSHX large 1 2 3; LPOP large 3",
+		"LMOVE small other LEFT LEFT; LMOVE other small LEFT LEFT", "RPOPLPUSH large large; LMOVE large large LEFT RIGHT",
+		"LRANGE large 1000 1100", "LRANGE small 0 -1", "LINDEX large 1500", "LLEN large",
+		"LSET large 1500 element:1500", "LPOS large element:1000", "LREM large 0 none",
+	)
 }

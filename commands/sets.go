@@ -1,8 +1,6 @@
 package commands
 
 import (
-	"unsafe"
-
 	"ferrous/commands/config"
 	"ferrous/commands/glob"
 	"ferrous/datatypes/record"
@@ -141,24 +139,12 @@ func (c *Client) setRules() dset.Rules {
 // readSet returns the set at the key for reading, nil if there is none. If there is something else it has replied, and
 // ok is false.
 func (c *Client) readSet(key []byte) (s *dset.Set, ok bool) {
-	r, ok := c.readTyped(key, record.Set)
-	if r == nil || !ok {
-		return nil, ok
-	}
-	return record.Value[dset.Set](r), true
-}
-
-// peekSet returns the set of a record that writeTyped found, for reading; nil for nil.
-func peekSet(r *record.Record) *dset.Set {
-	if r == nil {
-		return nil
-	}
-	return record.Value[dset.Set](r)
+	return readValue[dset.Set](c, key, record.Set)
 }
 
 // putSet stores a set at a key, in place of what is there.
 func (c *Client) putSet(key []byte, s *dset.Set) {
-	c.db.Set(record.NewObject(record.Set, record.HashTable, key, unsafe.Pointer(s), record.NoExpiry, c.db.NewClock()))
+	put(c, key, record.Set, record.HashTable, s)
 }
 
 func sadd(c *Client) {
@@ -175,7 +161,7 @@ func sadd(c *Client) {
 		c.putSet(key, s)
 		before = s.Size()
 	} else {
-		s = record.Value[dset.Set](c.db.Own(r))
+		_, s = own[dset.Set](c, r)
 		before = s.Size()
 		s.Expect(len(members), rules, gen)
 	}
@@ -185,12 +171,7 @@ func sadd(c *Client) {
 			added++
 		}
 	}
-	c.db.AddBytes(s.Size() - before)
-	if added > 0 {
-		c.modified(key)
-		c.srv.dirty += int64(added - 1)
-		c.notify(config.NotifySet, "sadd", key)
-	}
+	c.grown(key, s, before, added, config.NotifySet, "sadd")
 	c.w.Int(int64(added))
 }
 
@@ -201,9 +182,8 @@ func srem(c *Client) {
 		return
 	}
 	removed := 0
-	if s := peekSet(r); s != nil && hasAnyMember(s, members) {
-		r = c.db.Own(r)
-		s = record.Value[dset.Set](r)
+	if s := valueOf[dset.Set](r); s != nil && hasAny(s, members) {
+		r, s = own[dset.Set](c, r)
 		before := s.Size()
 		for _, m := range members {
 			if s.Remove(m) {
@@ -213,17 +193,6 @@ func srem(c *Client) {
 		c.shrunk(r, s, before, removed, config.NotifySet, "srem")
 	}
 	c.w.Int(int64(removed))
-}
-
-// hasAnyMember reports whether the set has any of the members, so that one which is not going to be changed need not be
-// owned.
-func hasAnyMember(s *dset.Set, members [][]byte) bool {
-	for _, m := range members {
-		if s.Has(m) {
-			return true
-		}
-	}
-	return false
 }
 
 func smove(c *Client) {
@@ -237,7 +206,7 @@ func smove(c *Client) {
 	if !c.typed(r, record.Set) || !c.typed(d, record.Set) {
 		return
 	}
-	if !peekSet(r).Has(member) {
+	if !record.Value[dset.Set](r).Has(member) {
 		c.w.Int(0)
 		return
 	}
@@ -245,8 +214,7 @@ func smove(c *Client) {
 		c.w.Int(1)
 		return
 	}
-	r = c.db.Own(r)
-	s := record.Value[dset.Set](r)
+	r, s := own[dset.Set](c, r)
 	before := s.Size()
 	s.Remove(member)
 	c.shrunk(r, s, before, 1, config.NotifySet, "srem")
@@ -258,15 +226,14 @@ func smove(c *Client) {
 		dst = dset.New(member, 1, rules, gen)
 		c.putSet(to, dst)
 	} else {
-		dst = record.Value[dset.Set](c.db.Own(d))
+		_, dst = own[dset.Set](c, d)
 	}
 	before = dst.Size()
-	added := dst.Add(member, rules, gen)
-	c.db.AddBytes(dst.Size() - before)
-	if added {
-		c.modified(to)
-		c.notify(config.NotifySet, "sadd", to)
+	added := 0
+	if dst.Add(member, rules, gen) {
+		added = 1
 	}
+	c.grown(to, dst, before, added, config.NotifySet, "sadd")
 	c.w.Int(1)
 }
 

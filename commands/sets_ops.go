@@ -37,16 +37,12 @@ func (c *Client) readSets(keys [][]byte) (sets []*dset.Set, ok bool) {
 func (c *Client) storeSet(s *dset.Set, event string) {
 	key := c.args[1]
 	if s == nil || s.Len() == 0 {
-		if c.db.Delete(key) {
-			c.modified(key)
-			c.notify(config.NotifyGeneric, "del", key)
-		}
+		c.deleteKey(key)
 		c.w.Int(0)
 		return
 	}
 	c.putSet(key, s)
-	c.modified(key)
-	c.notify(config.NotifySet, event, key)
+	c.changed(key, 1, config.NotifySet, event)
 	c.w.Int(int64(s.Len()))
 }
 

@@ -34,8 +34,7 @@ func spop(c *Client) {
 		c.w.Null()
 		return
 	}
-	r = c.db.Own(r)
-	s := record.Value[dset.Set](r)
+	r, s := own[dset.Set](c, r)
 	before := s.Size()
 	v := s.Random(c.srv.ks.Random)
 	c.bulkValue(v)
@@ -87,8 +86,7 @@ func (c *Client) popMembers() {
 	c.notify(config.NotifySet, "spop", key)
 	p := popped{c: c}
 	if left*popFew > n {
-		r = c.db.Own(r)
-		s = record.Value[dset.Set](r)
+		_, s = own[dset.Set](c, r)
 		before := s.Size()
 		s.Pop(n, c.srv.ks.Random, p.add)
 		c.db.AddBytes(s.Size() - before)

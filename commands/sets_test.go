@@ -106,48 +106,17 @@ func TestSetSnapshot(t *testing.T) {
 		s.do("SADD", "ints"+n, "1", "2", n)
 		s.do("SADD", "small"+n, "a", "b", n)
 	}
-	db := s.ks.DBs()[0]
-	digests := func(each func(func(*record.Record) bool)) map[string]string {
-		m := map[string]string{}
-		each(func(r *record.Record) bool {
-			var d digest
-			d.value(r)
-			m[string(r.Key())] = d.String()
-			return true
-		})
-		return m
-	}
-	want := digests(db.Each)
-	snap, err := s.ks.Snapshot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := make(chan map[string]string)
-	go func() {
-		seen <- digests(func(fn func(*record.Record) bool) {
-			snap.Walk(func(_ int, r *record.Record) bool { return fn(r) })
-		})
-	}()
-	for i := range 600 {
-		n := strconv.Itoa(i)
-		s.do("SADD", "large", "new"+n)
-		s.do("SREM", "large", "m"+strconv.Itoa(i*7%300))
-		s.do("SADD", "ints"+strconv.Itoa(i%300), "7000"+n)
-		s.do("SADD", "small"+strconv.Itoa(i*3%300), "new"+n)
-		s.do("SPOP", "small"+strconv.Itoa(i*5%300))
-		s.do("SMOVE", "ints"+strconv.Itoa(i*11%300), "large", "1")
-	}
-	got := <-seen
-	for key, d := range want {
-		if got[key] != d {
-			t.Errorf("%s is not in the snapshot as it was", key)
+	changeUnderSnapshot(t, s, func() {
+		for i := range 600 {
+			n := strconv.Itoa(i)
+			s.do("SADD", "large", "new"+n)
+			s.do("SREM", "large", "m"+strconv.Itoa(i*7%300))
+			s.do("SADD", "ints"+strconv.Itoa(i%300), "7000"+n)
+			s.do("SADD", "small"+strconv.Itoa(i*3%300), "new"+n)
+			s.do("SPOP", "small"+strconv.Itoa(i*5%300))
+			s.do("SMOVE", "ints"+strconv.Itoa(i*11%300), "large", "1")
 		}
-	}
-	if len(got) != len(want) {
-		t.Errorf("the snapshot has %d keys, want %d", len(got), len(want))
-	}
-	snap.Release()
-	checkBytes(t, s, "after a snapshot")
+	})
 	if got := s.do("SISMEMBER", "large", "new599"); got != ":1\r\n" {
 		t.Errorf("a change during the snapshot is lost: %q", got)
 	}
@@ -161,17 +130,8 @@ func TestSetAllocations(t *testing.T) {
 		s.do("SADD", "small", "m"+strconv.Itoa(i%100))
 		s.do("SADD", "ints", strconv.Itoa(i%100))
 	}
-	for _, line := range []string{
+	wantNoAllocations(t, s,
 		"SADD large member:7", "SADD small m7", "SADD ints 7", "SISMEMBER large member:7", "SISMEMBER small m7", "SISMEMBER ints 7",
 		"SMISMEMBER large member:7 none", "SREM large none", "SREM ints none", "SCARD large", "SRANDMEMBER ints", "SRANDMEMBER small",
-	} {
-		var args [][]byte
-		for _, w := range strings.Fields(line) {
-			args = append(args, []byte(w))
-		}
-		s.run(s.c, args)
-		if n := allocations(100, func() { s.run(s.c, args) }); n != 0 {
-			t.Errorf("%s allocates %v times", line, n)
-		}
-	}
+	)
 }

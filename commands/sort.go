@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
-	"unsafe"
 
 	"ferrous/commands/config"
 	"ferrous/commands/partialsort"
@@ -490,10 +489,7 @@ const keepSortKey = 1 << 16
 // storeSorted stores the result as a list, or deletes the destination if there is none, and replies with its length.
 func (c *Client) storeSorted(o *ordering, first, end int) {
 	if first == end {
-		if c.db.Delete(o.store) {
-			c.modified(o.store)
-			c.notify(config.NotifyGeneric, "del", o.store)
-		}
+		c.deleteKey(o.store)
 		c.w.Int(0)
 		return
 	}
@@ -516,10 +512,8 @@ func (c *Client) storeSorted(o *ordering, first, end int) {
 	l := list.FromQuicklist(q, c.gen())
 	l.Settle(c.listRules())
 	n := l.Len()
-	c.db.Set(record.NewObject(record.List, record.ListPack, o.store, unsafe.Pointer(l), record.NoExpiry, c.db.NewClock()))
-	c.modified(o.store)
-	c.srv.dirty += int64(n - 1)
-	c.notify(config.NotifyList, "sortstore", o.store)
+	c.putList(o.store, l)
+	c.changed(o.store, n, config.NotifyList, "sortstore")
 	c.w.Int(int64(n))
 }
 
@@ -534,7 +528,7 @@ func (c *Client) sortable(r *record.Record) (*record.Record, int) {
 	}
 	z := record.Value[sortedset.SortedSet](r)
 	if z.Large() == nil {
-		r, z = c.ownZSet(r)
+		r, z = own[sortedset.SortedSet](c, r)
 		before := z.Size()
 		z.Expect(math.MaxInt, c.zsetRules(), c.gen())
 		c.db.AddBytes(z.Size() - before)

@@ -276,8 +276,7 @@ func appendCommand(c *Client) {
 		}
 		n = c.db.Write(key, r, size, value)
 	}
-	c.modified(key)
-	c.notify(config.NotifyString, "append", key)
+	c.changed(key, 1, config.NotifyString, "append")
 	c.w.Int(int64(n))
 }
 
@@ -307,8 +306,7 @@ func setrange(c *Client) {
 		return
 	}
 	n := c.db.Write(key, r, int(offset), value)
-	c.modified(key)
-	c.notify(config.NotifyString, "setrange", key)
+	c.changed(key, 1, config.NotifyString, "setrange")
 	c.w.Int(int64(n))
 }
 
@@ -360,8 +358,7 @@ func (c *Client) incrBy(by int64) {
 	} else {
 		c.db.SetInt(r, n)
 	}
-	c.modified(key)
-	c.notify(config.NotifyString, "incrby", key)
+	c.changed(key, 1, config.NotifyString, "incrby")
 	c.w.Int(n)
 }
 
@@ -399,8 +396,7 @@ func incrbyfloat(c *Client) {
 	var buf [64]byte
 	text := sum.Append(buf[:0])
 	c.db.Set(record.NewText(key, text, expiry, clock, c.db.Stamp()))
-	c.modified(key)
-	c.notify(config.NotifyString, "incrbyfloat", key)
+	c.changed(key, 1, config.NotifyString, "incrbyfloat")
 	c.w.Bulk(text)
 	if c.propagates() {
 		// The result, so that replicas and files do not depend on who adds in which precision.

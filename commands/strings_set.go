@@ -142,8 +142,7 @@ func set(c *Client) {
 	}
 	key := c.args[1]
 	c.db.SetString(key, c.args[2], record.NoExpiry)
-	c.modified(key)
-	c.notify(config.NotifyString, "set", key)
+	c.changed(key, 1, config.NotifyString, "set")
 	c.w.OK()
 }
 
@@ -187,8 +186,7 @@ func setWithOptions(c *Client) {
 		}
 	}
 	c.db.SetString(key, value, expiry)
-	c.modified(key)
-	c.notify(config.NotifyString, "set", key)
+	c.changed(key, 1, config.NotifyString, "set")
 	if o.given&optTimes != 0 {
 		c.notify(config.NotifyGeneric, "expire", key)
 	}
@@ -263,8 +261,7 @@ func setnx(c *Client) {
 		return
 	}
 	c.db.SetString(key, c.args[2], record.NoExpiry)
-	c.modified(key)
-	c.notify(config.NotifyString, "set", key)
+	c.changed(key, 1, config.NotifyString, "set")
 	c.w.Int(1)
 }
 
@@ -279,8 +276,7 @@ func (c *Client) setFor(unit setOption) {
 		return
 	}
 	c.db.SetString(key, value, expiry)
-	c.modified(key)
-	c.notify(config.NotifyString, "set", key)
+	c.changed(key, 1, config.NotifyString, "set")
 	c.notify(config.NotifyGeneric, "expire", key)
 	c.w.OK()
 	if c.propagates() {
@@ -316,8 +312,7 @@ func (c *Client) setPairs() {
 	c.prefetchKeys(2)
 	for i := 1; i < len(c.args); i += 2 {
 		c.db.SetString(c.args[i], c.args[i+1], record.NoExpiry)
-		c.modified(c.args[i])
-		c.notify(config.NotifyString, "set", c.args[i])
+		c.changed(c.args[i], 1, config.NotifyString, "set")
 	}
 }
 
@@ -327,8 +322,7 @@ func getset(c *Client) {
 		return
 	}
 	c.db.SetString(key, c.args[2], record.NoExpiry)
-	c.modified(key)
-	c.notify(config.NotifyString, "set", key)
+	c.changed(key, 1, config.NotifyString, "set")
 	c.rewrite(wordSet, key, c.args[2])
 }
 
@@ -344,8 +338,7 @@ func getdel(c *Client) {
 	}
 	c.bulkString(r)
 	c.db.Remove(r)
-	c.modified(key)
-	c.notify(config.NotifyGeneric, "del", key)
+	c.changed(key, 1, config.NotifyGeneric, "del")
 	c.rewrite(wordDel, key)
 }
 
@@ -374,8 +367,7 @@ func getex(c *Client) {
 	switch {
 	case o.given&(optEXAt|optPXAt) != 0 && when <= ks.Now && !ks.KeepExpired:
 		c.db.Remove(r)
-		c.modified(key)
-		c.notify(config.NotifyGeneric, "del", key)
+		c.changed(key, 1, config.NotifyGeneric, "del")
 		if c.srv.cfg.LazyfreeExpire {
 			c.rewrite(wordUnlink, key)
 		} else {
@@ -383,15 +375,13 @@ func getex(c *Client) {
 		}
 	case o.given&optTimes != 0:
 		c.db.SetExpiry(r, when)
-		c.modified(key)
-		c.notify(config.NotifyGeneric, "expire", key)
+		c.changed(key, 1, config.NotifyGeneric, "expire")
 		if c.propagates() {
 			c.rewrite(wordPExpireAt, key, decimal(when))
 		}
 	case o.given&optPersist != 0 && r.Expiry() != record.NoExpiry:
 		c.db.SetExpiry(r, record.NoExpiry)
-		c.modified(key)
-		c.notify(config.NotifyGeneric, "persist", key)
+		c.changed(key, 1, config.NotifyGeneric, "persist")
 		c.rewrite(wordPersist, key)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"ferrous/commands/config"
 	"ferrous/commands/logging"
 	"ferrous/datatypes/keyspace"
+	"ferrous/datatypes/record"
 )
 
 // testEpoch is when the clock of a testServer starts, in Unix milliseconds.
@@ -122,6 +123,89 @@ func (ts *testServer) happened() string {
 	return s
 }
 
+// A step of a test of what a command changes besides its reply.
+type effectStep struct {
+	line, reply, fed, events string
+	dirty                    int64
+}
+
+// runEffects runs steps and compares reply, propagated commands, keyspace events and the count of changes, and that the
+// account of memory stays true.
+func runEffects(t *testing.T, s *testServer, steps []effectStep) {
+	t.Helper()
+	s.recordFeed()
+	s.recordEvents()
+	for _, step := range steps {
+		before := s.dirty
+		reply := s.doLine(step.line)
+		if reply != step.reply {
+			t.Errorf("%s: replied %q, want %q", step.line, reply, step.reply)
+		}
+		if fed := s.propagated(); fed != step.fed {
+			t.Errorf("%s: propagated %q, want %q", step.line, fed, step.fed)
+		}
+		if events := s.happened(); events != step.events {
+			t.Errorf("%s: events %q, want %q", step.line, events, step.events)
+		}
+		if d := s.dirty - before; d != step.dirty {
+			t.Errorf("%s: %d changes, want %d", step.line, d, step.dirty)
+		}
+		checkBytes(t, s, step.line)
+	}
+}
+
+// checkBytes compares the account of the first database's memory with the sum over its records.
+func checkBytes(t *testing.T, s *testServer, what string) {
+	t.Helper()
+	db, sum := s.ks.DBs()[0], 0
+	db.Each(func(r *record.Record) bool {
+		sum += keyspace.Size(r)
+		return true
+	})
+	if got := db.Bytes() - db.Overhead(); got != sum {
+		t.Errorf("%s: %d bytes are accounted for, records hold %d", what, got, sum)
+	}
+}
+
+// changeUnderSnapshot makes changes while a snapshot is held and read by another goroutine, and fails the test if that
+// sees anything but the first database as it was.
+func changeUnderSnapshot(t *testing.T, s *testServer, change func()) {
+	t.Helper()
+	digests := func(each func(func(*record.Record) bool)) map[string]digest {
+		m := map[string]digest{}
+		each(func(r *record.Record) bool {
+			var d digest
+			d.value(r)
+			m[string(r.Key())] = d
+			return true
+		})
+		return m
+	}
+	want := digests(s.ks.DBs()[0].Each)
+	snap, err := s.ks.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(chan map[string]digest)
+	go func() {
+		seen <- digests(func(fn func(*record.Record) bool) {
+			snap.Walk(func(_ int, r *record.Record) bool { return fn(r) })
+		})
+	}()
+	change()
+	got := <-seen
+	snap.Release()
+	for key, d := range want {
+		if got[key] != d {
+			t.Errorf("%s is not in the snapshot as it was", key)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("the snapshot has %d keys, want %d", len(got), len(want))
+	}
+	checkBytes(t, s, "after a snapshot")
+}
+
 // allocations is testing.AllocsPerRun without what other goroutines of the process allocate meanwhile: the least of some
 // tries.
 func allocations(runs int, f func()) float64 {
@@ -133,4 +217,33 @@ func allocations(runs int, f func()) float64 {
 		least = min(least, testing.AllocsPerRun(runs, f))
 	}
 	return least
+}
+
+// requests cuts a line of commands, separated by semicolons, into their words.
+func requests(line string) (argvs [][][]byte) {
+	for _, command := range strings.Split(line, ";") {
+		var argv [][]byte
+		for _, w := range strings.Fields(command) {
+			argv = append(argv, []byte(w))
+		}
+		argvs = append(argvs, argv)
+	}
+	return argvs
+}
+
+// wantNoAllocations runs each line, one or several commands separated by semicolons, and fails the test if they allocate.
+func wantNoAllocations(t *testing.T, s *testServer, lines ...string) {
+	t.Helper()
+	for _, line := range lines {
+		argvs := requests(line)
+		round := func() {
+			for _, argv := range argvs {
+				s.run(s.c, argv)
+			}
+		}
+		round()
+		if n := allocations(100, round); n != 0 {
+			t.Errorf("%s allocates %v times", line, n)
+		}
+	}
 }

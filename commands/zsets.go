@@ -2,7 +2,6 @@ package commands
 
 import (
 	"strconv"
-	"unsafe"
 
 	"ferrous/commands/config"
 	"ferrous/commands/glob"
@@ -124,27 +123,12 @@ func (c *Client) zsetRules() sortedset.Rules {
 // readZSet returns the sorted set at the key for reading, nil if there is none. If there is something else it has
 // replied, and ok is false.
 func (c *Client) readZSet(key []byte) (z *sortedset.SortedSet, ok bool) {
-	r, ok := c.readTyped(key, record.ZSet)
-	return peekZSet(r, ok), ok
-}
-
-// peekZSet returns the sorted set of a record that readTyped or writeTyped found, for reading; nil for none.
-func peekZSet(r *record.Record, ok bool) *sortedset.SortedSet {
-	if r == nil || !ok {
-		return nil
-	}
-	return record.Value[sortedset.SortedSet](r)
-}
-
-// ownZSet returns the sorted set of r, which writeTyped found, for writing, and its record.
-func (c *Client) ownZSet(r *record.Record) (*record.Record, *sortedset.SortedSet) {
-	r = c.db.Own(r)
-	return r, record.Value[sortedset.SortedSet](r)
+	return readValue[sortedset.SortedSet](c, key, record.ZSet)
 }
 
 // putZSet stores a sorted set at a key, in place of what is there.
 func (c *Client) putZSet(key []byte, z *sortedset.SortedSet) {
-	c.db.Set(record.NewObject(record.ZSet, record.SkipList, key, unsafe.Pointer(z), record.NoExpiry, c.db.NewClock()))
+	put(c, key, record.ZSet, record.SkipList, z)
 }
 
 // storeZSet makes a sorted set of what a command found, records made with record.NewScore whose members are all
@@ -152,16 +136,12 @@ func (c *Client) putZSet(key []byte, z *sortedset.SortedSet) {
 // deleted. recs is not to be used afterwards.
 func (c *Client) storeZSet(key []byte, recs []*record.Record, event string) {
 	if len(recs) == 0 {
-		if c.db.Delete(key) {
-			c.modified(key)
-			c.notify(config.NotifyGeneric, "del", key)
-		}
+		c.deleteKey(key)
 		c.w.Int(0)
 		return
 	}
 	c.putZSet(key, sortedset.Build(recs, c.zsetRules(), c.gen()))
-	c.modified(key)
-	c.notify(config.NotifyZset, event, key)
+	c.changed(key, 1, config.NotifyZset, event)
 	c.w.Int(int64(len(recs)))
 }
 
@@ -266,7 +246,7 @@ func (c *Client) addScores(scores []float64, members [][]byte, step int, how sor
 		c.putZSet(key, z)
 		before = z.Size()
 	} else {
-		_, z = c.ownZSet(r)
+		_, z = own[sortedset.SortedSet](c, r)
 		before = z.Size()
 		z.Expect(len(scores), rules, gen)
 	}
@@ -282,7 +262,11 @@ func (c *Client) addScores(scores []float64, members [][]byte, step int, how sor
 			updated++
 		}
 	}
-	c.db.AddBytes(z.Size() - before)
+	event := "zadd"
+	if how&sortedset.Incr != 0 {
+		event = "zincr"
+	}
+	c.grown(key, z, before, added+updated, config.NotifyZset, event)
 	switch {
 	case done == sortedset.NaN:
 		c.error(errScoreNaN)
@@ -297,15 +281,6 @@ func (c *Client) addScores(scores []float64, members [][]byte, step int, how sor
 	default:
 		c.w.Double(score)
 	}
-	if n := added + updated; n > 0 {
-		c.modified(key)
-		c.srv.dirty += int64(n - 1)
-		event := "zadd"
-		if how&sortedset.Incr != 0 {
-			event = "zincr"
-		}
-		c.notify(config.NotifyZset, event, key)
-	}
 }
 
 func zrem(c *Client) {
@@ -315,8 +290,8 @@ func zrem(c *Client) {
 		return
 	}
 	removed := 0
-	if z := peekZSet(r, ok); z != nil && hasAnyScore(z, members) {
-		r, z = c.ownZSet(r)
+	if z := valueOf[sortedset.SortedSet](r); z != nil && hasAny(z, members) {
+		r, z = own[sortedset.SortedSet](c, r)
 		before := z.Size()
 		for _, m := range members {
 			if z.Remove(m) {
@@ -326,17 +301,6 @@ func zrem(c *Client) {
 		c.shrunk(r, z, before, removed, config.NotifyZset, "zrem")
 	}
 	c.w.Int(int64(removed))
-}
-
-// hasAnyScore reports whether the set has any of the members, so that one which is not going to be changed need not be
-// owned.
-func hasAnyScore(z *sortedset.SortedSet, members [][]byte) bool {
-	for _, m := range members {
-		if z.Has(m) {
-			return true
-		}
-	}
-	return false
 }
 
 func zcard(c *Client) {

@@ -60,7 +60,7 @@ func zpopWord(max bool) []byte {
 // writeTyped found), replies with them, the outermost first, and does all that follows. Each is written as a pair in an
 // array of its own if nested is set, else as member and score; what precedes them in the reply is the caller's.
 func (c *Client) popScored(r *record.Record, n int, max, nested bool) {
-	r, z := c.ownZSet(r)
+	r, z := own[sortedset.SortedSet](c, r)
 	before := z.Size()
 	if n == 1 {
 		z.Pop(max, func(m sortedset.Value, score float64) { c.popped(m, score, nested) })
@@ -114,7 +114,7 @@ func (c *Client) zpop(max bool) {
 		c.w.Array(0)
 		return
 	}
-	n := int(min(count, int64(peekZSet(r, true).Len())))
+	n := int(min(count, int64(valueOf[sortedset.SortedSet](r).Len())))
 	nested := many && c.w.RESP3()
 	if nested {
 		c.w.Array(n)
@@ -176,7 +176,7 @@ func (c *Client) zpopFirst(keys [][]byte, max bool, count int64) bool {
 		if r == nil {
 			continue
 		}
-		n := int(min(count, int64(peekZSet(r, true).Len())))
+		n := int(min(count, int64(valueOf[sortedset.SortedSet](r).Len())))
 		c.w.Array(2)
 		c.w.Bulk(key)
 		c.w.Array(n)

@@ -434,10 +434,10 @@ func (c *Client) removeRange(kind rangeKind, event string) {
 		return
 	}
 	n := 0
-	if z := peekZSet(r, ok); z != nil {
+	if z := valueOf[sortedset.SortedSet](r); z != nil {
 		span := s.span(z)
 		if n = span.Len(); n > 0 {
-			r, z = c.ownZSet(r)
+			r, z = own[sortedset.SortedSet](c, r)
 			before := z.Size()
 			z.RemoveSpan(span)
 			c.shrunk(r, z, before, n, config.NotifyZset, event)

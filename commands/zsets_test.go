@@ -3,10 +3,7 @@ package commands
 import (
 	"fmt"
 	"strconv"
-	"strings"
 	"testing"
-
-	"ferrous/datatypes/record"
 )
 
 func TestZSetEffects(t *testing.T) {
@@ -55,49 +52,18 @@ func TestZSetSnapshot(t *testing.T) {
 		s.do("ZADD", "large", n, "m"+n)
 		s.do("ZADD", "small"+n, "1", "a", "2.5", "b", n, n)
 	}
-	db := s.ks.DBs()[0]
-	digests := func(each func(func(*record.Record) bool)) map[string]string {
-		m := map[string]string{}
-		each(func(r *record.Record) bool {
-			var d digest
-			d.value(r)
-			m[string(r.Key())] = d.String()
-			return true
-		})
-		return m
-	}
-	want := digests(db.Each)
-	snap, err := s.ks.Snapshot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := make(chan map[string]string)
-	go func() {
-		seen <- digests(func(fn func(*record.Record) bool) {
-			snap.Walk(func(_ int, r *record.Record) bool { return fn(r) })
-		})
-	}()
-	for i := range 600 {
-		n := strconv.Itoa(i)
-		s.do("ZADD", "large", n, "new"+n)
-		s.do("ZADD", "large", n, "m"+strconv.Itoa(i*3%300))
-		s.do("ZREM", "large", "m"+strconv.Itoa(i*7%300))
-		s.do("ZPOPMAX", "small"+strconv.Itoa(i*5%300))
-		s.do("ZINCRBY", "small"+strconv.Itoa(i%300), "0.5", "a")
-		s.do("ZREMRANGEBYRANK", "small"+strconv.Itoa(i*11%300), "0", "0")
-		s.do("ZUNIONSTORE", "small"+strconv.Itoa(i*13%300), "2", "small1", "small"+n)
-	}
-	got := <-seen
-	for key, d := range want {
-		if got[key] != d {
-			t.Errorf("%s is not in the snapshot as it was", key)
+	changeUnderSnapshot(t, s, func() {
+		for i := range 600 {
+			n := strconv.Itoa(i)
+			s.do("ZADD", "large", n, "new"+n)
+			s.do("ZADD", "large", n, "m"+strconv.Itoa(i*3%300))
+			s.do("ZREM", "large", "m"+strconv.Itoa(i*7%300))
+			s.do("ZPOPMAX", "small"+strconv.Itoa(i*5%300))
+			s.do("ZINCRBY", "small"+strconv.Itoa(i%300), "0.5", "a")
+			s.do("ZREMRANGEBYRANK", "small"+strconv.Itoa(i*11%300), "0", "0")
+			s.do("ZUNIONSTORE", "small"+strconv.Itoa(i*13%300), "2", "small1", "small"+n)
 		}
-	}
-	if len(got) != len(want) {
-		t.Errorf("the snapshot has %d keys, want %d", len(got), len(want))
-	}
-	snap.Release()
-	checkBytes(t, s, "after a snapshot")
+	})
 	if got := s.do("ZSCORE", "large", "new599"); got != "$3\r\n599\r\n" {
 		t.Errorf("a change during the snapshot is lost: %q", got)
 	}
@@ -110,35 +76,18 @@ func TestZSetAllocations(t *testing.T) {
 		s.do("ZADD", "large", n+".5", "member:"+n)
 		s.do("ZADD", "small", strconv.Itoa(i%100)+".5", "m"+strconv.Itoa(i%100))
 	}
-	for _, lines := range [][]string{
-		{"ZADD large 7.5 member:7"}, {"ZADD small 7.5 m7"},
-		{"ZADD large 7.25 member:7", "ZADD large 7.75 member:7"},
-		{"ZADD large 800.5 member:7", "ZADD large 7.5 member:7"},
-		{"ZADD small 80.5 m7", "ZADD small 17.5 m7"},
-		{"ZADD large 1 member:7 2 member:9", "ZADD large 3 member:7 4 member:9"},
-		{"ZINCRBY large 1 member:7", "ZINCRBY large -1 member:7"},
-		{"ZSCORE large member:7"}, {"ZSCORE small m7"}, {"ZSCORE large none"}, {"ZMSCORE large member:7 member:8"},
-		{"ZRANK large member:7 WITHSCORE"}, {"ZCARD large"}, {"ZREM large none"}, {"ZCOUNT large 5 (500"},
-		{"ZRANGE large 5 200 WITHSCORES"}, {"ZRANGE small (5 50 BYSCORE LIMIT 0 20"}, {"ZRANGE large [member:1 (member:2 BYLEX"},
-		{"ZPOPMIN large"}, {"ZPOPMAX large"}, {"ZPOPMIN large 3"},
-	} {
-		var requests [][][]byte
-		for _, line := range lines {
-			var args [][]byte
-			for _, w := range strings.Fields(line) {
-				args = append(args, []byte(w))
-			}
-			requests = append(requests, args)
-			s.run(s.c, args)
-		}
-		if n := allocations(20, func() {
-			for _, args := range requests {
-				s.run(s.c, args)
-			}
-		}); n != 0 {
-			t.Errorf("%v allocates %v times", lines, n)
-		}
-	}
+	wantNoAllocations(t, s,
+		"ZADD large 7.5 member:7", "ZADD small 7.5 m7",
+		"ZADD large 7.25 member:7; ZADD large 7.75 member:7",
+		"ZADD large 800.5 member:7; ZADD large 7.5 member:7",
+		"ZADD small 80.5 m7; ZADD small 17.5 m7",
+		"ZADD large 1 member:7 2 member:9; ZADD large 3 member:7 4 member:9",
+		"ZINCRBY large 1 member:7; ZINCRBY large -1 member:7",
+		"ZSCORE large member:7", "ZSCORE small m7", "ZSCORE large none", "ZMSCORE large member:7 member:8",
+		"ZRANK large member:7 WITHSCORE", "ZCARD large", "ZREM large none", "ZCOUNT large 5 (500",
+		"ZRANGE large 5 200 WITHSCORES", "ZRANGE small (5 50 BYSCORE LIMIT 0 20", "ZRANGE large [member:1 (member:2 BYLEX",
+		"ZPOPMIN large", "ZPOPMAX large", "ZPOPMIN large 3",
+	)
 }
 
 // TestScannedScores holds in which notation ZSCAN gives scores: Redis's two.
