@@ -120,11 +120,7 @@ func restore(c *Client) {
 	case s.ks.LFU == nil && idle >= 0:
 		clock = keyspace.LRUClock(s.ks.Now-min(idle, s.ks.Now/1000)*1000) & record.ClockMask
 	}
-	rules := s.rdbRules()
-	if s.cfg.SanitizeDumpPayload == config.SanitizeClients {
-		rules.Deep = c.user != nil && !c.user.SkipsSanitize()
-	}
-	r, err := rdb.Restore(c.args[3], key, expiry, clock, rules, c.gen())
+	r, err := rdb.Restore(c.args[3], key, expiry, clock, s.rdbRules(), c.gen())
 	if err != nil {
 		s.logf(config.LogVerbose, "RESTORE: %v", err)
 		c.error(errBadFormat)

@@ -72,8 +72,7 @@ type loading struct {
 // rdbRules are the limits of small values that are configured now, for what is read from files and payloads.
 func (s *Server) rdbRules() *rdb.Rules {
 	c := Client{srv: s}
-	return &rdb.Rules{Hash: c.hashRules(), Set: c.setRules(), List: c.listRules(), ZSet: c.zsetRules(),
-		Deep: s.cfg.SanitizeDumpPayload == config.SanitizeYes}
+	return &rdb.Rules{Hash: c.hashRules(), Set: c.setRules(), List: c.listRules(), ZSet: c.zsetRules()}
 }
 
 // saveOptions says how a dump is written now.

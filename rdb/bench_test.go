@@ -51,7 +51,6 @@ func BenchmarkLoad(b *testing.B) {
 	for range b.N {
 		ks := newKeyspace()
 		l := &Loader{Keyspace: ks, Rules: testRules(ks), Checksum: true}
-		l.Rules.Deep = false
 		res, err := l.Load(bytes.NewReader(file), int64(len(file)))
 		if err != nil {
 			b.Fatal(err)

@@ -67,7 +67,6 @@ func (c *checker) check(src io.Reader, size int64) (rest io.Reader, ok bool) {
 		Hash: hash.Rules{Entries: 128, Value: 64},
 		Set:  set.Rules{Ints: 512, Entries: 128, Value: 64},
 		List: list.Rules{Set: quicklist.NewSettings(gen), Fill: -2},
-		Deep: true,
 	}}
 	d.start(src, size)
 	d.checksum = true
@@ -131,12 +130,7 @@ func (c *checker) file(d *decoder) {
 			c.info(d.offset(), "AUX FIELD %s = '%s'", key, value)
 			continue
 		case opModuleAux:
-			d.doing = doingModuleAux
-			name := moduleName(d.length())
-			if d.length() != moduleUint {
-				d.fail("bad when_opcode")
-			}
-			d.length()
+			name := d.moduleAux()
 			c.info(d.offset(), "MODULE AUX for: %s", name)
 			d.moduleValue()
 			continue
@@ -153,7 +147,7 @@ func (c *checker) file(d *decoder) {
 			}
 		}
 		t := Type(op)
-		if !t.known() {
+		if !d.known(t) {
 			d.failf("Invalid object type: %d", op)
 		}
 		d.doing = doingKey

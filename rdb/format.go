@@ -110,8 +110,11 @@ func (t Type) String() string {
 	return "unknown"
 }
 
-// known reports whether t is a type of values rather than an opcode or nothing.
-func (t Type) known() bool { return int(t) < len(typeNames) && t != 8 }
+// known reports whether t is a type of values rather than an opcode or nothing. Of those that Redis added after 7.2,
+// Valkey has the first alone.
+func (d *decoder) known(t Type) bool {
+	return int(t) < len(typeNames) && t != 8 && !(d.valkey && t > typeHashTTLPreGA)
+}
 
 // The opcodes: what is no value.
 const (
@@ -147,6 +150,9 @@ const (
 
 // maxFieldDeadline is the greatest deadline of a hash field, in milliseconds, as in Redis.
 const maxFieldDeadline = 1<<48 - 2
+
+// noFieldDeadline is what Redis takes for no deadline of a field.
+const noFieldDeadline = 1 << 48
 
 // Error is what is wrong with bytes that were read.
 type Error struct {

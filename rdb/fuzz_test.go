@@ -3,6 +3,7 @@ package rdb
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"runtime"
 	"testing"
 
@@ -55,7 +56,6 @@ func FuzzDecode(f *testing.F) {
 		for _, size := range []int64{int64(len(file)), -1} {
 			ks := newKeyspace()
 			l := &Loader{Keyspace: ks, Rules: testRules(ks), Checksum: size >= 0}
-			l.Rules.Deep = size >= 0
 			before := allocated()
 			_, err := l.Load(bytes.NewReader(sealed(file)), size)
 			if used := allocated() - before; used > 8<<20+400*uint64(len(file)) {
@@ -99,36 +99,39 @@ func FuzzRestore(f *testing.F) {
 		if len(payload) > 1<<20 || len(payload) < footerSize {
 			return
 		}
-		for _, deep := range []bool{true, false} {
-			ks := newKeyspace()
-			rules := testRules(ks)
-			rules.Deep = deep
-			before := allocated()
-			r, err := Restore(payload, []byte("key"), record.NoExpiry, 0, rules, ks.Generation())
-			if used := allocated() - before; used > 4<<20+400*uint64(len(payload)) {
-				t.Fatalf("%d bytes allocated for a payload of %d", used, len(payload))
-			}
-			if err != nil {
+		ks := newKeyspace()
+		rules := testRules(ks)
+		before := allocated()
+		r, err := Restore(payload, []byte("key"), record.NoExpiry, 0, rules, ks.Generation())
+		if used := allocated() - before; used > 4<<20+400*uint64(len(payload)) {
+			t.Fatalf("%d bytes allocated for a payload of %d", used, len(payload))
+		}
+		if err != nil {
+			return
+		}
+		db := ks.DBs()[0]
+		db.Load([]*record.Record{r})
+		want := describe(r)
+		for _, version := range []int{0, 9, 12} {
+			out, err := d.Dump(nil, r, version, true)
+			var tooLow *VersionError
+			if errors.As(err, &tooLow) && version == 9 {
 				continue
 			}
-			db := ks.DBs()[0]
-			db.Load([]*record.Record{r})
-			out, err := d.Dump(nil, r, 0, true)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := VerifyPayload(out, true); err != nil {
 				t.Fatal(err)
 			}
-			want := describe(r)
 			if _, err = Restore(out, []byte("key"), record.NoExpiry, 0, rules, ks.Generation()); err != nil {
-				t.Fatalf("what was dumped is refused: %v\n%.300s", err, want)
+				t.Fatalf("what was dumped in version %d is refused: %v\n%.300s", version, err, want)
 			}
-			m := newMaker(uint64(len(payload)), ks)
-			for range 30 {
-				change(m, db, []byte("key"))
-			}
-			checkAccounts(t, ks)
 		}
+		m := newMaker(uint64(len(payload)), ks)
+		for range 30 {
+			change(m, db, []byte("key"))
+		}
+		checkAccounts(t, ks)
 	})
 }

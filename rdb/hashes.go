@@ -31,14 +31,11 @@ func (d *decoder) hash(t Type) *hash.Hash {
 	case typeHashZiplist:
 		return d.packedHash(d.ziplistPairs("Hash").ShrinkToFit(), false)
 	case typeHashListpack:
-		return d.packedHash(d.pack(2), d.rules.Deep)
+		return d.packedHash(d.pack(2), true)
 	case typeHashListpackEx:
 		d.uint64() // the earliest deadline, which the listpack begins with
 		return d.timedPack(d.pack(3))
 	case typeHashPackPreGA:
-		if d.valkey {
-			d.failf("Unknown RDB encoding type %d", t)
-		}
 		return d.timedPack(d.pack(3))
 	case typeHashTTL, typeHashTTLPreGA:
 		return d.timedFields(t)
@@ -138,7 +135,7 @@ func (d *decoder) timedField(h *hash.Hash, field, value []byte, when int64) {
 func (d *decoder) timedFields(t Type) *hash.Hash {
 	earliest := uint64(0)
 	if t == typeHashTTL {
-		if earliest = d.uint64(); earliest > maxFieldDeadline+1 {
+		if earliest = d.uint64(); earliest > noFieldDeadline {
 			d.fail("Hash read invalid minExpire value")
 		}
 	}
@@ -151,11 +148,13 @@ func (d *decoder) timedFields(t Type) *hash.Hash {
 		var when uint64
 		if !d.valkey {
 			when = d.length()
-			if t == typeHashTTL && when > 0 {
-				when += earliest - 1
-			}
 			if when > maxFieldDeadline {
 				d.fail(reasonDeadline)
+			}
+			if t == typeHashTTL && when > 0 {
+				if when += earliest - 1; when == 0 || when > maxFieldDeadline { // 0: the sum does not fit
+					d.fail(reasonDeadline)
+				}
 			}
 		}
 		d.room = append(d.room[:0], d.string()...)

@@ -39,7 +39,6 @@ func testRules(ks *keyspace.Keyspace) *Rules {
 		Set:  set.Rules{Ints: 512, Entries: 128, Value: 64},
 		List: list.Rules{Set: quicklist.NewSettings(ks.Generation()), Fill: -2},
 		ZSet: sortedset.Rules{Entries: 128, Value: 64, Text: sortedset.NewText(appendScore)},
-		Deep: true,
 	}
 }
 

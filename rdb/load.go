@@ -41,7 +41,8 @@ type Loader struct {
 	// OnKey is told each key that was loaded, not at once but before Load returns.
 	OnKey func(db *keyspace.DB, r *record.Record)
 
-	batch []*record.Record // read and not yet in the keyspace
+	batch    []*record.Record // read and not yet in the keyspace
+	reserved int64            // keys that databases have been given room for
 }
 
 // Result is what there was in a file.
@@ -93,7 +94,7 @@ func (l *Loader) Load(src io.Reader, size int64) (res *Result, err error) {
 			db.Trim()
 		}
 	}()
-	l.batch = l.batch[:0]
+	l.batch, l.reserved = l.batch[:0], 0
 	l.load(d, res)
 	res.Bytes = d.offset()
 	if l.OnProgress != nil {
@@ -194,8 +195,9 @@ func (l *Loader) load(d *decoder, res *Result) {
 			}
 			continue
 		case opModuleAux:
-			d.doing = doingModuleAux
-			d.failf("The RDB file contains AUX module data I can't load: no matching module '%s'", moduleName(d.length()))
+			l.notice("The RDB file contains AUX data of module '%s', which there is not here: passed over.", d.moduleAux())
+			d.moduleValue()
+			continue
 		case opResizeDB:
 			l.resize(d, db)
 			continue
@@ -208,7 +210,7 @@ func (l *Loader) load(d *decoder, res *Result) {
 		d.doing = doingKey
 		t := Type(op)
 		d.typ = t
-		if !t.known() {
+		if !d.known(t) {
 			d.failf("Unknown RDB encoding type %d", t)
 		}
 		d.setKey(d.string())
@@ -260,12 +262,30 @@ func (l *Loader) flush(d *decoder, db *keyspace.DB, res *Result) {
 	l.batch = l.batch[:0]
 }
 
-// resize reads how many keys a database has, and makes room for them as far as the rest of the file can hold them.
+// resize reads how many keys a database has, and makes room for them as far as the rest of the file can hold them, and
+// the file as a whole all that was promised.
 func (l *Loader) resize(d *decoder, db *keyspace.DB) {
 	d.doing = doingLength
 	n := d.length()
 	d.length()
-	db.Reserve(d.plausible(n, keyBytes))
+	most := int64(unsized)
+	if d.size >= 0 {
+		most = d.size / keyBytes
+	}
+	room := min(d.plausible(n, keyBytes), int(most-l.reserved))
+	l.reserved += int64(room)
+	db.Reserve(room)
+}
+
+// moduleAux reads the head of what a module keeps beside keys and returns the module's name; moduleValue follows.
+func (d *decoder) moduleAux() string {
+	d.doing = doingModuleAux
+	name := moduleName(d.length())
+	if d.length() != moduleUint {
+		d.fail("bad when_opcode")
+	}
+	d.length()
+	return name
 }
 
 // other reads the items that loading and checking pass over alike, and reports whether op was one.

@@ -49,12 +49,66 @@ func TestFirstVersion(t *testing.T) {
 	}
 }
 
+// Every version, and what it has: the checksum since 5.
+func TestEveryVersion(t *testing.T) {
+	for version := 1; version <= MaxVersion; version++ {
+		file := fmt.Sprintf("REDIS%04d\xfe\x03\xfd\x00\xf1\x53\x65\x00\x01a\x01x\x09\x01z%s\x0b\x01i%s\xff", version,
+			blob("\x01\x03foo\x03\x00bar\xff"), blob("\x02\x00\x00\x00\x01\x00\x00\x00\x07\x00"))
+		if version >= 5 {
+			if _, _, _, err := loadWith(file, nil); err == nil {
+				t.Errorf("version %d is loaded without a checksum", version)
+			}
+			file = string(withChecksum(file))
+		}
+		ks, res, _, err := loadWith(file, nil)
+		if err != nil || res.Version != version || res.ChecksumFound != (version >= 5) || res.Bytes != int64(len(file)) {
+			t.Errorf("version %d: %+v, %v", version, res, err)
+			continue
+		}
+		compare(t, contents(ks), map[string]string{
+			`3/"a"`: fmt.Sprintf(`string/embstr expiry %d: "x"`, 0x6553f100*int64(1000)),
+			`3/"z"`: `hash/listpack expiry -1: "foo"="bar"@-1 `,
+			`3/"i"`: `set/intset expiry -1: "7" `,
+		})
+	}
+	file := string(withChecksum("VALKEY080" + aux("valkey-ver", "9.0.1") + "\xfe\x00\xfb\x01\x00\xf4\x01\x01\x00" +
+		"\x16\x01h\x02\x01f\x01v" + le(8, 5000) + "\x01g\x01w" + le(8, math.MaxUint64) + "\xff"))
+	ks, res, notices, err := loadWith(file, nil)
+	if err != nil || !res.Valkey || res.Version != 80 || res.RedisVersion != "9.0.1" || !slices.Contains(notices, "Loading RDB produced by Valkey version 9.0.1") {
+		t.Errorf("%+v, %q, %v", res, notices, err)
+	}
+	compare(t, contents(ks), map[string]string{`0/"h"`: `hash/listpackex expiry -1: "f"="v"@5000 "g"="w"@-1 `})
+}
+
+// Room for keys is made for as many as the file can hold, however often more are promised.
+func TestPromisedKeys(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("REDIS0011")
+	for range 200 {
+		for db := range 16 {
+			b.WriteString("\xfe" + string(rune(db)) + "\xfb\x80\x7f\xff\xff\xff\x00")
+		}
+	}
+	file := string(withChecksum(b.String() + aux("filler", strings.Repeat("x", 16000)) + "\xff"))
+	for _, size := range []int64{int64(len(file)), -1} {
+		ks := newKeyspace()
+		l := &Loader{Keyspace: ks, Rules: testRules(ks), Checksum: true}
+		before := allocated()
+		if _, err := l.Load(strings.NewReader(file), size); err != nil {
+			t.Fatal(err)
+		}
+		if got := allocated() - before; got > 4<<20 {
+			t.Errorf("%d bytes allocated for a file of %d", got, len(file))
+		}
+	}
+}
+
 // Everything that is no value.
 func TestItems(t *testing.T) {
 	id := strings.Repeat("a", 40)
 	file := string(withChecksum("REDIS0012" + aux("redis-ver", "7.4.1") + aux("redis-bits", "64") + aux("ctime", "\x01") + aux("used-mem", "1048576") +
 		aux("repl-stream-db", "3") + aux("repl-id", id) + aux("repl-offset", "12345") + aux("aof-base", "1") + aux("%extra", "note") + aux("lua", "return 1") +
-		"\xf5" + blob("#!lua name=lib\n") + "\xfe\x01\xfb\x03\x02\xf4\x10\x02\x01" +
+		"\xf7\x81\x00\x00\x00\x00\x00\x00\x04\x00\x02\x01\x05\x03abc\x04" + double(1) + "\x03\x00\x00\x00\x00\x01\x05\x00" + "\xf5" + blob("#!lua name=lib\n") + "\xfe\x01\xfb\x03\x02\xf4\x10\x02\x01" +
 		"\xfc" + le(8, uint64(now+5)) + "\xf8\x40\x64\x00\x01a\x01x" +
 		"\xfc" + le(8, uint64(now-5)) + "\xf9\x07\x00\x01b\x01y" +
 		"\x10\x05empty" + blob("\x07\x00\x00\x00\x00\x00\xff") +
@@ -84,7 +138,8 @@ func TestItems(t *testing.T) {
 		t.Errorf("function %q, aux %v", code, auxes)
 	}
 	for _, line := range []string{"Loading RDB produced by version 7.4.1", "RDB memory usage when created 1.00 Mb", "RDB is base AOF",
-		"RDB '%extra': note", "rdbLoadObject skipping empty key: empty",
+		"RDB '%extra': note",
+		"The RDB file contains AUX data of module 'AAAAAAAAB', which there is not here: passed over.", "rdbLoadObject skipping empty key: empty",
 		"Done loading RDB, keys loaded: 3, keys expired: 0, empty keys skipped: 1."} {
 		if !slices.Contains(notices, line) {
 			t.Errorf("no notice %q among %q", line, notices)
@@ -177,7 +232,9 @@ func TestMalformed(t *testing.T) {
 		{"unknown length", head + "\xfe\x82", "Unknown length encoding 130", 11},
 		{"module value", value(7, "\x81\x00\x00\x00\x00\x00\x00\x00\x00"), "no matching module type 'AAAAAAAAA'", 21},
 		{"old module value", value(6, ""), "Pre-release module format not supported", 12},
-		{"module aux", head + "\xf7\x81\x00\x00\x00\x00\x00\x00\x04\x00", "no matching module 'AAAAAAAAB'", 19},
+		{"module aux without when", head + "\xf7\x81\x00\x00\x00\x00\x00\x00\x04\x00\x01", "bad when_opcode", 20},
+		{"module aux without end", head + "\xf7\x81\x00\x00\x00\x00\x00\x00\x04\x00\x02\x01\x05\x03abc", "Unexpected EOF", 26},
+		{"module aux of an unknown kind", head + "\xf7\x81\x00\x00\x00\x00\x00\x00\x04\x00\x02\x01\x06", "Unknown module opcode 6", 22},
 		{"old functions", head + "\xf6", "Pre-release function format not supported.", 10},
 		{"slot import", head + "\xf3", "slot migration", 10},
 		{"string that is not there", value(0, "\x05abc"), "Unexpected EOF", 16},
@@ -226,6 +283,13 @@ func TestMalformed(t *testing.T) {
 		{"zipmap with a wrong number", value(9, blob("\x02\x01a\x01\x00b\xff")), "number of fields", 20},
 		{"zipmap with a field twice", value(9, blob("\x02\x01a\x01\x00b\x01a\x01\x00b\xff")), "dup elements", 25},
 		{"deadline of a field too late", value(22, "\x01\x81\x00\x01\x00\x00\x00\x00\x00\x00\x01f\x01v"), "invalid expire time", 22},
+		{"deadline of a field whose sum is too large", value(24, le(8, 1000)+"\x01\x81\xff\xff\xff\xff\xff\xff\xff\xff\x01f\x01v"), "invalid expire time", 30},
+		{"deadline of a field whose sum is nothing", value(24, le(8, 0)+"\x01\x01\x01f\x01v"), "invalid expire time", 22},
+		{"earliest deadline too late", value(24, le(8, 1<<48+1)+"\x01\x00\x01f\x01v"), "invalid minExpire", 20},
+		{"hash of Redis 7.4 in a file of Valkey", "VALKEY080\x18\x01k" + le(8, 4000) + "\x01\x00\x01f\x01v", "Unknown RDB encoding type 24", 10},
+		{"packed hash of Redis 7.4 in a file of Valkey", "VALKEY080\x17\x01k" + blob(packedTimed), "Unknown RDB encoding type 23", 10},
+		{"deadline of Valkey too late", "VALKEY080\x16\x01k\x01\x01f\x01v" + le(8, 1<<48), "invalid expire time", 25},
+		{"deadline of Valkey of zero", "VALKEY080\x16\x01k\x01\x01f\x01v" + le(8, 0), "invalid expire time", 25},
 		{"deadlines out of order", value(23, blob("\x15\x00\x00\x00\x06\x00\x81a\x02\x01\x01\x09\x01\x81b\x02\x01\x01\x08\x01\xff")), "Hash listpack integrity", 34},
 		{"stream key too short", value(21, "\x01\x03abc"), "not the size of a stream ID", 17},
 		{"stream node of nothing", value(21, "\x01\x10"+id12+lp("", 0)), "Stream listpack integrity", 38},

@@ -76,7 +76,7 @@ func Restore(payload, key []byte, expiry int64, clock uint32, rules *Rules, gen 
 	defer caught(&err)
 	t := Type(d.byte())
 	d.typ = t
-	if !t.known() {
+	if !d.known(t) {
 		d.failf("Unknown RDB encoding type %d", t)
 	}
 	if r = d.value(t, expiry, clock); r == nil {

@@ -2,6 +2,7 @@ package rdb
 
 import (
 	"math"
+	"math/bits"
 	"strconv"
 	"unsafe"
 
@@ -14,6 +15,7 @@ import (
 	"ferrous/datatypes/record"
 	"ferrous/datatypes/set"
 	"ferrous/datatypes/sortedset"
+	"ferrous/datatypes/table"
 )
 
 // Rules say how values are made of what was read.
@@ -22,10 +24,6 @@ type Rules struct {
 	Set  set.Rules
 	List list.Rules
 	ZSet sortedset.Rules
-
-	// Deep makes the reader look at every element of what comes packed for duplicates and order, as Redis does when
-	// sanitize-dump-payload says so. That the bytes are well formed is always checked.
-	Deep bool
 }
 
 // A decoder makes values of what it reads.
@@ -35,15 +33,15 @@ type Rules struct {
 // is packed if number and lengths allow. A collection without elements is no value: nil is returned, and the caller
 // passes over the key.
 //
-// An element that comes twice is an error wherever it is met: always where elements come one by one or have to be put
-// into a table, else with Deep.
+// All that Redis checks with sanitize-dump-payload is checked always. An element that comes twice is an error wherever
+// it is met: what lets it in as long as it is packed may meet a table later, or be written in a form that nobody takes.
 type decoder struct {
 	reader
 	rules  *Rules
 	gen    *cow.Generation
-	valkey bool     // types from 22 on are Valkey's
-	room   []byte   // what has to outlive the next piece
-	hashes []uint64 // of elements, to find those that come twice
+	valkey bool   // types from 22 on are Valkey's
+	room   []byte // what has to outlive the next piece
+	seen   hashSet
 }
 
 // value reads a value of type t and returns the record of it under the key that was set, nil for an empty collection.
@@ -112,18 +110,47 @@ func (d *decoder) pack(n int) listpack.Listpack {
 
 // distinct fails if of the groups of n elements two begin with the same.
 func (d *decoder) distinct(lp listpack.Listpack, n int) {
-	seen := make(map[string]struct{}, lp.Len()/n)
+	d.seen.reset(lp.Len() / n)
 	var buf [20]byte
 	for p := listpack.HeaderSize; p != lp.End(); {
 		v, next := lp.Read(p)
-		b := elementText(v, buf[:0])
-		if _, twice := seen[string(b)]; twice {
+		if !d.seen.add(elementText(v, buf[:0])) {
 			d.fail("Listpack integrity check failed: an element comes twice")
 		}
-		seen[string(b)] = struct{}{}
 		p = next
 		for i := 1; i < n; i++ {
 			_, p = lp.Read(p)
+		}
+	}
+}
+
+// hashSet finds the elements that come twice by their hashes. That two different ones share all 64 bits is not reckoned
+// with: the hash is keyed, so that nobody can bring it about.
+type hashSet struct {
+	slots []uint64 // open addressing, at most half full; 0 is free
+}
+
+// reset empties the set and makes room for n.
+func (s *hashSet) reset(n int) {
+	size := 1 << bits.Len(uint(2*n))
+	if cap(s.slots) < size || cap(s.slots) > 64*size {
+		s.slots = make([]uint64, size)
+		return
+	}
+	s.slots = s.slots[:size]
+	clear(s.slots)
+}
+
+// add reports whether b is new.
+func (s *hashSet) add(b []byte) bool {
+	h := table.Hash(b) | 1
+	for i := h >> 1; ; i++ {
+		switch slot := &s.slots[i&uint64(len(s.slots)-1)]; *slot {
+		case 0:
+			*slot = h
+			return true
+		case h:
+			return false
 		}
 	}
 }
@@ -242,9 +269,7 @@ func (d *decoder) set(t Type) *set.Set {
 			return nil
 		}
 		if n <= rules.Entries {
-			if d.rules.Deep {
-				d.distinct(lp, 1)
-			}
+			d.distinct(lp, 1)
 			return set.FromListpack(lp, d.gen)
 		}
 		s := set.NewLarge(n, d.gen)

@@ -139,16 +139,14 @@ func (d *decoder) ziplist(b []byte, fn func(listpack.Value)) {
 func (d *decoder) ziplistPairs(what string) listpack.Listpack {
 	b := d.string()
 	lp := listpack.New(len(b))
-	seen := make(map[string]struct{})
+	d.seen.reset(len(b) / 4) // a pair has four bytes at least
 	count := 0
 	var buf [20]byte
 	d.ziplist(b, func(v listpack.Value) {
 		if count%2 == 0 {
-			s := elementText(v, buf[:0])
-			if _, twice := seen[string(s)]; twice {
+			if !d.seen.add(elementText(v, buf[:0])) {
 				d.failf("%s ziplist integrity check failed: an element comes twice", what)
 			}
-			seen[string(s)] = struct{}{}
 		}
 		count++
 		lp = lp.Insert(lp.End(), listpack.OfValue(v))

@@ -3,13 +3,11 @@ package rdb
 import (
 	"bytes"
 	"math"
-	"slices"
 	"strconv"
 
 	"ferrous/datatypes/listpack"
 	"ferrous/datatypes/record"
 	"ferrous/datatypes/sortedset"
-	"ferrous/datatypes/table"
 	"ferrous/datatypes/zset"
 )
 
@@ -50,12 +48,11 @@ func (d *decoder) zset(t Type) *sortedset.SortedSet {
 // builtZSet returns the set of these members.
 func (d *decoder) builtZSet(recs []*record.Record, rules sortedset.Rules) *sortedset.SortedSet {
 	if len(recs) <= rules.Entries {
-		d.hashes = d.hashes[:0]
+		d.seen.reset(len(recs))
 		for _, r := range recs {
-			d.hashes = append(d.hashes, table.Hash(r.Key()))
-		}
-		if d.hashesRepeat() {
-			d.fail(reasonTwiceInZSet)
+			if !d.seen.add(r.Key()) {
+				d.fail(reasonTwiceInZSet)
+			}
 		}
 		return sortedset.Build(recs, rules, d.gen)
 	}
@@ -66,18 +63,6 @@ func (d *decoder) builtZSet(recs []*record.Record, rules sortedset.Rules) *sorte
 	return sortedset.FromZSet(z, d.gen)
 }
 
-// hashesRepeat reports whether one of the hashes comes twice, and changes their order. That two different members share
-// all 64 bits is not reckoned with: the hash is keyed, so that nobody can bring it about.
-func (d *decoder) hashesRepeat() bool {
-	slices.Sort(d.hashes)
-	for i := 1; i < len(d.hashes); i++ {
-		if d.hashes[i] == d.hashes[i-1] {
-			return true
-		}
-	}
-	return false
-}
-
 // packedZSet returns the set of a listpack of members and scores. That members are different and scores are numbers is
 // checked always, since a sorted set that becomes large relies on it. What is not in order is put in order.
 func (d *decoder) packedZSet(lp listpack.Listpack) *sortedset.SortedSet {
@@ -86,7 +71,7 @@ func (d *decoder) packedZSet(lp listpack.Listpack) *sortedset.SortedSet {
 	if n == 0 {
 		return nil
 	}
-	d.hashes = d.hashes[:0]
+	d.seen.reset(n)
 	ordered := n <= rules.Entries
 	var buf, lastBuf [20]byte
 	var last []byte
@@ -97,7 +82,9 @@ func (d *decoder) packedZSet(lp listpack.Listpack) *sortedset.SortedSet {
 		v, p = lp.Read(p)
 		score := d.packedScore(v)
 		b := elementText(member, buf[:0])
-		d.hashes = append(d.hashes, table.Hash(b))
+		if !d.seen.add(b) {
+			d.fail("Zset listpack integrity check failed: a member comes twice")
+		}
 		if score < lastScore || score == lastScore && last != nil && bytes.Compare(last, b) >= 0 {
 			ordered = false
 		}
@@ -105,9 +92,6 @@ func (d *decoder) packedZSet(lp listpack.Listpack) *sortedset.SortedSet {
 		if last = b; member.Str == nil {
 			last = append(lastBuf[:0], b...)
 		}
-	}
-	if d.hashesRepeat() {
-		d.fail("Zset listpack integrity check failed: a member comes twice")
 	}
 	if ordered {
 		return sortedset.FromListpack(lp, d.gen)

@@ -282,9 +282,6 @@ func (u *User) Enabled() bool { return u.on }
 // NoPass reports whether any password is good.
 func (u *User) NoPass() bool { return u.nopass }
 
-// SkipsSanitize reports whether the payloads that the user gives to RESTORE are trusted.
-func (u *User) SkipsSanitize() bool { return u.skipSanitize }
-
 // Passwords returns the passwords' SHA-256 in hexadecimal digits.
 func (u *User) Passwords() []string { return u.passwords }
 

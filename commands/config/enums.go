@@ -213,7 +213,7 @@ var pubsubDefaultNames = []enumName[PubsubDefault]{
 	{"allchannels", PubsubAllChannels}, {"resetchannels", PubsubResetChannels},
 }
 
-// Sanitize says when the payloads of RESTORE and RDB files are checked deeply.
+// Sanitize says when the payloads of RESTORE and RDB files are to be checked deeply. They always are.
 type Sanitize int
 
 // The values of sanitize-dump-payload.

@@ -45,7 +45,6 @@ func newKeyspace() (*keyspace.Keyspace, *rdb.Rules) {
 		ZSet: sortedset.Rules{Entries: 128, Value: 64, Text: sortedset.NewText(func(dst []byte, f float64) []byte {
 			return strconv.AppendFloat(dst, f, 'g', 17, 64)
 		})},
-		Deep: true,
 	}
 }
 
