@@ -2,8 +2,10 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime"
@@ -13,15 +15,21 @@ import (
 	"ferrous/commands"
 	"ferrous/commands/config"
 	"ferrous/commands/logging"
+	"ferrous/commands/process"
 )
 
 // version is set by the Makefile to what git describes.
 var version = "unknown"
 
-func main() { os.Exit(run()) }
+func main() {
+	proc := process.Take() // first: it moves os.Args
+	os.Exit(run(proc))
+}
 
-func run() int {
-	inv, err := config.ParseArgs(os.Args, os.Stdin, config.Options{User: commands.UserChecker()})
+func run(proc *process.Process) int {
+	daemon := process.IsDaemon()
+	var stdin bytes.Buffer // what of it is read, for the daemon
+	inv, err := config.ParseArgs(os.Args, io.TeeReader(os.Stdin, &stdin), config.Options{User: commands.UserChecker()})
 	switch inv.Mode {
 	case config.ModeVersion:
 		fmt.Printf("Ferrous server v=%s build=%s redis=%s go=%s bits=%d\n", commands.Version, version,
@@ -42,17 +50,37 @@ func run() int {
 		return 1
 	}
 	cfg := inv.Config
-	log := logging.New(logging.Options{
-		Level:  logging.Level(cfg.LogLevel),
-		Format: logging.Format(cfg.LogFormat),
-		File:   cfg.Path(cfg.LogFile),
-	})
+	log := logging.New(commands.LogOptions(cfg))
+	commands.Supervise(cfg, proc, log)
+	background := cfg.Daemonize && proc.Supervisor() == process.Nobody
+	if background && !daemon {
+		if err := proc.Daemonize(stdin.Bytes()); err != nil {
+			log.Logf(logging.Warning, "%v", err)
+			return 1
+		}
+		return 0
+	}
+	if daemon && stdin.Len() > 0 {
+		if err := process.CloseStdin(); err != nil {
+			log.Logf(logging.Warning, "Standard input stays open: %v", err)
+		}
+	}
 	logStart(log, cfg, inv.NoConfig)
+	if background && cfg.PidFile == "" {
+		cfg.PidFile = process.DefaultPIDFile
+	}
+	if cfg.PidFile != "" {
+		if err := process.WritePIDFile(cfg.Path(cfg.PidFile)); err != nil {
+			log.Logf(logging.Warning, "Failed to write PID file: %v", err)
+		}
+	}
+	logBanner(log, cfg)
 	server, err := commands.New(cfg, log)
 	if err != nil {
 		log.Logf(logging.Warning, "%v", err)
 		return 1
 	}
+	server.UseProcess(proc)
 	log.Log(logging.Notice, "Server initialized")
 	watchSignals(server, log)
 	defer profile(log)()
@@ -109,6 +137,9 @@ func logStart(log *logging.Logger, cfg *config.Config, defaults bool) {
 	} else {
 		log.Log(logging.Notice, "Configuration loaded")
 	}
+}
+
+func logBanner(log *logging.Logger, cfg *config.Config) {
 	if cfg.AlwaysShowLogo {
 		log.Raw(logging.Notice, commands.Logo(cfg.Port))
 	} else {

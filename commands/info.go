@@ -213,7 +213,7 @@ func (t *infoText) server() {
 	t.str("multiplexing_api", api)
 	t.str("go_version", runtime.Version())
 	t.int("process_id", int64(os.Getpid()))
-	t.str("process_supervised", "no")
+	t.str("process_supervised", s.supervisor())
 	t.str("run_id", s.runID)
 	t.int("tcp_port", int64(port))
 	t.int("server_time_usec", s.wall+s.nanos()/1000)

@@ -213,6 +213,7 @@ func (s *Server) beginShutdown(how config.ShutdownFlags) bool {
 		return true
 	}
 	s.logf(config.LogNotice, "User requested shutdown...")
+	s.tellSupervisor("STOPPING=1")
 	if s.persist.saving != nil {
 		s.logf(config.LogNotice, "A background save is in progress and is ended.")
 		s.cancelSave()
@@ -223,15 +224,21 @@ func (s *Server) beginShutdown(how config.ShutdownFlags) bool {
 	wanted := how&config.ShutdownSave != 0 || len(s.cfg.Save) > 0 && how&config.ShutdownNoSave == 0
 	if wanted && s.persist.loading == nil { // half of the data must not replace all of it
 		s.logf(config.LogNotice, "Saving the final RDB snapshot before exiting.")
+		s.tellSupervisor("STATUS=Saving the final RDB snapshot")
 		if s.save() != nil {
 			if how&config.ShutdownForce == 0 {
 				s.logf(config.LogWarning, "Error trying to save the DB, can't exit.")
+				s.tellSupervisor("STATUS=Error trying to save the DB, can't exit.")
 				return false
 			}
 			s.logf(config.LogWarning, "Error trying to save the DB. It is lost: the shutdown is forced.")
 		}
 	}
 	s.shutdown.begun = true
+	if path := s.cfg.PidFile; path != "" && s.host != nil {
+		s.logf(config.LogNotice, "Removing the pid file.")
+		os.Remove(s.cfg.Path(path))
+	}
 	if s.cfg.UnixSocket != "" {
 		s.logf(config.LogNotice, "Removing the unix socket file.")
 		os.Remove(s.cfg.UnixSocket)

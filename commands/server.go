@@ -28,6 +28,7 @@ import (
 	"ferrous/commands/acl"
 	"ferrous/commands/config"
 	"ferrous/commands/logging"
+	"ferrous/commands/process"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/quicklist"
 	"ferrous/datatypes/record"
@@ -51,6 +52,7 @@ type Server struct {
 	ks  *keyspace.Keyspace
 
 	loop   *eventloop.Loop
+	host   *process.Process // nil unless UseProcess gave it; see host.go
 	runID  string
 	replID string    // of the history of changes that replicas follow
 	base   time.Time // process start; the monotonic clock counts from here
@@ -271,6 +273,7 @@ func (s *Server) serving(addrs []net.Addr, first bool) {
 		if s.cfg.Port != 0 {
 			s.logf(config.LogNotice, "Ready to accept connections tcp")
 		}
+		s.tellSupervisor("STATUS=Ready to accept connections", "READY=1", fmt.Sprintf("MAINPID=%d", os.Getpid()))
 	})
 }
 

@@ -40,6 +40,7 @@ var leaves = map[string][]string{
 	"commands/logging": nil,
 	"commands/acl":     {"commands/glob"},
 	"commands/pubsub":  {"commands/glob"},
+	"commands/process": nil,
 	"commands/latency": nil,
 	"eventloop/resp":   nil,
 }

@@ -1,0 +1,107 @@
+package commands
+
+import (
+	"ferrous/commands/config"
+	"ferrous/commands/logging"
+	"ferrous/commands/process"
+)
+
+// What the server does to the process that it runs in: title, pid file, supervisor, out of memory score. Only the server
+// that main gives the process to does so; others (in tests) leave it alone.
+
+// LogOptions are the settings of the log that a configuration asks for.
+func LogOptions(cfg *config.Config) logging.Options {
+	o := logging.Options{
+		Level:  logging.Level(cfg.LogLevel),
+		Format: logging.Format(cfg.LogFormat),
+		File:   cfg.Path(cfg.LogFile),
+	}
+	if cfg.SyslogEnabled {
+		o.Syslog = &logging.SyslogOptions{Ident: cfg.SyslogIdent, Facility: cfg.SyslogFacility.String()}
+	}
+	return o
+}
+
+// Supervise finds out, by the directive supervised, who looks after this process, and makes itself known there.
+func Supervise(cfg *config.Config, p *process.Process, log *logging.Logger) {
+	by := process.Nobody
+	switch cfg.Supervised {
+	case config.SupervisedAuto:
+		if by = process.Detect(); by != process.Nobody {
+			log.Logf(logging.Verbose, "Supervised by %s, as the environment says.", by)
+		}
+	case config.SupervisedSystemd:
+		by = process.Systemd
+	case config.SupervisedUpstart:
+		by = process.Upstart
+	}
+	switch by {
+	case process.Nobody:
+		return
+	case process.Upstart:
+		log.Log(logging.Notice, "supervised by upstart, will stop to signal readiness.")
+	}
+	if err := p.Supervise(by); err != nil {
+		log.Logf(logging.Warning, "%s supervision requested, but %v!", by, err)
+		return
+	}
+	if by == process.Systemd {
+		log.Log(logging.Notice, "Supervised by systemd: TimeoutStartSec and TimeoutStopSec of the unit must leave time "+
+			"for loading and saving the data.")
+		notifySystemd(p, log.Logf, "STATUS=Ferrous is loading...")
+	}
+}
+
+func notifySystemd(p *process.Process, logf func(logging.Level, string, ...any), state ...string) {
+	if err := p.Notify(state...); err != nil {
+		logf(logging.Warning, "systemd supervision error: %v", err)
+	}
+}
+
+// UseProcess gives the server the process that it runs in, to be called once, before Serve.
+func (s *Server) UseProcess(p *process.Process) {
+	s.host = p
+	s.cfg.OnApply(func(*config.Config) error { return s.setOOMScore() }, "oom-score-adj", "oom-score-adj-values")
+	s.cfg.OnApply(func(*config.Config) error { s.setTitle(); return nil }, "proc-title-template")
+	s.setTitle()
+	_ = s.setOOMScore() // it has logged
+}
+
+// tellSupervisor sends systemd a state; see process.Notify.
+func (s *Server) tellSupervisor(state ...string) {
+	if s.host != nil {
+		notifySystemd(s.host, s.log.Logf, state...)
+	}
+}
+
+// supervisor is the name of who looks after the process.
+func (s *Server) supervisor() string {
+	if s.host == nil {
+		return process.Nobody.String()
+	}
+	return s.host.Supervisor().String()
+}
+
+// setTitle writes the process title that the configuration describes.
+func (s *Server) setTitle() {
+	if s.host != nil && s.cfg.SetProcTitle {
+		s.host.SetTitle(s.cfg.ProcTitle(s.host.Name()))
+	}
+}
+
+const errOOMScore = refusal("Failed to set current oom_score_adj. Check server logs.")
+
+// setOOMScore applies oom-score-adj. The values for replicas and for background processes are kept only: there are neither.
+func (s *Server) setOOMScore() error {
+	var err error
+	if s.cfg.OOMScoreAdj == config.OOMScoreNo {
+		err = s.host.RestoreOOMScore()
+	} else {
+		err = s.host.AdjustOOMScore(s.cfg.OOMScoreAdjValues[0], s.cfg.OOMScoreAdj == config.OOMScoreRelative)
+	}
+	if err != nil {
+		s.logf(config.LogWarning, "%v", err)
+		return errOOMScore
+	}
+	return nil
+}

@@ -1,0 +1,8 @@
+//go:build darwin || freebsd
+
+package process
+
+import "syscall"
+
+// dup2 makes descriptor to the same file as from.
+func dup2(from, to int) error { return syscall.Dup2(from, to) }

@@ -1,0 +1,67 @@
+package process
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+)
+
+// oomFile is where the kernel keeps how readily it ends this process when memory
+// is short, -1000 to 1000.
+const oomFile = "/proc/self/oom_score_adj"
+
+// oomScore remembers the score from before it was adjusted.
+type oomScore struct {
+	adjusted bool
+	base     int
+}
+
+// ErrNoOOMScore says that the system has no such score.
+var ErrNoOOMScore = errors.New("oom-score-adj is a feature of Linux")
+
+// AdjustOOMScore sets the score to value, or to value more than what it was
+// before the first adjustment when relative is true, within -1000 to 1000.
+func (p *Process) AdjustOOMScore(value int, relative bool) error {
+	if runtime.GOOS != "linux" {
+		return ErrNoOOMScore
+	}
+	if !p.oom.adjusted {
+		text, err := os.ReadFile(oomFile)
+		if err != nil {
+			return fmt.Errorf("cannot read oom_score_adj: %w", err)
+		}
+		p.oom.base, _ = strconv.Atoi(strings.TrimSpace(string(text)))
+		p.oom.adjusted = true
+	}
+	if relative {
+		value += p.oom.base
+	}
+	return writeOOMScore(min(max(value, -1000), 1000))
+}
+
+// RestoreOOMScore sets the score back to what it was before the first
+// adjustment; without one it leaves the score alone.
+func (p *Process) RestoreOOMScore() error {
+	if !p.oom.adjusted {
+		return nil
+	}
+	p.oom.adjusted = false
+	return writeOOMScore(p.oom.base)
+}
+
+func writeOOMScore(v int) error {
+	f, err := os.OpenFile(oomFile, os.O_WRONLY, 0)
+	if err == nil {
+		_, err = f.WriteString(strconv.Itoa(v) + "\n")
+		if e := f.Close(); err == nil {
+			err = e
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("cannot write oom_score_adj: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,92 @@
+package process
+
+import (
+	"errors"
+	"net"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// Supervisor is who started the process and wants to know how it is.
+type Supervisor int
+
+// The supervisors.
+const (
+	Nobody Supervisor = iota
+	Systemd
+	Upstart
+)
+
+// String is the name that INFO shows.
+func (s Supervisor) String() string {
+	switch s {
+	case Systemd:
+		return "systemd"
+	case Upstart:
+		return "upstart"
+	}
+	return "no"
+}
+
+const (
+	notifySocket = "NOTIFY_SOCKET" // systemd's datagram socket: a path, or @ and an abstract name
+	upstartJob   = "UPSTART_JOB"
+)
+
+// Detect tells by the environment who supervises this process.
+func Detect() Supervisor {
+	switch {
+	case os.Getenv(upstartJob) != "":
+		return Upstart
+	case os.Getenv(notifySocket) != "":
+		return Systemd
+	}
+	return Nobody
+}
+
+// Errors of Supervise: the supervisor that was asked for is not there.
+var (
+	ErrNoNotifySocket = errors.New(notifySocket + " not found")
+	ErrNoUpstartJob   = errors.New(upstartJob + " not found")
+)
+
+// Supervise makes by the supervisor of this process. Upstart wants the process
+// to stop itself when it is ready: that happens here, before the server listens,
+// as in Redis.
+func (p *Process) Supervise(by Supervisor) error {
+	switch by {
+	case Systemd:
+		if p.notify = os.Getenv(notifySocket); p.notify == "" {
+			return ErrNoNotifySocket
+		}
+	case Upstart:
+		if os.Getenv(upstartJob) == "" {
+			return ErrNoUpstartJob
+		}
+		if err := syscall.Kill(os.Getpid(), syscall.SIGSTOP); err != nil {
+			return err
+		}
+		os.Unsetenv(upstartJob)
+	}
+	p.supervisor = by
+	return nil
+}
+
+// Supervisor returns who supervises this process.
+func (p *Process) Supervisor() Supervisor { return p.supervisor }
+
+// Notify tells systemd: state is one or more lines of sd_notify(3), such as
+// "READY=1". It does nothing under another supervisor or none.
+func (p *Process) Notify(state ...string) error {
+	if p.supervisor != Systemd {
+		return nil
+	}
+	conn, err := net.DialUnix("unixgram", nil, &net.UnixAddr{Name: p.notify, Net: "unixgram"})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_, err = conn.Write([]byte(strings.Join(state, "\n") + "\n"))
+	return err
+}
