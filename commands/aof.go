@@ -24,7 +24,9 @@ import (
 //
 // aof.AOF is a Sink while the file is on. With appendfsync always no reply leaves before what was changed up to then is on
 // the disk: replies are held at their connections (eventloop.Conn.Hold), and the flush phase is asked for, in which the
-// loop writes and syncs once for all clients of the round and lets the replies go.
+// loop writes and syncs once for all clients of the round and lets the replies go. Clients that write all the time would
+// fall into two groups, of which one sends while the other waits for the disk; so the flush phase waits for those that
+// were in one of the last two groups to come again, half as long as the disk takes, and they become one group (group).
 //
 // Otherwise nobody waits for the disk, and a flush phase would only be one more turn of the loop in each round. So the
 // first change of each millisecond is written right before its reply is sent, together with what has gathered, and a
@@ -40,19 +42,97 @@ import (
 // appendOnly is the server's part.
 type appendOnly struct {
 	file *aof.AOF
-	held []*eventloop.Conn // whose replies wait for the flush phase
-	last int64             // Keyspace.Now of the last flush that no flush phase made
-	rest *eventloop.Timer  // flushes what a flush has left for later
-	fed  int64             // commands fed so far: what WAITAOF counts in
+	group
+	last int64            // Keyspace.Now of the last flush that no flush phase made
+	rest *eventloop.Timer // flushes what a flush has left for later
+	fed  int64            // commands fed so far: what WAITAOF counts in
 	snap *keyspace.Snapshot
 
 	waiting []*Client // in WAITAOF
+}
+
+// group is what the next fsync is for, with appendfsync always.
+type group struct {
+	held     []*eventloop.Conn // whose replies wait for it
+	number   int64             // of this group, counting them
+	before   int               // how many were in the group before
+	again    int               // how many of held were in the group before
+	expected int               // how many different clients the last two groups had
+	took     time.Duration     // by the last flush
+	waited   bool              // for more of those expected
+	enough   bool              // of waiting
+	timer    *eventloop.Timer  // ends it
+}
+
+// gather limits.
+const (
+	gatherLeast = 20 * time.Microsecond // a wait shorter than this is not worth a timer
+	gatherMost  = time.Millisecond
+)
+
+// holdReply has a client's replies wait for the flush phase.
+func (s *Server) holdReply(conn *eventloop.Conn) {
+	g := &s.aof.group
+	if !conn.Held() {
+		conn.Hold()
+		g.add(conn)
+	}
+	if !g.waited || len(g.held) >= g.expected {
+		s.loop.RequestFlush()
+	}
+}
+
+// add counts a client in.
+func (g *group) add(conn *eventloop.Conn) {
+	g.held = append(g.held, conn)
+	c := conn.Ctx.(*Client)
+	if c.group == g.number-1 {
+		g.again++
+	}
+	c.group = g.number
+}
+
+// gathering reports whether the flush phase is to wait for more clients.
+func (s *Server) gathering() bool {
+	g := &s.aof.group
+	if len(g.held) == 0 || len(g.held) >= g.expected || g.enough || !s.aof.file.HoldReplies() {
+		return false
+	}
+	if !g.waited {
+		d := min(g.took/2, gatherMost)
+		if d < gatherLeast {
+			return false
+		}
+		g.waited = true
+		if g.timer == nil {
+			g.timer = s.loop.AfterFunc(d, func() {
+				g.enough = true
+				s.loop.RequestFlush()
+			})
+		} else {
+			g.timer.Reset(d)
+		}
+	}
+	return true
+}
+
+// next begins the next group.
+func (g *group) next() {
+	if g.waited {
+		g.timer.Stop()
+	}
+	g.expected = len(g.held) + g.before - g.again
+	g.before, g.again = len(g.held), 0
+	g.held = g.held[:0]
+	g.waited, g.enough = false, false
+	g.number++
 }
 
 // newAppendOnly makes the file, which is off.
 func (s *Server) newAppendOnly() {
 	levels := map[aof.Level]config.LogLevel{aof.Debug: config.LogDebug, aof.Verbose: config.LogVerbose,
 		aof.Notice: config.LogNotice, aof.Warning: config.LogWarning}
+	s.aof.number = 2 // no client was in one of the groups before
 	s.aof.file = aof.New(aof.Options{
 		Dir: s.cfg.Dir, DirName: s.cfg.AppendDirname, FileName: s.cfg.AppendFilename,
 		Post:    s.loop.Post,
@@ -131,11 +211,7 @@ func (s *Server) reply(conn *eventloop.Conn, b []byte) {
 	if a := &s.aof; a.file.Buffered() > 0 {
 		switch {
 		case a.file.HoldReplies():
-			s.loop.RequestFlush()
-			if !conn.Held() {
-				conn.Hold()
-				a.held = append(a.held, conn)
-			}
+			s.holdReply(conn)
 		case s.ks.Now != a.last || a.file.Buffered() > flushAbove:
 			a.last = s.ks.Now
 			if !s.flushFile() {
@@ -156,22 +232,28 @@ const flushRest = 2 * time.Millisecond
 // flushFile writes what was fed to the file and lets the replies go that wait for it. false means that the server ends.
 func (s *Server) flushFile() bool {
 	a := &s.aof
+	begun := time.Duration(0)
+	if len(a.held) > 0 {
+		begun = time.Since(s.base)
+	}
 	if err := a.file.Flush(false); err != nil {
 		s.fileFailed(err)
 		return false
 	}
 	s.limit()
-	s.releaseReplies()
+	if len(a.held) > 0 {
+		a.took = time.Since(s.base) - begun
+		s.releaseReplies()
+	}
 	return true
 }
 
 func (s *Server) releaseReplies() {
-	held := s.aof.held
-	s.aof.held = held[:0]
-	for i, conn := range held {
-		held[i] = nil
+	for i, conn := range s.aof.held {
+		s.aof.held[i] = nil
 		conn.Unhold()
 	}
+	s.aof.next()
 }
 
 // fileFailed ends the server at once, without a reply to anybody: what they would be told is not on the disk.

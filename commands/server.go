@@ -444,7 +444,7 @@ func (s *Server) Closed(conn *eventloop.Conn, err error) {
 
 // Flush implements eventloop.Handler: the end of a round in which something asked for it.
 func (s *Server) Flush() {
-	if !s.flushFile() {
+	if s.gathering() || !s.flushFile() {
 		return
 	}
 	s.outbox.flushing = true
