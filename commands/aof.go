@@ -202,6 +202,11 @@ func (s *Server) switchAppendOnly() error {
 	if err := a.file.Enable(s.cfg.Dir); err != nil {
 		return refusal("Unable to turn on AOF. Check server logs.")
 	}
+	if s.unit.open {
+		// What the transaction has changed until now would be in the snapshot, and in the file once more when EXEC ends.
+		s.logf(config.LogNotice, "The append-only file was switched on inside a transaction: an AOF background was scheduled to begin when that is done.")
+		return nil
+	}
 	s.rewriteIfDue()
 	return nil
 }
@@ -288,12 +293,10 @@ func (s *Server) rewriteFile() error {
 	a := &s.aof
 	err := a.file.StartRewrite(aof.Rewrite{
 		Snapshot: func() (func(*aof.BaseFile) error, error) {
-			begun := time.Now()
-			snap, err := s.ks.Snapshot()
+			snap, err := s.snapshot()
 			if err != nil {
 				return nil, err
 			}
-			s.latencySample("snapshot", time.Since(begun).Milliseconds())
 			a.snap = snap
 			return s.baseWriter(snap), nil
 		},

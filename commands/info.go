@@ -341,8 +341,10 @@ func (t *infoText) statistics() {
 	for kind, name := range [...]string{"pubsub_channels", "pubsub_patterns", "pubsubshard_channels"} {
 		t.int(name, int64(s.channels.registries[kind].Len()))
 	}
-	t.zeros("latest_fork_usec", "total_forks",
-		"migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses",
+	// Redis forks to write in the background; here it is snapshots.
+	t.int("latest_fork_usec", st.snapshotNanos/1000)
+	t.int("total_forks", st.snapshots)
+	t.zeros("migrate_cached_sockets", "slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses",
 		"active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time")
 	t.int("tracking_total_keys", int64(len(s.tracking.keys)))
 	t.int("tracking_total_items", int64(s.tracking.items))

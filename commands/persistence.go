@@ -204,20 +204,31 @@ func (s *Server) save() error {
 // busyWithSnapshot reports whether one is being written.
 func (s *Server) busyWithSnapshot() bool { return s.persist.saving != nil || s.aof.file.Rewriting() }
 
+// snapshot takes a snapshot that a goroutine is going to write.
+func (s *Server) snapshot() (*keyspace.Snapshot, error) {
+	begun := time.Now()
+	snap, err := s.ks.Snapshot()
+	if err == nil {
+		took := time.Since(begun)
+		s.stats.snapshots++
+		s.stats.snapshotNanos = took.Nanoseconds()
+		s.latencySample("snapshot", took.Milliseconds())
+	}
+	return snap, err
+}
+
 // saveInBackground begins a BGSAVE.
 func (s *Server) saveInBackground() error {
 	p := &s.persist
 	p.saves++
 	p.lastTry = s.ks.Now / 1000
-	begun := time.Now()
-	snap, err := s.ks.Snapshot()
+	snap, err := s.snapshot()
 	if err != nil {
 		p.failed = true
 		s.limit()
 		s.logf(config.LogWarning, "Can't save in background: %v", err)
 		return err
 	}
-	s.latencySample("snapshot", time.Since(begun).Milliseconds())
 	b := &saving{snap: snap, start: s.ks.Now / 1000, dirty: s.dirty, total: int64(snap.Len()),
 		cancel: make(chan struct{}), done: make(chan struct{})}
 	p.saving = b

@@ -161,6 +161,7 @@ type stats struct {
 	cycleCommands              int64 // most commands of one cycle
 	cronNanos                  int64
 	instant                    [instantMetrics]instantMetric
+	snapshots, snapshotNanos   int64 // taken for background writing, and how long the last one took
 }
 
 // New makes a server from its configuration. Serve starts it.

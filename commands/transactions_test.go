@@ -410,3 +410,22 @@ func TestTransactionInUseIsNotShared(t *testing.T) {
 		t.Error("it can be had")
 	}
 }
+
+// A file that is switched on inside a transaction is begun after it: its base must not have what EXEC hands over at its end.
+func TestAppendOnlyInTransaction(t *testing.T) {
+	s := newTestServer(t, "appenddirname", "aof")
+	s.ready = true
+	s.recordFeed()
+	for _, line := range []string{"MULTI", "INCR n", "CONFIG SET appendonly yes", "INCR n"} {
+		s.doLine(line)
+	}
+	if got := s.do("EXEC"); got != "*3\r\n:1\r\n+OK\r\n:2\r\n" {
+		t.Fatalf("EXEC: %q", got)
+	}
+	if s.stats.snapshots != 0 || s.aof.file.Rewriting() {
+		t.Error("the rewrite was begun inside the transaction")
+	}
+	if !s.aof.file.RewriteDue() {
+		t.Error("no rewrite is due")
+	}
+}
