@@ -32,11 +32,15 @@ type Client struct {
 	stopped bool      // no further request is executed until something clears it
 	dropped bool      // closed at once; leaves the books at the end of its turn
 
-	replyOff  bool // CLIENT REPLY OFF
-	replySkip int8 // 2: skip the reply of the next command; 1: of this one
-	noTouch   bool // CLIENT NO-TOUCH
-	noEvict   bool // CLIENT NO-EVICT
-	proto     int8 // RESP version
+	replyOff  bool      // CLIENT REPLY OFF
+	replySkip int8      // 2: skip the reply of the next command; 1: of this one
+	noTouch   bool      // CLIENT NO-TOUCH
+	noEvict   bool      // CLIENT NO-EVICT
+	proto     int8      // RESP version
+	countedAs int8      // class in Server.classMemory
+	at        int32     // index in Server.order, -1 when it has left the books
+	place     place     // among those that may be evicted
+	room      replyRoom // rbs and rbp of CLIENT LIST
 
 	tx       *transaction // from MULTI or WATCH to EXEC
 	ident    *identity    // nil if it has told nothing of itself
@@ -46,7 +50,8 @@ type Client struct {
 	window   window       // qbuf and qbuf-free of CLIENT LIST
 	group    int64        // of the append-only file that its replies waited with last
 	counted  int          // what of its memory is in Server.heldBytes
-	at       int          // index in Server.order
+
+	announced int // bytes that are to come, in Server.classMemory with counted
 
 	created, lastActive int64 // Unix ms
 	softSince           int64 // since when the output is above the soft limit, Unix ms

@@ -9,9 +9,10 @@ import (
 //
 // Memory. A connection with nothing in flight holds no buffers. Its cost is then fixed: the Client and what the event
 // loop, evio and the kernel's tables in Go keep for it (clientBytes). What it holds besides is counted in Client.held:
-// input that waits for the rest of its request, output that the socket does not take, names. account brings the sum in
-// Server.heldBytes up to date after each packet and once a cron round (output drains between packets), so that
-// used_memory needs no walk over the clients. tot-mem shows the same figures.
+// input that waits for the rest of its request, output that the socket does not take, names, queued commands, watched keys,
+// subscriptions. account brings the sums in Server.heldBytes and, by class, Server.classMemory up to date after each packet
+// and once a cron round (output drains between packets), so that used_memory needs no walk over the clients. tot-mem shows
+// the same figures.
 //
 // The input window. Redis gives every client that talks a query buffer of its own, of 16 KiB at least, and clients and
 // tools read its free room as qbuf-free. Ferrous reads all connections through one buffer. qbuf-free is the room that a
@@ -19,8 +20,13 @@ import (
 // sending: the size of its largest recent packet or argument, at least windowMin while it is active, nothing after two
 // idle seconds. It is a figure and not memory: none of it is in tot-mem or used_memory.
 //
-// rbs and rbp are 0, since there are no reply buffers of clients either: replies are written from one shared buffer. What
-// the socket does not take is obl (of the client that runs CLIENT LIST in a pipeline), oll and omem.
+// tot-mem is what maxmemory-clients looks at. There an argument that is under way counts with the length that was announced for
+// it, as in Redis, which allocates it at once; to used_memory only what has been allocated counts.
+//
+// The room for replies. Neither are there reply buffers of clients: replies are written from one shared buffer. rbs and rbp
+// are figures as qbuf-free is: the room that Redis's rules would grant for what the client has lately been answered in one
+// piece, and the largest such piece (replyRoom, below). What the socket does not take is obl (of the client that runs CLIENT
+// LIST in a pipeline), oll and omem, and is memory.
 
 const (
 	windowMin    = 16 << 10 // granted to a client that sends something
@@ -61,6 +67,43 @@ func (w *window) shrink(used, announced int, idleMs int64) {
 	w.peak = max(used, announced)
 }
 
+const (
+	roomMin     = 1 << 10
+	roomMax     = 16 << 10 // granted at first
+	roomResetMs = 5000
+)
+
+// replyRoom is the room granted for a client's replies; see above.
+type replyRoom struct {
+	size, peak int16  // bytes; peak is the longest reply since the time of
+	since      uint32 // Unix ms, the lower bits
+}
+
+// roomRules are how rooms change; DEBUG REPLYBUFFER sets them.
+type roomRules struct {
+	fixed   bool
+	resetMs int64 // how long a peak is remembered, -1 = for ever
+}
+
+// note records that n bytes of replies were sent in one piece.
+func (r *replyRoom) note(n int) { r.peak = max(r.peak, int16(min(n, int(r.size)))) }
+
+// adapt halves or doubles the room by what was used of it lately.
+func (r *replyRoom) adapt(rules roomRules, now int64) {
+	if rules.fixed {
+		return
+	}
+	switch half := r.size / 2; {
+	case half > roomMin && r.peak < half:
+		r.size = max(roomMin, r.peak+1)
+	case r.size < roomMax && r.peak == r.size:
+		r.size = min(roomMax, 2*r.size)
+	}
+	if rules.resetMs >= 0 && int64(uint32(now)-r.since) > rules.resetMs {
+		r.peak, r.since = 0, uint32(now)
+	}
+}
+
 // held is the memory that the client holds beyond clientBytes.
 func (c *Client) held() int {
 	n := c.parser.Capacity()
@@ -76,6 +119,9 @@ func (c *Client) held() int {
 	if c.blocked != nil {
 		n += cap(c.blocked.buf)
 	}
+	if c.pushes != nil {
+		n += c.pushes.mem()
+	}
 	return n + c.tx.mem()
 }
 
@@ -87,19 +133,36 @@ func argBytes(args [][]byte) int {
 	return n
 }
 
+// totalMemory is tot-mem as it is accounted for.
+func (c *Client) totalMemory() int { return clientBytes + c.counted + c.announced }
+
 // account brings the account of clients' memory up to date with c.
-func (s *Server) account(c *Client) {
-	if n := c.held(); n != c.counted {
-		s.heldBytes += n - c.counted
-		c.counted = n
+func (s *Server) account(c *Client) { s.setAccount(c, c.held(), c.parser.Coming()) }
+
+// setAccount accounts for n bytes that a client holds, and for those that it has announced.
+func (s *Server) setAccount(c *Client, n, announced int) {
+	class := int8(c.outputClass())
+	if n == c.counted && announced == c.announced && class == c.countedAs || c.at < 0 {
+		return
+	}
+	s.heldBytes += n - c.counted
+	s.classMemory[c.countedAs] -= c.totalMemory()
+	c.counted, c.announced, c.countedAs = n, announced, class
+	s.classMemory[class] += c.totalMemory()
+	if s.eviction.limit > 0 {
+		s.sortClient(c)
 	}
 }
 
 // remember enters a client into the server's books.
 func (s *Server) remember(c *Client) {
 	s.clients[c.id] = c
-	c.at = len(s.order)
+	c.at = int32(len(s.order))
 	s.order = append(s.order, c)
+	s.classMemory[c.countedAs] += clientBytes
+	if s.eviction.limit > 0 {
+		s.sortClient(c)
+	}
 }
 
 // forget takes a client out of the server's books. It may be called twice.
@@ -114,7 +177,9 @@ func (s *Server) forget(c *Client) {
 	s.order[last] = nil
 	s.order = s.order[:last]
 	s.heldBytes -= c.counted
-	c.counted = 0
+	s.classMemory[c.countedAs] -= c.totalMemory()
+	c.counted, c.announced, c.at = 0, 0, -1
+	s.sortClient(c)
 	s.stopWaiting(c)
 	s.endTransaction(c)
 	s.forgetPushes(c)
@@ -158,6 +223,7 @@ func (s *Server) clientTick(c *Client) {
 	if c.window.size > 0 {
 		c.window.shrink(c.parser.Buffered(), c.parser.Announced(), s.ks.Now-c.lastActive)
 	}
+	c.room.adapt(s.rooms, s.ks.Now)
 	if c.counted > 0 {
 		out := 0
 		if c.conn != nil {
@@ -193,9 +259,9 @@ func (c *Client) appendInfo(b []byte) []byte {
 	if c == c.srv.current {
 		unsent = len(c.w.Buf)
 	}
-	held := c.held()
+	held := c.held() + c.parser.Coming()
 	if c == c.srv.current {
-		held = c.counted // its parser has the shared buffer in hand
+		held = c.counted + c.announced // its parser has the shared buffer in hand
 	}
 	now := c.srv.ks.Now / 1000
 	waiting := c.parser.Buffered()
@@ -226,7 +292,8 @@ func (c *Client) appendInfo(b []byte) []byte {
 	num(" qbuf-free=", max(c.window.size-waiting, 0))
 	num(" argv-mem=", argMem)
 	num(" multi-mem=", c.tx.mem())
-	b = append(b, " rbs=0 rbp=0"...)
+	num(" rbs=", int(c.room.size))
+	num(" rbp=", int(c.room.peak))
 	num(" obl=", unsent)
 	num(" oll=", chunks)
 	num(" omem=", queuedMem)
@@ -294,4 +361,27 @@ func (c *Client) appendFlags(b []byte) []byte {
 		b = append(b, 'N')
 	}
 	return b
+}
+
+// debugReplyBuffer is DEBUG REPLYBUFFER.
+func debugReplyBuffer(c *Client) {
+	rules := &c.srv.rooms
+	switch {
+	case c.is(2, "resizing"):
+		rules.fixed = !c.flag(3)
+	case !c.is(2, "peak-reset-time"):
+		c.error(errUnknownSubOrArity(c.args[:2]))
+		return
+	case c.is(3, "never"):
+		rules.resetMs = -1
+	case c.is(3, "reset"):
+		rules.resetMs = roomResetMs
+	default:
+		ms, ok := c.int64Arg(3)
+		if !ok {
+			return
+		}
+		rules.resetMs = ms
+	}
+	c.w.OK()
 }

@@ -400,7 +400,11 @@ func (c *Client) onOffArg(flag *bool) {
 	c.w.OK()
 }
 
-func clientNoEvict(c *Client) { c.onOffArg(&c.noEvict) }
+func clientNoEvict(c *Client) {
+	c.onOffArg(&c.noEvict)
+	c.srv.sortClient(c)
+}
+
 func clientNoTouch(c *Client) { c.onOffArg(&c.noTouch) }
 
 // clientReply is CLIENT REPLY; execute drops what must not be sent, so OFF and SKIP just append nothing.

@@ -19,6 +19,7 @@ func (s *Server) cron() {
 	}
 	s.stats.cronCycles++
 	s.clientsCron()
+	s.evictClients()
 	s.persistCron()
 	s.tickFile()
 	s.sweepTracked()
@@ -106,11 +107,11 @@ func (s *Server) clientsCron() {
 	idle := int64(s.cfg.TimeoutSec) * 1000
 	s.peaks.advance(s.ks.Now / 1000)
 	// Each client is seen about once a second: a round of cron must not take long however many there are.
-	for range max(len(s.order)/max(s.cfg.Hz, 1), fewClients) {
-		s.cronAt++
+	for range min(max(len(s.order)/max(s.cfg.Hz, 1), fewClients), len(s.order)) {
 		if len(s.order) == 0 {
-			break
+			break // the last one had to be closed
 		}
+		s.cronAt++
 		if s.cronAt >= len(s.order) {
 			s.cronAt = 0
 		}

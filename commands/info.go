@@ -335,7 +335,9 @@ func (t *infoText) statistics() {
 	t.ratio("expired_stale_perc", 0)
 	t.int("expired_time_cap_reached_count", st.expireCapped)
 	t.int("expire_cycle_cpu_milliseconds", st.expireNanos/1e6)
-	t.zeros("evicted_keys", "evicted_clients", "total_eviction_exceeded_time", "current_eviction_exceeded_time")
+	t.zeros("evicted_keys")
+	t.int("evicted_clients", s.eviction.evicted)
+	t.zeros("total_eviction_exceeded_time", "current_eviction_exceeded_time")
 	t.int("keyspace_hits", st.hits)
 	t.int("keyspace_misses", st.misses)
 	for kind, name := range [...]string{"pubsub_channels", "pubsub_patterns", "pubsubshard_channels"} {

@@ -2,7 +2,10 @@ package commands
 
 import (
 	"math"
+	"runtime"
 	"runtime/metrics"
+
+	"ferrous/commands/config"
 )
 
 // The memory section of INFO.
@@ -100,9 +103,9 @@ func (t *infoText) memory() {
 	t.int("rss_overhead_bytes", rss-resident)
 	t.ratio("mem_fragmentation_ratio", ratioOf(rss, used))
 	t.int("mem_fragmentation_bytes", rss-used)
-	t.zeros("mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers",
-		"mem_clients_slaves")
-	t.int("mem_clients_normal", clients)
+	t.zeros("mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers")
+	t.int("mem_clients_slaves", int64(s.classMemory[config.ClassReplica]))
+	t.int("mem_clients_normal", int64(s.evictable()))
 	t.zeros("mem_cluster_links", "mem_aof_buffer")
 	t.str("mem_allocator", "go")
 	t.zeros("active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects")
@@ -120,6 +123,17 @@ func (t *infoText) memory() {
 		t.int("go_gc_pause_p99_usec", histogramMicros(h, 0.99))
 		t.int("go_gc_pause_max_usec", histogramMicros(h, 1))
 	}
+}
+
+// startupMemory is what the process holds before it has any data: tables of commands and directives, users, buffers.
+func startupMemory() int {
+	runtime.GC() // what starting has left behind is not held
+	sample := []metrics.Sample{{Name: goMetricNames[goLive]}}
+	metrics.Read(sample)
+	if sample[0].Value.Kind() != metrics.KindUint64 {
+		return 0
+	}
+	return int(sample[0].Value.Uint64())
 }
 
 // histogramMicros returns the upper bound, in microseconds, of the bucket in which the share p of a histogram of seconds

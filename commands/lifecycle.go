@@ -33,6 +33,8 @@ func (s *Server) applySettings() {
 		"proto-max-bulk-len":         s.applyLimits,
 		"client-query-buffer-limit":  s.applyLimits,
 		"client-output-buffer-limit": s.applyOutputLimits,
+		"maxmemory":                  s.applyClientLimit,
+		"maxmemory-clients":          s.applyClientLimit,
 		"loglevel":                   func() error { s.log.SetLevel(logging.Level(s.cfg.LogLevel)); return nil },
 		"lfu-log-factor":             s.applyPolicy,
 		"lfu-decay-time":             s.applyPolicy,

@@ -6,6 +6,7 @@ import (
 	"runtime/metrics"
 	"strings"
 
+	"ferrous/commands/config"
 	"ferrous/datatypes/keyspace"
 )
 
@@ -85,7 +86,7 @@ func (s *Server) memoryFigures() memoryFigures {
 	}
 	s.stats.peakMemory = max(s.stats.peakMemory, int(m.used))
 	m.peak = int64(s.stats.peakMemory)
-	m.overhead = m.startup + m.clients
+	m.overhead = m.startup + m.clients + int64(s.pushMemory())
 	for _, db := range s.ks.DBs() {
 		m.overhead += int64(db.Overhead())
 	}
@@ -128,8 +129,8 @@ func memoryStats(c *Client) {
 	num("total.allocated", m.used)
 	num("startup.allocated", m.startup)
 	num("replication.backlog", 0)
-	num("clients.slaves", 0)
-	num("clients.normal", m.clients)
+	num("clients.slaves", int64(c.srv.classMemory[config.ClassReplica]))
+	num("clients.normal", int64(c.srv.evictable()))
 	num("cluster.links", 0)
 	num("aof.buffer", 0)
 	num("lua.caches", 0)

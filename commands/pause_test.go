@@ -268,8 +268,7 @@ func TestPauseClientsThatLeave(t *testing.T) {
 func TestPausedKeysDoNotExpire(t *testing.T) {
 	s := startServer(t)
 	c := s.dial()
-	c.do("SET k v PX 40", ok)
-	c.do("CLIENT PAUSE 100000 WRITE", ok)
+	c.do("SET k v PX 40\r\nCLIENT PAUSE 100000 WRITE", ok+ok)
 	time.Sleep(60 * time.Millisecond)
 	c.do("GET k", "$-1\r\n")
 	s.on(func() {

@@ -46,6 +46,21 @@ type pushes struct {
 	nparts int // 0: nothing, 1: part, more: parts too
 }
 
+// prefixBytes is what a client in mode BCAST costs for each of its prefixes.
+const prefixBytes = 64
+
+// mem is the memory that the client's subscriptions and prefixes hold. What waits is a matter of one round.
+func (q *pushes) mem() int {
+	n := 0
+	for i := range q.subs {
+		n += q.subs[i].Bytes()
+	}
+	if q.track != nil {
+		n += len(q.track.prefixes) * prefixBytes
+	}
+	return n
+}
+
 // part is a piece of a chunk.
 type part struct {
 	ch       *chunk

@@ -66,28 +66,31 @@ type Server struct {
 	limits  resp.Limits
 	current *Client
 
-	clients   map[int64]*Client
-	order     []*Client // the same, as cron goes through them
-	cronAt    int       // where it is
-	nextID    int64
-	warned    int64 // when warnOfAttack last did, Unix ms
-	heldBytes int   // memory that clients hold beyond what each costs; see clientinfo.go
-	peaks     clientPeaks
-	pause     pause
-	persist   persistence
-	aof       appendOnly
-	dumper    rdb.Dumper
-	refusing  bool // some commands may have to be refused; see limited
-	blocking  blocking
-	channels  channels
-	tracking  trackingTable
-	monitors  []*Client
-	observed  bool   // somebody wants to hear of executed commands; see Server.observe
-	expiring  bool   // what is modified now is so because it expired
-	outbox    outbox // what waits for clients; see push.go
-	ready     bool   // listening
-	shutdown  shutdownState
-	activeOff bool // DEBUG SET-ACTIVE-EXPIRE 0
+	clients     map[int64]*Client
+	order       []*Client // the same, as cron goes through them
+	cronAt      int       // where it is
+	nextID      int64
+	warned      int64  // when warnOfAttack last did, Unix ms
+	heldBytes   int    // memory that clients hold beyond what each costs; see clientinfo.go
+	classMemory [3]int // all memory of clients, by class of client-output-buffer-limit
+	rooms       roomRules
+	eviction    clientEviction
+	peaks       clientPeaks
+	pause       pause
+	persist     persistence
+	aof         appendOnly
+	dumper      rdb.Dumper
+	refusing    bool // some commands may have to be refused; see limited
+	blocking    blocking
+	channels    channels
+	tracking    trackingTable
+	monitors    []*Client
+	observed    bool   // somebody wants to hear of executed commands; see Server.observe
+	expiring    bool   // what is modified now is so because it expired
+	outbox      outbox // what waits for clients; see push.go
+	ready       bool   // listening
+	shutdown    shutdownState
+	activeOff   bool // DEBUG SET-ACTIVE-EXPIRE 0
 
 	cronPaused   bool // DEBUG PAUSE-CRON 1
 	skipChecksum bool // DEBUG SET-SKIP-CHECKSUM-VALIDATION 1
@@ -182,6 +185,7 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 		base:    time.Now(),
 		clients: make(map[int64]*Client),
 		errors:  make(map[string]int64),
+		rooms:   roomRules{resetMs: roomResetMs},
 	}
 	s.lists = quicklist.NewSettings(s.ks.Generation())
 	s.zsets = sortedset.NewText(resp.FormatDouble)
@@ -262,6 +266,7 @@ func (s *Server) serving(addrs []net.Addr, first bool) {
 	if !first {
 		return
 	}
+	s.baseMemory = startupMemory()
 	s.persist.lastSave = s.ks.Now / 1000
 	s.persist.lastTook = -1
 	s.load(func() {
@@ -294,6 +299,7 @@ func (s *Server) Opened(conn *eventloop.Conn) bool {
 	c := &Client{srv: s, conn: conn, id: s.nextID, db: s.ks.DBs()[0], proto: 2, w: &s.w}
 	c.created = s.ks.Now
 	c.lastActive = s.ks.Now
+	c.room = replyRoom{size: roomMax, peak: roomMax, since: uint32(s.ks.Now)}
 	c.startAs(s.security.users.Default())
 	conn.Ctx = c
 	s.remember(c)
@@ -387,6 +393,9 @@ func (s *Server) process(c *Client, now int64) int64 {
 		c.conn.CloseAfterSend()
 	}
 	s.current = outer
+	if outer == nil {
+		s.evictClients()
+	}
 	return now
 }
 
@@ -424,6 +433,7 @@ func (s *Server) send(c *Client) {
 			s.stats.netOut += int64(n)
 			s.stats.writes++
 			c.netOut += int64(n)
+			c.room.note(n)
 		}
 		s.w.Reset()
 		if cap(s.w.Buf) > keepBuffer {
@@ -432,6 +442,9 @@ func (s *Server) send(c *Client) {
 		if c.conn.Queued() > 0 && !c.conn.Closing() {
 			s.checkOutputLimits(c)
 			s.limitReply(c)
+			if !c.stopped {
+				s.outputGrew(c)
+			}
 		}
 	}
 }
@@ -452,6 +465,7 @@ func (s *Server) Flush() {
 	s.broadcastModified()
 	s.flushOutbox()
 	s.outbox.flushing = false
+	s.evictClients()
 }
 
 // keyModified is called once for every key that a command changed, so that who watches or tracks it learns of it.

@@ -42,6 +42,7 @@ type transaction struct {
 	ends    []int  // where each argument ends in data
 	args    [][]byte
 	watches []*watch
+	watched int // bytes of the names of watched keys
 }
 
 // queuedCommand is a command and its number of arguments.
@@ -157,12 +158,19 @@ func (s *Server) endTransaction(c *Client) {
 	}
 }
 
-// mem is the memory that the queue holds.
+// watchBytes is what a watch costs beside the name of its key, with its shares of the maps that find it.
+const watchBytes = 128
+
+// mem is the memory that the queue and the watches hold.
 func (tx *transaction) mem() int {
-	if tx == nil || !tx.open {
+	if tx == nil {
 		return 0
 	}
-	return cap(tx.data) + 16*cap(tx.queue) + 8*cap(tx.ends)
+	n := len(tx.watches)*watchBytes + tx.watched
+	if tx.open {
+		n += cap(tx.data) + 16*cap(tx.queue) + 8*cap(tx.ends)
+	}
+	return n
 }
 
 // enqueue puts the client's command into its queue, unless the transaction has failed already.
@@ -346,6 +354,7 @@ func (s *Server) watch(c *Client, key []byte) {
 	w := &watch{c: c, db: c.db, key: string(key), expired: r != nil && s.ks.Expired(r)}
 	keys[w.key] = append(keys[w.key], w)
 	c.tx.watches = append(c.tx.watches, w)
+	c.tx.watched += len(key)
 	s.listen()
 }
 
@@ -374,7 +383,7 @@ func (s *Server) unwatchAll(c *Client) {
 			delete(s.watched, w.db)
 		}
 	}
-	c.tx.watches = nil
+	c.tx.watches, c.tx.watched = nil, 0
 	s.listen()
 }
 

@@ -76,6 +76,9 @@ type Set[S comparable] struct {
 // Len returns the number of channels.
 func (s *Set[S]) Len() int { return len(s.list) }
 
+// Bytes returns about how much memory the set and its subscriber's rows in the channels hold.
+func (s *Set[S]) Bytes() int { return len(s.list) * membershipBytes }
+
 // Channels visits the channels.
 func (s *Set[S]) Channels() iter.Seq[*Channel[S]] {
 	return func(yield func(*Channel[S]) bool) {
@@ -155,7 +158,7 @@ func (ch *Channel[S]) Subscribers() iter.Seq[S] {
 // Len returns the number of channels.
 func (r *Registry[S]) Len() int { return len(r.list) }
 
-// Bytes returns about how much memory the registry and the sets of its subscribers hold.
+// Bytes returns about how much memory the registry holds, without what is counted by the sets of its subscribers.
 func (r *Registry[S]) Bytes() int { return r.bytes }
 
 // Find returns the channel of that name, nil if nobody is subscribed to it.
@@ -201,7 +204,6 @@ func (r *Registry[S]) Subscribe(set *Set[S], subscriber S, name []byte) bool {
 	m := &membership[S]{ch: ch, inRow: len(ch.rows)}
 	ch.rows = append(ch.rows, row[S]{subscriber, m})
 	set.add(m)
-	r.bytes += membershipBytes
 	return true
 }
 
@@ -232,7 +234,6 @@ func (r *Registry[S]) Clear(set *Set[S]) {
 // leave makes a hole in the channel's rows.
 func (r *Registry[S]) leave(m *membership[S]) {
 	ch := m.ch
-	r.bytes -= membershipBytes
 	ch.rows[m.inRow] = row[S]{}
 	ch.holes++
 	switch n := ch.Len(); {

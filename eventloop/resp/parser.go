@@ -192,6 +192,14 @@ func (p *Parser) Announced() int {
 	return p.part.size + 2
 }
 
+// Coming returns how many bytes of Announced nothing is allocated for yet.
+func (p *Parser) Coming() int {
+	if n := p.Announced(); n > 0 {
+		return max(n-cap(p.part.own), 0)
+	}
+	return 0
+}
+
 // Exceeds reports whether more is buffered than lim.MaxBuffered allows. Redis
 // asks after each read, before it parses, and closes the connection without a word.
 func (p *Parser) Exceeds(lim *Limits) bool {
