@@ -13,5 +13,5 @@ func threadTime() time.Duration { return time.Since(epoch) }
 
 var epoch = time.Now()
 
-// threadFaults is not to be had.
-func threadFaults() int64 { return 0 }
+// threadDisturbed is not to be had.
+func threadDisturbed() int64 { return 0 }
