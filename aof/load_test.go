@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -329,6 +330,15 @@ type nothing struct{}
 
 func (nothing) Read([]byte) (int, error) { return 0, nil }
 
+// allocated returns the bytes ever allocated.
+func allocated() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
+}
+
+// FuzzLoad loads a base and an incremental file. What is cut off is a torn end, what is left is loaded again, the check tool
+// agrees, and memory stays within a multiple of the files.
 func FuzzLoad(f *testing.F) {
 	f.Add([]byte(command("SELECT", "1")+add(0)), []byte(add(1)+command("MULTI")+add(2)+command("EXEC")))
 	f.Add(encode([]int{0, 1}), []byte("#TS:1\r\n"+add(2)+"*2\r\n$3\r\nAD"))
@@ -352,7 +362,12 @@ func FuzzLoad(f *testing.F) {
 				fmt.Fprintf(got, "%q", argv)
 				return nil
 			}
-			return r.Load(l)
+			before := allocated()
+			status, err := r.Load(l)
+			if used := allocated() - before; used > 4<<20+100*uint64(len(base)+len(incr)) {
+				t.Fatalf("%d bytes allocated for files of %d", used, len(base)+len(incr))
+			}
+			return status, err
 		}
 		var report strings.Builder
 		invalid := Check(&report, in("appendonly.aof.manifest"), CheckOptions{FS: fs, CheckRDB: checkFake})

@@ -61,6 +61,18 @@ func blob(s string) string {
 	return string([]byte{0x40 | byte(len(s)>>8), byte(len(s))}) + s
 }
 
+// packed is a string as rdbcompression stores it, in runs of bytes that stand for themselves.
+func packed(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i += 32 {
+		run := s[i:min(i+32, len(s))]
+		b.WriteByte(byte(len(run) - 1))
+		b.WriteString(run)
+	}
+	length := func(n int) string { return string([]byte{0x40 | byte(n>>8), byte(n)}) }
+	return "\xc3" + length(b.Len()) + length(len(s)) + b.String()
+}
+
 // ziplist makes one of entries, which are the bytes from the encoding on.
 func ziplist(entries ...string) string {
 	var body strings.Builder
@@ -153,6 +165,23 @@ var goldens = []golden{
 	{name: "packed hash with deadlines", typ: 25, body: le(8, 4000) + blob(packedTimed), want: `hash/listpackex: ` + timed},
 	{name: "hash with deadlines of Valkey", typ: 22, valkey: true,
 		body: "\x03\x01f\x01v" + le(8, 5000) + "\x01g\xc0\x01" + le(8, 4000) + "\x01h\x012" + le(8, math.MaxUint64), want: `hash/listpackex: ` + timed},
+	{name: "compressed elements", typ: 1, body: "\x03" + packed("first") + packed("second") + "\xc1\x2c\x01", want: `list/listpack: "first" "second" "300" `},
+	{name: "compressed fields and values", typ: 4, body: "\x02" + packed("f") + packed("v") + packed("field") + packed("value"),
+		want: `hash/listpack: "f"="v"@-1 "field"="value"@-1 `},
+	{name: "compressed members with scores", typ: 5, body: "\x02" + packed("a") + double(2) + packed("b") + double(1), want: `zset/listpack: "b"=1 "a"=2 `},
+	{name: "compressed hash listpack", typ: 16, body: packed(packedHash), want: `hash/listpack: "f"="v"@-1 "n"="12"@-1 `},
+	{name: "compressed set listpack", typ: 20, body: packed(packedSet), want: `set/listpack: "3" "a" "b" `},
+	{name: "compressed intset", typ: 11, body: packed("\x02\x00\x00\x00\x02\x00\x00\x00\xff\xff\x05\x00"), want: `set/intset: "-1" "5" `},
+	{name: "compressed zipmap", typ: 9, body: packed("\x01\x03foo\x03\x00bar\xff"), want: `hash/listpack: "foo"="bar"@-1 `},
+	{name: "compressed ziplists", typ: 14, body: "\x02" + packed(ziplist("\x01a", "\xf2")) + packed(everyZiplistEntry), want: `list/quicklist: "a" "1" ` + everyZiplistText},
+	{name: "compressed nodes", typ: 18, body: "\x02\x01" + packed("plain") + "\x02" + packed(packedSet), want: `list/quicklist: "plain" "a" "b" "3" `},
+	{name: "compressed packed hash with deadlines", typ: 25, body: le(8, 4000) + packed(packedTimed), want: `hash/listpackex: ` + timed},
+	{name: "compressed hash with deadlines of Valkey", typ: 22, valkey: true,
+		body: "\x03" + packed("f") + packed("v") + le(8, 5000) + packed("g") + "\xc0\x01" + le(8, 4000) + "\x01h" + packed("2") + le(8, math.MaxUint64),
+		want: `hash/listpackex: ` + timed},
+	{name: "compressed stream node", typ: 15, body: "\x01" + packed(id12) + packed(streamNode[20:]) + "\x03\x06\x00\x00",
+		want: "stream/stream: 3 entries, {Last:6-0 First:1-2 MaxDeleted:0-0 Added:3}; 1-2 \"a\" \"1\" \"b\" \"22\" 1-3 \"a\" \"3\" \"b\" \"text\"" +
+			" 6-1 \"a\" \"4\" \"b\" \"five\""},
 	{name: "stream v1", typ: 15, body: streamNode + "\x03\x06\x00" + "\x01\x01g\x01\x02" + streamPending +
 		"\x02\x03bob" + at200 + "\x01" + id60 + "\x05alice" + at100 + "\x01" + id12,
 		want: "stream/stream: 3 entries, {Last:6-0 First:1-1 MaxDeleted:0-0 Added:3};" + streamEntries +

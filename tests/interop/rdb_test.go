@@ -347,6 +347,44 @@ func TestServers(t *testing.T) {
 	same(t, state(c), want)
 }
 
+// TestAccess carries how often and how long ago keys were used there and back.
+func TestAccess(t *testing.T) {
+	for _, tc := range []struct {
+		policy, option, ask string
+		slack               int64 // frequencies lose one a minute, idle times grow while the test runs
+	}{
+		{"allkeys-lfu", "FREQ", "FREQ", 1},
+		{"volatile-lru", "IDLETIME", "IDLETIME", 120},
+	} {
+		first, c := startRedis(t, "", "--maxmemory-policy", tc.policy)
+		c.Must("SET", "k", "v")
+		payload := c.Must("DUMP", "k").Str
+		c.Must("DEL", "k")
+		want := map[string]int64{}
+		for n := int64(0); n <= 255; n += 5 {
+			key := fmt.Sprint("key", n)
+			if want[key] = n; tc.option == "IDLETIME" {
+				want[key] = n * n * 10
+			}
+			c.Must("RESTORE", key, "0", payload, tc.option, strconv.FormatInt(want[key], 10))
+		}
+		check := func(who string, c *harness.Conn) {
+			t.Helper()
+			for key, n := range want {
+				got := c.Must("OBJECT", tc.ask, key).Int()
+				if d := got - n; tc.option == "FREQ" && (d > 0 || -d > tc.slack) || tc.option == "IDLETIME" && (d < -1 || d > tc.slack) {
+					t.Errorf("%s, %s: %s is %d, want %d", who, tc.policy, key, got, n)
+				}
+			}
+		}
+		check("redis-server", c)
+		ours, c := startFerrous(t, carried(t, first, c), "--maxmemory-policy", tc.policy)
+		check("Ferrous", c)
+		_, c = startRedis(t, carried(t, ours, c), "--maxmemory-policy", tc.policy)
+		check("redis-server again", c)
+	}
+}
+
 func TestMain(m *testing.M) {
 	code := m.Run()
 	harness.Cleanup()
