@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"runtime/pprof"
 	"syscall"
 
@@ -27,7 +28,6 @@ func main() {
 }
 
 func run(proc *process.Process) int {
-	daemon := process.IsDaemon()
 	var stdin bytes.Buffer // what of it is read, for the daemon
 	inv, err := config.ParseArgs(os.Args, io.TeeReader(os.Stdin, &stdin), config.Options{User: commands.UserChecker()})
 	switch inv.Mode {
@@ -53,14 +53,14 @@ func run(proc *process.Process) int {
 	log := logging.New(commands.LogOptions(cfg))
 	commands.Supervise(cfg, proc, log)
 	background := cfg.Daemonize && proc.Supervisor() == process.Nobody
-	if background && !daemon {
+	if background && !proc.Daemon() {
 		if err := proc.Daemonize(stdin.Bytes()); err != nil {
 			log.Logf(logging.Warning, "%v", err)
 			return 1
 		}
 		return 0
 	}
-	if daemon && stdin.Len() > 0 {
+	if proc.Daemon() && stdin.Len() > 0 {
 		if err := process.CloseStdin(); err != nil {
 			log.Logf(logging.Warning, "Standard input stays open: %v", err)
 		}
@@ -82,7 +82,7 @@ func run(proc *process.Process) int {
 	}
 	server.UseProcess(proc)
 	log.Log(logging.Notice, "Server initialized")
-	watchSignals(server, log)
+	watchSignals(server, cfg, log)
 	defer profile(log)()
 	if err := server.Serve(); err != nil {
 		if errors.Is(err, syscall.EADDRINUSE) {
@@ -147,27 +147,48 @@ func logBanner(log *logging.Logger, cfg *config.Config) {
 	}
 }
 
-// watchSignals shuts the server down on SIGTERM and SIGINT; a second SIGINT ends the process at once. SIGHUP reopens
-// the log file.
-func watchSignals(server *commands.Server, log *logging.Logger) {
+// crashOutput has the trace of an end that nobody can catch written to the log file besides standard error.
+func crashOutput(cfg *config.Config) error {
+	if cfg.LogFile == "" {
+		return nil
+	}
+	f, err := os.OpenFile(cfg.Path(cfg.LogFile), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o666)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return debug.SetCrashOutput(f, debug.CrashOptions{})
+}
+
+// watchSignals shuts the server down on SIGTERM and SIGINT; a SIGINT while that goes on ends the process at once. SIGHUP
+// reopens the log file. Signals of crashes bring a report.
+func watchSignals(server *commands.Server, cfg *config.Config, log *logging.Logger) {
+	reopen := func() {
+		log.Reopen()
+		if err := crashOutput(cfg); err != nil {
+			log.Logf(logging.Warning, "Crashes are not written to the log file: %v", err)
+		}
+	}
+	reopen()
 	ch := make(chan os.Signal, 4)
 	signal.Notify(ch, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	signal.Notify(ch, commands.CrashSignals...)
 	signal.Ignore(syscall.SIGPIPE)
 	go func() {
-		interrupted := false
 		for sig := range ch {
 			switch sig {
 			case syscall.SIGHUP:
-				log.Reopen()
+				reopen()
 			case syscall.SIGINT:
-				if interrupted {
+				if server.Terminate("SIGINT") {
 					log.Log(logging.Warning, "You insist... exiting now.")
+					server.Abandon()
 					os.Exit(1)
 				}
-				interrupted = true
-				server.Terminate("SIGINT")
-			default:
+			case syscall.SIGTERM:
 				server.Terminate("SIGTERM")
+			default:
+				server.CrashBy(sig.(syscall.Signal))
 			}
 		}
 	}()

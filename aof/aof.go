@@ -67,6 +67,8 @@ type Options struct {
 	FileName string // appendfilename
 	// Post has a function run on the loop later. It is called from any goroutine.
 	Post func(func())
+	// Go, if not nil, runs a function in a goroutine of its own, as a go statement does.
+	Go   func(func())
 	Logf func(level Level, format string, args ...any)
 	Now  func() int64 // Unix ms; may be the clock that the loop keeps
 	// Offset, if not nil, is the replication offset that what has been fed so far belongs to, for WAITAOF.

@@ -200,11 +200,16 @@ func (a *AOF) run(w *rewrite, work func()) {
 	post := a.opt.Post
 	ended := make(chan struct{})
 	w.ended = ended
-	go func() {
+	do := func() {
 		work()
 		close(ended)
 		post(func() { a.step(w) })
-	}()
+	}
+	if a.opt.Go != nil {
+		a.opt.Go(do)
+	} else {
+		go do()
+	}
 }
 
 // prepare makes the new incremental file.

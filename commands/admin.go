@@ -7,7 +7,7 @@ var serverCommands = []Command{
 	aclCommand,
 	commandCommand,
 	configCommand,
-	debugCommand,
+	debugRow,
 	latencyCommand,
 	memoryCommand,
 	monitorCommand,

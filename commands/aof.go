@@ -136,6 +136,7 @@ func (s *Server) newAppendOnly() {
 	s.aof.file = aof.New(aof.Options{
 		Dir: s.cfg.Dir, DirName: s.cfg.AppendDirname, FileName: s.cfg.AppendFilename,
 		Post:    s.loop.Post,
+		Go:      s.guarded,
 		Logf:    func(l aof.Level, format string, args ...any) { s.logf(levels[l], format, args...) },
 		Now:     func() int64 { return s.ks.Now },
 		Offset:  func() int64 { return s.aof.fed },

@@ -17,6 +17,7 @@ func (s *Server) cron() {
 		s.cronTimer.Reset(time.Second / time.Duration(max(s.cfg.Hz, 1)))
 		return
 	}
+	s.obeySignal()
 	s.stats.cronCycles++
 	s.clientsCron()
 	s.evictClients()

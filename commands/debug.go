@@ -24,8 +24,8 @@ import (
 // DEBUG: what test suites and people who look for a fault need of the server's inside. Unlike other containers it is
 // one command; a form is chosen by its word and its number of arguments.
 
-var debugCommand = Command{
-	Name: "debug", Arity: -2, Flags: Admin | NoScript | Loading | Stale | Protected, Handler: runDebug,
+var debugRow = Command{
+	Name: "debug", Arity: -2, Flags: Admin | NoScript | Loading | Stale | Protected, Handler: debugCommand,
 	Group: GroupServer, Since: "1.0.0", Complexity: "Depends on the subcommand.", SysCmd: true,
 	Summary: "Container of commands for tests of the server.",
 }
@@ -42,6 +42,8 @@ type debugForm struct {
 func debugForms() []debugForm {
 	const any = math.MaxInt
 	return []debugForm{
+		{"assert", 2, 2, debugAssert, []string{"ASSERT",
+			"    Crash the server as a failed assertion does."}},
 		{"config-rewrite-force-all", 2, 2, debugRewriteAll, []string{"CONFIG-REWRITE-FORCE-ALL",
 			"    CONFIG REWRITE with every parameter, also those at their default."}},
 		{"digest", 2, 2, debugDigest, []string{"DIGEST",
@@ -60,6 +62,8 @@ func debugForms() []debugForm {
 			"    Write a line to the log."}},
 		{"object", 3, 3, debugObject, []string{"OBJECT <key>",
 			"    Show how a key's value is stored."}},
+		{"panic", 2, 2, debugPanic, []string{"PANIC",
+			"    Crash the server as a panic does."}},
 		{"pause-cron", 3, 3, debugPauseCron, []string{"PAUSE-CRON <0|1>",
 			"    Stop the server's periodic work, or go on with it."}},
 		{"populate", 3, 5, debugPopulate, []string{"POPULATE <count> [<prefix>] [<size>]",
@@ -78,6 +82,8 @@ func debugForms() []debugForm {
 			"    Change the rules by which rbs and rbp of CLIENT LIST follow what clients are answered:",
 			"    * RESIZING <0|1>: whether rbs changes",
 			"    * PEAK-RESET-TIME <milliseconds>|NEVER|RESET: how long rbp is remembered"}},
+		{"segfault", 2, 2, debugSegfault, []string{"SEGFAULT",
+			"    Crash the server as a wrong memory access does."}},
 		{"set-active-expire", 3, 3, debugSetActiveExpire, []string{"SET-ACTIVE-EXPIRE <0|1>",
 			"    Leave expired keys until somebody asks for them (0), or delete them on time (1)."}},
 		{"set-skip-checksum-validation", 3, 3, debugSkipChecksum, []string{"SET-SKIP-CHECKSUM-VALIDATION <0|1>",
@@ -87,7 +93,7 @@ func debugForms() []debugForm {
 	}
 }
 
-func runDebug(c *Client) {
+func debugCommand(c *Client) {
 	forms := debugForms()
 	if len(c.args) == 2 && c.is(1, "help") {
 		var lines []string

@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"ferrous/commands/config"
 	"ferrous/commands/logging"
@@ -13,8 +14,10 @@ import (
 
 // shutdownState is where a shutdown stands.
 type shutdownState struct {
-	begun bool
-	code  int
+	begun  bool
+	code   int
+	asked  atomic.Bool // a signal has asked for it, and it has not failed since
+	signal string      // which, while DEBUG PAUSE-CRON keeps it from being obeyed
 }
 
 // A refusal is an error whose text goes to the operator as it stands, as Redis words it.
@@ -159,8 +162,8 @@ const (
 	errShutdown   = "ERR Errors trying to SHUTDOWN. Check logs."
 )
 
-// shutdown ends the server. There are no replicas to wait for, so NOW asks for what happens anyway and a shutdown is never
-// in progress.
+// shutdown ends the server. There are no replicas to wait for, so NOW asks for what happens anyway, and ABORT finds only
+// what a signal has asked for and the server has not begun.
 func shutdown(c *Client) {
 	var how config.ShutdownFlags
 	abort := false
@@ -185,6 +188,8 @@ func shutdown(c *Client) {
 	switch {
 	case abort && how != 0, how&both == both:
 		c.error(errSyntax)
+	case abort && c.srv.abortShutdown():
+		c.w.OK()
 	case abort:
 		c.error(errNoShutdown)
 	case !c.srv.beginShutdown(how):
@@ -194,18 +199,52 @@ func shutdown(c *Client) {
 	}
 }
 
-// Terminate asks a running server to shut down as a signal of that name does. Any goroutine may call it.
-func (s *Server) Terminate(signal string) {
+// Terminate asks a running server to shut down as a signal of that name does. It returns true when the caller should end
+// the process at once: somebody at a terminal presses Ctrl-C again while the shutdown goes on. Any goroutine may call it.
+func (s *Server) Terminate(signal string) (insists bool) {
+	if s.shutdown.asked.Swap(true) && signal == "SIGINT" {
+		return true
+	}
 	s.loop.Post(func() {
-		s.logf(config.LogWarning, "Received %s scheduling shutdown...", signal)
-		how := s.cfg.ShutdownOnSigterm
-		if signal == "SIGINT" {
-			how = s.cfg.ShutdownOnSigint
+		if s.persist.loading != nil {
+			s.logf(config.LogWarning, "Received shutdown signal during loading, scheduling shutdown.")
+		} else {
+			s.logf(config.LogWarning, "Received %s scheduling shutdown...", signal)
 		}
-		if !s.beginShutdown(how) {
-			s.logf(config.LogWarning, "Errors trying to shut down the server. Check the logs for more information.")
+		s.shutdown.signal = signal
+		if !s.cronPaused { // Redis obeys in its cron
+			s.obeySignal()
 		}
 	})
+	return false
+}
+
+// obeySignal begins the shutdown that a signal has asked for, if any.
+func (s *Server) obeySignal() {
+	signal := s.shutdown.signal
+	if signal == "" {
+		return
+	}
+	s.shutdown.signal = ""
+	how := s.cfg.ShutdownOnSigterm
+	if signal == "SIGINT" {
+		how = s.cfg.ShutdownOnSigint
+	}
+	if !s.beginShutdown(how) {
+		s.shutdown.asked.Store(false)
+		s.logf(config.LogWarning, "Errors trying to shut down the server. Check the logs for more information.")
+	}
+}
+
+// abortShutdown takes back what a signal has asked for and nobody has begun.
+func (s *Server) abortShutdown() bool {
+	if s.shutdown.signal == "" {
+		return false
+	}
+	s.shutdown.signal = ""
+	s.shutdown.asked.Store(false)
+	s.logf(config.LogNotice, "Shutdown manually aborted.")
+	return true
 }
 
 // beginShutdown ends the server in order, having saved its data if there are save points or how says so. It returns false,

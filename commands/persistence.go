@@ -36,13 +36,14 @@ import (
 
 // persistence is the server's part.
 type persistence struct {
-	saving    *saving // BGSAVE in progress
-	scheduled bool    // BGSAVE as soon as nothing else is in progress
-	lastSave  int64   // Unix seconds of the last dump, or of the start
-	lastTry   int64   // Unix seconds of the last attempt in the background
-	failed    bool    // the last attempt in the background failed
-	lastTook  int64   // seconds, -1 before the first
-	saves     int64   // since the start
+	temp      atomic.Pointer[string] // the file that a dump is being written to
+	saving    *saving                // BGSAVE in progress
+	scheduled bool                   // BGSAVE as soon as nothing else is in progress
+	lastSave  int64                  // Unix seconds of the last dump, or of the start
+	lastTry   int64                  // Unix seconds of the last attempt in the background
+	failed    bool                   // the last attempt in the background failed
+	lastTook  int64                  // seconds, -1 before the first
+	saves     int64                  // since the start
 
 	loading *loading
 	loaded  rdb.Result // of the last file
@@ -134,14 +135,16 @@ func (f *syncingFile) Write(b []byte) (int, error) {
 }
 
 // writeDump writes a snapshot to the file at path, which is replaced at the end.
-func writeDump(path string, snap *keyspace.Snapshot, o rdb.Options, incremental bool) (err error) {
+func (s *Server) writeDump(path string, snap *keyspace.Snapshot, o rdb.Options, incremental bool) (err error) {
 	dir := filepath.Dir(path)
 	temp := filepath.Join(dir, fmt.Sprintf("temp-%d.rdb", os.Getpid()))
 	f, err := os.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
+	s.persist.temp.Store(&temp)
 	defer func() {
+		s.persist.temp.Store(nil)
 		if err != nil {
 			f.Close()
 			os.Remove(temp)
@@ -180,13 +183,21 @@ func syncDir(dir string) error {
 	return err
 }
 
+// Abandon removes what an end in the middle of a save would leave behind. Any goroutine may call it, before the process
+// ends.
+func (s *Server) Abandon() {
+	if temp := s.persist.temp.Load(); temp != nil {
+		os.Remove(*temp)
+	}
+}
+
 // save writes a dump in the loop.
 func (s *Server) save() error {
 	p := &s.persist
 	p.saves++
 	snap, err := s.ks.Snapshot()
 	if err == nil {
-		err = writeDump(s.dumpPath(), snap, s.saveOptions(), s.cfg.RDBSaveIncrementalFsync)
+		err = s.writeDump(s.dumpPath(), snap, s.saveOptions(), s.cfg.RDBSaveIncrementalFsync)
 		snap.Release()
 	}
 	if err != nil {
@@ -245,11 +256,11 @@ func (s *Server) saveInBackground() error {
 	}
 	o.OnKey = delayed(s.cfg.RDBKeySaveDelayUs, b.cancel, func() { b.keys.Add(1) })
 	s.logf(config.LogNotice, "Background saving started by pid %d", os.Getpid())
-	go func() {
-		b.err = writeDump(path, snap, o, incremental)
+	s.guarded(func() {
+		b.err = s.writeDump(path, snap, o, incremental)
 		close(b.done)
 		s.loop.Post(func() { s.saved(b) })
-	}()
+	})
 	return nil
 }
 

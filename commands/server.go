@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"ferrous/commands/acl"
@@ -51,13 +52,15 @@ type Server struct {
 	reg *registry
 	ks  *keyspace.Keyspace
 
-	loop   *eventloop.Loop
-	host   *process.Process // nil unless UseProcess gave it; see host.go
-	runID  string
-	replID string    // of the history of changes that replicas follow
-	base   time.Time // process start; the monotonic clock counts from here
-	wall   int64     // Unix microseconds at base, adjusted by cron
-	addrs  []net.Addr
+	loop     *eventloop.Loop
+	host     *process.Process // nil unless UseProcess gave it; see host.go
+	crashing crashing
+	watchdog watchdog
+	runID    string
+	replID   string    // of the history of changes that replicas follow
+	base     time.Time // process start; the monotonic clock counts from here
+	wall     int64     // Unix microseconds at base, adjusted by cron
+	addrs    []net.Addr
 
 	w       resp.Writer  // replies to the client being served
 	scratch resp.Scratch // its arguments
@@ -202,6 +205,7 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 		return nil, err
 	}
 	s.applySettings()
+	s.attachCrash()
 	if err := s.loadUsers(); err != nil {
 		return nil, err
 	}
@@ -212,6 +216,7 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 		Handler:   s,
 		Refusal:   []byte("-" + errMaxClients + "\r\n"),
 		Serving:   s.serving,
+		Panicked:  s.panicked,
 		Logf:      func(f string, a ...any) { s.logf(config.LogWarning, f, a...) },
 	})
 	if err != nil {
@@ -258,11 +263,13 @@ func (s *Server) listenAddrs() []string {
 // Serve listens and serves until shutdown. It returns the error of listening, or nil.
 func (s *Server) Serve() error {
 	s.startCron()
+	_ = s.applyWatchdog() // it has no errors
 	return s.loop.Serve()
 }
 
 func (s *Server) serving(addrs []net.Addr, first bool) {
 	s.addrs = addrs
+	debug.SetPanicOnFault(true) // of this goroutine, the loop's: so that a crash report tells what it did
 	if !first {
 		return
 	}

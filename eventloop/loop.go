@@ -47,6 +47,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -93,6 +94,10 @@ type Options struct {
 	// Serving is called on the loop goroutine when the loop runs, with the
 	// addresses it listens on; first is false when evio was started again.
 	Serving func(addrs []net.Addr, first bool)
+	// Panicked is told of a panic in a method of Handler or a function of the
+	// loop, with the stack that it happened on, and does not return. Nil leaves
+	// panics alone.
+	Panicked func(v any, stack []byte)
 	// Logf receives messages for the operator. Nil drops them.
 	Logf func(format string, args ...any)
 }
@@ -315,6 +320,7 @@ func (l *Loop) serveOnce() (served bool, err error) {
 		return evio.None
 	}
 	ev.Opened = func(ec evio.Conn) ([]byte, evio.Options, evio.Action) {
+		defer l.guard()
 		if ec.AddrIndex() == 0 {
 			return nil, evio.Options{ReuseInputBuffer: true}, l.openedInner(ec, bound)
 		}
@@ -507,6 +513,7 @@ func (l *Loop) refreshFDLimit() {
 
 // data is evio's event for bytes that arrived.
 func (l *Loop) data(ec evio.Conn, in []byte) ([]byte, evio.Action) {
+	defer l.guard()
 	c, ok := ec.Context().(*Conn)
 	if !ok {
 		return nil, l.woken(ec)
@@ -542,6 +549,7 @@ func (l *Loop) yield() {
 
 // closed is evio's event for a descriptor that it has closed.
 func (l *Loop) closed(ec evio.Conn, err error) evio.Action {
+	defer l.guard()
 	c, ok := ec.Context().(*Conn)
 	if !ok {
 		return l.closedInner(ec)
@@ -565,6 +573,17 @@ func (l *Loop) closed(ec evio.Conn, err error) evio.Action {
 	l.conns--
 	l.h.Closed(c, err)
 	return evio.None
+}
+
+// guard is deferred by what evio calls: it hands a panic to Options.Panicked.
+func (l *Loop) guard() {
+	if l.opt.Panicked == nil {
+		return
+	}
+	if v := recover(); v != nil {
+		l.opt.Panicked(v, debug.Stack())
+		panic(v)
+	}
 }
 
 // fail remembers the error that ends Serve.

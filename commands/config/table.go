@@ -133,7 +133,8 @@ func (c *Config) addProcess() {
 		noOp("the warning it can silence (a fork bug of arm64 kernels) does not exist without fork")
 	c.text("locale-collate", &v.LocaleCollate, "", rw, checkLocale).
 		noOp("strings are compared by their bytes, as Redis does in the C locale")
-	num(c, "shutdown-timeout", &v.ShutdownTimeoutSec, 0, maxI32, 10, plain, rw)
+	num(c, "shutdown-timeout", &v.ShutdownTimeoutSec, 0, maxI32, 10, plain, rw).
+		noOp("there are no replicas that a shutdown could wait for")
 	enum(c, "shutdown-on-sigint", &v.ShutdownOnSigint, shutdownNames, 0, MultiArg, checkShutdownFlags)
 	enum(c, "shutdown-on-sigterm", &v.ShutdownOnSigterm, shutdownNames, 0, MultiArg, checkShutdownFlags)
 	enum(c, "enable-protected-configs", &v.EnableProtectedConfigs, guardNames, GuardNo, ro, nil)

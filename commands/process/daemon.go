@@ -11,15 +11,18 @@ import (
 // it is the daemon.
 const daemonMark = "FERROUS_DAEMON"
 
-// IsDaemon reports whether this process was made by Daemonize, once: the mark is
+// isDaemon reports whether this process was made by Daemonize, once: the mark is
 // taken away, so that nobody inherits it.
-func IsDaemon() bool {
+func isDaemon() bool {
 	if os.Getenv(daemonMark) == "" {
 		return false
 	}
 	os.Unsetenv(daemonMark)
 	return true
 }
+
+// Daemon reports whether this process was made by Daemonize.
+func (p *Process) Daemon() bool { return p.daemon }
 
 // Daemonize starts the program anew, with the same arguments, in a session of
 // its own without a terminal and with its standard files on /dev/null. stdin,

@@ -31,12 +31,13 @@ type Process struct {
 	supervisor Supervisor
 	notify     string // address of systemd's socket
 	oom        oomScore
+	daemon     bool
 }
 
 // Take makes the Process of this program. It moves os.Args out of the memory
 // that SetTitle writes to.
 func Take() *Process {
-	p := &Process{title: titleMemory(os.Args)}
+	p := &Process{title: titleMemory(os.Args), daemon: isDaemon()}
 	for i, a := range os.Args {
 		os.Args[i] = strings.Clone(a)
 	}

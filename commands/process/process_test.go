@@ -89,7 +89,7 @@ func TestNotify(t *testing.T) {
 
 func TestIsDaemonOnce(t *testing.T) {
 	t.Setenv(daemonMark, "1")
-	if !IsDaemon() || IsDaemon() {
+	if !isDaemon() || isDaemon() {
 		t.Error("the mark must be seen once")
 	}
 }

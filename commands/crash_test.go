@@ -1,0 +1,95 @@
+package commands
+
+import (
+	"errors"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"testing"
+
+	"ferrous/commands/config"
+)
+
+// caught runs f and describes its panic.
+func caught(t *testing.T, f func()) (c cause) {
+	t.Helper()
+	defer func() {
+		v := recover()
+		if v == nil {
+			t.Fatal("no panic")
+		}
+		c = causeOf(v, debug.Stack())
+	}()
+	f()
+	return c
+}
+
+func TestCauseOf(t *testing.T) {
+	var none []int
+	var nowhere *Client
+	for _, x := range []struct {
+		name   string
+		f      func()
+		signal syscall.Signal
+		abort  bool
+		says   string
+	}{
+		{"panic", func() { panic(errors.New("no more")) }, syscall.SIGABRT, true, "Guru Meditation: no more #"},
+		{"index", func() { none[len(none)] = 1 }, syscall.SIGABRT, true, "Guru Meditation: runtime error: index out of range"},
+		{"nil", func() { nowhere.id++ }, syscall.SIGSEGV, false, "crashed by signal: 11"},
+		{"assertion", func() { panic(assertion{"a == b"}) }, syscall.SIGABRT, true, "'a == b' is not true"},
+	} {
+		c := caught(t, x.f)
+		text := strings.Join(c.lines, "\n")
+		if c.signal != x.signal || c.abort != x.abort || !strings.Contains(text, x.says) || !strings.Contains(text, "crash_test.go:") {
+			t.Errorf("%s: signal %d, abort %v:\n%s\n%s", x.name, c.signal, c.abort, text, c.stack)
+		}
+	}
+	if got := origin([]byte("not a stack")); got != "?" {
+		t.Errorf("origin of nothing: %q", got)
+	}
+}
+
+// The report shows of a request its beginning, but no secrets, and survives what cannot be told.
+func TestCrashState(t *testing.T) {
+	ts := newTestServer(t)
+	ts.doLine("SET key value")
+	ts.current = ts.c
+	ts.c.args = [][]byte{[]byte("GET"), []byte("key"), []byte(strings.Repeat("x", 1000))}
+	ts.c.cmd = ts.reg.byName["get"]
+	got := ts.crashState()
+	for _, want := range []string{"# Server\r\n", "CURRENT CLIENT INFO", "argc: '3'\n", `argv[0]: '"GET"'`, "is a key: a string in database 0"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, strings.Repeat("x", 200)) {
+		t.Error("an argument is not cut")
+	}
+	ts.c.args = [][]byte{[]byte("AUTH"), []byte("hush")}
+	ts.c.cmd = ts.reg.byName["auth"]
+	if got := ts.crashState(); strings.Contains(got, "hush") {
+		t.Error("a password is shown")
+	}
+	ts.c.db = nil
+	ts.c.args = [][]byte{[]byte("GET"), []byte("key")}
+	ts.c.cmd = ts.reg.byName["get"]
+	if got := ts.crashState(); !strings.Contains(got, "(cannot be told: ") || !strings.Contains(got, "CONFIG DEBUG OUTPUT") {
+		t.Errorf("with damaged data:\n%s", got)
+	}
+}
+
+func TestLogOptions(t *testing.T) {
+	cfg := config.New()
+	if o := LogOptions(cfg); o.Syslog != nil || o.File != "" {
+		t.Errorf("by default: %+v", o)
+	}
+	err := cfg.LoadString("syslog-enabled yes\nsyslog-ident me\nsyslog-facility local3\nlogfile log\nloglevel debug\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := LogOptions(cfg)
+	if o.Syslog == nil || o.Syslog.Ident != "me" || o.Syslog.Facility != "local3" || o.File != cfg.Path("log") || o.Level != 0 {
+		t.Errorf("got %+v, %+v", o, o.Syslog)
+	}
+}
