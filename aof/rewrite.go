@@ -498,7 +498,7 @@ func (a *AOF) stopRewrite() {
 		<-w.ended
 		a.adopt(w)
 	}
-	a.opt.Logf(Notice, "Stopping the running AOF rewrite")
+	a.opt.Logf(Notice, "Killing running AOF rewrite child: goroutine %d", a.rewrites)
 	w.over = true
 	a.dropDetached(w)
 	a.rewrite = nil

@@ -45,6 +45,7 @@ type appendOnly struct {
 	group
 	last int64            // Keyspace.Now of the last flush that no flush phase made
 	rest *eventloop.Timer // flushes what a flush has left for later
+	nap  time.Duration    // before each flush of the loop that has something to write (DEBUG AOF-FLUSH-SLEEP)
 	fed  int64            // commands fed so far: what WAITAOF counts in
 	snap *keyspace.Snapshot
 
@@ -238,6 +239,9 @@ const flushRest = 2 * time.Millisecond
 // flushFile writes what was fed to the file and lets the replies go that wait for it. false means that the server ends.
 func (s *Server) flushFile() bool {
 	a := &s.aof
+	if a.nap > 0 && a.file.Buffered() > 0 {
+		time.Sleep(a.nap)
+	}
 	begun := time.Duration(0)
 	if len(a.held) > 0 {
 		begun = time.Since(s.base)
@@ -546,13 +550,21 @@ func bgrewriteaof(c *Client) {
 	}
 }
 
-// debugLoadAOF empties the databases and loads the append-only file while everybody waits.
-func debugLoadAOF(c *Client) {
-	s := c.srv
-	if !s.aof.on() {
-		c.error("ERR The append-only file is off")
+// debugFlushSleep slows the writing of the append-only file down.
+func debugFlushSleep(c *Client) {
+	us, ok := resp.ParseInt(c.args[2])
+	if !ok || us < 0 || us > 1<<40 {
+		c.error(errNotInteger)
 		return
 	}
+	c.srv.aof.nap = time.Duration(us) * time.Microsecond
+	c.w.OK()
+}
+
+// debugLoadAOF empties the databases and loads the append-only file while everybody waits. With the file off that is what
+// the manifest names all the same: BGREWRITEAOF makes a base then.
+func debugLoadAOF(c *Client) {
+	s := c.srv
 	if err := s.aof.file.Flush(true); err != nil {
 		s.fileFailed(err)
 		return

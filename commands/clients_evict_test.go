@@ -58,7 +58,10 @@ func TestEvictLargest(t *testing.T) {
 		go conns[i].Write([]byte(unfinished(n)))
 	}
 	for i, n := range sizes {
-		s.eventually("all has come", func() bool { return s.clients[int64(i+2)].parser.Buffered() >= n })
+		s.eventually("all has come", func() bool {
+			c := s.clients[int64(i+2)]
+			return c != nil && c.parser.Buffered() >= n
+		})
 	}
 	alive := func(want ...int) {
 		t.Helper()

@@ -42,6 +42,8 @@ type debugForm struct {
 func debugForms() []debugForm {
 	const any = math.MaxInt
 	return []debugForm{
+		{"aof-flush-sleep", 3, 3, debugFlushSleep, []string{"AOF-FLUSH-SLEEP <microseconds>",
+			"    Wait before each write of the append-only file; 0 to wait no more."}},
 		{"assert", 2, 2, debugAssert, []string{"ASSERT",
 			"    Crash the server as a failed assertion does."}},
 		{"config-rewrite-force-all", 2, 2, debugRewriteAll, []string{"CONFIG-REWRITE-FORCE-ALL",

@@ -42,7 +42,9 @@ func startServer(t *testing.T, settings ...string) *liveServer {
 			t.Error(err)
 		}
 	})
-	return &liveServer{Server: s, t: t, path: path}
+	live := &liveServer{Server: s, t: t, path: path}
+	live.eventually("the server is ready", func() bool { return s.ready })
+	return live
 }
 
 // on runs f on the loop.

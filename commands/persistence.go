@@ -489,6 +489,7 @@ func (s *Server) startLoading(then func()) {
 	path := s.dumpPath()
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
+		s.endLoading()
 		then()
 		return
 	}

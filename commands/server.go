@@ -264,6 +264,7 @@ func (s *Server) listenAddrs() []string {
 func (s *Server) Serve() error {
 	s.startCron()
 	_ = s.applyWatchdog() // it has no errors
+	s.beginLoading(0)     // a client may be in before the loop tells that it runs
 	return s.loop.Serve()
 }
 

@@ -363,12 +363,19 @@ func (k *crashes) life(number int, length time.Duration) {
 		t.Fatalf("life %d: %v\nfiles: %v\nthe life before:\n%s", number, err, names, k.last.logs)
 	}
 	defer func() {
+		failure := recover() // of Must
+		if failure != nil {
+			t.Errorf("life %d: %v", number, failure)
+		}
 		s.Kill()
 		if t.Failed() {
 			t.Logf("life %d:\n%s", number, s.Logs())
 			if k.last != nil {
 				t.Logf("the life before:\n%s", k.last.logs)
 			}
+		}
+		if failure != nil {
+			t.FailNow()
 		}
 	}()
 	ctl, err := s.Connect()

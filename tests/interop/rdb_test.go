@@ -144,7 +144,7 @@ func fillServer(c *harness.Conn) {
 // state is all that a server tells of its data without the data.
 func state(c *harness.Conn) map[string]string {
 	m := map[string]string{"digest": c.Must("DEBUG", "DIGEST").Str}
-	for _, db := range []string{"0", "9"} {
+	for _, db := range []string{"0", "5", "9"} {
 		c.Must("SELECT", db)
 		for _, key := range c.Must("KEYS", "*").Elems {
 			m[db+"/"+key.Str] = fmt.Sprint(c.Must("TYPE", key.Str), " ", c.Must("OBJECT", "ENCODING", key.Str), " ",
