@@ -601,6 +601,7 @@ func (s *Server) loadDump(src io.Reader, size int64, progress func(offset int64)
 		return nil, err
 	}
 	s.persist.loaded = *res
+	s.persist.loaded.Rest = nil
 	return res, nil
 }
 

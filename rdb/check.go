@@ -1,7 +1,6 @@
 package rdb
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -45,7 +44,10 @@ func CheckReader(w io.Writer, src io.Reader, size int64) (rest io.Reader, ok boo
 
 // checker counts what it meets.
 type checker struct {
-	w                                  io.Writer
+	w   io.Writer
+	d   *decoder
+	now int64 // Unix ms
+
 	keys, expires, expired, subexpires int
 }
 
@@ -70,7 +72,8 @@ func (c *checker) check(src io.Reader, size int64) (rest io.Reader, ok bool) {
 	}}
 	d.start(src, size)
 	d.checksum = true
-	if err := c.items(d); err != nil {
+	c.d, c.now = d, time.Now().UnixMilli()
+	if err := c.items(); err != nil {
 		fmt.Fprintln(c.w, "--- RDB ERROR DETECTED ---")
 		c.info(err.Offset, "%s", err.Reason)
 		fmt.Fprintf(c.w, "[additional info] While doing: %s\n", err.Doing)
@@ -86,7 +89,8 @@ func (c *checker) check(src io.Reader, size int64) (rest io.Reader, ok bool) {
 	return d.rest(src), true
 }
 
-func (c *checker) items(d *decoder) (failure *Error) {
+// items reads the file and returns what is wrong with it.
+func (c *checker) items() (failure *Error) {
 	var err error
 	defer func() {
 		if err != nil {
@@ -94,102 +98,51 @@ func (c *checker) items(d *decoder) (failure *Error) {
 		}
 	}()
 	defer caught(&err)
-	c.file(d)
+	c.d.items(c)
 	return nil
 }
 
-// file reads the file as Loader.load does.
-func (c *checker) file(d *decoder) {
-	version, _ := d.header()
-	now := time.Now().UnixMilli()
-	expiry := record.NoExpiry
-	for {
-		d.doing = doingType
-		op := d.byte()
-		switch op {
-		case opExpire:
-			d.doing = doingExpire
-			expiry = int64(int32(binary.LittleEndian.Uint32(d.view(4)))) * 1000
-			continue
-		case opExpireMs:
-			d.doing = doingExpire
-			expiry = int64(d.uint64())
-			continue
-		case opFreq:
-			d.byte()
-			continue
-		case opIdle:
-			d.length()
-			continue
-		case opSelectDB:
-			d.doing = doingLength
-			c.info(d.offset(), "Selecting DB ID %d", d.length())
-			continue
-		case opAux:
-			key, value := d.aux()
-			c.info(d.offset(), "AUX FIELD %s = '%s'", key, value)
-			continue
-		case opModuleAux:
-			name := d.moduleAux()
-			c.info(d.offset(), "MODULE AUX for: %s", name)
-			d.moduleValue()
-			continue
-		case opFunction2:
-			d.doing = doingFunctions
-			d.skipText()
-			continue
-		case opEOF:
-			c.checksum(d, version)
-			return
-		default:
-			if d.other(op) {
-				continue
+func (c *checker) version(int, bool) {}
+
+func (c *checker) selectDB(n uint64) { c.info(c.d.offset(), "Selecting DB ID %d", n) }
+
+func (c *checker) sizes(uint64) {}
+
+func (c *checker) aux(key, value string) { c.info(c.d.offset(), "AUX FIELD %s = '%s'", key, value) }
+
+func (c *checker) library([]byte) {}
+
+func (c *checker) module(name string) { c.info(c.d.offset(), "MODULE AUX for: %s", name) }
+
+func (c *checker) entry(t Type, a *attributes) {
+	c.keys++
+	if t == typeModule2 {
+		c.d.length()
+		c.d.moduleValue()
+	} else if r := c.d.value(t, record.NoExpiry, 0); r != nil && r.Type() == record.Hash {
+		record.Value[hash.Hash](r).EachField(func(_, _ hash.Value, when int64) bool {
+			if when != record.NoExpiry {
+				c.subexpires++
 			}
+			return true
+		})
+	}
+	if a.expiry != record.NoExpiry {
+		c.expires++
+		if a.expiry < c.now {
+			c.expired++
 		}
-		t := Type(op)
-		if !d.known(t) {
-			d.failf("Invalid object type: %d", op)
-		}
-		d.doing = doingKey
-		d.typ = t
-		d.setKey(d.string())
-		d.doing = doingValue
-		c.keys++
-		if t == typeModule2 {
-			d.length()
-			d.moduleValue()
-		} else if r := d.value(t, record.NoExpiry, 0); r != nil && r.Type() == record.Hash {
-			record.Value[hash.Hash](r).EachField(func(_, _ hash.Value, when int64) bool {
-				if when != record.NoExpiry {
-					c.subexpires++
-				}
-				return true
-			})
-		}
-		if expiry != record.NoExpiry {
-			c.expires++
-			if expiry < now {
-				c.expired++
-			}
-		}
-		d.key = nil
-		expiry = record.NoExpiry
 	}
 }
 
-func (c *checker) checksum(d *decoder, version int) {
-	if version < 5 {
-		return
-	}
-	d.doing = doingChecksum
-	want := d.sum()
-	d.reader.checksum = false
-	switch got := d.uint64(); got {
-	case 0:
-		c.info(d.offset(), "RDB file was saved with checksum disabled: no check performed.")
-	case want:
-		c.info(d.offset(), "Checksum OK")
+func (c *checker) end(version int) {
+	switch got, want, has := c.d.footer(version); {
+	case !has:
+	case got == 0:
+		c.info(c.d.offset(), "RDB file was saved with checksum disabled: no check performed.")
+	case got == want:
+		c.info(c.d.offset(), "Checksum OK")
 	default:
-		d.fail("RDB CRC error")
+		c.d.fail("RDB CRC error")
 	}
 }

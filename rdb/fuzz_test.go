@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"io"
 	"runtime"
 	"testing"
 
@@ -27,7 +28,8 @@ func sealed(file []byte) []byte {
 }
 
 // FuzzDecode loads files. Whatever they hold, there is an error or a keyspace that can be saved and is the same when
-// loaded again; and memory stays within a multiple of the file (LZF expands 88 times, and Go's maps and tables round up).
+// loaded again, and which the check takes for sound; and memory stays within a multiple of the file (LZF expands 88 times,
+// and tables round up).
 func FuzzDecode(f *testing.F) {
 	for seed := range uint64(6) {
 		ks := newKeyspace()
@@ -62,8 +64,16 @@ func FuzzDecode(f *testing.F) {
 				t.Fatalf("%d bytes allocated for a file of %d", used, len(file))
 			}
 			checkAccounts(t, ks)
+			before = allocated()
+			_, sound := CheckReader(io.Discard, bytes.NewReader(sealed(file)), size)
+			if used := allocated() - before; used > 8<<20+400*uint64(len(file)) {
+				t.Fatalf("%d bytes allocated to check a file of %d", used, len(file))
+			}
 			if err != nil {
 				continue
+			}
+			if l.Checksum && !sound {
+				t.Fatal("what is loaded does not pass the check")
 			}
 			want := contents(ks)
 			out := save(t, ks, &Options{Checksum: true, Compress: true})

@@ -1,8 +1,6 @@
 package rdb
 
 import (
-	"bytes"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"strconv"
@@ -95,7 +93,7 @@ func (l *Loader) Load(src io.Reader, size int64) (res *Result, err error) {
 		}
 	}()
 	l.batch, l.reserved = l.batch[:0], 0
-	l.load(d, res)
+	d.items(&loadRun{l, d, res, l.Keyspace.DBs()[0]})
 	res.Bytes = d.offset()
 	if l.OnProgress != nil {
 		l.OnProgress(res.Bytes)
@@ -110,145 +108,98 @@ func (l *Loader) notice(format string, args ...any) {
 	}
 }
 
-// rest returns what follows in the source.
-func (d *decoder) rest(src io.Reader) io.Reader {
-	return io.MultiReader(bytes.NewReader(bytes.Clone(d.buf[d.pos:d.end])), src)
+// A loadRun is one run of a Loader: what is told of a file goes into the keyspace.
+type loadRun struct {
+	*Loader
+	d   *decoder
+	res *Result
+	db  *keyspace.DB
 }
 
-// header reads magic and version.
-func (d *decoder) header() (version int, valkey bool) {
-	magic := string(d.view(9))
-	digits, valkey := strings.CutPrefix(magic, "VALKEY")
-	if !valkey {
-		var redis bool
-		if digits, redis = strings.CutPrefix(magic, "REDIS"); !redis {
-			d.fail("Wrong signature trying to load DB from file")
-		}
+func (l *loadRun) version(n int, valkey bool) { l.res.Version, l.res.Valkey = n, valkey }
+
+func (l *loadRun) selectDB(n uint64) {
+	dbs := l.Keyspace.DBs()
+	if n >= uint64(len(dbs)) {
+		l.d.failf("FATAL: Data file was created with a Redis server configured to handle more than %d databases. Exiting", len(dbs))
 	}
-	version, err := strconv.Atoi(digits)
-	if err != nil || valkey != (version == valkeyVersion) || !valkey && (version < 1 || version > MaxVersion) {
-		d.failf("Can't handle RDB format version %s", digits)
-	}
-	d.valkey = valkey
-	return version, valkey
+	l.flush()
+	l.db = dbs[n]
 }
 
-// attributes are what the file tells of a key before it.
-type attributes struct {
-	expiry int64
-	idle   int64 // seconds, -1 if not told
-	freq   int   // -1 if not told
+// sizes makes room for the keys that are announced, as far as the rest of the file can hold them, and the file as a whole
+// all that was announced.
+func (l *loadRun) sizes(keys uint64) {
+	most := int64(unsized)
+	if l.d.size >= 0 {
+		most = l.d.size / keyBytes
+	}
+	room := min(l.d.plausible(keys, keyBytes), int(most-l.reserved))
+	l.reserved += int64(room)
+	l.db.Reserve(room)
 }
 
-var noAttributes = attributes{expiry: record.NoExpiry, idle: -1, freq: -1}
-
-func (l *Loader) load(d *decoder, res *Result) {
-	res.Version, res.Valkey = d.header()
-	ks := l.Keyspace
-	now := ks.Now
-	db := ks.DBs()[0]
-	a := noAttributes
-	for {
-		d.doing = doingType
-		op := d.byte()
-		switch op {
-		case opExpire:
-			d.doing = doingExpire
-			a.expiry = int64(int32(binary.LittleEndian.Uint32(d.view(4)))) * 1000
-			continue
-		case opExpireMs:
-			d.doing = doingExpire
-			a.expiry = int64(d.uint64())
-			continue
-		case opFreq:
-			a.freq = int(d.byte())
-			continue
-		case opIdle:
-			a.idle = int64(min(d.length(), record.ClockMask))
-			continue
-		case opSelectDB:
-			d.doing = doingLength
-			n := d.length()
-			if n >= uint64(len(ks.DBs())) {
-				d.failf("FATAL: Data file was created with a Redis server configured to handle more than %d databases. Exiting",
-					len(ks.DBs()))
-			}
-			l.flush(d, db, res)
-			db = ks.DBs()[n]
-			continue
-		case opEOF:
-			l.flush(d, db, res)
-			l.checksum(d, res)
-			l.done(res)
-			return
-		case opAux:
-			key, value := d.aux()
-			l.aux(key, value, res)
-			continue
-		case opFunction2:
-			d.doing = doingFunctions
-			code := d.blob()
-			if l.OnFunction == nil {
-				l.notice("A function library in the RDB file is passed over.")
-			} else if err := l.OnFunction(code); err != nil {
-				d.failf("Failed loading library, %v", err)
-			}
-			continue
-		case opModuleAux:
-			l.notice("The RDB file contains AUX data of module '%s', which there is not here: passed over.", d.moduleAux())
-			d.moduleValue()
-			continue
-		case opResizeDB:
-			l.resize(d, db)
-			continue
-		default:
-			if d.other(op) {
-				continue
-			}
-		}
-
-		d.doing = doingKey
-		t := Type(op)
-		d.typ = t
-		if !d.known(t) {
-			d.failf("Unknown RDB encoding type %d", t)
-		}
-		d.setKey(d.string())
-		d.doing = doingValue
-		r := d.value(t, a.expiry, l.clock(db, &a))
-		switch {
-		case r == nil:
-			if res.Empty++; res.Empty <= 10 {
-				l.notice("rdbLoadObject skipping empty key: %s", d.key)
-			}
-		case l.DropExpired && a.expiry != record.NoExpiry && a.expiry < now:
-			res.Dropped++
-			if l.OnDropped != nil {
-				l.OnDropped(db, d.key)
-			}
-		default:
-			if l.batch = append(l.batch, r); len(l.batch) == keyspace.MaxPrefetch {
-				l.flush(d, db, res)
-			}
-		}
-		d.key = nil
-		a = noAttributes
+func (l *loadRun) library(code []byte) {
+	if l.OnFunction == nil {
+		l.notice("A function library in the RDB file is passed over.")
+	} else if err := l.OnFunction(code); err != nil {
+		l.d.failf("Failed loading library, %v", err)
 	}
+}
+
+func (l *loadRun) module(name string) {
+	l.notice("The RDB file contains AUX data of module '%s', which there is not here: passed over.", name)
+}
+
+// entry reads the value of a key.
+func (l *loadRun) entry(t Type, a *attributes) {
+	r := l.d.value(t, a.expiry, l.clock(l.db, a))
+	switch {
+	case r == nil:
+		if l.res.Empty++; l.res.Empty <= 10 {
+			l.notice("rdbLoadObject skipping empty key: %s", l.d.key)
+		}
+	case l.DropExpired && a.expiry != record.NoExpiry && a.expiry < l.Keyspace.Now:
+		l.res.Dropped++
+		if l.OnDropped != nil {
+			l.OnDropped(l.db, l.d.key)
+		}
+	default:
+		if l.batch = append(l.batch, r); len(l.batch) == keyspace.MaxPrefetch {
+			l.flush()
+		}
+	}
+}
+
+func (l *loadRun) end(version int) {
+	l.flush()
+	got, want, has := l.d.footer(version)
+	switch {
+	case !has || !l.Checksum:
+	case got == 0:
+		l.notice("RDB file was saved with checksum disabled: no check performed.")
+	case got != want:
+		l.d.failf("RDB CRC error: wrong RDB checksum expected: (%x) but got (%x)", want, got)
+	default:
+		l.res.ChecksumFound = true
+	}
+	l.done(l.res)
 }
 
 // flush puts the keys that were read into the keyspace.
-func (l *Loader) flush(d *decoder, db *keyspace.DB, res *Result) {
+func (l *loadRun) flush() {
+	db := l.db
 	for recs := l.batch; ; {
 		n := db.Load(recs)
 		if n < len(recs) {
 			if !l.AllowDuplicates {
-				d.key = nil
-				d.failf("RDB has duplicated key '%s' in DB %d", recs[n].Key(), db.ID)
+				l.d.key = nil
+				l.d.failf("RDB has duplicated key '%s' in DB %d", recs[n].Key(), db.ID)
 			}
 			db.Set(recs[n])
 			n++
 		}
-		res.Keys += int64(n)
+		l.res.Keys += int64(n)
 		if l.OnKey != nil {
 			for _, r := range recs[:n] {
 				l.OnKey(db, r)
@@ -260,62 +211,6 @@ func (l *Loader) flush(d *decoder, db *keyspace.DB, res *Result) {
 	}
 	clear(l.batch)
 	l.batch = l.batch[:0]
-}
-
-// resize reads how many keys a database has, and makes room for them as far as the rest of the file can hold them, and
-// the file as a whole all that was promised.
-func (l *Loader) resize(d *decoder, db *keyspace.DB) {
-	d.doing = doingLength
-	n := d.length()
-	d.length()
-	most := int64(unsized)
-	if d.size >= 0 {
-		most = d.size / keyBytes
-	}
-	room := min(d.plausible(n, keyBytes), int(most-l.reserved))
-	l.reserved += int64(room)
-	db.Reserve(room)
-}
-
-// moduleAux reads the head of what a module keeps beside keys and returns the module's name; moduleValue follows.
-func (d *decoder) moduleAux() string {
-	d.doing = doingModuleAux
-	name := moduleName(d.length())
-	if d.length() != moduleUint {
-		d.fail("bad when_opcode")
-	}
-	d.length()
-	return name
-}
-
-// other reads the items that loading and checking pass over alike, and reports whether op was one.
-func (d *decoder) other(op byte) bool {
-	switch op {
-	case opResizeDB:
-		d.doing = doingLength
-		d.length()
-		d.length()
-		return true
-	case opSlotInfo:
-		d.doing = doingLength
-		d.length()
-		d.length()
-		d.length()
-		return true
-	case opSlotImport:
-		d.fail("The RDB file holds the state of a slot migration, which is of no use here")
-	case opFunction:
-		d.doing = doingFunctions
-		d.fail("Pre-release function format not supported.")
-	}
-	return false
-}
-
-// aux reads an AUX field.
-func (d *decoder) aux() (key, value string) {
-	d.doing = doingAux
-	key = string(d.string())
-	return key, string(d.string())
 }
 
 // clock returns the access clock of a key.
@@ -330,7 +225,8 @@ func (l *Loader) clock(db *keyspace.DB, a *attributes) uint32 {
 	return db.NewClock()
 }
 
-func (l *Loader) aux(key, value string, res *Result) {
+func (l *loadRun) aux(key, value string) {
+	res := l.res
 	if l.OnAux != nil {
 		l.OnAux(key, value)
 	}
@@ -368,26 +264,6 @@ func (l *Loader) aux(key, value string, res *Result) {
 		if strings.HasPrefix(key, "%") {
 			l.notice("RDB '%s': %s", key, value)
 		}
-	}
-}
-
-// checksum reads the checksum behind the end of the items.
-func (l *Loader) checksum(d *decoder, res *Result) {
-	if res.Version < 5 {
-		return
-	}
-	d.doing = doingChecksum
-	want := d.sum()
-	d.checksum = false
-	got := d.uint64()
-	switch {
-	case !l.Checksum:
-	case got == 0:
-		l.notice("RDB file was saved with checksum disabled: no check performed.")
-	case got != want:
-		d.failf("RDB CRC error: wrong RDB checksum expected: (%x) but got (%x)", want, got)
-	default:
-		res.ChecksumFound = true
 	}
 }
 

@@ -411,7 +411,7 @@ func TestCheck(t *testing.T) {
 	want := fmt.Sprintf(`[offset 0] Checking RDB file %s
 [offset 26] AUX FIELD redis-ver = '7.4.1'
 [offset 38] MODULE AUX for: AAAAAAAAB
-[offset 52] Selecting DB ID 0
+[offset 53] Selecting DB ID 0
 [offset %d] Checksum OK
 [offset %d] \o/ RDB looks OK! \o/
 [info] 3 keys read
