@@ -287,7 +287,6 @@ func (s *Server) endWait(c *Client, errText string) {
 		e.record(0)
 	}
 	s.stats.commands++
-	c.commands++
 	outer := s.takeTurn(c)
 	c.cmd = e
 	if errText != "" {

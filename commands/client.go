@@ -55,9 +55,7 @@ type Client struct {
 
 	created, lastActive int64 // Unix ms
 	softSince           int64 // since when the output is above the soft limit, Unix ms
-	netIn, netOut       int64
 	wrote               int64 // appendOnly.fed after its last change
-	commands            int64
 }
 
 // replication is what of a command's effect is propagated.

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"ferrous/commands/acl"
 	"ferrous/commands/config"
 	"ferrous/eventloop/resp"
 )
@@ -21,6 +20,9 @@ var clientCommand = Command{
 	Summary: "Container of commands about connections.",
 	Subs: []Command{
 		clientCachingRow,
+		{Name: "capa", Arity: -3, Flags: clientSub, ACL: CatConnection, Handler: clientCapa,
+			Group: GroupConnection, Since: "8.0.0", Complexity: "O(1)", Summary: "Tells what the client can do.",
+			Args: []Arg{aString("capability").multiple()}},
 		{Name: "getname", Arity: 2, Flags: clientSub, ACL: CatConnection, Handler: clientGetName,
 			Group: GroupConnection, Since: "2.6.9", Complexity: "O(1)", Summary: "Tells the connection's name."},
 		{Name: "getredir", Arity: 2, Flags: clientSub, ACL: CatConnection, Handler: clientGetRedir,
@@ -42,20 +44,22 @@ var clientCommand = Command{
 				{"3.2.0", "The type `master`."},
 				{"5.0.0", "The type `replica`, the new name of `slave`."},
 				{"6.2.0", "The filter `LADDR`."},
-				{"7.4.0", "The filter `MAXAGE`."}},
+				{"7.4.0", "The filter `MAXAGE`."},
+				{"8.1.0", "Several ids for the filter `ID`."},
+				{"9.0.0", "The filters from `NAME` on."}},
 			Args: []Arg{aChoice("filter",
 				Arg{Name: "old-format", Display: "ip:port", Type: ArgString, Deprecated: "2.8.12"},
-				aChoice("new-format",
-					aTokenArg("client-id", ArgInteger, "ID", "2.8.12").optional(),
+				aChoice("new-format", append([]Arg{
+					aTokenArg("client-id", ArgInteger, "ID", "2.8.12").optional().multiple(),
 					Arg{Name: "client-type", Type: ArgOneOf, Token: "TYPE", Since: "2.8.12", Optional: true, Args: []Arg{
-						aToken("normal", "NORMAL", ""), aToken("master", "MASTER", "3.2.0"), aToken("slave", "SLAVE", ""),
-						aToken("replica", "REPLICA", "5.0.0"), aToken("pubsub", "PUBSUB", "")}},
+						aToken("normal", "NORMAL", ""), aToken("master", "MASTER", "3.2.0"), aToken("primary", "PRIMARY", "8.0.0"),
+						aToken("slave", "SLAVE", ""), aToken("replica", "REPLICA", "5.0.0"), aToken("pubsub", "PUBSUB", "")}},
 					aTokenArg("username", ArgString, "USER", "").optional(),
 					Arg{Name: "addr", Display: "ip:port", Type: ArgString, Token: "ADDR", Optional: true},
 					Arg{Name: "laddr", Display: "ip:port", Type: ArgString, Token: "LADDR", Since: "6.2.0", Optional: true},
 					Arg{Name: "skipme", Type: ArgOneOf, Token: "SKIPME", Optional: true,
 						Args: []Arg{aToken("yes", "YES", ""), aToken("no", "NO", "")}},
-					aTokenArg("maxage", ArgInteger, "MAXAGE", "7.4.0").optional()).multiple())}},
+					aTokenArg("maxage", ArgInteger, "MAXAGE", "7.4.0").optional()}, filterArgs()...)...).multiple())}},
 		{Name: "list", Arity: -2, Flags: clientSub | Admin, ACL: CatConnection, Handler: clientList,
 			Group: GroupConnection, Since: "2.4.0", Complexity: "O(N) in the number of connections",
 			Summary: "Describes connections.", Hints: []string{"nondeterministic_output"},
@@ -65,12 +69,20 @@ var clientCommand = Command{
 				{"6.0.0", "The field `user`."},
 				{"6.2.0", "The fields `argv-mem`, `tot-mem`, `laddr` and `redir`, and the filter `ID`."},
 				{"7.0.0", "The fields `resp`, `multi-mem`, `rbs` and `rbp`."},
-				{"7.0.3", "The field `ssub`."}},
-			Args: []Arg{
+				{"7.0.3", "The field `ssub`."},
+				{"8.1.0", "The filters `USER`, `ADDR`, `LADDR`, `SKIPME` and `MAXAGE`."},
+				{"9.0.0", "The filters from `NAME` on."}},
+			Args: append([]Arg{
 				{Name: "client-type", Type: ArgOneOf, Token: "TYPE", Since: "5.0.0", Optional: true, Args: []Arg{
 					aToken("normal", "NORMAL", ""), aToken("master", "MASTER", ""), aToken("replica", "REPLICA", ""),
 					aToken("pubsub", "PUBSUB", "")}},
-				aTokenArg("client-id", ArgInteger, "ID", "6.2.0").optional().multiple()}},
+				aTokenArg("client-id", ArgInteger, "ID", "6.2.0").optional().multiple(),
+				aTokenArg("username", ArgString, "USER", "8.1.0").optional(),
+				{Name: "addr", Display: "ip:port", Type: ArgString, Token: "ADDR", Since: "8.1.0", Optional: true},
+				{Name: "laddr", Display: "ip:port", Type: ArgString, Token: "LADDR", Since: "8.1.0", Optional: true},
+				{Name: "skipme", Type: ArgOneOf, Token: "SKIPME", Since: "8.1.0", Optional: true,
+					Args: []Arg{aToken("yes", "YES", ""), aToken("no", "NO", "")}},
+				aTokenArg("maxage", ArgInteger, "MAXAGE", "8.1.0").optional()}, filterArgs()...)},
 		{Name: "no-evict", Arity: 3, Flags: clientSub | Admin, ACL: CatConnection, Handler: clientNoEvict,
 			Group: GroupConnection, Since: "7.0.0", Complexity: "O(1)",
 			Summary: "Spares the connection when clients are evicted.", Args: onOff},
@@ -112,13 +124,14 @@ const (
 	errClientName   = "ERR Client names cannot contain spaces, newlines or special characters."
 	errClientID     = "ERR Invalid client ID"
 	errKillID       = "ERR client-id should be greater than 0"
-	errMaxAge       = "ERR maxage is not an integer or out of range"
-	errMaxAgeSmall  = "ERR maxage should be greater than 0"
 	errNoSuchClient = "ERR No such client"
 )
 
 // identity is what a client tells of itself. Most tell nothing, so it is made on demand.
-type identity struct{ name, libName, libVer string }
+type identity struct {
+	name, libName, libVer string
+	redirects             bool // CLIENT CAPA REDIRECT
+}
 
 // identity returns the client's identity to be changed.
 func (c *Client) identity() *identity {
@@ -194,96 +207,65 @@ var clientTypes = map[string]int{
 	"replica": config.ClassReplica,
 	"pubsub":  config.ClassPubsub,
 	"master":  classMaster,
+	"primary": classMaster,
 }
 
-const (
-	classAny    = -1
-	classMaster = 3
-)
+const classMaster = 3
 
-// typeArg reads argument i as a type of clients, or replies that there is no such.
-func (c *Client) typeArg(i int) (class int, ok bool) {
-	for name, class := range clientTypes {
-		if c.is(i, name) {
-			return class, true
-		}
-	}
-	c.error("ERR Unknown client type '" + cString(c.args[i]) + "'")
-	return 0, false
-}
-
+// clientList is CLIENT LIST.
 func clientList(c *Client) {
-	var line []byte
+	f := clientFilter{is72: true}
 	switch n := len(c.args); {
-	case n == 4 && c.is(2, "type"):
-		class, ok := c.typeArg(3)
-		if !ok {
-			return
-		}
-		line = c.srv.clientLines(class)
-	case n > 3 && c.is(2, "id"):
-		for _, a := range c.args[3:] {
-			id, ok := resp.ParseInt(a)
-			if !ok {
-				c.error(errClientID)
-				return
-			}
-			if o := c.srv.clients[id]; o != nil {
-				line = append(o.appendInfo(line), '\n')
-			}
-		}
-	case n == 2:
-		line = c.srv.clientLines(classAny)
-	default:
+	case n == 3:
 		c.error(errSyntax)
 		return
+	case !c.clientFilters(2, &f):
+		return
 	}
-	c.w.Verbatim("txt", string(line))
+	c.w.Verbatim("txt", string(c.srv.clientLines(&f)))
 }
 
-// clientLines describes the clients of a class, one a line.
-func (s *Server) clientLines(class int) []byte {
+// clientLines describes the clients that a filter selects, one a line.
+func (s *Server) clientLines(f *clientFilter) []byte {
+	var selected []*Client
+	if f.onlyIDs() {
+		selected = s.named(f.ids)
+	} else {
+		selected = s.byID()
+	}
 	var b []byte
-	for _, c := range s.byID() {
-		if class == classAny || c.outputClass() == class {
+	for _, c := range selected {
+		if f.matches(c) {
 			b = append(c.appendInfo(b), '\n')
 		}
 	}
 	return b
 }
 
-// clientFilter selects connections; its zero fields select all.
-type clientFilter struct {
-	addr, laddr       []byte
-	class             int // classAny for all
-	id, maxAge        int64
-	skip              *Client
-	byAddr, byLocalAd bool
-	user              *acl.User // nil for all
-}
-
-func (f *clientFilter) matches(c *Client) bool {
-	return c.conn != nil &&
-		(f.class == classAny || c.outputClass() == f.class) &&
-		(f.id == 0 || c.id == f.id) &&
-		(f.maxAge == 0 || c.srv.ks.Now/1000-c.created/1000 >= f.maxAge) &&
-		c != f.skip &&
-		(f.user == nil || c.user == f.user) &&
-		(!f.byAddr || c.conn.RemoteAddr() == string(f.addr)) &&
-		(!f.byLocalAd || c.conn.LocalAddr() == string(f.laddr))
+// named returns the clients with these ids, in their order, without those that do not exist.
+func (s *Server) named(ids []int64) []*Client {
+	var clients []*Client
+	for _, id := range ids {
+		if c := s.clients[id]; c != nil {
+			clients = append(clients, c)
+		}
+	}
+	return clients
 }
 
 func clientKill(c *Client) {
-	f := clientFilter{class: classAny}
+	f := clientFilter{skip: c}
 	old := len(c.args) == 3
 	if old {
-		f.addr, f.byAddr = c.args[2], true
-	} else if !c.killFilter(&f) {
+		byAddr, _ := valueFilters["ADDR"](c, "ADDR", c.args[2])
+		f.skip = nil
+		f.add(byAddr, false)
+	} else if !c.clientFilters(2, &f) {
 		return
 	}
 	killed, self := int64(0), false
 	for _, o := range c.srv.byID() {
-		if !f.matches(o) {
+		if o.conn == nil || !f.matches(o) {
 			continue
 		}
 		killed++
@@ -304,67 +286,6 @@ func clientKill(c *Client) {
 	if self {
 		c.closeAfterReply()
 	}
-}
-
-// killFilter reads the options of CLIENT KILL; if something is wrong with them it has replied.
-func (c *Client) killFilter(f *clientFilter) bool {
-	f.skip = c
-	for i := 2; i < len(c.args); i += 2 {
-		if i+1 == len(c.args) {
-			c.error(errSyntax)
-			return false
-		}
-		v := c.args[i+1]
-		switch {
-		case c.is(i, "id"):
-			id, ok := resp.ParseInt(v)
-			if !ok || id < 1 {
-				c.error(errKillID)
-				return false
-			}
-			f.id = id
-		case c.is(i, "type"):
-			class, ok := c.typeArg(i + 1)
-			if !ok {
-				return false
-			}
-			f.class = class
-		case c.is(i, "addr"):
-			f.addr, f.byAddr = v, true
-		case c.is(i, "laddr"):
-			f.laddr, f.byLocalAd = v, true
-		case c.is(i, "user"):
-			if f.user = c.srv.security.users.Get(v); f.user == nil {
-				c.error("ERR No such user '" + cString(v) + "'")
-				return false
-			}
-		case c.is(i, "skipme"):
-			switch {
-			case c.is(i+1, "yes"):
-				f.skip = c
-			case c.is(i+1, "no"):
-				f.skip = nil
-			default:
-				c.error(errSyntax)
-				return false
-			}
-		case c.is(i, "maxage"):
-			age, ok := resp.ParseInt(v)
-			if !ok {
-				c.error(errMaxAge)
-				return false
-			}
-			if age < 1 {
-				c.error(errMaxAgeSmall)
-				return false
-			}
-			f.maxAge = age
-		default:
-			c.error(errSyntax)
-			return false
-		}
-	}
-	return true
 }
 
 // kill ends another client's session at once; from here on nobody sees it.
@@ -473,6 +394,9 @@ func clientHelp(c *Client) {
 	c.help(
 		"CACHING (YES|NO)",
 		"    Have the keys of the next command tracked, or not.",
+		"CAPA <option> [options...]",
+		"    Tell what the client can do. Options are:",
+		"    * REDIRECT: it follows redirections",
 		"GETNAME",
 		"    Tell the name of this connection.",
 		"GETREDIR",
@@ -493,18 +417,22 @@ func clientHelp(c *Client) {
 		"      those of the type",
 		"    * USER <username>",
 		"      those of the user",
-		"    * ID <client-id>",
-		"      the one with the id",
-		"    * SKIPME (YES|NO)",
-		"      whether this connection is spared (yes unless told otherwise)",
-		"    * MAXAGE <seconds>",
-		"      those that are at least that old",
-		"LIST [options ...]",
-		"    Describe connections, all of them without options:",
-		"    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
-		"      those of the type",
 		"    * ID <client-id> [<client-id> [...]]",
 		"      those with the ids",
+		"    * SKIPME (YES|NO)",
+		"      whether this connection is spared (yes unless told otherwise)",
+		"    * MAXAGE <seconds>, IDLE <seconds>",
+		"      those that are at least that old, or have been silent for that long",
+		"    * NAME <name>, LIB-NAME <name>, LIB-VER <version>, DB <number>, IP <address>",
+		"      those of which this holds",
+		"    * FLAGS <letters>, CAPA <letters>",
+		"      those that have all of the flags, or capabilities",
+		"    * NOT-ID, NOT-TYPE, NOT-USER, NOT-ADDR, NOT-LADDR, NOT-NAME, NOT-LIB-NAME, NOT-LIB-VER, NOT-DB,",
+		"      NOT-IP, NOT-FLAGS, NOT-CAPA with a value",
+		"      those that the option without NOT- does not select",
+		"LIST [options ...]",
+		"    Describe connections, all of them without options, else those that all options select. They are",
+		"    those of KILL; this connection is not spared unless told otherwise.",
 		"NO-EVICT (ON|OFF)",
 		"    Spare this connection when clients are evicted.",
 		"NO-TOUCH (ON|OFF)",

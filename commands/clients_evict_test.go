@@ -246,3 +246,18 @@ func TestDebugReplyBuffer(t *testing.T) {
 		}
 	}
 }
+
+// RESET takes NO-EVICT back.
+func TestResetMayEvict(t *testing.T) {
+	s := startServer(t, "maxmemory-clients", "1gb")
+	c := s.dial()
+	c.do("CLIENT NO-EVICT ON", ok)
+	c.do("CLIENT CAPA redirect", ok)
+	c.do("RESET", "+RESET\r\n")
+	s.on(func() {
+		s.checkEviction(t)
+		if o := s.clients[1]; o.place.bucket == 0 || o.tells().redirects {
+			t.Errorf("after RESET: %v, %v", o.place, o.tells())
+		}
+	})
+}

@@ -72,9 +72,10 @@ func reset(c *Client) {
 	c.setProto(2)
 	c.startAs(c.srv.security.users.Default())
 	if c.ident != nil {
-		c.ident.name = ""
+		c.ident.name, c.ident.redirects = "", false
 	}
 	c.replyOff, c.noTouch, c.noEvict = false, false, false
+	c.srv.sortClient(c)
 	c.w.Status("RESET")
 }
 

@@ -197,7 +197,7 @@ func (s *Server) crashState() string {
 		write()
 	}
 	section("INFO OUTPUT", func() { b.WriteString(s.infoReport([][]byte{[]byte("everything")})) })
-	section("CLIENT LIST OUTPUT", func() { b.Write(s.clientLines(classAny)) })
+	section("CLIENT LIST OUTPUT", func() { b.Write(s.clientLines(&clientFilter{})) })
 	if c := s.current; c != nil {
 		section("CURRENT CLIENT INFO", func() { c.crashInfo(&b) })
 	}

@@ -159,7 +159,6 @@ func (s *Server) call(c *Client, e *entry, now int64) int64 {
 		s.propagate(c, db, changed)
 		c.wrote = s.aof.fed
 	}
-	c.commands++
 	return end
 }
 

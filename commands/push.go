@@ -277,7 +277,6 @@ func (s *Server) sendParts(c *Client, q *pushes) {
 	q.empty()
 	s.stats.netOut += int64(total)
 	s.stats.writes++
-	c.netOut += int64(total)
 	if c.conn.Queued() > 0 {
 		s.checkOutputLimits(c)
 		s.account(c)

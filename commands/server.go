@@ -325,7 +325,6 @@ func (s *Server) Data(conn *eventloop.Conn, in []byte) {
 	c.lastActive = s.ks.Now
 	s.stats.netIn += int64(len(in))
 	s.stats.reads++
-	c.netIn += int64(len(in))
 	commands := s.stats.commands
 	c.parser.Begin(in)
 	end := s.process(c, now)
@@ -440,7 +439,6 @@ func (s *Server) send(c *Client) {
 			s.reply(c.conn, s.w.Buf)
 			s.stats.netOut += int64(n)
 			s.stats.writes++
-			c.netOut += int64(n)
 			c.room.note(n)
 		}
 		s.w.Reset()
