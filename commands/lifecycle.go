@@ -47,8 +47,8 @@ func (s *Server) applySettings() {
 		"latency-monitor-threshold":  s.applyThresholds,
 		"requirepass":                s.setDefaultPassword,
 		"notify-keyspace-events":     func() error { s.hearOfKeys(); return nil },
-		"port":                       s.keepPort(),
-		"bind":                       s.keepBind(),
+		"port":                       s.rebind("Unable to listen on this port. Check server logs."),
+		"bind":                       s.rebind("Failed to bind to specified addresses."),
 	}
 	for name, fn := range effects {
 		s.cfg.OnApply(func(*config.Config) error { return fn() }, name)
@@ -58,26 +58,17 @@ func (s *Server) applySettings() {
 	}
 }
 
-// keepPort refuses another port than the one that the server was started with: the reactor opens its listeners once.
-func (s *Server) keepPort() func() error {
-	port := s.cfg.Port
+// rebind listens where port and bind say; problem is what CONFIG SET answers when that fails.
+func (s *Server) rebind(problem refusal) func() error {
 	return func() error {
-		if s.cfg.Port != port {
-			return refusal("Unable to listen on this port. The port cannot change while the server runs: " +
-				"set it in the configuration file and restart")
+		if s.loop == nil {
+			return nil // New opens them
 		}
-		return nil
-	}
-}
-
-// keepBind is keepPort for the addresses.
-func (s *Server) keepBind() func() error {
-	bind := s.cfg.Bind
-	return func() error {
-		if !slices.Equal(s.cfg.Bind, bind) {
-			return refusal("Failed to bind to specified addresses. The addresses cannot change while the server " +
-				"runs: set them in the configuration file and restart")
+		if err := s.loop.Rebind(s.tcpAddrs()); err != nil {
+			s.logf(config.LogWarning, "Could not listen on another address: %v", err)
+			return problem
 		}
+		s.setTitle()
 		return nil
 	}
 }

@@ -248,14 +248,19 @@ func (s *Server) tick() {
 
 // listenAddrs returns the addresses in evio's notation.
 func (s *Server) listenAddrs() []string {
+	addrs := s.tcpAddrs()
+	if s.cfg.UnixSocket != "" {
+		addrs = append(addrs, "unix://"+s.cfg.UnixSocket)
+	}
+	return addrs
+}
+
+func (s *Server) tcpAddrs() []string {
 	var addrs []string
 	if s.cfg.Port != 0 {
 		for _, b := range s.bindAddrs() {
 			addrs = append(addrs, b.network+"://"+net.JoinHostPort(b.host, fmt.Sprint(s.cfg.Port)))
 		}
-	}
-	if s.cfg.UnixSocket != "" {
-		addrs = append(addrs, "unix://"+s.cfg.UnixSocket)
 	}
 	return addrs
 }

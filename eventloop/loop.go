@@ -48,6 +48,7 @@ import (
 	"reflect"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -111,7 +112,11 @@ const (
 	// more a listener, so that accept(2) does not fail: between accepting and
 	// closing a refused connection evio accepts at most two on each listener.
 	// It must stay well under the reserve of AdjustOpenFiles.
-	spareFDs    = 8
+	spareFDs = 8
+	// tcpSlots is how many addresses Rebind can come to at least, minSpare how
+	// many more than at the start. Each is two descriptors.
+	tcpSlots    = 8
+	minSpare    = 2
 	maxSpareFDs = 32
 	// startTimeout bounds the wait for the first event of a loop. evio can
 	// miss the end of a loop that ends before Serve waits for it, and would
@@ -125,9 +130,12 @@ const (
 
 // listener is one of the addresses that evio serves.
 type listener struct {
-	addr string // evio address
-	path string // unix: the path as configured
-	unix bool
+	addr  string // evio address
+	spare bool   // nothing listens here; see rebind_linux.go
+	bound string // address that evio or Rebind has bound, as net.Addr prints it
+	fd    int    // evio's descriptor, of TCP and spare ones on Linux
+	path  string // unix: the path as configured
+	unix  bool
 }
 
 // Loop is one reactor. Make it with New, run it with Serve.
@@ -165,6 +173,7 @@ type Loop struct {
 	wfd     int      // written end of the inner connection, -1 without
 
 	inner    innerConn
+	poll     int   // descriptor of evio's poll when listeners can change, else -1
 	fatal    error // ends Serve
 	first    bool
 	up       chan struct{} // closed when the inner connection stands
@@ -184,7 +193,7 @@ func New(o Options) (*Loop, error) {
 	if o.Logf == nil {
 		o.Logf = func(string, ...any) {}
 	}
-	l := &Loop{opt: o, h: o.Handler, wfd: -1, first: true, born: time.Now()}
+	l := &Loop{opt: o, h: o.Handler, wfd: -1, poll: -1, first: true, born: time.Now()}
 	l.inner.fd = -1
 	l.timers.loop = l
 	// The first listener is the loop's own; its address is made by serveOnce.
@@ -195,6 +204,11 @@ func New(o Options) (*Loop, error) {
 			return nil, err
 		}
 		l.lns = append(l.lns, ln)
+	}
+	if abstractSockets {
+		for n := max(minSpare, tcpSlots-len(o.Addrs)); n > 0; n-- {
+			l.lns = append(l.lns, listener{spare: true})
+		}
 	}
 	if err := fillStdFDs(); err != nil {
 		return nil, err
@@ -293,6 +307,10 @@ func (l *Loop) serveOnce() (served bool, err error) {
 	addrs := make([]string, len(l.lns))
 	for i, ln := range l.lns {
 		addrs[i] = ln.addr
+		if ln.spare {
+			addrs[i] = l.lns[0].addr + "-" + strconv.Itoa(i)
+			continue
+		}
 		if ln.unix && i > 0 {
 			if err := removeSocket(strings.TrimPrefix(ln.addr, "unix://")); err != nil {
 				return false, err
@@ -310,8 +328,8 @@ func (l *Loop) serveOnce() (served bool, err error) {
 	ev.Serving = func(s evio.Server) evio.Action {
 		umask()
 		served = true
-		bound = s.Addrs[1:]
-		if err = l.listening(bound); err == nil {
+		bound = l.listening(s.Addrs)
+		if err = l.permit(); err == nil {
 			err = l.dial()
 		}
 		if err != nil {
@@ -370,17 +388,29 @@ func (l *Loop) probe(addrs []string) error {
 	return nil
 }
 
-// listening runs when all listeners stand, before the loop starts.
-func (l *Loop) listening(bound []net.Addr) error {
-	for i, a := range bound {
+// listening runs when all listeners stand, before the loop starts. It returns
+// the addresses that are in use.
+func (l *Loop) listening(all []net.Addr) (bound []net.Addr) {
+	for i, a := range all[1:] {
 		ln := &l.lns[i+1]
+		ln.bound = a.String()
+		if ln.spare {
+			continue
+		}
+		bound = append(bound, a)
 		if !ln.unix {
 			// Port 0 was chosen by the kernel: the next life keeps it.
 			network, _, _ := strings.Cut(ln.addr, "://")
 			ln.addr = network + "://" + a.String()
-			continue
 		}
-		if l.opt.UnixPerm != 0 {
+	}
+	return bound
+}
+
+// permit gives unix sockets their mode.
+func (l *Loop) permit() error {
+	for i := 1; i < len(l.lns); i++ {
+		if ln := &l.lns[i]; ln.unix && l.opt.UnixPerm != 0 {
 			if err := os.Chmod(strings.TrimPrefix(ln.addr, "unix://"), l.opt.UnixPerm.Perm()); err != nil {
 				return err
 			}
@@ -507,8 +537,19 @@ func (l *Loop) outOfFDs(fd int) bool {
 func (l *Loop) refreshFDLimit() {
 	l.fdLimit = int(^uint(0) >> 1)
 	if cur, _, err := noFile(); err == nil && cur < 1<<30 {
-		l.fdLimit = int(cur) - min(spareFDs+2*len(l.lns), maxSpareFDs)
+		l.fdLimit = int(cur) - min(spareFDs+2*l.inUse(), maxSpareFDs)
 	}
+}
+
+// inUse returns how many listeners may accept.
+func (l *Loop) inUse() int {
+	n := 0
+	for i := range l.lns {
+		if !l.lns[i].spare {
+			n++
+		}
+	}
+	return n
 }
 
 // data is evio's event for bytes that arrived.

@@ -143,6 +143,12 @@ func (l *Loop) openedInner(ec evio.Conn, bound []net.Addr) evio.Action {
 	// state. The pause makes sure that its Serve waits for it by now.
 	time.Sleep(time.Millisecond)
 	close(l.up)
+	if l.poll = -1; abstractSockets {
+		if err := l.findSlots(ec); err != nil {
+			l.poll = -1
+			l.opt.Logf("the addresses to listen on cannot change while the server runs: %v", err)
+		}
+	}
 	first := l.first
 	l.first = false
 	if l.opt.Serving != nil {

@@ -1,0 +1,16 @@
+//go:build darwin || freebsd
+
+package eventloop
+
+import (
+	"errors"
+
+	"github.com/tidwall/evio"
+)
+
+var errNoSlot = errors.New("eventloop: this system cannot listen elsewhere while the loop runs")
+
+func (l *Loop) findSlots(evio.Conn) error { return errNoSlot }
+
+// Rebind does not work on this system and returns an error.
+func (l *Loop) Rebind([]string) error { return errNoSlot }

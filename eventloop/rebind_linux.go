@@ -1,0 +1,230 @@
+package eventloop
+
+// Listening elsewhere while the loop runs. evio opens its listeners once and
+// accepts from fixed descriptor numbers, so the loop puts other sockets behind
+// these numbers: it takes the old one out of evio's poll, shuts it down (evio
+// holds a second descriptor of it, so closing one would not end it), puts the
+// new one in its place with dup3, and into the poll again. Each TCP address is
+// a slot; some more are opened at the start, on abstract unix sockets. Behind
+// the number of a slot that is not in use stands a socket that listens to
+// nobody and is not in the poll: an event of the slot's that evio already has
+// in its hands then finds nothing to accept, where a socket that is shut down
+// would be an error and end evio.
+//
+// The number behind a slot is found among the descriptors of the process: a
+// listening socket that is in evio's poll and has the slot's address.
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/tidwall/evio"
+	"golang.org/x/sys/unix"
+)
+
+// findSlots finds the descriptors of evio's TCP and spare listeners.
+func (l *Loop) findSlots(ec evio.Conn) error {
+	poll, err := l.pollFD(ec)
+	if err != nil {
+		return err
+	}
+	l.poll = poll
+	names, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return fmt.Errorf("eventloop: listeners: %w", err)
+	}
+	for i := range l.lns {
+		l.lns[i].fd = -1
+	}
+	for _, n := range names {
+		fd, err := strconv.Atoi(n.Name())
+		if err != nil {
+			continue
+		}
+		if on, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN); err != nil || on == 0 {
+			continue
+		}
+		ev := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(fd)}
+		if syscall.EpollCtl(poll, syscall.EPOLL_CTL_MOD, fd, &ev) != nil {
+			continue // not evio's
+		}
+		sa, err := syscall.Getsockname(fd)
+		if err != nil {
+			continue
+		}
+		name := sockName(sa)
+		for i := 1; i < len(l.lns); i++ {
+			if ln := &l.lns[i]; !ln.unix && ln.fd < 0 && ln.bound == name {
+				ln.fd = fd
+				break
+			}
+		}
+	}
+	for i := 1; i < len(l.lns); i++ {
+		ln := &l.lns[i]
+		if ln.unix {
+			continue
+		}
+		if ln.fd < 0 {
+			return ErrLayout
+		}
+		if ln.spare {
+			if err := l.leave(ln); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sockName prints an address as net.Addr does.
+func sockName(sa syscall.Sockaddr) string {
+	switch sa := sa.(type) {
+	case *syscall.SockaddrInet4:
+		return net.JoinHostPort(net.IP(sa.Addr[:]).String(), strconv.Itoa(sa.Port))
+	case *syscall.SockaddrInet6:
+		a := net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}
+		if sa.ZoneId != 0 {
+			if ifi, err := net.InterfaceByIndex(int(sa.ZoneId)); err == nil {
+				a.Zone = ifi.Name
+			}
+		}
+		return a.String()
+	case *syscall.SockaddrUnix:
+		return sa.Name
+	}
+	return ""
+}
+
+// leave ends the listening of a slot.
+func (l *Loop) leave(ln *listener) error {
+	idle, err := idleListener()
+	if err != nil {
+		return err
+	}
+	defer syscall.Close(idle)
+	var ev syscall.EpollEvent
+	syscall.EpollCtl(l.poll, syscall.EPOLL_CTL_DEL, ln.fd, &ev)
+	syscall.Shutdown(ln.fd, syscall.SHUT_RDWR)
+	ln.spare = true
+	ln.addr, ln.bound = "", ""
+	return syscall.Dup3(idle, ln.fd, syscall.O_CLOEXEC)
+}
+
+// idleListener makes a listening socket with a name that the kernel chooses.
+func idleListener() (int, error) {
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return -1, err
+	}
+	if err = syscall.Bind(fd, &syscall.SockaddrUnix{}); err == nil {
+		err = syscall.Listen(fd, 0)
+	}
+	if err != nil {
+		syscall.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// Rebind makes the loop listen on these TCP addresses (in evio's notation)
+// instead of those that it listens on now; addresses that stay are not
+// touched, nor are connections. It fails without listening on any of the new
+// ones, and goes on with the old ones.
+func (l *Loop) Rebind(addrs []string) error {
+	if l.poll < 0 {
+		return errNoSlot
+	}
+	old := l.tcpAddrs()
+	if err := l.rebind(addrs); err != nil {
+		if back := l.rebind(old); back != nil {
+			l.opt.Logf("listening on the former addresses again: %v", back)
+		}
+		return err
+	}
+	return nil
+}
+
+func (l *Loop) tcpAddrs() []string {
+	var out []string
+	for i := 1; i < len(l.lns); i++ {
+		if ln := &l.lns[i]; !ln.unix && !ln.spare {
+			out = append(out, l.lns[i].addr)
+		}
+	}
+	return out
+}
+
+func (l *Loop) rebind(addrs []string) error {
+	want := make(map[string]bool)
+	for _, a := range addrs {
+		want[a] = true
+	}
+	for i := 1; i < len(l.lns); i++ {
+		ln := &l.lns[i]
+		if ln.unix || ln.spare {
+			continue
+		}
+		if want[ln.addr] {
+			delete(want, ln.addr)
+		} else if err := l.leave(ln); err != nil {
+			return err
+		}
+	}
+	for _, a := range addrs {
+		if !want[a] {
+			continue
+		}
+		delete(want, a)
+		if err := l.listenOn(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var errNoSlot = errors.New("eventloop: no more addresses can be listened on")
+
+// listenOn makes a spare slot listen.
+func (l *Loop) listenOn(addr string) error {
+	parsed, err := parseAddr(addr)
+	if err != nil {
+		return err
+	}
+	var slot *listener
+	for i := 1; i < len(l.lns) && slot == nil; i++ {
+		if l.lns[i].spare {
+			slot = &l.lns[i]
+		}
+	}
+	if slot == nil {
+		return errNoSlot
+	}
+	network, rest, _ := strings.Cut(addr, "://")
+	ln, err := net.Listen(network, rest)
+	if err != nil {
+		return err
+	}
+	defer ln.Close()
+	f, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := syscall.Dup3(int(f.Fd()), slot.fd, syscall.O_CLOEXEC); err != nil {
+		return err
+	}
+	unix.SetNonblock(slot.fd, true)
+	ev := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(slot.fd)}
+	if err := syscall.EpollCtl(l.poll, syscall.EPOLL_CTL_ADD, slot.fd, &ev); err != nil {
+		return err
+	}
+	slot.spare = false
+	slot.addr, slot.bound = parsed.addr, ln.Addr().String()
+	return nil
+}
