@@ -13,7 +13,8 @@
 // # Reading
 //
 // All versions from 1 to 12 and VALKEY080 are read, with every encoding that they had: reader.go is the buffered source,
-// text.go lengths and strings, values.go and the files beside it make values, load.go reads files, payload.go what DUMP
+// text.go lengths and strings, values.go and the files beside it make values, items.go files, load.go fills a keyspace of
+// them, check.go looks at them only, payload.go reads what DUMP
 // made. Bytes are foreign: whatever they say, the reader makes an error of it that tells where and what, and never
 // allocates for a length before the bytes have come. Values are made directly: what is small and within the bounds that
 // are configured keeps the bytes as they are.
