@@ -428,3 +428,21 @@ func TestDeletedInExec(t *testing.T) {
 		t.Error("the rest was executed")
 	}
 }
+
+// The walks reach every row that has a handler, subcommands included.
+func TestWalkIsComplete(t *testing.T) {
+	walked := map[string]bool{}
+	walk(newTestServer(t), func(e *entry) { walked[e.full] = true })
+	for _, table := range tables {
+		for _, row := range table {
+			if row.Handler != nil && !walked[row.Name] {
+				t.Errorf("%s is left out", row.Name)
+			}
+			for _, sub := range row.Subs {
+				if sub.Handler != nil && !walked[row.Name+"|"+sub.Name] {
+					t.Errorf("%s|%s is left out", row.Name, sub.Name)
+				}
+			}
+		}
+	}
+}
