@@ -463,12 +463,7 @@ func (s *Server) loadFile(then func()) {
 
 // writeFirstBase makes the base of a file that is begun at start.
 func (s *Server) writeFirstBase(f *aof.BaseFile) error {
-	snap, err := s.ks.Snapshot()
-	if err != nil {
-		return err
-	}
-	defer snap.Release()
-	return s.baseWriter(snap)(f)
+	return s.baseWriter(s.ks.Live())(f)
 }
 
 // fileClient executes the commands of an append-only file.

@@ -255,6 +255,7 @@ var tables = [][]Command{
 	hyperloglogCommands,
 	keyCommands,
 	dumpCommands,
+	migrateCommands,
 	listCommands,
 	blockingListCommands,
 	hashCommands,

@@ -21,6 +21,7 @@ func (s *Server) cron() {
 	s.stats.cronCycles++
 	s.clientsCron()
 	s.evictClients()
+	s.moves.closeIdle(s.ks.Now)
 	s.persistCron()
 	s.tickFile()
 	s.sweepTracked()

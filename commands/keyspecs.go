@@ -52,8 +52,13 @@ func (cmd *Command) keys(dst []KeyRef, args [][]byte) []KeyRef {
 
 // everyKey is keys for those who must not miss one. What one spec finds stands though another does not fit (PFMERGE needs
 // no source), and where the command's own function knows of more (of two STORE the last counts) that comes too. A key may
-// come twice.
+// come twice. Where a spec is incomplete (MIGRATE, whose key is no key in its form with KEYS) the function decides alone.
 func (cmd *Command) everyKey(dst []KeyRef, args [][]byte) []KeyRef {
+	if cmd.GetKeys != nil && cmd.incompleteSpec() {
+		if found, ok := cmd.GetKeys(args); ok {
+			return append(dst, found...)
+		}
+	}
 	for i := range cmd.Keys {
 		if k := &cmd.Keys[i]; k.Flags&KeyNotKey == 0 && (k.Flags&KeyVariable == 0 || cmd.GetKeys == nil) {
 			dst, _ = k.find(dst, args)
@@ -65,6 +70,16 @@ func (cmd *Command) everyKey(dst []KeyRef, args [][]byte) []KeyRef {
 		}
 	}
 	return dst
+}
+
+// incompleteSpec reports whether a spec tells not all that there is to know of its keys.
+func (cmd *Command) incompleteSpec() bool {
+	for i := range cmd.Keys {
+		if cmd.Keys[i].Flags&KeyIncomplete != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // variableSpec reports whether what the command does with a key depends on its arguments.

@@ -267,6 +267,7 @@ func (s *Server) beginShutdown(how config.ShutdownFlags) bool {
 		}
 	}
 	s.shutdown.begun = true
+	s.moves.closeAll()
 	if path := s.cfg.PidFile; path != "" && s.host != nil {
 		s.logf(config.LogNotice, "Removing the pid file.")
 		os.Remove(s.cfg.Path(path))

@@ -25,7 +25,7 @@ import (
 // A snapshot of the keyspace is taken in the loop (keyspace.Snapshot) and written by a goroutine: to temp-<pid>.rdb, fsync,
 // rename to dbfilename, fsync of the folder, so that at any moment there is one whole dump. What the goroutine needs of the
 // configuration is copied before it starts; it reports back with Loop.Post. There is one snapshot at a time. SAVE does the
-// same in the loop. Canceling (SHUTDOWN, FLUSHALL, SAVE of a second kind) is a flag that the writer looks at every thousand
+// same in the loop, from the live data, which nobody changes meanwhile, so that it needs no snapshot. Canceling (SHUTDOWN, FLUSHALL, SAVE of a second kind) is a flag that the writer looks at every thousand
 // keys; who must not go on before the goroutine has ended waits for it.
 //
 // # Loading
@@ -195,11 +195,7 @@ func (s *Server) Abandon() {
 func (s *Server) save() error {
 	p := &s.persist
 	p.saves++
-	snap, err := s.ks.Snapshot()
-	if err == nil {
-		err = s.writeDump(s.dumpPath(), snap, s.saveOptions(), s.cfg.RDBSaveIncrementalFsync)
-		snap.Release()
-	}
+	err := s.writeDump(s.dumpPath(), s.ks.Live(), s.saveOptions(), s.cfg.RDBSaveIncrementalFsync)
 	if err != nil {
 		s.logf(config.LogWarning, "Error saving the DB to %s: %v", s.dumpPath(), err)
 		return err
@@ -373,16 +369,12 @@ const (
 	errSaving    = "ERR Background save already in progress"
 	errRewriting = "ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order to " +
 		"schedule a BGSAVE whenever possible."
-	// Redis would save; here there is one snapshot at a time.
-	errSaveRewriting = "ERR Background append only file rewriting in progress: can't SAVE right now"
 )
 
 func save(c *Client) {
 	switch {
 	case c.srv.persist.saving != nil:
 		c.error(errSaving)
-	case c.srv.aof.file.Rewriting():
-		c.error(errSaveRewriting)
 	case c.srv.save() != nil:
 		c.error("ERR")
 	default:

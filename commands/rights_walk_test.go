@@ -269,6 +269,9 @@ func TestEveryKeyIsChecked(t *testing.T) {
 		for range 60 {
 			g := sampler{rng: rng, key: func() string { return []string{"a1", "a2", "b1", "b2"}[rng.IntN(4)] }}
 			words := g.request(e)
+			if slices.Contains(words, `""`) {
+				continue // of MIGRATE: it stands for an empty key, see TestMigrateKeysAndSecrets
+			}
 			for _, user := range []string{"reader", "writer"} {
 				want, bad := "+OK\r\n", ""
 				for _, k := range g.keys {

@@ -83,7 +83,8 @@ type Server struct {
 	persist     persistence
 	aof         appendOnly
 	dumper      rdb.Dumper
-	refusing    bool // some commands may have to be refused; see limited
+	moves       migrations // connections of MIGRATE
+	refusing    bool       // some commands may have to be refused; see limited
 	blocking    blocking
 	channels    channels
 	tracking    trackingTable

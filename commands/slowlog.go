@@ -115,6 +115,8 @@ func (c *Client) secrets() func(i int) bool {
 				return func(j int) bool { return j == i+1 || j == i+2 }
 			}
 		}
+	case "migrate":
+		return migrateSecrets(c.args)
 	case "config|set":
 		return func(i int) bool { return i > 2 && i%2 == 1 && c.srv.cfg.HasFlag(c.arg(i-1), config.Sensitive) }
 	}

@@ -546,7 +546,7 @@ type Snapshot struct {
 	ks     *Keyspace
 	ids    []int
 	tables []*table.Table
-	frozen []*table.Snapshot
+	frozen []*table.Snapshot // nil: Live
 	counts []Count
 	count  int
 	// Now is the moment, in Unix milliseconds.
@@ -559,19 +559,29 @@ func (ks *Keyspace) Snapshot() (*Snapshot, error) {
 	if ks.snap != nil {
 		return nil, ErrSnapshot
 	}
-	s := &Snapshot{ks: ks, Now: ks.Now}
+	s := ks.Live()
 	ks.gen.Pin()
+	for _, t := range s.tables {
+		s.frozen = append(s.frozen, t.Snapshot())
+	}
+	ks.snap = s
+	return s, nil
+}
+
+// Live returns all databases as they are, for who walks them before anything is changed: nothing is frozen, Walk may run
+// any number of times, and a Snapshot may be held at the same time. It is worthless after the first change. Release does
+// nothing.
+func (ks *Keyspace) Live() *Snapshot {
+	s := &Snapshot{ks: ks, Now: ks.Now}
 	for _, db := range ks.dbs {
 		if db.t.Len() > 0 {
 			s.ids = append(s.ids, db.ID)
 			s.tables = append(s.tables, db.t)
-			s.frozen = append(s.frozen, db.t.Snapshot())
 			s.counts = append(s.counts, Count{DB: db.ID, Keys: db.t.Len(), Expires: db.keys.live})
 			s.count += db.t.Len()
 		}
 	}
-	ks.snap = s
-	return s, nil
+	return s
 }
 
 // Len returns the number of keys in the snapshot. Any goroutine may ask, at any time.
@@ -587,6 +597,14 @@ func (s *Snapshot) Counts() []Count { return s.counts }
 // Walk calls fn for every record, database by database, until it returns false. It may run in any one goroutine, once:
 // memory that only the snapshot holds is let go as the walk passes.
 func (s *Snapshot) Walk(fn func(db int, r *record.Record) bool) {
+	if s.frozen == nil {
+		for i, t := range s.tables {
+			if !t.Walk(func(r *record.Record) bool { return fn(s.ids[i], r) }) {
+				return
+			}
+		}
+		return
+	}
 	for i, f := range s.frozen {
 		if !f.Walk(func(r *record.Record) bool { return fn(s.ids[i], r) }) {
 			return
@@ -598,6 +616,9 @@ func (s *Snapshot) Walk(fn func(db int, r *record.Record) bool) {
 // Release ends the snapshot. It is called by the goroutine that owns the data when Walk has returned, or was never
 // begun.
 func (s *Snapshot) Release() {
+	if s.ks.snap != s {
+		return
+	}
 	for _, t := range s.tables {
 		t.EndSnapshot()
 	}

@@ -303,6 +303,7 @@ func (m *model) stepSnapshot() {
 			m.fail("a second snapshot: %v", err)
 		}
 		w := &snapshotModel{s: s}
+		m.checkLive()
 		n := 0
 		for _, keys := range m.want {
 			c := make(map[string]entry, len(keys))
@@ -723,5 +724,31 @@ func TestHotPaths(t *testing.T) {
 		if n := testing.AllocsPerRun(1000, c.fn); n != 0 {
 			t.Errorf("%s allocates %v times", c.name, n)
 		}
+	}
+}
+
+// checkLive compares a walk of the live data, made twice while a snapshot is held, with what is wanted.
+func (m *model) checkLive() {
+	live := m.ks.Live()
+	for range 2 {
+		n := 0
+		live.Walk(func(db int, r *record.Record) bool {
+			n++
+			if _, ok := m.want[db][string(r.Key())]; !ok {
+				m.fail("the live data of database %d have key %q", db, r.Key())
+			}
+			return true
+		})
+		want := 0
+		for _, keys := range m.want {
+			want += len(keys)
+		}
+		if n != want || live.Len() != want {
+			m.fail("a walk of %d live keys of %d, want %d", n, live.Len(), want)
+		}
+	}
+	live.Release()
+	if _, err := m.ks.Snapshot(); err != ErrSnapshot {
+		m.fail("releasing the live data has released the snapshot")
 	}
 }

@@ -32,6 +32,7 @@ package table
 
 import (
 	"math/bits"
+	"runtime"
 	"unsafe"
 
 	"ferrous/datatypes/cow"
@@ -455,6 +456,28 @@ func (t *Table) Scan(cursor uint64, count int, fn func(*record.Record)) uint64 {
 			return pos >> (64 - cursorBits)
 		}
 	}
+}
+
+// Walk is Each for long walks by who does something with each record: it loads a bucket's records together. It reports
+// whether fn never returned false.
+func (t *Table) Walk(fn func(*record.Record) bool) bool {
+	sum := uint64(0)
+	defer func() { runtime.KeepAlive(sum) }() // so that the loads are made
+	for n := range t.pages {
+		p := &t.pages[n]
+		for i := uint(0); i < uint(len(p.dir)); {
+			s := p.dir[i]
+			for b := range uint(1) << s.bits {
+				sum += s.touch(b)
+				if !s.eachIn(b, fn) {
+					return false
+				}
+			}
+			_, n := p.run(i, s)
+			i += n
+		}
+	}
+	return true
 }
 
 // Each calls fn for every record until it returns false. fn must not change the table.

@@ -1,0 +1,459 @@
+package commands
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"errors"
+	"net"
+	"os"
+	"strconv"
+	"time"
+
+	"ferrous/datatypes/record"
+	"ferrous/eventloop/resp"
+)
+
+// MIGRATE: keys move to another server.
+//
+// The server is a client of the target: it sends one RESTORE a key, all in one pipeline, reads the replies, and deletes the
+// keys that the target has taken. As in Redis this happens within the command: nobody sees a key on both servers or on
+// none, and everybody waits. What bounds the wait is the timeout of the command, which holds for each connect, each write
+// of 64 KiB and each reply.
+//
+// Payloads are made one after another and written as they come, so that beside the data there is never more than one of
+// them in memory, however many keys are moved.
+//
+// A connection is kept for further keys and closed ten seconds after its last use. It belongs to the target and to the
+// credentials that were given for it: who gives none does not get a connection that somebody else has logged in. The
+// target may have closed it meanwhile; so an error before the first reply, unless it is a timeout, is answered by one more
+// attempt over a new connection.
+//
+// All of it belongs to the loop.
+
+const (
+	migrateChunk   = 64 << 10             // bytes of one write
+	migrateLine    = 1024                 // bytes of a reply that are looked at
+	migrateDefault = time.Second          // for a timeout that is not positive
+	migrateLongest = 365 * 24 * time.Hour // so that no deadline overflows
+	migrateIdle    = 10 * 1000            // ms that a connection is kept
+	migrateLinks   = 64                   // connections that are kept
+	migrateFirst   = 6                    // the first option among the arguments
+	migrateStatus  = "NOKEY"              // there was nothing to move
+	migrateTarget  = "ERR Target instance replied with error: "
+	errMigrateKeys = "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string"
+	errMigrateDial = "IOERR error or timeout connecting to the client" // Redis's words
+	errMigrateIn   = "IOERR error or timeout reading to target instance"
+	errMigrateOut  = "IOERR error or timeout writing to target instance"
+)
+
+var migrateCommands = []Command{
+	{Name: "migrate", Arity: -6, Flags: Write | MovableKeys, ACL: CatKeyspace | CatDangerous, Handler: migrate,
+		GetKeys: migrateKeys, Group: GroupGeneric, Since: "2.6.0",
+		Complexity: "What DUMP and DEL take here and RESTORE takes there, and the transfer of N bytes.",
+		Summary:    "Moves keys to another server.",
+		History: []Change{{"3.0.0", "The options `COPY` and `REPLACE`."}, {"3.0.6", "The option `KEYS`."},
+			{"4.0.7", "The option `AUTH`."}, {"6.0.0", "The option `AUTH2`."}},
+		Hints: []string{"nondeterministic_output"},
+		Keys: []KeySpec{{Flags: KeyRW | KeyAccess | KeyDelete, Index: 3, Step: 1},
+			{Flags: KeyRW | KeyAccess | KeyDelete | KeyIncomplete, Keyword: "KEYS", StartFrom: -2, Last: -1, Step: 1}},
+		Args: []Arg{aString("host"), anInt("port"),
+			aChoice("key-selector", aKey("key"), aToken("empty-string", `""`, "")),
+			anInt("destination-db"), anInt("timeout"),
+			aToken("copy", "COPY", "3.0.0").optional(), aToken("replace", "REPLACE", "3.0.0").optional(),
+			aChoice("authentication",
+				Arg{Name: "auth", Display: "password", Type: ArgString, Token: "AUTH", Since: "4.0.7"},
+				Arg{Name: "auth2", Type: ArgBlock, Token: "AUTH2", Since: "6.0.0",
+					Args: []Arg{aString("username"), aString("password")}}).optional(),
+			Arg{Name: "keys", Display: "key", Type: ArgKey, Key: 1, Token: "KEYS", Since: "3.0.6", Optional: true,
+				Multiple: true}}},
+}
+
+// migrateOptions calls fn for each option, with its place among the arguments and the number of arguments that belong to
+// it, until fn returns false. All behind KEYS belongs to it. Without the option that a word should be, n is -1.
+func migrateOptions(args [][]byte, fn func(i, n int) bool) {
+	for i := migrateFirst; i < len(args); i++ {
+		n := -1
+		switch {
+		case equalFold(args[i], "copy"), equalFold(args[i], "replace"):
+			n = 0
+		case equalFold(args[i], "auth"):
+			n = 1
+		case equalFold(args[i], "auth2"):
+			n = 2
+		case equalFold(args[i], "keys"):
+			n = len(args) - i - 1
+		}
+		if !fn(i, n) {
+			return
+		}
+		i += max(n, 0)
+	}
+}
+
+// migrateKeys finds the keys: the third argument, which is none if it is empty and there is KEYS, and those behind KEYS.
+// (With both MIGRATE is refused, and Redis tells no keys; who looks at rights must not depend on that.)
+func migrateKeys(args [][]byte) (refs []KeyRef, ok bool) {
+	if len(args) < migrateFirst {
+		return nil, false
+	}
+	const flags = KeyRW | KeyAccess | KeyDelete
+	refs = []KeyRef{{Pos: 3, Flags: flags}}
+	migrateOptions(args, func(i, n int) bool {
+		if !equalFold(args[i], "keys") {
+			return true
+		}
+		if len(args[3]) == 0 {
+			refs = refs[:0]
+		}
+		for j := i + 1; j < len(args); j++ {
+			refs = append(refs, KeyRef{Pos: j, Flags: flags})
+		}
+		return false
+	})
+	return refs, true
+}
+
+// migrateSecrets tells which arguments are names and passwords.
+func migrateSecrets(args [][]byte) func(int) bool {
+	return func(arg int) (secret bool) {
+		migrateOptions(args, func(i, n int) bool {
+			if equalFold(args[i], "keys") {
+				return false
+			}
+			secret = secret || arg > i && arg <= i+n
+			return true
+		})
+		return secret
+	}
+}
+
+// A migrationTarget is what a kept connection is good for.
+type migrationTarget struct {
+	host, port     string
+	user, password string
+	named, login   bool // user and password are given
+}
+
+// migrationLink is a connection to a target.
+type migrationLink struct {
+	conn net.Conn
+	in   *bufio.Reader
+	db   int64 // selected there, -1 if that is not known
+	used int64 // Unix ms
+}
+
+// migrations are the connections that are kept.
+type migrations struct {
+	links map[migrationTarget]*migrationLink
+}
+
+// link returns a connection to the target, a new one if none is kept.
+func (m *migrations) link(to migrationTarget, timeout time.Duration, now int64) (*migrationLink, error) {
+	if l := m.links[to]; l != nil {
+		l.used = now
+		return l, nil
+	}
+	if len(m.links) >= migrateLinks {
+		var oldest migrationTarget
+		at := int64(1<<63 - 1)
+		for t, l := range m.links {
+			if l.used < at {
+				oldest, at = t, l.used
+			}
+		}
+		m.close(oldest)
+	}
+	port, err := strconv.Atoi(to.port)
+	if err != nil || to.host == "" { // Go would take a service's name for a port, and no host for this one
+		return nil, errors.New("no address")
+	}
+	d := net.Dialer{Timeout: timeout}
+	conn, err := d.Dial("tcp", net.JoinHostPort(to.host, strconv.Itoa(port)))
+	if err != nil {
+		return nil, err
+	}
+	l := &migrationLink{conn: conn, in: bufio.NewReaderSize(conn, migrateLine), db: -1, used: now}
+	if m.links == nil {
+		m.links = make(map[migrationTarget]*migrationLink)
+	}
+	m.links[to] = l
+	return l, nil
+}
+
+func (m *migrations) close(to migrationTarget) {
+	if l := m.links[to]; l != nil {
+		l.conn.Close()
+		delete(m.links, to)
+	}
+}
+
+// closeIdle closes what has not been used for long.
+func (m *migrations) closeIdle(now int64) {
+	for to, l := range m.links {
+		if now-l.used > migrateIdle {
+			m.close(to)
+		}
+	}
+}
+
+func (m *migrations) closeAll() {
+	for to := range m.links {
+		m.close(to)
+	}
+}
+
+// write sends b, in pieces that each have the timeout.
+func (l *migrationLink) write(b []byte, timeout time.Duration) error {
+	for len(b) > 0 {
+		n := min(len(b), migrateChunk)
+		if err := l.conn.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+			return err
+		}
+		if _, err := l.conn.Write(b[:n]); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// line reads a reply, which is a line, without its end and cut to migrateLine bytes.
+func (l *migrationLink) line(timeout time.Duration) (string, error) {
+	if err := l.conn.SetReadDeadline(time.Now().Add(timeout)); err != nil {
+		return "", err
+	}
+	b, err := l.in.ReadSlice('\n')
+	text := string(bytes.TrimRight(b, "\r\n"))
+	for errors.Is(err, bufio.ErrBufferFull) {
+		_, err = l.in.ReadSlice('\n')
+	}
+	if err == nil && text == "" {
+		err = errors.New("an empty reply")
+	}
+	return text, err
+}
+
+// migration is one MIGRATE.
+type migration struct {
+	c             *Client
+	to            migrationTarget
+	keys          [][]byte // those that there are
+	db            int64
+	timeout       time.Duration
+	copy, replace bool
+
+	sent  [][]byte // keys whose RESTORE was sent
+	taken [][]byte // of these, those that were deleted here
+}
+
+func migrate(c *Client) {
+	m := migration{c: c, keys: c.args[3:4]}
+	bad := ""
+	migrateOptions(c.args, func(i, n int) bool {
+		switch {
+		case n < 0, i+n >= len(c.args):
+			bad = errSyntax
+		case c.is(i, "copy"):
+			m.copy = true
+		case c.is(i, "replace"):
+			m.replace = true
+		case c.is(i, "auth"):
+			m.to.login, m.to.password = true, c.arg(i+1)
+		case c.is(i, "auth2"):
+			m.to.login, m.to.password = true, c.arg(i+2)
+			m.to.named, m.to.user = true, c.arg(i+1)
+		case len(c.args[3]) != 0:
+			bad = errMigrateKeys
+		default:
+			m.keys = c.args[i+1:]
+		}
+		return bad == ""
+	})
+	if bad != "" {
+		c.error(bad)
+		return
+	}
+	timeout, ok := c.int64Arg(5)
+	if !ok {
+		return
+	}
+	if m.db, ok = c.int64Arg(4); !ok {
+		return
+	}
+	switch m.timeout = migrateDefault; {
+	case timeout > int64(migrateLongest/time.Millisecond):
+		m.timeout = migrateLongest
+	case timeout > 0:
+		m.timeout = time.Duration(timeout) * time.Millisecond
+	}
+	m.to.host, m.to.port = c.arg(1), c.arg(2)
+	asked := m.keys
+	m.keys = nil
+	for _, key := range asked {
+		if c.read(key) != nil {
+			m.keys = append(m.keys, key)
+		}
+	}
+	if len(m.keys) == 0 {
+		c.w.Status("NOKEY")
+		return
+	}
+	if failure := m.run(); failure != "" {
+		c.error(failure)
+	} else {
+		c.w.OK()
+	}
+	if len(m.taken) > 0 {
+		c.rewrite(append([][]byte{wordDel}, m.taken...)...)
+	}
+}
+
+// run moves the keys, with a second attempt where that may help. It returns the error to reply with, "" if all went well.
+func (m *migration) run() string {
+	links := &m.c.srv.moves
+	for attempt := 1; ; attempt++ {
+		l, err := links.link(m.to, m.timeout, m.c.srv.ks.Now)
+		if err != nil {
+			return errMigrateDial
+		}
+		selects := l.db != m.db
+		failure := errMigrateOut
+		refused, err := m.send(l, selects)
+		if err == nil {
+			var answered bool
+			if failure, answered, err = m.receive(l, selects); err != nil {
+				failure = cmp.Or(failure, errMigrateIn)
+				if answered { // some of it is done: not again
+					attempt = 2
+				}
+			}
+		}
+		switch {
+		case err == nil && failure == "" && refused == nil:
+			l.db = m.db
+			return ""
+		case err == nil:
+			l.db = -1
+			if failure == "" {
+				failure = "ERR " + refused.Error()
+			}
+			return failure
+		}
+		links.close(m.to)
+		if attempt > 1 || errors.Is(err, os.ErrDeadlineExceeded) {
+			return failure
+		}
+	}
+}
+
+// send writes the requests. err is of the connection; refused is why a key has no payload of the version that is
+// configured: those before it have been sent.
+func (m *migration) send(l *migrationLink, selects bool) (refused, err error) {
+	c, s := m.c, m.c.srv
+	m.sent = m.sent[:0]
+	var buf, payload []byte
+	if m.to.login {
+		if m.to.named {
+			buf = appendRequest(buf, "AUTH", []byte(m.to.user), []byte(m.to.password))
+		} else {
+			buf = appendRequest(buf, "AUTH", []byte(m.to.password))
+		}
+	}
+	if selects {
+		buf = appendRequest(buf, "SELECT", decimal(m.db))
+	}
+	for _, key := range m.keys {
+		r := c.db.Peek(key)
+		if r == nil {
+			continue
+		}
+		ttl := int64(0)
+		if when := r.Expiry(); when != record.NoExpiry {
+			ttl = max(when-s.ks.Now, 1)
+		}
+		if payload, refused = s.dumper.Dump(payload[:0], r, s.cfg.RDBVersion, s.cfg.RDBCompression); refused != nil {
+			break
+		}
+		words := int64(4)
+		if m.replace {
+			words = 5
+		}
+		buf = appendCount(buf, '*', words)
+		buf = appendWord(buf, []byte("RESTORE"))
+		buf = appendWord(buf, key)
+		buf = appendWord(buf, decimal(ttl))
+		buf = appendCount(buf, '$', int64(len(payload)))
+		if len(buf)+len(payload) > migrateChunk { // the payload is not copied
+			if err = l.write(buf, m.timeout); err == nil {
+				err = l.write(payload, m.timeout)
+			}
+			if err != nil {
+				return nil, err
+			}
+			buf = buf[:0]
+		} else {
+			buf = append(buf, payload...)
+		}
+		buf = append(buf, "\r\n"...)
+		if m.replace {
+			buf = appendWord(buf, []byte("REPLACE"))
+		}
+		m.sent = append(m.sent, key)
+	}
+	return refused, l.write(buf, m.timeout)
+}
+
+// receive reads the replies and deletes the keys that the target has. failure is its first error; err is of the
+// connection, and answered whether a key was answered before.
+func (m *migration) receive(l *migrationLink, selects bool) (failure string, answered bool, err error) {
+	refused := func(line string) bool {
+		if line[0] != '-' {
+			return false
+		}
+		failure = cmp.Or(failure, migrateTarget+line[1:])
+		return true
+	}
+	whole := false // all of it is refused
+	for _, asked := range [...]bool{m.to.login, selects} {
+		if !asked {
+			continue
+		}
+		line, err := l.line(m.timeout)
+		if err != nil {
+			return failure, false, err
+		}
+		whole = refused(line) || whole
+	}
+	for _, key := range m.sent {
+		line, err := l.line(m.timeout)
+		if err != nil {
+			return failure, answered, err
+		}
+		answered = true
+		if refused(line) || whole || m.copy {
+			continue
+		}
+		if m.c.deleteKey(key) {
+			m.taken = append(m.taken, key)
+		}
+	}
+	return failure, answered, nil
+}
+
+// appendRequest appends a command and its arguments as clients send them.
+func appendRequest(b []byte, name string, args ...[]byte) []byte {
+	b = appendWord(appendCount(b, '*', int64(1+len(args))), []byte(name))
+	for _, a := range args {
+		b = appendWord(b, a)
+	}
+	return b
+}
+
+func appendCount(b []byte, kind byte, n int64) []byte {
+	return append(resp.AppendInt(append(b, kind), n), "\r\n"...)
+}
+
+func appendWord(b, word []byte) []byte {
+	return append(append(appendCount(b, '$', int64(len(word))), word...), "\r\n"...)
+}
