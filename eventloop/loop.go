@@ -48,6 +48,7 @@ import (
 	"reflect"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -539,6 +540,23 @@ func (l *Loop) refreshFDLimit() {
 	if cur, _, err := noFile(); err == nil && cur < 1<<30 {
 		l.fdLimit = int(cur) - min(spareFDs+2*l.inUse(), maxSpareFDs)
 	}
+}
+
+// Rebind makes the loop listen on these TCP addresses (in evio's notation)
+// instead of those that it listens on now; addresses that stay are not
+// touched, nor are connections. When it fails the loop goes on with the old
+// ones. Only Linux can listen on others than at the start.
+func (l *Loop) Rebind(addrs []string) error {
+	var old []string
+	for i := 1; i < len(l.lns); i++ {
+		if ln := &l.lns[i]; !ln.unix && !ln.spare {
+			old = append(old, ln.addr)
+		}
+	}
+	if slices.Equal(old, addrs) {
+		return nil
+	}
+	return l.relisten(old, addrs)
 }
 
 // inUse returns how many listeners may accept.

@@ -12,5 +12,4 @@ var errNoSlot = errors.New("eventloop: this system cannot listen elsewhere while
 
 func (l *Loop) findSlots(evio.Conn) error { return errNoSlot }
 
-// Rebind does not work on this system and returns an error.
-func (l *Loop) Rebind([]string) error { return errNoSlot }
+func (l *Loop) relisten(old, addrs []string) error { return errNoSlot }

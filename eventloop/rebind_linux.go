@@ -132,15 +132,11 @@ func idleListener() (int, error) {
 	return fd, nil
 }
 
-// Rebind makes the loop listen on these TCP addresses (in evio's notation)
-// instead of those that it listens on now; addresses that stay are not
-// touched, nor are connections. It fails without listening on any of the new
-// ones, and goes on with the old ones.
-func (l *Loop) Rebind(addrs []string) error {
+// relisten is Rebind for addresses that differ from those of now, old.
+func (l *Loop) relisten(old, addrs []string) error {
 	if l.poll < 0 {
 		return errNoSlot
 	}
-	old := l.tcpAddrs()
 	if err := l.rebind(addrs); err != nil {
 		if back := l.rebind(old); back != nil {
 			l.opt.Logf("listening on the former addresses again: %v", back)
@@ -148,16 +144,6 @@ func (l *Loop) Rebind(addrs []string) error {
 		return err
 	}
 	return nil
-}
-
-func (l *Loop) tcpAddrs() []string {
-	var out []string
-	for i := 1; i < len(l.lns); i++ {
-		if ln := &l.lns[i]; !ln.unix && !ln.spare {
-			out = append(out, l.lns[i].addr)
-		}
-	}
-	return out
 }
 
 func (l *Loop) rebind(addrs []string) error {
