@@ -101,7 +101,7 @@ func (b *bench) pacedRound(s *harness.Server, t benchTest, load string, n int) (
 		return nil, nil, errors.Join(err, stop())
 	}
 	reply := fmt.Sprintf("$%d\r\n%s\r\n", len(t.value), t.value)
-	latency, lag, err = paced(s.Addr, request, len(reply), b.rate, n)
+	latency, lag, err = paced(s.Addr, [][]byte{request}, len(reply), b.rate, n)
 	return latency, lag, errors.Join(err, stop())
 }
 
@@ -184,7 +184,7 @@ func (b *bench) steadySets(ctx context.Context, s *harness.Server, at, conns, ba
 // paced sends n requests at fixed instants on one connection and returns each one's latency from that instant, and how
 // late it was sent. Both directions run on threads of their own over a blocking socket, so that Go's scheduler and
 // network poller do not enter the figures.
-func paced(addr string, request []byte, replyLen, rate, n int) (latency, lag []time.Duration, err error) {
+func paced(addr string, requests [][]byte, replyLen, rate, n int) (latency, lag []time.Duration, err error) {
 	f, err := blockingSocket(addr)
 	if err != nil {
 		return nil, nil, err
@@ -207,7 +207,7 @@ func paced(addr string, request []byte, replyLen, rate, n int) (latency, lag []t
 			due := start.Add(time.Duration(i) * interval)
 			sleepUntil(due)
 			lag[i] = time.Since(due)
-			if _, err := f.Write(request); err != nil {
+			if _, err := f.Write(requests[i%len(requests)]); err != nil {
 				sent <- err
 				return
 			}

@@ -13,6 +13,10 @@
 //	elems    resident bytes an element of large collections and of many small ones
 //	blocked  10,000 blocked workers: CPU while they wait and CPU a job, on one queue and on a queue each
 //	stalls   the slowest single write to collections of 5 million elements while a snapshot is held (ours alone)
+//	aof      SET with the append-only file on: CPU with everysec, requests a second with always
+//	snapshot latency, memory and time of BGSAVE, and loading, with 3 million keys and with one hash of 5 million fields
+//	sessions publishing to 1, 100 and 10,000 subscribers, tracked writes, transactions of ten commands
+//	watch    what slowlog, latency tracking and the latency monitor cost when nobody looks: on against off, ours alone
 //	conns    resident bytes an idle connection
 //	latency  percentiles of a paced client, counted from the intended start, idle and beside load
 //	expiry   how late keys are gone and counted in expired_keys, among 1 million far deadlines
@@ -68,6 +72,9 @@ type bench struct {
 	members    int // of a collection of the stalls section
 	seconds    int // length of a latency measurement
 	rate       int // requests a second of the paced client
+	snapKeys   int
+	snapFields int
+	snapRate   int
 	farKeys    int
 	dueKeys    int
 
@@ -83,20 +90,23 @@ type subject struct {
 
 // report is what goes to the JSON file.
 type report struct {
-	Time    string            `json:"time"`
-	Machine map[string]string `json:"machine"`
-	Names   [2]string         `json:"names"`
-	CPU     []cpuResult       `json:"cpu,omitempty"`
-	Memory  []memResult       `json:"memory,omitempty"`
-	Elems   []memResult       `json:"elements,omitempty"`
-	Conns   []connResult      `json:"connections,omitempty"`
-	Blocked []blockedResult   `json:"blocked,omitempty"`
-	Stalls  []stallResult     `json:"stalls,omitempty"`
-	Latency []latencyResult   `json:"latency,omitempty"`
-	Expiry  []expiryResult    `json:"expiry,omitempty"`
+	Time      string            `json:"time"`
+	Machine   map[string]string `json:"machine"`
+	Names     [2]string         `json:"names"`
+	CPU       []cpuResult       `json:"cpu,omitempty"`
+	Memory    []memResult       `json:"memory,omitempty"`
+	Elems     []memResult       `json:"elements,omitempty"`
+	Conns     []connResult      `json:"connections,omitempty"`
+	Blocked   []blockedResult   `json:"blocked,omitempty"`
+	Stalls    []stallResult     `json:"stalls,omitempty"`
+	Snapshots []snapshotResult  `json:"snapshots,omitempty"`
+	Sessions  []sessionResult   `json:"sessions,omitempty"`
+	Watch     []watchResult     `json:"watch,omitempty"`
+	Latency   []latencyResult   `json:"latency,omitempty"`
+	Expiry    []expiryResult    `json:"expiry,omitempty"`
 }
 
-var sections = []string{"cpu", "big", "mem", "elems", "conns", "blocked", "stalls", "latency", "expiry"}
+var sections = []string{"cpu", "big", "mem", "elems", "conns", "blocked", "stalls", "aof", "snapshot", "sessions", "watch", "latency", "expiry"}
 
 func main() {
 	if err := run(); err != nil {
@@ -127,6 +137,9 @@ func run() error {
 	flag.IntVar(&b.workers, "workers", 10_000, "workers of the blocked section")
 	flag.IntVar(&b.jobs, "jobs", 200_000, "jobs a round of the blocked section")
 	flag.IntVar(&b.members, "members", 5_000_000, "elements of each collection of the stalls section")
+	flag.IntVar(&b.snapKeys, "snapkeys", 3_000_000, "keys of the snapshot section")
+	flag.IntVar(&b.snapFields, "snapfields", 5_000_000, "fields of the hash of the snapshot section")
+	flag.IntVar(&b.snapRate, "snaprate", 2000, "requests a second of the paced client of the snapshot section")
 	elemShapes := flag.String("elemshapes", strings.Join(elementShapeNames(), ","), "shapes of the elems section")
 	flag.IntVar(&b.seconds, "seconds", 10, "seconds of each latency measurement")
 	flag.IntVar(&b.rate, "rate", 1000, "requests a second of the paced client")
@@ -217,6 +230,14 @@ func run() error {
 			failed = b.blockedSection()
 		case "stalls":
 			failed = b.stallSection()
+		case "aof":
+			failed = b.aofSection()
+		case "snapshot":
+			failed = b.snapshotSection()
+		case "sessions":
+			failed = b.sessionSection()
+		case "watch":
+			failed = b.watchSection()
 		case "conns":
 			failed = b.connSection()
 		case "latency":
