@@ -250,7 +250,7 @@ func argv(words ...string) [][]byte {
 	return out
 }
 
-// rewriteWith starts a rewrite of the store. gate, if not nil, must be closed before the base is written.
+// rewriteWith starts a rewrite of the store. gate, if not nil, must be closed before the base is written, unless the rewrite is stopped.
 func (r *rig) rewriteWith(gate chan struct{}, done *error) error {
 	*done = errRunning
 	return r.StartRewrite(Rewrite{
@@ -258,7 +258,10 @@ func (r *rig) rewriteWith(gate chan struct{}, done *error) error {
 			data := encode(r.store.list)
 			return func(b *BaseFile) error {
 				if gate != nil {
-					<-gate
+					select {
+					case <-gate:
+					case <-b.Stop():
+					}
 				}
 				_, err := b.Write(data)
 				return err

@@ -20,9 +20,9 @@ package aof
 //
 // With the file off, BGREWRITEAOF writes a base only: prepare makes nothing, and finish makes all else history.
 //
-// Stopping: between phases nothing of a rewrite is visible but in the manifest. A goroutine that writes the base is told by a
-// flag, which its next write sees; prepare and finish are waited for, as they are a matter of milliseconds, and count as
-// done. Done is called once in any case, when no goroutine of the rewrite is left.
+// Stopping: between phases nothing of a rewrite is visible but in the manifest. A goroutine that writes the base is told,
+// which its next write sees; prepare and finish count as done. All are waited for: when a rewrite is stopped its snapshot is
+// free, and another save may begin at once. Done is called once in any case, when no goroutine of the rewrite is left.
 //
 // # When it fails
 //
@@ -33,7 +33,6 @@ package aof
 import (
 	"errors"
 	"fmt"
-	"sync/atomic"
 
 	"ferrous/aof/vfs"
 )
@@ -73,8 +72,8 @@ type rewrite struct {
 	over     bool // stopped or failed: what still comes is only cleaned up
 	held     bool // prepared, but between MULTI and EXEC
 	started  int64
-	temp     string // of the base
-	stop     atomic.Bool
+	temp     string        // of the base
+	stop     chan struct{} // closed to stop it
 	ended    chan struct{} // closed when the goroutine of the phase has ended
 
 	err      error
@@ -180,6 +179,7 @@ func (a *AOF) StartRewrite(r Rewrite) error {
 		baseOnly: a.state == Off,
 		preamble: a.Settings.Preamble,
 		started:  a.opt.Now(),
+		stop:     make(chan struct{}),
 		ended:    make(chan struct{}),
 		manifest: a.manifest.clone(),
 	}
@@ -188,7 +188,7 @@ func (a *AOF) StartRewrite(r Rewrite) error {
 	a.rewrites++
 	w.temp = a.dir.tempBase(a.rewrites)
 	w.base.incremental = a.Settings.IncrementalFsync
-	w.base.stop = &w.stop
+	w.base.stop = w.stop
 	a.rewrite = w
 	dir := a.dir
 	a.run(w, func() { w.prepare(&dir) })
@@ -477,8 +477,8 @@ func (a *AOF) end(w *rewrite, err error) {
 	}
 }
 
-// StopRewrite ends a rewrite that is running. Its Done comes later, with ErrStopped, unless the rewrite was finishing, which
-// it is given the time to do.
+// StopRewrite ends a rewrite that is running and waits until it has ended. Its Done is called with ErrStopped, unless the
+// rewrite was finishing, which it is given the time to do.
 func (a *AOF) StopRewrite() { a.stopRewrite() }
 
 func (a *AOF) stopRewrite() {
@@ -486,32 +486,25 @@ func (a *AOF) stopRewrite() {
 	if w == nil {
 		return
 	}
-	w.stop.Store(true)
-	switch w.phase {
-	case finishing:
-		<-w.ended
+	close(w.stop)
+	<-w.ended
+	w.over = true // the step that was posted, if it was, finds nothing to do
+	if w.phase == finishing {
 		a.finished(w)
-		w.phase, w.over = finishing, true // the step that was posted finds nothing to do
-		w.Done = nil
 		return
-	case preparing:
-		<-w.ended
-		a.adopt(w)
 	}
+	a.adopt(w)
 	a.opt.Logf(Notice, "Killing running AOF rewrite child: goroutine %d", a.rewrites)
-	w.over = true
 	a.dropDetached(w)
 	a.rewrite = nil
 	a.stats.lastTook = a.opt.Now() - w.started
-	if w.held {
-		a.opt.Post(func() { a.step(w) })
-	}
+	a.clean(w)
 }
 
 // BaseFile is a base file being written. It belongs to the goroutine that writes it.
 type BaseFile struct {
 	f           vfs.File
-	stop        *atomic.Bool
+	stop        <-chan struct{}
 	size        int64
 	synced      int64
 	incremental bool
@@ -521,9 +514,21 @@ type BaseFile struct {
 // the disk has no long queue at the end in which the incremental file would wait.
 const syncBytes = 4 << 20
 
+// Stop returns a channel that is closed when nobody wants the file any more, nil if that cannot be.
+func (b *BaseFile) Stop() <-chan struct{} { return b.stop }
+
+func (b *BaseFile) stopped() bool {
+	select {
+	case <-b.stop:
+		return true
+	default:
+		return false
+	}
+}
+
 // Write appends. Pieces should be large: each is a write(2).
 func (b *BaseFile) Write(p []byte) (int, error) {
-	if b.stop != nil && b.stop.Load() {
+	if b.stopped() {
 		return 0, ErrStopped
 	}
 	n, err := b.f.Write(p)
@@ -554,7 +559,7 @@ func (b *BaseFile) write(dir *folder, temp string, fill func(*BaseFile) error) e
 	}
 	b.f = f
 	err = fill(b)
-	if err == nil && b.stop != nil && b.stop.Load() {
+	if err == nil && b.stopped() {
 		err = ErrStopped
 	}
 	if err == nil {

@@ -424,16 +424,16 @@ func aclHelp(c *Client) {
 }
 
 // commandsOfRedis are the commands of Redis 7.2 that rules may name though this server does not have them, so that its
-// configuration files can be taken over. What stands here and in the command table counts as the table has it.
-const commandsOfRedis = `asking bgrewriteaof bgsave cluster cluster|addslots cluster|addslotsrange cluster|bumpepoch
+// configuration files can be taken over.
+const commandsOfRedis = `asking cluster cluster|addslots cluster|addslotsrange cluster|bumpepoch
 	cluster|count-failure-reports cluster|countkeysinslot cluster|delslots cluster|delslotsrange cluster|failover
 	cluster|flushslots cluster|forget cluster|getkeysinslot cluster|help cluster|info cluster|keyslot cluster|links
 	cluster|meet cluster|myid cluster|myshardid cluster|nodes cluster|replicas cluster|replicate cluster|reset
-	cluster|saveconfig cluster|set-config-epoch cluster|setslot cluster|shards cluster|slaves cluster|slots dump eval
+	cluster|saveconfig cluster|set-config-epoch cluster|setslot cluster|shards cluster|slaves cluster|slots eval
 	eval_ro evalsha evalsha_ro failover fcall fcall_ro function function|delete function|dump function|flush
-	function|help function|kill function|list function|load function|restore function|stats lastsave lolwut migrate
-	module module|help module|list module|load module|loadex module|unload pfdebug pfselftest psync readonly readwrite
-	replconf replicaof restore restore-asking role save script script|debug script|exists script|flush script|help
-	script|kill script|load slaveof swapdb sync wait waitaof xack xadd xautoclaim xclaim xdel xgroup xgroup|create
+	function|help function|kill function|list function|load function|restore function|stats lolwut
+	module module|help module|list module|load module|loadex module|unload psync readonly readwrite
+	replconf replicaof restore-asking role script script|debug script|exists script|flush script|help
+	script|kill script|load slaveof sync wait xack xadd xautoclaim xclaim xdel xgroup xgroup|create
 	xgroup|createconsumer xgroup|delconsumer xgroup|destroy xgroup|help xgroup|setid xinfo xinfo|consumers xinfo|groups
 	xinfo|help xinfo|stream xlen xpending xrange xread xreadgroup xrevrange xsetid xtrim`

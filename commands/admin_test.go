@@ -50,6 +50,22 @@ func TestConfigEffects(t *testing.T) {
 }
 
 // TestConfigListeners: what the reactor cannot change is refused, and everything stays as it was.
+// What loading depends on does not change under it.
+func TestConfigWhileLoading(t *testing.T) {
+	s := newTestServer(t, "enable-protected-configs", "yes")
+	s.beginLoading(1)
+	check(t, s, [][2]string{
+		{"CONFIG SET dir /", "-" + errLoading + "\r\n"},
+		{"CONFIG SET loglevel debug appendonly yes", "-" + errLoading + "\r\n"},
+		{"CONFIG SET repl-diskless-load swapdb", "-" + errLoading + "\r\n"},
+		{"CONFIG SET nosuch 1 appendonly yes", "-ERR Unknown option or number of arguments for CONFIG SET - 'nosuch'\r\n"},
+		{"CONFIG GET loglevel", "*2\r\n$8\r\nloglevel\r\n$6\r\nnotice\r\n"},
+		{"CONFIG SET loglevel debug", "+OK\r\n"},
+	})
+	s.endLoading()
+	check(t, s, [][2]string{{"CONFIG SET repl-diskless-load swapdb", "+OK\r\n"}})
+}
+
 func TestConfigListeners(t *testing.T) {
 	s := newTestServer(t)
 	for _, line := range []string{"CONFIG SET timeout 5 port 7777", "CONFIG SET timeout 5 bind 127.0.0.2"} {

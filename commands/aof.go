@@ -323,6 +323,7 @@ func (s *Server) baseWriter(snap *keyspace.Snapshot) func(*aof.BaseFile) error {
 	if s.cfg.AOFUseRDBPreamble {
 		o.AOFBase = true
 		return func(f *aof.BaseFile) error {
+			o.OnKey = delayed(s.saveDelay, f.Stop(), nil)
 			o.Patch = func(b []byte, at int64) error { _, err := f.WriteAt(b, at); return err }
 			return rdb.Save(f, snap, &o)
 		}
@@ -331,7 +332,10 @@ func (s *Server) baseWriter(snap *keyspace.Snapshot) func(*aof.BaseFile) error {
 	if s.cfg.AOFTimestampEnabled {
 		stamp = s.ks.Now / 1000
 	}
-	return func(f *aof.BaseFile) error { return writeCommands(aof.NewCommands(f, stamp), snap, &o) }
+	return func(f *aof.BaseFile) error {
+		o.OnKey = delayed(s.saveDelay, f.Stop(), nil)
+		return writeCommands(aof.NewCommands(f, stamp), snap, &o)
+	}
 }
 
 // writeCommands writes a snapshot as the commands that make it.

@@ -47,6 +47,7 @@ func (s *Server) applySettings() {
 		"latency-monitor-threshold":  s.applyThresholds,
 		"requirepass":                s.setDefaultPassword,
 		"notify-keyspace-events":     func() error { s.hearOfKeys(); return nil },
+		"rdb-key-save-delay":         func() error { s.persist.delay.Store(int64(s.cfg.RDBKeySaveDelayUs)); return nil },
 		"port":                       s.rebind("Unable to listen on this port. Check server logs."),
 		"bind":                       s.rebind("Failed to bind to specified addresses."),
 	}

@@ -44,6 +44,7 @@ type persistence struct {
 	failed    bool                   // the last attempt in the background failed
 	lastTook  int64                  // seconds, -1 before the first
 	saves     int64                  // since the start
+	delay     atomic.Int64           // rdb-key-save-delay
 
 	loading *loading
 	loaded  rdb.Result // of the last file
@@ -89,28 +90,42 @@ func (s *Server) saveOptions() rdb.Options {
 	case strings.HasSuffix(policy, "-lru"):
 		o.Idle, o.Clock = true, s.ks.Clock
 	}
-	o.OnKey = delayed(s.cfg.RDBKeySaveDelayUs, nil, func() {})
+	o.OnKey = delayed(s.saveDelay, nil, nil)
 	return o
 }
 
 // delayed returns what is to be called after each key so that a save or a load is slow on purpose (rdb-key-save-delay,
-// key-load-delay): microseconds a key, negative for one microsecond every so many keys; nil without delay. Canceling
-// ends the delays. count is called too.
-func delayed(us int, cancel <-chan struct{}, count func()) func() {
-	if us == 0 {
+// key-load-delay); nil if it is not to be slow. us is asked for microseconds a key, negative for one microsecond every so many
+// keys. A change takes effect at once, also during a delay: so what was made slow can be let go. Canceling ends the delays.
+// count, unless it is nil, is called too.
+func delayed(us func() int, cancel <-chan struct{}, count func()) func() {
+	if us() == 0 {
 		return nil
 	}
 	n := 0
 	return func() {
-		count()
-		if n++; us > 0 || n%-us == 0 {
+		if count != nil {
+			count()
+		}
+		d := us()
+		if n++; d == 0 || d < 0 && n%-d != 0 {
+			return
+		}
+		for left := time.Duration(max(d, 1)) * time.Microsecond; left > 0 && us() == d; left -= delayStep {
 			select {
-			case <-time.After(time.Duration(max(us, 1)) * time.Microsecond):
+			case <-time.After(min(left, delayStep)):
 			case <-cancel:
+				return
 			}
 		}
 	}
 }
+
+// delayStep is after how long a delay looks whether it still holds.
+const delayStep = 10 * time.Millisecond
+
+// saveDelay is rdb-key-save-delay. Any goroutine may call it.
+func (s *Server) saveDelay() int { return int(s.persist.delay.Load()) }
 
 // dumpPath is where the dump is.
 func (s *Server) dumpPath() string { return s.cfg.Path(s.cfg.DBFilename) }
@@ -250,7 +265,7 @@ func (s *Server) saveInBackground() error {
 			return nil
 		}
 	}
-	o.OnKey = delayed(s.cfg.RDBKeySaveDelayUs, b.cancel, func() { b.keys.Add(1) })
+	o.OnKey = delayed(s.saveDelay, b.cancel, func() { b.keys.Add(1) })
 	s.logf(config.LogNotice, "Background saving started by pid %d", os.Getpid())
 	s.guarded(func() {
 		b.err = s.writeDump(path, snap, o, incremental)
@@ -585,7 +600,7 @@ func (s *Server) loadDump(src io.Reader, size int64, progress func(offset int64)
 	if n := int64(s.cfg.LoadingProcessInterval); n < l.ProgressBytes {
 		l.ProgressBytes = n
 	}
-	if delay := delayed(s.cfg.KeyLoadDelayUs, nil, func() {}); delay != nil {
+	if delay := delayed(func() int { return s.cfg.KeyLoadDelayUs }, nil, nil); delay != nil {
 		l.OnKey = func(*keyspace.DB, *record.Record) { delay() }
 	}
 	res, err := l.Load(src, size)

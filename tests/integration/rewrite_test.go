@@ -1,0 +1,48 @@
+package integration
+
+import (
+	"testing"
+
+	"ferrous/tests/harness"
+)
+
+// A rewrite that is stopped has ended when the reply comes, however slow it was: what needs a snapshot next gets one. And a
+// save that was made slow is let go.
+func TestStoppedRewrite(t *testing.T) {
+	s := harness.StartFerrous(t, "--appendonly", "yes", "--enable-debug-command", "yes")
+	c := s.Dial(t)
+	expect := func(want string, args ...string) {
+		t.Helper()
+		if got := c.Must(args...); got.Str != want {
+			t.Fatalf("%q: got %q, want %q", args, got.Str, want)
+		}
+	}
+	is := func(name, want string) {
+		t.Helper()
+		eventually(t, name+" is "+want, func() bool { return field(t, c, "persistence", name) == want })
+	}
+	expect("OK", "DEBUG", "POPULATE", "100")
+	for _, preamble := range []string{"yes", "no"} {
+		expect("OK", "CONFIG", "SET", "rdb-key-save-delay", "1000000000", "aof-use-rdb-preamble", preamble)
+		expect("Background append only file rewriting started", "BGREWRITEAOF")
+		is("aof_rewrite_in_progress", "1")
+		expect("OK", "CONFIG", "SET", "appendonly", "no")
+		if got := field(t, c, "persistence", "aof_rewrite_in_progress"); got != "0" {
+			t.Errorf("aof_rewrite_in_progress:%s", got)
+		}
+		expect("Background saving started", "BGSAVE")
+		is("rdb_bgsave_in_progress", "1")
+		expect("OK", "CONFIG", "SET", "appendonly", "yes")
+		is("aof_rewrite_scheduled", "1")
+		expect("OK", "CONFIG", "SET", "rdb-key-save-delay", "0")
+		is("rdb_bgsave_in_progress", "0")
+		is("rdb_last_bgsave_status", "ok")
+		is("aof_rewrite_scheduled", "0")
+		is("aof_rewrite_in_progress", "0")
+		is("aof_last_bgrewrite_status", "ok")
+		expect("OK", "SET", "a", preamble)
+	}
+	expect("OK", "DEBUG", "LOADAOF")
+	expect("no", "GET", "a")
+	expect("101", "DBSIZE")
+}
