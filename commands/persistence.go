@@ -473,6 +473,7 @@ func (s *Server) reload(merge bool) error {
 	}
 	if err != nil {
 		s.reportLoadError(path, err)
+		s.diagnose(path)
 	}
 	s.rearmExpiry()
 	return err
@@ -527,6 +528,7 @@ func (s *Server) startLoading(then func()) {
 		s.endLoading()
 		if loadErr != nil {
 			s.reportLoadError(path, loadErr)
+			s.diagnose(path)
 			s.fatal("Terminating server after rdb file reading failure.")
 			return
 		}
@@ -589,6 +591,15 @@ func (s *Server) reportLoadError(path string, err error) {
 		return
 	}
 	s.logf(config.LogWarning, "Error loading the RDB file %s: %v", path, err)
+}
+
+// diagnose logs what rdb.Check finds in a dump that could not be loaded: where in the file it is, and what there is besides.
+func (s *Server) diagnose(path string) {
+	var report strings.Builder
+	rdb.Check(&report, path)
+	for line := range strings.Lines(report.String()) {
+		s.logf(config.LogWarning, "%s", strings.TrimSuffix(line, "\n"))
+	}
 }
 
 // loadDump reads a dump into the keyspace, as l and the configuration say. progress is called between pieces of it, nil for

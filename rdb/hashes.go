@@ -14,6 +14,7 @@ import (
 
 const (
 	reasonTwiceInHash = "Duplicate hash fields detected"
+	reasonTwiceInPack = "Hash listpack with dup elements"
 	reasonDeadline    = "Hash read invalid expire time value"
 )
 
@@ -29,7 +30,7 @@ func (d *decoder) hash(t Type) *hash.Hash {
 		})
 		return h
 	case typeHashZiplist:
-		return d.packedHash(d.ziplistPairs("Hash").ShrinkToFit(), false)
+		return d.packedHash(d.ziplistPairs("Hash ziplist").ShrinkToFit(), false)
 	case typeHashListpack:
 		return d.packedHash(d.pack(2), true)
 	case typeHashListpackEx:
@@ -81,7 +82,7 @@ func (d *decoder) packedHash(lp listpack.Listpack, check bool) *hash.Hash {
 		field, p = lp.Read(p)
 		value, p = lp.Read(p)
 		if !h.Set(elementText(field, fieldText[:0]), elementText(value, valueText[:0]), d.rules.Hash, d.gen) {
-			d.fail(reasonTwiceInHash)
+			d.fail(reasonTwiceInPack)
 		}
 	}
 	return h

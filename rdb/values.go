@@ -169,7 +169,7 @@ func (d *decoder) list(t Type) *list.List {
 	case typeListZiplist:
 		// As Redis, a quicklist whatever its size.
 		q := quicklist.New(rules.Set, rules.Fill, rules.Depth)
-		d.ziplist(d.string(), func(v listpack.Value) {
+		d.ziplist("List ziplist", d.string(), func(v listpack.Value) {
 			var buf [20]byte
 			q.PushTail(elementText(v, buf[:0]))
 		})
@@ -208,7 +208,7 @@ func (d *decoder) list(t Type) *list.List {
 	for ; nodes > 0; nodes-- {
 		if t == typeQuicklist {
 			lp := listpack.New(0)
-			d.ziplist(d.string(), func(v listpack.Value) { lp = lp.Insert(lp.End(), listpack.OfValue(v)) })
+			d.ziplist("Ziplist", d.string(), func(v listpack.Value) { lp = lp.Insert(lp.End(), listpack.OfValue(v)) })
 			q.AppendListpack(lp.ShrinkToFit())
 			continue
 		}

@@ -33,9 +33,10 @@ const (
 	bigLength     = 254
 )
 
-// ziplist calls fn for each element of the ziplist b. Strings point into b.
-func (d *decoder) ziplist(b []byte, fn func(listpack.Value)) {
-	bad := func(what string) { d.fail("Ziplist integrity check failed: " + what) }
+// ziplist calls fn for each element of the ziplist b. Strings point into b. owner begins the error: "Ziplist", or which value
+// it is.
+func (d *decoder) ziplist(owner string, b []byte, fn func(listpack.Value)) {
+	bad := func(what string) { d.failf("%s integrity check failed: %s", owner, what) }
 	if len(b) < ziplistHeader+1 {
 		bad("shorter than a header")
 	}
@@ -135,24 +136,25 @@ func (d *decoder) ziplist(b []byte, fn func(listpack.Value)) {
 	}
 }
 
-// ziplistPairs reads a ziplist of pairs and returns them as a listpack. The first elements of the pairs are different.
-func (d *decoder) ziplistPairs(what string) listpack.Listpack {
+// ziplistPairs reads a ziplist of pairs and returns them as a listpack. The first elements of the pairs are different. owner
+// begins the error.
+func (d *decoder) ziplistPairs(owner string) listpack.Listpack {
 	b := d.string()
 	lp := listpack.New(len(b))
 	d.seen.reset(len(b) / 4) // a pair has four bytes at least
 	count := 0
 	var buf [20]byte
-	d.ziplist(b, func(v listpack.Value) {
+	d.ziplist(owner, b, func(v listpack.Value) {
 		if count%2 == 0 {
 			if !d.seen.add(elementText(v, buf[:0])) {
-				d.failf("%s ziplist integrity check failed: an element comes twice", what)
+				d.failf("%s integrity check failed: an element comes twice", owner)
 			}
 		}
 		count++
 		lp = lp.Insert(lp.End(), listpack.OfValue(v))
 	})
 	if count%2 != 0 {
-		d.failf("%s ziplist integrity check failed: an odd number of elements", what)
+		d.failf("%s integrity check failed: an odd number of elements", owner)
 	}
 	return lp
 }

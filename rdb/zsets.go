@@ -22,7 +22,7 @@ func (d *decoder) zset(t Type) *sortedset.SortedSet {
 	case typeZSetListpack:
 		return d.packedZSet(d.pack(2))
 	case typeZSetZiplist:
-		return d.packedZSet(d.ziplistPairs("Zset").ShrinkToFit())
+		return d.packedZSet(d.ziplistPairs("Zset ziplist").ShrinkToFit())
 	}
 	n := d.length()
 	if n == 0 {
