@@ -39,6 +39,12 @@ func TestDiskFull(t *testing.T) {
 				Args: []string{"--appendonly", "yes", "--appendfsync", policy, "--dir", disk, "--auto-aof-rewrite-percentage", "0"}})
 			// The same disk as the server sees it.
 			disk = filepath.Join("/proc", fmt.Sprint(s.PID()), "root", disk)
+			// Its files stay reachable from here when the server, and with it the mount, is gone.
+			mounted, err := os.OpenRoot(disk)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer mounted.Close()
 			ballast := filepath.Join(disk, "ballast")
 			if err := os.WriteFile(ballast, make([]byte, 1<<20), 0o600); err != nil {
 				t.Fatal(err)
@@ -69,6 +75,21 @@ func TestDiskFull(t *testing.T) {
 				}
 				if !strings.Contains(s.Logs(), "Can't recover from AOF write error when the AOF fsync policy is 'always'. Exiting...") {
 					t.Error("it does not say why")
+				}
+				// What is in the files is loaded whole: the server took back what it wrote of the request that did not fit.
+				copied := t.TempDir()
+				if err := os.CopyFS(copied, mounted.FS()); err != nil {
+					t.Fatal(err)
+				}
+				next := harness.StartWith(t, harness.Options{Binary: harness.NeedFerrous(t), Dir: copied,
+					Args: []string{"--appendonly", "yes", "--aof-load-truncated", "no"}}).Dial(t)
+				if n := next.Must("DBSIZE"); n.Int() != int64(acked) {
+					t.Errorf("%s keys are there, %d were acknowledged", n, acked)
+				}
+				for i := range acked {
+					if v := next.Must("GET", fmt.Sprint("key:", i)); v.Str != value {
+						t.Fatalf("key %d of %d is %.100s", i, acked, v)
+					}
 				}
 				return
 			}
