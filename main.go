@@ -81,7 +81,6 @@ func run(proc *process.Process) int {
 		return 1
 	}
 	server.UseProcess(proc)
-	log.Log(logging.Notice, "Server initialized")
 	watchSignals(server, cfg, log)
 	defer profile(log)()
 	if err := server.Serve(); err != nil {

@@ -568,6 +568,14 @@ func debugLoadAOF(c *Client) {
 		s.fileFailed(err)
 		return
 	}
+	if !s.aof.file.Rewriting() {
+		// As at a start: the numbers of new files, too, follow from what the manifest has.
+		if err := s.aof.file.ReadManifest(); err != nil {
+			s.giveUp()
+			return
+		}
+		s.aof.file.CollectHistory()
+	}
 	s.emptyDatabases(s.ks.DBs()...)
 	loader := &fileClient{s: s}
 	sinks := s.sinks

@@ -280,6 +280,8 @@ func (s *Server) serving(addrs []net.Addr, first bool) {
 	if !first {
 		return
 	}
+	// Who waits for this line connects right away: the sockets are there.
+	s.logf(config.LogNotice, "Server initialized")
 	s.baseMemory = startupMemory()
 	s.persist.lastSave = s.ks.Now / 1000
 	s.persist.lastTook = -1

@@ -194,7 +194,8 @@ func TestSeveralAddresses(t *testing.T) {
 	}
 }
 
-// Two processes cannot share a port: the second says so and ends with an error.
+// Two processes cannot share a port: the second says so and ends with an error. It has not said "Server initialized", which
+// scripts wait for before they connect: that is said when the sockets are there.
 func TestPortInUse(t *testing.T) {
 	s := harness.StartFerrous(t)
 	other, err := harness.Start(harness.Options{Binary: harness.NeedFerrous(t), Args: []string{"--port", strconv.Itoa(s.Port)}})
@@ -204,6 +205,11 @@ func TestPortInUse(t *testing.T) {
 	}
 	if !strings.Contains(err.Error(), "exited at start (exit status 1)") {
 		t.Errorf("got %v", err)
+	}
+	const line = "Server initialized"
+	if !strings.Contains(err.Error(), "Failed listening on port") || strings.Contains(err.Error(), line) ||
+		!strings.Contains(s.Logs(), line) {
+		t.Errorf("the first server's log:\n%s\nthe second's: %v", s.Logs(), err)
 	}
 	answers(t, s)
 }

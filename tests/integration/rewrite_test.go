@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"ferrous/tests/harness"
@@ -45,4 +47,38 @@ func TestStoppedRewrite(t *testing.T) {
 	expect("OK", "DEBUG", "LOADAOF")
 	expect("no", "GET", "a")
 	expect("101", "DBSIZE")
+}
+
+// DEBUG LOADAOF goes by what the folder's manifest says, so that numbers begin anew where a restart would have them do so.
+func TestNumbersAfterLoadAOF(t *testing.T) {
+	s := harness.StartFerrous(t, "--appendonly", "yes", "--enable-debug-command", "yes")
+	c := s.Dial(t)
+	manifest := filepath.Join(s.Dir, "appendonlydir", "appendonly.aof.manifest")
+	expect := func(want string) {
+		t.Helper()
+		// A rewrite is over only when nothing of it is scheduled or running any more.
+		eventually(t, "the rewrite is over", func() bool {
+			return field(t, c, "persistence", "aof_rewrite_in_progress") == "0" &&
+				field(t, c, "persistence", "aof_rewrite_scheduled") == "0"
+		})
+		text, err := os.ReadFile(manifest)
+		if err != nil || string(text) != want {
+			t.Fatalf("got %q, %v, want %q", text, err, want)
+		}
+	}
+	expect("file appendonly.aof.1.base.rdb seq 1 type b\nfile appendonly.aof.1.incr.aof seq 1 type i\n")
+	c.Must("SET", "a", "b")
+	c.Must("BGREWRITEAOF")
+	expect("file appendonly.aof.2.base.rdb seq 2 type b\nfile appendonly.aof.2.incr.aof seq 2 type i\n")
+	c.Must("CONFIG", "SET", "appendonly", "no")
+	c.Must("BGREWRITEAOF")
+	expect("file appendonly.aof.3.base.rdb seq 3 type b\n")
+	c.Must("DEBUG", "LOADAOF")
+	c.Must("CONFIG", "SET", "appendonly", "yes")
+	expect("file appendonly.aof.4.base.rdb seq 4 type b\nfile appendonly.aof.1.incr.aof seq 1 type i\n")
+	c.Must("SET", "c", "d")
+	c.Must("DEBUG", "LOADAOF")
+	if got := c.Must("MGET", "a", "c"); got.Elems[0].Str != "b" || got.Elems[1].Str != "d" {
+		t.Errorf("got %v", got)
+	}
 }
