@@ -49,6 +49,8 @@ type appendOnly struct {
 	fed  int64            // commands fed so far: what WAITAOF counts in
 	snap *keyspace.Snapshot
 
+	lastCopied int64 // bytes for the last rewrite, see cow.Generation.Copied
+
 	waiting []*Client // in WAITAOF
 }
 
@@ -307,6 +309,7 @@ func (s *Server) rewriteFile() error {
 		},
 		Done: func(error) {
 			if a.snap != nil {
+				a.lastCopied = s.ks.Generation().Copied()
 				a.snap.Release()
 				a.snap = nil
 			}

@@ -261,12 +261,19 @@ func (t *infoText) persistence() {
 		t.ratio("loading_loaded_perc", 100*float64(l.read)/float64(max(l.total, 1)))
 		t.int("loading_eta_seconds", spent*(l.total-l.read)/max(l.read, 1))
 	}
-	t.zeros("async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age")
+	copied := int64(0)
+	if s.busyWithSnapshot() {
+		copied = s.ks.Generation().Copied()
+	}
+	t.zeros("async_loading")
+	t.int("current_cow_peak", copied) // a snapshot's copies are given back when it ends
+	t.int("current_cow_size", copied)
+	t.zeros("current_cow_size_age")
 	done, total, began := int64(0), int64(0), int64(-1)
 	if b := p.saving; b != nil {
 		done, total, began = b.keys.Load(), b.total, s.ks.Now/1000-b.start
 	}
-	t.ratio("current_fork_perc", float64(done)/float64(max(total, 1)))
+	t.ratio("current_fork_perc", 100*float64(done)/float64(max(total, 1)))
 	t.int("current_save_keys_processed", done)
 	t.int("current_save_keys_total", total)
 	t.int("rdb_changes_since_last_save", s.dirty)
@@ -276,7 +283,7 @@ func (t *infoText) persistence() {
 	t.int("rdb_last_bgsave_time_sec", p.lastTook)
 	t.int("rdb_current_bgsave_time_sec", began)
 	t.int("rdb_saves", p.saves)
-	t.zeros("rdb_last_cow_size")
+	t.int("rdb_last_cow_size", p.lastCopied)
 	t.int("rdb_last_load_keys_expired", p.loaded.Dropped)
 	t.int("rdb_last_load_keys_loaded", p.loaded.Keys)
 	a := s.aof.file.Info()
@@ -289,7 +296,8 @@ func (t *infoText) persistence() {
 	t.int("aof_rewrites", a.Rewrites)
 	t.int("aof_rewrites_consecutive_failures", int64(a.RewriteFailures))
 	t.str("aof_last_write_status", okOrErr(a.LastWriteOK))
-	t.zeros("aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size")
+	t.int("aof_last_cow_size", s.aof.lastCopied)
+	t.zeros("module_fork_in_progress", "module_fork_last_cow_size")
 	if a.Enabled {
 		t.int("aof_current_size", a.CurrentSize)
 		t.int("aof_base_size", a.BaseSize)

@@ -44,7 +44,9 @@ type persistence struct {
 	failed    bool                   // the last attempt in the background failed
 	lastTook  int64                  // seconds, -1 before the first
 	saves     int64                  // since the start
-	delay     atomic.Int64           // rdb-key-save-delay
+
+	lastCopied int64        // bytes for the last attempt in the background, see cow.Generation.Copied
+	delay      atomic.Int64 // rdb-key-save-delay
 
 	loading *loading
 	loaded  rdb.Result // of the last file
@@ -282,6 +284,7 @@ func (s *Server) saved(b *saving) {
 		return // somebody has waited for it
 	}
 	p.saving = nil
+	p.lastCopied = s.ks.Generation().Copied()
 	b.snap.Release()
 	defer s.limit()
 	now := s.ks.Now / 1000

@@ -15,7 +15,7 @@ func (t *Tree) ownLeaf(p *unsafe.Pointer) *leaf {
 	l := (*leaf)(*p)
 	if !t.gen.Owns(l.stamp) {
 		c := *l
-		c.stamp = t.gen.Current()
+		c.stamp = t.gen.Copying(int(unsafe.Sizeof(c)))
 		l = &c
 		*p = unsafe.Pointer(l)
 	}
@@ -27,7 +27,7 @@ func (t *Tree) ownInner(p *unsafe.Pointer) *inner {
 	n := (*inner)(*p)
 	if !t.gen.Owns(n.stamp) {
 		c := *n
-		c.stamp = t.gen.Current()
+		c.stamp = t.gen.Copying(int(unsafe.Sizeof(c)))
 		n = &c
 		*p = unsafe.Pointer(n)
 	}

@@ -15,10 +15,21 @@ package cow
 type Generation struct {
 	current uint64
 	pinned  bool
+	copied  int64
 }
 
 // Current returns the stamp for pieces made or copied now.
 func (g *Generation) Current() uint64 { return g.current }
+
+// Copying returns the stamp for a copy of n bytes that is made because a snapshot needs the piece, and counts them.
+func (g *Generation) Copying(n int) uint64 {
+	g.copied += int64(n)
+	return g.current
+}
+
+// Copied returns how many bytes were copied because the snapshot needs them: the one that is held, or the last. What was
+// replaced or deleted as a whole meanwhile is not in it, though it lives as long as the snapshot.
+func (g *Generation) Copied() int64 { return g.copied }
 
 // Pinned reports whether a snapshot is held.
 func (g *Generation) Pinned() bool { return g.pinned }
@@ -34,6 +45,7 @@ func (g *Generation) Pin() {
 	}
 	g.current++
 	g.pinned = true
+	g.copied = 0
 }
 
 // Unpin ends the snapshot.

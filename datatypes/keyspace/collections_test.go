@@ -291,3 +291,31 @@ func TestPrefetchMembers(t *testing.T) {
 		}
 	}
 }
+
+// TestCopiedCollections checks that of every collection something is counted when it is first changed under a snapshot, and
+// of a large one not all of it.
+func TestCopiedCollections(t *testing.T) {
+	for _, k := range kinds() {
+		for _, size := range []int{40, 5000} {
+			ks := New(1, 3)
+			ks.Now = epoch
+			db := ks.dbs[0]
+			gen := db.Generation()
+			typ, enc, v := k.make(size, gen)
+			db.Set(record.NewObject(typ, enc, []byte("key"), v, record.NoExpiry, 0))
+			s, err := ks.Snapshot()
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := db.Own(db.Lookup([]byte("key")))
+			head := gen.Copied()
+			if first := db.Own(r); first != r || gen.Copied() != head {
+				t.Errorf("%s of %d: owned twice, %d bytes copied, then %d", k.name, size, head, gen.Copied())
+			}
+			if total := int64(Size(r)); head == 0 || size == 5000 && head > total/2 {
+				t.Errorf("%s of %d: %d bytes copied, of %d", k.name, size, head, total)
+			}
+			s.Release()
+		}
+	}
+}

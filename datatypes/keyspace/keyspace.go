@@ -426,7 +426,7 @@ func (db *DB) Edit(key []byte, r *record.Record, n, room int) []byte {
 	if !ks.gen.Owns(v.Stamp) && !db.ownsValue(table.Hash(key), r) {
 		b := make([]byte, n, room)
 		copy(b, v.B)
-		db.replace(table.Hash(key), r, record.NewOwned(key, b, r.Expiry(), r.Clock(), ks.gen.Current()))
+		db.replace(table.Hash(key), r, record.NewOwned(key, b, r.Expiry(), r.Clock(), ks.gen.Copying(cap(v.B))))
 		return b
 	}
 	if n > cap(v.B) {

@@ -202,6 +202,55 @@ func TestSnapshotMovedValue(t *testing.T) {
 	}
 }
 
+// TestCopiedForSnapshot checks the account of what is copied because a snapshot needs it: strings once a segment and value,
+// nothing once the walk has passed or the snapshot has ended.
+func TestCopiedForSnapshot(t *testing.T) {
+	ks := New(1, 3)
+	ks.Now = epoch
+	db, gen := ks.dbs[0], &ks.gen
+	value := bytes.Repeat([]byte("v"), 1000)
+	for i := range 5000 {
+		db.SetString(strconv.AppendInt(nil, int64(i), 10), value, record.NoExpiry)
+	}
+	// write changes a key in place and returns how many bytes were copied.
+	write := func(key string) int64 {
+		before := gen.Copied()
+		db.Write([]byte(key), db.Lookup([]byte(key)), 0, []byte("w"))
+		return gen.Copied() - before
+	}
+	if n := write("1"); n != 0 {
+		t.Errorf("%d bytes copied without a snapshot", n)
+	}
+	s, err := ks.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := write("1"); n < 1000+4096 || n > 1000+16384 {
+		t.Errorf("%d bytes copied for a segment and a value of 1000", n)
+	}
+	if n := write("1"); n != 0 {
+		t.Errorf("%d bytes copied for a value that was copied before", n)
+	}
+	for i := range 5000 {
+		write(strconv.Itoa(i))
+	}
+	if n := gen.Copied(); n < 5_000_000 || n > 6_000_000 {
+		t.Errorf("%d bytes copied for 5000 values of 1000", n)
+	}
+	s.Release()
+	if s, err = ks.Snapshot(); err != nil {
+		t.Fatal(err)
+	}
+	if n := gen.Copied(); n != 0 {
+		t.Errorf("a snapshot begins with %d bytes", n)
+	}
+	s.Walk(func(int, *record.Record) bool { return true })
+	if n := write("1"); n != 0 {
+		t.Errorf("%d bytes copied behind the walk", n)
+	}
+	s.Release()
+}
+
 // TestSnapshotInPlace checks that what the walk has passed is written in place again, and everything after Release.
 func TestSnapshotInPlace(t *testing.T) {
 	ks := New(1, 3)

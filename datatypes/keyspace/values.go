@@ -98,6 +98,10 @@ func (db *DB) Own(r *record.Record) *record.Record {
 		return r // the snapshot's walk has passed this key
 	}
 	n := r.WithValue(r.Encoding(), fork(r, gen))
+	switch v := value(n); v.Encoding() {
+	case record.ListPack, record.ListPackEx, record.IntSet:
+		gen.Copying(v.Size()) // of others the fork is but a head
+	}
 	db.bytes += value(n).Size() - value(r).Size() // a copy has no room to spare
 	db.t.Replace(h, r, n)
 	return n

@@ -253,7 +253,7 @@ func (l *List) pushNode(i int, s []byte) {
 // ownHead returns the first node for writing.
 func (l *List) ownHead() *node {
 	if !l.set.gen.Owns(l.head.stamp) {
-		l.head = l.head.clone(l.set.gen.Current())
+		l.head = l.head.clone(l.set.gen.Copying(l.head.memory()))
 	}
 	return l.head
 }
@@ -264,7 +264,7 @@ func (l *List) ownTail() *node {
 		return l.ownHead()
 	}
 	if !l.set.gen.Owns(l.tail.stamp) {
-		l.tail = l.tail.clone(l.set.gen.Current())
+		l.tail = l.tail.clone(l.set.gen.Copying(l.tail.memory()))
 	}
 	return l.tail
 }
@@ -427,7 +427,7 @@ func (l *List) ownShell(n *node) *node {
 		return n
 	}
 	c := *n
-	c.stamp = l.set.gen.Current()
+	c.stamp = l.set.gen.Copying(mem.SizePtr(nodeSize))
 	return &c
 }
 
@@ -456,7 +456,7 @@ func (l *List) edit(i int) *node {
 		n = l.ownShell(n)
 		n.expand()
 	case !l.set.gen.Owns(n.stamp):
-		n = n.clone(l.set.gen.Current())
+		n = n.clone(l.set.gen.Copying(n.memory()))
 	}
 	return n
 }

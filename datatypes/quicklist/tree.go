@@ -137,7 +137,7 @@ func (l *List) own(b *branch) *branch {
 		return b
 	}
 	c := *b
-	c.stamp = l.set.gen.Current()
+	c.stamp = l.set.gen.Copying(branchSize)
 	return &c
 }
 

@@ -56,7 +56,8 @@ func (x *index[T]) write(i int, gen *cow.Generation) *page[T] {
 	if gen.Owns(p.stamp) {
 		return p
 	}
-	c := &page[T]{items: slices.Clone(p.items), stamp: gen.Current()}
+	c := &page[T]{items: slices.Clone(p.items)}
+	c.stamp = gen.Copying(c.size())
 	x.bytes += c.size() - p.size()
 	x.pages[i] = c
 	return c

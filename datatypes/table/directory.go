@@ -80,7 +80,7 @@ func (t *Table) writable(p *page, i uint, hash uint64) *segment {
 	if t.gen.Owns(s.stamp) || t.passed(hash, 64-s.depth) {
 		return s
 	}
-	c := s.clone(t.gen.Current())
+	c := s.clone(t.gen.Copying(s.size()))
 	t.own(p, hash)
 	first, n := p.run(i, s)
 	for j := first; j < first+n; j++ {
@@ -89,6 +89,9 @@ func (t *Table) writable(p *page, i uint, hash uint64) *segment {
 	return c
 }
 
+// entrySize is what an entry of a page takes: a segment and its shift.
+const entrySize = 8 + 1
+
 // own makes the entries of the page to which hash belongs writable.
 func (t *Table) own(p *page, hash uint64) {
 	if t.gen.Owns(p.stamp) || t.passed(hash, t.low) {
@@ -96,7 +99,7 @@ func (t *Table) own(p *page, hash uint64) {
 	}
 	p.dir = append([]*segment(nil), p.dir...)
 	p.shift = append([]uint8(nil), p.shift...)
-	p.stamp = t.gen.Current()
+	p.stamp = t.gen.Copying(entrySize * len(p.dir))
 }
 
 // pour inserts all records of src into the full or empty segments that pick chooses. It reports whether all fitted.

@@ -357,6 +357,33 @@ func TestBrokenDump(t *testing.T) {
 	}
 }
 
+// INFO tells how far a save in the background is, and how much was copied for it.
+func TestSaveProgress(t *testing.T) {
+	_, c := persistent(t, t.TempDir())
+	replies(t, c, "DEBUG POPULATE 10000 key 400", "OK", "CONFIG SET rdb-key-save-delay 50000", "OK",
+		"BGSAVE", "Background saving started")
+	if n := state(t, c, "current_cow_size"); n != "0" {
+		t.Errorf("%s bytes were copied while nothing was changed", n)
+	}
+	eventually(t, "it goes on", func() bool { return state(t, c, "current_save_keys_processed") != "0" })
+	last := int64(0)
+	for i := range 3 {
+		c.Must("SETRANGE", fmt.Sprint("key:", i), "0", "changed")
+		n, err := strconv.ParseInt(state(t, c, "current_cow_size"), 10, 64)
+		if err != nil || n < last || n == 0 || n > 100_000 {
+			t.Errorf("after %d changes %d bytes were copied, before %d", i+1, n, last)
+		}
+		last = n
+	}
+	if total, perc := state(t, c, "current_save_keys_total"), state(t, c, "current_fork_perc"); total != "10000" || strings.HasPrefix(perc, "0.00") {
+		t.Errorf("%s%% of %s keys", perc, total)
+	}
+	replies(t, c, "FLUSHALL", "OK") // which ends it
+	if now, then := state(t, c, "current_cow_size"), state(t, c, "rdb_last_cow_size"); now != "0" || then != fmt.Sprint(last) {
+		t.Errorf("afterwards %s bytes, of the last save %s, want %d", now, then, last)
+	}
+}
+
 // A save in the background ends at once when it is in the way of something, and leaves nothing behind.
 func TestCanceledSave(t *testing.T) {
 	begin := func(t *testing.T) (string, *harness.Server, *harness.Conn) {
