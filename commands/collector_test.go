@@ -80,11 +80,51 @@ func TestCollectorPace(t *testing.T) {
 		busy    bool
 		percent int
 	}{
-		{0, false, 200}, {0, true, 800}, {64 << 20, true, 50}, {64 << 20, false, 25}, {10 << 30, true, 25},
+		{0, false, 200}, {0, true, 800}, {64 << 20, true, 50}, {64 << 20, false, 25}, {10 << 30, true, noGoal},
+		{64 << 20, true, noGoal}, {32 << 20, true, 100},
 	} {
 		g.adjust(tc.live, tc.busy)
 		if g.percent != tc.percent {
 			t.Errorf("%d bytes, busy %v: %d%%, want %d%%", tc.live, tc.busy, g.percent, tc.percent)
 		}
+	}
+}
+
+// A large heap is collected when a share of the data has been allocated; the pacer helps where that is not enough.
+func TestCollectorOfLargeHeaps(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	var g gcTuner
+	const live = ownLeast
+	step := func() {
+		t.Helper()
+		if g.adjust(live, true); g.running == nil {
+			return
+		}
+		<-g.running
+	}
+	step()
+	if g.percent != noGoal || g.running != nil {
+		t.Fatalf("begins with %d%%, collecting %v", g.percent, g.running != nil)
+	}
+	for range live*ownPercent/100/(64<<10) + 2 {
+		litter = make([]byte, 64<<10)
+	}
+	before := g.base
+	step()
+	if g.running == nil {
+		t.Fatal("nothing is collected though much was allocated")
+	}
+	if step(); g.running != nil || g.base == before {
+		t.Error("the end of a collection is not seen")
+	}
+	never := make(chan struct{})
+	g.running, g.base = never, g.base-2*live
+	if g.adjust(live, true); g.percent != lateGoal {
+		t.Errorf("%d%% though more was allocated during a collection than there is", g.percent)
+	}
+	g.running = make(chan struct{})
+	close(g.running)
+	if g.adjust(live, true); g.percent != noGoal || g.running != nil {
+		t.Errorf("%d%% after it", g.percent)
 	}
 }

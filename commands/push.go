@@ -17,6 +17,10 @@ import (
 // client's parts are written with one call; after that the chunks are used again. A message of bigMessage bytes has a
 // chunk of its own, which connections that are slow to read may keep without copying.
 //
+// The end of a round costs the loop a turn (eventloop.RequestFlush), which pays where the messages of many packets come
+// together in it. Where those of one packet are all there is, as from a single publisher, they are written at the end of
+// that packet instead (endPacket); what the last rounds were like decides.
+//
 // If maxOutbox bytes have gathered before the end of the round, they are written at once.
 //
 // # The order of messages and replies
@@ -82,6 +86,10 @@ type outbox struct {
 	used     []*chunk  // these and the full ones
 	free     []*chunk  // empty ones
 	bytes    int       // encoded since the last flush
+	inPacket bool      // whose end sees to the flush
+	put      bool      // something, by the packet that is being worked off
+	packets  int       // that have put something in since the last flush
+	direct   int       // how many packets to come may flush at their end
 	flushing bool      // the end of the round has come
 	own      []byte    // for the client whose turn it is, behind the reply
 	stale    [][]byte  // keys whose invalidation it is to be told behind the reply; nil stands for all
@@ -191,13 +199,14 @@ func (s *Server) deliver(c *Client, p part) {
 		o.own = append(o.own, p.bytes()...)
 		return
 	}
+	o.put = true
 	switch {
 	case q.nparts == 0:
 		q.part, q.nparts = p, 1
 		if !q.waits {
 			q.waits = true
 			o.clients = append(o.clients, c)
-			if len(o.clients) == 1 && !o.flushing {
+			if len(o.clients) == 1 && !o.flushing && !o.inPacket {
 				s.loop.RequestFlush()
 			}
 		}
@@ -212,6 +221,26 @@ func (s *Server) deliver(c *Client, p part) {
 	}
 }
 
+// learnEvery is after how many packets that flushed at their end a whole round is looked at again.
+const learnEvery = 32
+
+// endPacket sees to it that what a packet's commands have told others is sent: now, or at the end of the round.
+func (s *Server) endPacket() {
+	o := &s.outbox
+	o.inPacket = false
+	if !o.put {
+		return
+	}
+	o.put = false
+	o.packets++
+	if o.direct > 0 && o.packets == 1 && s.aof.file.Buffered() == 0 {
+		o.direct--
+		s.flushOutbox()
+		return
+	}
+	s.loop.RequestFlush()
+}
+
 // relieveOutbox sends what waits if it has become much. It must not be called between two deliveries of one message.
 func (s *Server) relieveOutbox() {
 	if s.outbox.bytes > maxOutbox {
@@ -223,6 +252,7 @@ func (s *Server) relieveOutbox() {
 func (s *Server) flushOutbox() {
 	o := &s.outbox
 	if len(o.clients) == 0 {
+		o.packets = 0
 		return
 	}
 	for i, c := range o.clients {
@@ -235,6 +265,13 @@ func (s *Server) flushOutbox() {
 		}
 	}
 	o.clients = o.clients[:0]
+	if o.flushing {
+		o.direct = 0
+		if o.packets == 1 {
+			o.direct = learnEvery
+		}
+	}
+	o.packets = 0
 	o.chunks = [2]*chunk{}
 	for i, ch := range o.used {
 		if len(o.free) < keptChunks {

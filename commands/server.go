@@ -347,6 +347,9 @@ func (s *Server) Data(conn *eventloop.Conn, in []byte) {
 func (s *Server) process(c *Client, now int64) int64 {
 	outer := s.current
 	s.current = c
+	if outer == nil {
+		s.outbox.inPacket = true
+	}
 	s.w.Proto = int(c.proto)
 	s.limitReply(c)
 	lim := &s.limits
@@ -410,6 +413,7 @@ func (s *Server) process(c *Client, now int64) int64 {
 	s.current = outer
 	if outer == nil {
 		s.evictClients()
+		s.endPacket()
 	}
 	return now
 }

@@ -30,11 +30,13 @@ func (b *bench) aofSection() error {
 func (b *bench) aofRounds(servers [2]*harness.Server, policy string, pipelines []int) error {
 	fmt.Printf("\n## SET with appendonly yes, appendfsync %s, %d connections, median of %d rounds\n\n", policy, b.clients, b.rounds)
 	b.cpuHeader()
+	notes := ""
 	for _, p := range pipelines {
 		r, err := b.measure(servers, "set", p, b.keyspace)
 		if err != nil {
 			return err
 		}
+		b.report.CPU[len(b.report.CPU)-1].AOF = policy
 		if policy != "always" {
 			continue
 		}
@@ -43,8 +45,11 @@ func (b *bench) aofRounds(servers [2]*harness.Server, policy string, pipelines [
 			ratio := r.Rounds[0][i].Throughput / r.Rounds[1][i].Throughput
 			low, high = min(low, ratio), max(high, ratio)
 		}
-		defer fmt.Printf("\n- requests a second at pipeline %d, ratio of the medians: **%.2f** (rounds %.2f-%.2f)\n", p,
+		notes += fmt.Sprintf("\n- requests a second at pipeline %d, ratio of the medians: **%.2f** (rounds %.2f-%.2f)", p,
 			r.Throughput[0]/r.Throughput[1], low, high)
+	}
+	if notes != "" {
+		fmt.Println(notes)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ type cpuResult struct {
 	Test       string        `json:"test"`
 	Pipeline   int           `json:"pipeline"`
 	Keys       int           `json:"keys"`
+	AOF        string        `json:"appendfsync,omitempty"` // empty: no append-only file
 	Requests   int           `json:"requests_a_round"`
 	Rounds     [2][]cpuRound `json:"rounds"`
 	MicrosCPU  [2]float64    `json:"cpu_us_a_request"` // medians

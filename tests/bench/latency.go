@@ -101,7 +101,7 @@ func (b *bench) pacedRound(s *harness.Server, t benchTest, load string, n int) (
 		return nil, nil, errors.Join(err, stop())
 	}
 	reply := fmt.Sprintf("$%d\r\n%s\r\n", len(t.value), t.value)
-	latency, lag, err = paced(s.Addr, [][]byte{request}, len(reply), b.rate, n)
+	latency, lag, err = paced(s.Addr, [][]byte{request}, len(reply), b.rate, n, time.Now().Add(pacedLead))
 	return latency, lag, errors.Join(err, stop())
 }
 
@@ -181,10 +181,13 @@ func (b *bench) steadySets(ctx context.Context, s *harness.Server, at, conns, ba
 	}
 }
 
-// paced sends n requests at fixed instants on one connection and returns each one's latency from that instant, and how
+// pacedLead is the time that paced needs to connect.
+const pacedLead = 20 * time.Millisecond
+
+// paced sends n requests, from start on at fixed instants, on one connection and returns each one's latency from that instant, and how
 // late it was sent. Both directions run on threads of their own over a blocking socket, so that Go's scheduler and
 // network poller do not enter the figures.
-func paced(addr string, requests [][]byte, replyLen, rate, n int) (latency, lag []time.Duration, err error) {
+func paced(addr string, requests [][]byte, replyLen, rate, n int, start time.Time) (latency, lag []time.Duration, err error) {
 	f, err := blockingSocket(addr)
 	if err != nil {
 		return nil, nil, err
@@ -197,7 +200,6 @@ func paced(addr string, requests [][]byte, replyLen, rate, n int) (latency, lag 
 	latency = make([]time.Duration, n)
 	lag = make([]time.Duration, n)
 	interval := time.Second / time.Duration(rate)
-	start := time.Now().Add(20 * time.Millisecond)
 	sent := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()

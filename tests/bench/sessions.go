@@ -27,6 +27,8 @@ const (
 	transactions = 60_000 // of a round
 	txClients    = 10
 	txCommands   = 10
+	// inFlightMessages bounds the deliveries that have been published and have not come.
+	inFlightMessages = 20_000
 )
 
 // sessionWork is one row: begin connects what is needed.
@@ -47,7 +49,7 @@ func (b *bench) sessionSection() error {
 		return err
 	}
 	works := []sessionWork{
-		publishing(1, 16, 200_000), publishing(100, 16, 1_000_000), publishing(10_000, 1, 1_000_000),
+		publishing(1, 16, 1_000_000), publishing(100, 16, 1_000_000), publishing(10_000, 1, 1_000_000),
 		{"write of a tracked key, pipeline 16", "write", trackedKeys, tracking},
 		{fmt.Sprintf("MULTI, %d SETs, EXEC in one packet, %d clients", txCommands, txClients), "transaction", transactions, transacting},
 	}
@@ -78,7 +80,7 @@ func (b *bench) sessionRounds(servers [2]*harness.Server, w sessionWork, r *sess
 			who := (i + j) % 2
 			micros, err := w.measure(servers[who])
 			if err != nil {
-				return fmt.Errorf("%s: %w", b.report.Names[who], err)
+				return fmt.Errorf("%s: %w\n%s", b.report.Names[who], err, servers[who].Logs())
 			}
 			r.Rounds[who] = append(r.Rounds[who], micros)
 		}
@@ -92,13 +94,16 @@ func (b *bench) sessionRounds(servers [2]*harness.Server, w sessionWork, r *sess
 
 // measure connects, runs a round that warms up and one whose CPU it returns, in microseconds a unit.
 func (w sessionWork) measure(s *harness.Server) (float64, error) {
-	for { // until those of the round before are gone
+	for deadline := time.Now().Add(30 * time.Second); ; { // until those of the round before are gone
 		info, err := s.Info("clients")
 		if err != nil {
 			return 0, err
 		}
 		if info["connected_clients"] == "1" {
 			break
+		}
+		if time.Now().After(deadline) {
+			return 0, errors.New("clients of the round before do not go: " + info["connected_clients"])
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
@@ -166,7 +171,7 @@ func (a *audience) end() {
 	a.group.Wait()
 }
 
-// publishing has deliveries of messages to so many subscribers; batch messages are sent before all must have come.
+// publishing has deliveries of messages to so many subscribers, batch messages in a packet.
 func publishing(subscribers, batch, deliveries int) sessionWork {
 	const message = "0123456789abcdef0123456789abcdef"
 	delivered := int64(len("*3\r\n$7\r\nmessage\r\n$4\r\nnews\r\n$32\r\n\r\n") + len(message))
@@ -203,11 +208,11 @@ func publishing(subscribers, batch, deliveries int) sessionWork {
 				}
 				sent += n
 				total += int64(n*subscribers) * delivered
-				if err := a.await(total); err != nil {
+				if err := a.await(total - inFlightMessages*delivered); err != nil {
 					return err
 				}
 			}
-			return nil
+			return a.await(total)
 		}
 		return scene{round: round, end: func() { _ = c.Close(); a.end() }}, nil
 	}}

@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"ferrous/tests/harness"
@@ -24,18 +23,18 @@ import (
 type snapshotResult struct {
 	Shape   string         `json:"shape"`
 	Count   int            `json:"count"`
-	Base    [2]percentiles `json:"latency_us"`         // of a paced client that writes, nothing else going on
-	Saving  [2]percentiles `json:"latency_us_bgsave"`  // of the same while BGSAVE runs
-	Seconds [2]float64     `json:"bgsave_seconds"`     // beside the paced client
-	Resting [2]float64     `json:"resting_mib"`        // under full write load, before BGSAVE
-	Peak    [2]float64     `json:"peak_mib"`           // under full write load, during BGSAVE
-	Loaded  [2]float64     `json:"bgsave_load_second"` // under full write load
-	Start   [2]float64     `json:"load_seconds"`       // from the start of the process until it serves
+	Base    [2]percentiles `json:"latency_us"`           // of a paced client that writes, nothing else going on
+	Saving  [2]percentiles `json:"latency_us_bgsave"`    // of the same while BGSAVE runs
+	Alone   [2]float64     `json:"bgsave_alone_seconds"` // nothing else going on
+	Seconds [2]float64     `json:"bgsave_seconds"`       // beside the paced client
+	Resting [2]float64     `json:"resting_mib"`          // under full write load, before BGSAVE
+	Peak    [2]float64     `json:"peak_mib"`             // under full write load, during BGSAVE
+	Loaded  [2]float64     `json:"bgsave_load_second"`   // under full write load
+	Start   [2]float64     `json:"load_seconds"`         // from the start of the process until it serves
 	Dump    [2]int64       `json:"dump_bytes"`
 }
 
 const (
-	snapRounds = 3
 	snapValue  = 32 // bytes of a value
 	hashKeyBig = "hash"
 )
@@ -77,14 +76,15 @@ func (b *bench) snapShapes() []snapShape {
 }
 
 func (b *bench) snapshotSection() error {
+	if b.snapKeys < 1 || b.snapFields < 1 || b.snapRate < 1 {
+		return errors.New("-snapkeys, -snapfields and -snaprate must be positive")
+	}
 	for _, shape := range b.snapShapes() {
 		r := snapshotResult{Shape: shape.name, Count: shape.count}
 		fmt.Printf("\n## BGSAVE and loading: %s, %d elements with values of %d bytes; a paced client writes %d times a second, %d rounds\n\n",
-			shape.name, shape.count, snapValue, b.snapRate, snapRounds)
-		for who, s := range b.subjects {
-			if err := b.snapshotOf(&r, who, s, shape); err != nil {
-				return fmt.Errorf("%s, %s: %w", s.name, shape.name, err)
-			}
+			shape.name, shape.count, snapValue, b.snapRate, b.rounds)
+		if err := b.snapshotShape(&r, shape); err != nil {
+			return fmt.Errorf("%s: %w", shape.name, err)
 		}
 		b.report.Snapshots = append(b.report.Snapshots, r)
 		fmt.Printf("| | %s | %s | ratio |\n| --- | ---: | ---: | ---: |\n", b.report.Names[0], b.report.Names[1])
@@ -98,6 +98,7 @@ func (b *bench) snapshotSection() error {
 		row("latency µs during BGSAVE, p99", "%.0f", of(r.Saving, func(p percentiles) float64 { return p.P99 }))
 		row("p99.9", "%.0f", of(r.Saving, func(p percentiles) float64 { return p.P999 }))
 		row("worst", "%.0f", of(r.Saving, func(p percentiles) float64 { return p.Max }))
+		row("BGSAVE alone, s", "%.2f", r.Alone)
 		row("BGSAVE beside it, s", "%.2f", r.Seconds)
 		row("memory under full write load, MiB", "%.0f", r.Resting)
 		row("peak of it during BGSAVE, MiB", "%.0f", r.Peak)
@@ -110,76 +111,114 @@ func (b *bench) snapshotSection() error {
 	return nil
 }
 
-// snapshotOf measures one server.
-func (b *bench) snapshotOf(r *snapshotResult, who int, subject subject, shape snapShape) error {
-	dir, err := os.MkdirTemp("", "ferrous-bench-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	start := func() (*harness.Server, *harness.Conn, error) {
-		if err := b.ctx.Err(); err != nil {
-			return nil, nil, err
-		}
-		s, err := harness.Start(harness.Options{Binary: subject.binary, Args: subject.args, Dir: dir})
-		if err != nil {
-			return nil, nil, err
-		}
-		c, err := s.Connect()
-		if err != nil {
-			s.Kill()
-			return nil, nil, err
-		}
-		c.Timeout = 2 * time.Minute
-		return s, c, nil
-	}
-	s, c, err := start()
-	if err != nil {
-		return err
-	}
-	defer func() { s.Kill() }()
-	if err := pipelined(c, shape.count, shape.add); err != nil {
-		return err
-	}
-	time.Sleep(2 * time.Second)
+// photographed is one of the servers whose snapshots are measured.
+type photographed struct {
+	subject
+	dir  string
+	s    *harness.Server
+	c    *harness.Conn
+	took time.Duration // by its last BGSAVE
+}
 
-	// A paced client, at rest and beside a BGSAVE.
+func (p *photographed) start(b *bench) error {
+	if err := b.ctx.Err(); err != nil {
+		return err
+	}
+	s, err := harness.Start(harness.Options{Binary: p.binary, Args: p.args, Dir: p.dir})
+	if err != nil {
+		return err
+	}
+	p.s = s
+	if p.c, err = s.Connect(); err == nil {
+		p.c.Timeout = 2 * time.Minute
+	}
+	return err
+}
+
+func (b *bench) snapshotShape(r *snapshotResult, shape snapShape) error {
+	var subjects [2]photographed
+	for who := range subjects {
+		p := &subjects[who]
+		p.subject = b.subjects[who]
+		dir, err := os.MkdirTemp("", "ferrous-bench-")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		p.dir = dir
+		if err := p.start(b); err != nil {
+			return err
+		}
+		defer func() { p.s.Kill() }()
+		if err := pipelined(p.c, shape.count, shape.add); err != nil {
+			return err
+		}
+		// The first one tells how long it takes.
+		if p.took, err = p.save(0); err != nil {
+			return err
+		}
+		r.Alone[who] = p.took.Seconds()
+	}
 	rnd := rand.New(rand.NewPCG(3, 4))
 	changes := make([][]byte, 50_000)
 	for i := range changes {
 		changes[i] = shape.change(nil, rnd.IntN(shape.count))
 	}
-	var base, saving []time.Duration
-	for range snapRounds {
-		lat, _, err := paced(s.Addr, changes, len(shape.reply), b.snapRate, 2*b.snapRate)
-		if err != nil {
-			return err
+	var base, saving [2][]time.Duration
+	for round := range b.rounds {
+		for j := range 2 {
+			who := (round + j) % 2
+			p := &subjects[who]
+			lat, _, err := paced(p.s.Addr, changes, len(shape.reply), b.snapRate, 2*b.snapRate, time.Now().Add(pacedLead))
+			if err != nil {
+				return err
+			}
+			base[who] = append(base[who], lat...)
+			if lat, err = b.savePaced(p, changes, shape); err != nil {
+				return err
+			}
+			saving[who] = append(saving[who], lat...)
+			r.Seconds[who] += p.took.Seconds() / float64(b.rounds)
 		}
-		base = append(base, lat...)
-		took, lat, err := b.savePaced(s, c, changes, shape)
-		if err != nil {
-			return err
-		}
-		saving = append(saving, lat...)
-		r.Seconds[who] += took.Seconds() / snapRounds
 	}
-	r.Base[who], r.Saving[who] = percentilesOf(base), percentilesOf(saving)
+	for who := range subjects {
+		r.Base[who], r.Saving[who] = percentilesOf(base[who]), percentilesOf(saving[who])
+		if err := b.snapshotFlooded(r, who, &subjects[who], shape); err != nil {
+			return fmt.Errorf("%s: %w", b.report.Names[who], err)
+		}
+	}
+	var starts [2][]float64
+	for round := range b.rounds {
+		for j := range 2 {
+			who := (round + j) % 2
+			took, err := subjects[who].load(b)
+			if err != nil {
+				return fmt.Errorf("%s: %w", b.report.Names[who], err)
+			}
+			starts[who] = append(starts[who], took.Seconds())
+		}
+	}
+	for who := range starts {
+		r.Start[who] = medianOf(starts[who], func(f float64) float64 { return f })
+	}
+	return nil
+}
 
-	// As many changes as it can take.
+// snapshotFlooded saves while redis-benchmark changes as much as it can, then makes the dump that is loaded.
+func (b *bench) snapshotFlooded(r *snapshotResult, who int, p *photographed, shape snapShape) error {
 	flood, stop := context.WithCancel(b.ctx)
 	defer stop()
-	cmd := exec.CommandContext(flood, "redis-benchmark", append([]string{"-p", strconv.Itoa(s.Port), "-n", "2000000000", "-P", "16",
+	cmd := exec.CommandContext(flood, "redis-benchmark", append([]string{"-p", strconv.Itoa(p.s.Port), "-n", "2000000000", "-P", "16",
 		"-c", strconv.Itoa(b.clients), "-r", strconv.Itoa(shape.count), "-q"}, shape.flood...)...)
 	cmd.Stdout = io.Discard
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	var once sync.Once
-	end := func() { once.Do(func() { stop(); _ = cmd.Wait() }) }
-	defer end()
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
 	time.Sleep(3 * time.Second)
-	for range 20 {
-		mem, err := familyMemory(s.PID())
+	for range 40 {
+		mem, err := familyMemory(p.s.PID())
 		if err != nil {
 			return err
 		}
@@ -187,94 +226,102 @@ func (b *bench) snapshotOf(r *snapshotResult, who int, subject subject, shape sn
 		time.Sleep(50 * time.Millisecond)
 	}
 	began := time.Now()
-	if err := bgsave(c); err != nil {
+	if err := bgsave(p.c); err != nil {
 		return err
 	}
 	for done := false; !done; {
-		mem, err := familyMemory(s.PID())
+		mem, err := familyMemory(p.s.PID())
 		if err != nil {
 			return err
 		}
 		r.Peak[who] = max(r.Peak[who], mem)
-		time.Sleep(20 * time.Millisecond)
-		if done, err = saved(c); err != nil {
+		time.Sleep(10 * time.Millisecond)
+		if done, err = saved(p.c); err != nil {
 			return err
 		}
 	}
 	r.Loaded[who] = time.Since(began).Seconds()
-	end()
+	select {
+	case <-ended:
+		return errors.New("redis-benchmark has ended by itself")
+	default:
+		stop()
+		<-ended
+	}
 
-	// Loading. The dump is made anew of data that is the same on both sides.
-	if err := pipelined(c, shape.count, shape.add); err != nil {
+	// The same data on both sides again.
+	if err := pipelined(p.c, shape.count, shape.add); err != nil {
 		return err
 	}
-	if v, err := c.Do("SAVE"); err != nil || v.IsError() {
+	if v, err := p.c.Do("SAVE"); err != nil || v.IsError() {
 		return errors.Join(err, fmt.Errorf("SAVE: %s", v))
 	}
-	if fi, err := os.Stat(filepath.Join(dir, "dump.rdb")); err != nil {
-		return err
-	} else {
+	fi, err := os.Stat(filepath.Join(p.dir, "dump.rdb"))
+	if err == nil {
 		r.Dump[who] = fi.Size()
 	}
-	for round := range snapRounds {
-		s.Kill()
-		began := time.Now()
-		if s, c, err = start(); err != nil {
-			return err
-		}
-		for {
-			info, err := c.Info("persistence")
-			if err != nil {
-				return err
-			}
-			if info["loading"] == "0" {
-				break
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
-		took := time.Since(began).Seconds()
-		if round == 0 || took < r.Start[who] {
-			r.Start[who] = took
-		}
-	}
-	return nil
+	return err
 }
 
-// savePaced runs a paced client for as long as a BGSAVE takes, and a tenth of a second more at most.
-func (b *bench) savePaced(s *harness.Server, c *harness.Conn, changes [][]byte, shape snapShape) (took time.Duration, latency []time.Duration, err error) {
-	type end struct {
+// load starts the server again and waits until it has loaded its dump.
+func (p *photographed) load(b *bench) (time.Duration, error) {
+	p.s.Kill()
+	began := time.Now()
+	if err := p.start(b); err != nil {
+		return 0, err
+	}
+	for {
+		info, err := p.c.Info("persistence")
+		if err != nil {
+			return 0, err
+		}
+		if info["loading"] == "0" {
+			return time.Since(began), nil
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// save saves in the background and returns how long it took, after a while.
+func (p *photographed) save(after time.Duration) (time.Duration, error) {
+	time.Sleep(after)
+	began := time.Now()
+	if err := bgsave(p.c); err != nil {
+		return 0, err
+	}
+	for {
+		time.Sleep(20 * time.Millisecond)
+		if done, err := saved(p.c); done || err != nil {
+			return time.Since(began), err
+		}
+	}
+}
+
+// savePaced runs a paced client that begins before a BGSAVE and ends after it, and returns the latencies of the requests
+// that were due meanwhile, the moment included in which the snapshot is taken.
+func (b *bench) savePaced(p *photographed, changes [][]byte, shape snapShape) (latency []time.Duration, err error) {
+	const lead = 200 * time.Millisecond
+	start := time.Now().Add(pacedLead)
+	n := int(float64(b.snapRate) * (p.took + p.took/2 + 2*lead).Seconds())
+	type result struct {
 		took time.Duration
 		err  error
 	}
-	ended := make(chan end, 1)
-	began := time.Now()
-	if err := bgsave(c); err != nil {
-		return 0, nil, err
-	}
+	done := make(chan result, 1)
+	began := start.Add(lead)
 	go func() {
-		for {
-			done, err := saved(c)
-			if done || err != nil {
-				ended <- end{time.Since(began), err}
-				return
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
+		took, err := p.save(time.Until(began))
+		done <- result{took, err}
 	}()
-	const slice = 100 * time.Millisecond
-	per := max(int(int64(b.snapRate)*int64(slice)/int64(time.Second)), 1)
-	for {
-		lat, _, err := paced(s.Addr, changes, len(shape.reply), b.snapRate, per)
-		if err != nil {
-			return 0, nil, errors.Join(err, (<-ended).err)
-		}
-		latency = append(latency, lat...)
-		select {
-		case e := <-ended:
-			return e.took, latency, e.err
-		default:
-		}
+	latency, _, err = paced(p.s.Addr, changes, len(shape.reply), b.snapRate, n, start)
+	saved := <-done
+	if err = errors.Join(err, saved.err); err != nil {
+		return nil, err
 	}
+	p.took = saved.took
+	interval := time.Second / time.Duration(b.snapRate)
+	from, to := int(lead/interval), int((lead+saved.took)/interval)
+	return latency[min(from, n):min(to, n)], nil
 }
 
 func bgsave(c *harness.Conn) error {
