@@ -315,7 +315,7 @@ func (w *Writer) Cancel(m Mark) {
 // end writes the header over the placeholder, shifting what follows if it is longer.
 func (w *Writer) end(m Mark, kind byte, n int) {
 	if w.cut > 0 {
-		return // the placeholder may be gone
+		return // the reply was cut off, perhaps before this header; nobody gets it
 	}
 	at := int(m)
 	if uint(n) < 10 {

@@ -22,8 +22,9 @@ func reachable(host string, port int) bool {
 	return err == nil && v.Str == "PONG"
 }
 
-// CONFIG SET port and bind take effect at once, connections stay, and what fails changes nothing.
-func TestListenElsewhere(t *testing.T) {
+// startMovable starts a server and connects to its unix socket, which stays where it is.
+func startMovable(t *testing.T) (*harness.Server, *harness.Conn) {
+	t.Helper()
 	if runtime.GOOS != "linux" {
 		t.Skip("refused on this system")
 	}
@@ -33,7 +34,13 @@ func TestListenElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	t.Cleanup(func() { _ = c.Close() })
+	return s, c
+}
+
+// CONFIG SET port and bind take effect at once, connections stay, and what fails changes nothing.
+func TestListenElsewhere(t *testing.T) {
+	s, c := startMovable(t)
 	old := s.Dial(t)
 	old.Must("SET", "k", "v")
 	check := func(host string, port int, want bool) {
@@ -99,16 +106,7 @@ func TestListenElsewhere(t *testing.T) {
 
 // Connections that arrive while the addresses change do not end the loop.
 func TestListenElsewhereUnderLoad(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("refused on this system")
-	}
-	path := filepath.Join(t.TempDir(), "s")
-	s := harness.StartFerrous(t, "--unixsocket", path)
-	c, err := harness.DialConn("unix", path, 10*time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	s, c := startMovable(t)
 	stop, done := make(chan struct{}), make(chan struct{})
 	other := freePort(t)
 	go func() {
