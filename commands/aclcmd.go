@@ -431,8 +431,7 @@ const commandsOfRedis = `asking cluster cluster|addslots cluster|addslotsrange c
 	cluster|meet cluster|myid cluster|myshardid cluster|nodes cluster|replicas cluster|replicate cluster|reset
 	cluster|saveconfig cluster|set-config-epoch cluster|setslot cluster|shards cluster|slaves cluster|slots eval
 	eval_ro evalsha evalsha_ro failover fcall fcall_ro function function|delete function|dump function|flush
-	function|help function|kill function|list function|load function|restore function|stats lolwut
-	module module|help module|list module|load module|loadex module|unload psync readonly readwrite
+	function|help function|kill function|list function|load function|restore function|stats psync readonly readwrite
 	replconf replicaof restore-asking role script script|debug script|exists script|flush script|help
 	script|kill script|load slaveof sync wait xack xadd xautoclaim xclaim xdel xgroup xgroup|create
 	xgroup|createconsumer xgroup|delconsumer xgroup|destroy xgroup|help xgroup|setid xinfo xinfo|consumers xinfo|groups

@@ -2,16 +2,15 @@ package commands
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"iter"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
 
+	"ferrous/aof/vfs"
 	"ferrous/commands/config"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
@@ -25,8 +24,9 @@ import (
 // A snapshot of the keyspace is taken in the loop (keyspace.Snapshot) and written by a goroutine: to temp-<pid>.rdb, fsync,
 // rename to dbfilename, fsync of the folder, so that at any moment there is one whole dump. What the goroutine needs of the
 // configuration is copied before it starts; it reports back with Loop.Post. There is one snapshot at a time. SAVE does the
-// same in the loop, from the live data, which nobody changes meanwhile, so that it needs no snapshot. Canceling (SHUTDOWN, FLUSHALL, SAVE of a second kind) is a flag that the writer looks at every thousand
-// keys; who must not go on before the goroutine has ended waits for it.
+// same in the loop, from the live data, which nobody changes meanwhile, so that it needs no snapshot. Canceling (SHUTDOWN,
+// FLUSHALL, SAVE of a second kind) is a flag that the writer looks at every thousand keys; who must not go on before the
+// goroutine has ended waits for it. The file itself is dumpfile.go.
 //
 // # Loading
 //
@@ -36,6 +36,7 @@ import (
 
 // persistence is the server's part.
 type persistence struct {
+	disk      vfs.FS                 // that dumps are written to
 	temp      atomic.Pointer[string] // the file that a dump is being written to
 	saving    *saving                // BGSAVE in progress
 	scheduled bool                   // BGSAVE as soon as nothing else is in progress
@@ -132,87 +133,11 @@ func (s *Server) saveDelay() int { return int(s.persist.delay.Load()) }
 // dumpPath is where the dump is.
 func (s *Server) dumpPath() string { return s.cfg.Path(s.cfg.DBFilename) }
 
-// fileSync is how many bytes are written between two fsyncs with rdb-save-incremental-fsync.
-const fileSync = 4 << 20
-
-// syncingFile is a file that is brought to disk as it is written, so that no write waits for all of it.
-type syncingFile struct {
-	*os.File
-	every, since int
-}
-
-func (f *syncingFile) Write(b []byte) (int, error) {
-	n, err := f.File.Write(b)
-	f.since += n
-	if err == nil && f.every > 0 && f.since >= f.every {
-		f.since = 0
-		err = f.Sync()
-	}
-	return n, err
-}
-
-// writeDump writes a snapshot to the file at path, which is replaced at the end.
-func (s *Server) writeDump(path string, snap *keyspace.Snapshot, o rdb.Options, incremental bool) (err error) {
-	dir := filepath.Dir(path)
-	temp := filepath.Join(dir, fmt.Sprintf("temp-%d.rdb", os.Getpid()))
-	f, err := os.OpenFile(temp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644)
-	if err != nil {
-		return err
-	}
-	s.persist.temp.Store(&temp)
-	defer func() {
-		s.persist.temp.Store(nil)
-		if err != nil {
-			f.Close()
-			os.Remove(temp)
-		}
-	}()
-	sf := &syncingFile{File: f}
-	if incremental {
-		sf.every = fileSync
-	}
-	o.Patch = func(b []byte, at int64) error { _, err := f.WriteAt(b, at); return err }
-	if err = rdb.Save(sf, snap, &o); err != nil {
-		return err
-	}
-	if err = f.Sync(); err != nil {
-		return err
-	}
-	if err = f.Close(); err != nil {
-		return err
-	}
-	if err = os.Rename(temp, path); err != nil {
-		return err
-	}
-	return syncDir(dir)
-}
-
-// syncDir brings the names in a folder to disk.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if e := d.Close(); err == nil {
-		err = e
-	}
-	return err
-}
-
-// Abandon removes what an end in the middle of a save would leave behind. Any goroutine may call it, before the process
-// ends.
-func (s *Server) Abandon() {
-	if temp := s.persist.temp.Load(); temp != nil {
-		os.Remove(*temp)
-	}
-}
-
 // save writes a dump in the loop.
 func (s *Server) save() error {
 	p := &s.persist
 	p.saves++
-	err := s.writeDump(s.dumpPath(), s.ks.Live(), s.saveOptions(), s.cfg.RDBSaveIncrementalFsync)
+	err := s.writeDump(s.dumpPath(), s.ks.Live(), s.saveOptions(), s.syncEvery())
 	if err != nil {
 		s.logf(config.LogWarning, "Error saving the DB to %s: %v", s.dumpPath(), err)
 		return err
@@ -257,7 +182,7 @@ func (s *Server) saveInBackground() error {
 		cancel: make(chan struct{}), done: make(chan struct{})}
 	p.saving = b
 	p.scheduled = false
-	path, o, incremental := s.dumpPath(), s.saveOptions(), s.cfg.RDBSaveIncrementalFsync
+	path, o, every := s.dumpPath(), s.saveOptions(), s.syncEvery()
 	o.OnProgress = func(keys, _ int64) error {
 		b.keys.Store(keys)
 		select {
@@ -270,7 +195,7 @@ func (s *Server) saveInBackground() error {
 	o.OnKey = delayed(s.saveDelay, b.cancel, func() { b.keys.Add(1) })
 	s.logf(config.LogNotice, "Background saving started by pid %d", os.Getpid())
 	s.guarded(func() {
-		b.err = s.writeDump(path, snap, o, incremental)
+		b.err = s.writeDump(path, snap, o, every)
 		close(b.done)
 		s.loop.Post(func() { s.saved(b) })
 	})

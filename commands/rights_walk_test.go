@@ -125,7 +125,7 @@ func noPermCommand(user string, e *entry) string {
 
 // newRightsServer has three users beside the default one, and a client of each.
 func newRightsServer(t *testing.T) (ts *testServer, clients map[string]*Client) {
-	ts = newTestServer(t, "enable-debug-command", "yes")
+	ts = newTestServer(t, "enable-debug-command", "yes", "enable-module-command", "yes")
 	clients = make(map[string]*Client)
 	for name, rules := range map[string]string{
 		"nobody": "on nopass",
@@ -200,7 +200,7 @@ func TestNobodyMayRunNothing(t *testing.T) {
 func TestStrangersMayRunNothing(t *testing.T) {
 	for _, settings := range [][]string{{"requirepass", "secret"}, {"user", "default off nopass ~* &* +@all"},
 		{"user", "default on >pw ~* &* +@all"}, {"user", "default on >pw +get ~a*"}} {
-		ts := newTestServer(t, append(settings, "enable-debug-command", "yes")...)
+		ts := newTestServer(t, append(settings, "enable-debug-command", "yes", "enable-module-command", "yes")...)
 		ts.recordFeed()
 		n := 0
 		walk(ts, func(e *entry) {

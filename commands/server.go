@@ -26,6 +26,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"ferrous/aof/vfs"
 	"ferrous/commands/acl"
 	"ferrous/commands/config"
 	"ferrous/commands/logging"
@@ -285,6 +286,7 @@ func (s *Server) serving(addrs []net.Addr, first bool) {
 	s.baseMemory = startupMemory()
 	s.persist.lastSave = s.ks.Now / 1000
 	s.persist.lastTook = -1
+	s.persist.disk = vfs.OS{}
 	s.load(func() {
 		s.ready = true
 		for _, a := range addrs {
