@@ -262,7 +262,7 @@ func TestLoading(t *testing.T) {
 			dir := t.TempDir()
 			const keys = 5000
 			s, c := persistent(t, dir, append([]string{"--rdbcompression", "no"}, files...)...)
-			replies(t, c, fmt.Sprintf("DEBUG POPULATE %d key 2000", keys), "OK", "BGREWRITEAOF", "Background append only")
+			replies(t, c, fmt.Sprintf("DEBUG POPULATE %d key 4000", keys), "OK", "BGREWRITEAOF", "Background append only")
 			eventually(t, "the rewrite ends", func() bool { return state(t, c, "aof_rewrite_in_progress") == "0" })
 			c.Must("SAVE")
 			s.Kill()
@@ -277,7 +277,8 @@ func TestLoading(t *testing.T) {
 						"--loading-process-events-interval-bytes", "1024"}, files...)})
 				return s, s.Dial(t)
 			}
-			s, c = start("10000")
+			// 10 s of loading, in turns of some 0.1 s: each request waits for the end of one.
+			s, c = start("2000")
 			const loading = "LOADING Redis is loading the dataset in memory"
 			replies(t, c, "GET key:1", loading, "PING", loading, "SAVE", loading, "BGSAVE", loading, "DBSIZE", loading,
 				"MULTI", "OK", "SET a b", loading, "EXEC", "EXECABORT", "SELECT 0", "OK", "CLIENT ID", "")
