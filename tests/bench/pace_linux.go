@@ -31,12 +31,3 @@ func threadTime() time.Duration {
 	}
 	return time.Duration(ts.Nano())
 }
-
-// threadDisturbed returns how often the calling thread has met a page fault or another thread has run in its place.
-func threadDisturbed() int64 {
-	var u unix.Rusage
-	if err := unix.Getrusage(unix.RUSAGE_THREAD, &u); err != nil {
-		panic(err)
-	}
-	return u.Minflt + u.Majflt + u.Nivcsw + u.Nvcsw
-}

@@ -12,6 +12,3 @@ func sleepUntil(t time.Time) { time.Sleep(time.Until(t)) }
 func threadTime() time.Duration { return time.Since(epoch) }
 
 var epoch = time.Now()
-
-// threadDisturbed is not to be had.
-func threadDisturbed() int64 { return 0 }
