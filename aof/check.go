@@ -123,6 +123,12 @@ func (c *checker) multiPart(path string) error {
 	}
 	dir := filepath.Dir(path)
 	files := m.files()
+	last := 0 // as Load has it: what stands behind is empty
+	for i, f := range files {
+		if size, err := c.FS.Size(filepath.Join(dir, f.Name)); err != nil || size > 0 {
+			last = i
+		}
+	}
 	for i, f := range files {
 		name := filepath.Join(dir, f.Name)
 		kind, rdb := "INCR AOF", false
@@ -141,7 +147,7 @@ func (c *checker) multiPart(path string) error {
 		} else if i == 0 || files[i-1].Type == TypeBase {
 			c.printf("Start to check INCR files.\n")
 		}
-		got, err := c.file(f.Name, name, i == len(files)-1, rdb)
+		got, err := c.file(f.Name, name, i >= last, rdb)
 		if err != nil {
 			return err
 		}
@@ -192,10 +198,14 @@ func (c *checker) file(name, path string, last, rdb bool) (checked, error) {
 		}
 		c.printf("RDB preamble is OK, proceeding with AOF tail...\n")
 	}
-	s := &scan{c: c, r: bufio.NewReaderSize(f, 64<<10), pos: start, name: path, size: size, valid: start}
+	src := &source{r: f}
+	s := &scan{c: c, r: bufio.NewReaderSize(src, 64<<10), pos: start, name: path, size: size, valid: start}
 	err = s.run()
 	var late *lateError
 	switch {
+	case src.err != nil:
+		// The bytes may be there all the same: nothing is known of them, and nothing is cut off.
+		return 0, c.fail("Failed to read from AOF %s: %s", path, vfs.Text(src.err))
 	case errors.As(err, &late):
 		return c.cutAtTime(name, path, last, late.offset)
 	case errors.Is(err, errNotStamp):
@@ -266,6 +276,20 @@ func (c *checker) cutAtTime(name, path string, last bool, offset int64) (checked
 	return checkedCutAtTime, nil
 }
 
+// source tells a file that ends from one that cannot be read.
+type source struct {
+	r   io.Reader
+	err error // of reading, the end is none
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err != nil && err != io.EOF {
+		s.err = err
+	}
+	return n, err
+}
+
 // scan reads one file.
 type scan struct {
 	c     *checker
@@ -296,21 +320,18 @@ func bad(offset int64, format string, args ...any) error {
 	return &scanError{offset, fmt.Sprintf(format, args...)}
 }
 
-// run reads to the end, or to what is not in order.
+// run reads to the end, or to what is not in order. An error of the source is an end here.
 func (s *scan) run() error {
 	for {
 		if !s.multi {
 			s.valid = s.pos
 		}
 		kind, err := s.r.Peek(1)
-		if err == io.EOF {
+		if err != nil {
 			if s.multi {
 				return bad(s.pos, "Reached EOF before reading EXEC for MULTI")
 			}
 			return nil
-		}
-		if err != nil {
-			return bad(s.pos, "Failed to read from AOF %s: %s", s.name, vfs.Text(err))
 		}
 		switch kind[0] {
 		case '#':

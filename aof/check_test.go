@@ -43,6 +43,9 @@ func TestCheck(t *testing.T) {
 		{"nothing to fix", two("", add(0)), man, true, 0, "", true, add(0), nil},
 		{"not the last", two(add(0)+"!", add(1)), man, true, 0, "y", false, add(1), []string{"Failed to truncate AOF appendonly.aof.1.base.rdb because it is not the last file"}},
 
+		{"before an empty one", folderWith(man, manifest1+"file i2 seq 2 type i\n", base, "", incr, add(0)+"!!!", in("i2"), ""), man, true, 0, "y", true, add(0), []string{"Successfully truncated AOF appendonly.aof.1.incr.aof", "INCR AOF i2 is empty"}},
+		{"stamp before an empty one", folderWith(man, manifest1+"file i2 seq 2 type i\n", base, "", incr, stamped, in("i2"), ""), man, false, 150, "", true, stamped[:29], []string{"Successfully truncated AOF appendonly.aof.1.incr.aof to timestamp 150"}},
+
 		{"old", one(add(0)), "f", false, 0, "", true, "-", []string{"Start checking Old-Style AOF", "AOF f is valid"}},
 		{"old RDB", one(rdb + add(0)), "f", false, 0, "", true, "-", []string{"RDB preamble is OK"}},
 		{"old empty", one(""), "f", false, 0, "", true, "-", []string{"AOF f is empty"}},
@@ -59,6 +62,7 @@ func TestCheck(t *testing.T) {
 		{"garbage", one("hello"), "f", false, 0, "", false, "-", []string{"AOF f format error", "ok_up_to=0"}},
 		{"multi", one(add(0) + command("MULTI") + add(1)), "f", false, 0, "", false, "-", []string{"Reached EOF before reading EXEC for MULTI", "ok_up_to=20"}},
 		{"multi multi", one(command("MULTI") + command("multi")), "f", false, 0, "", false, "-", []string{"Unexpected MULTI in AOF f"}},
+		{"half a break behind", one("*1\r\n$1\r\na\r"), "f", false, 0, "", false, "-", []string{"Expected to read 3 bytes, got 2 bytes"}},
 		{"exec", one(command("EXEC")), "f", false, 0, "", false, "-", []string{"Unexpected EXEC in AOF f"}},
 		{"unit", one(command("MULTI") + add(1) + command("EXEC")), "f", false, 0, "", true, "-", []string{"diff=0"}},
 		{"annotation cut", one(add(0) + "#TS:1"), "f", false, 0, "", false, "-", []string{"ok_up_to=20"}},
@@ -99,7 +103,51 @@ func TestCheckDisk(t *testing.T) {
 			t.Errorf("%v\n%s", err, out.String())
 		}
 	}
+	for _, c := range []struct {
+		op      memfs.Op
+		content string
+		n       int
+		word    string
+	}{
+		{memfs.OpRead, add(0), 1, "Cannot read file: f"},
+		{memfs.OpOpen, add(0), 2, "Cannot open file f: Input/output error, aborting..."},
+		{memfs.OpStat, add(0), 1, "Cannot stat file: f, aborting..."},
+		{memfs.OpRead, add(0), 3, "Failed to read from AOF f: Input/output error"},
+		{memfs.OpRead, add(0), 4, "Failed to read from AOF f: Input/output error"},
+		{memfs.OpOpen, add(0) + "!!!", 3, "Failed to truncate AOF f: Input/output error"},
+		{memfs.OpStat, manifest1, 1, "Fatal error: can't open the AOF manifest file f for reading: Input/output error"},
+		{memfs.OpOpen, manifest1, 2, "Fatal error: can't open the AOF manifest file f for reading: Input/output error"},
+		{memfs.OpRead, "file " + strings.Repeat("x", 5<<20), 1 << 30, "Fatal error: can't open the AOF manifest file f for reading: the AOF manifest file is too large"},
+	} {
+		var out strings.Builder
+		fs := denied(folderWith("f", c.content), c.op, "f", c.n)
+		if err := Check(&out, "f", CheckOptions{FS: fs, Fix: true, In: strings.NewReader("y")}); err == nil || !strings.Contains(out.String(), c.word) {
+			t.Errorf("%s %d: %v\n%s", c.op, c.n, err, out.String())
+		}
+	}
+	// Whichever read fails, nothing is cut off: the bytes may be sound.
+	content, failed := add(0)+command("SET", "k", strings.Repeat("v", 200_000))+command("MULTI")+add(1)+command("EXEC"), 0
+	for n := 1; ; n++ {
+		fs := denied(folderWith("f", content), memfs.OpRead, "f", n)
+		var out strings.Builder
+		err := Check(&out, "f", CheckOptions{FS: fs, Fix: true, In: strings.NewReader("y")})
+		if b, _ := fs.ReadFile("f"); string(b) != content {
+			t.Fatalf("read %d fails: %d bytes are left\n%s", n, len(b), out.String())
+		}
+		if err == nil {
+			break
+		}
+		if strings.Contains(out.String(), "Failed to read from AOF f: Input/output error") {
+			failed++
+		}
+	}
+	if failed < 4 {
+		t.Errorf("%d reads failed", failed)
+	}
 	var out strings.Builder
+	if err := Check(&out, "f", CheckOptions{FS: folderWith("f", "!!!"), Fix: true}); err == nil || !strings.Contains(out.String(), "Aborting...") {
+		t.Errorf("nobody was there to ask: %v\n%s", err, out.String())
+	}
 	if err := Check(&out, t.TempDir()+"/none", CheckOptions{}); err == nil {
 		t.Error("no file is valid")
 	}

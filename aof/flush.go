@@ -38,7 +38,6 @@ package aof
 import (
 	"fmt"
 	"sync"
-	"syscall"
 	"time"
 
 	"ferrous/aof/vfs"
@@ -130,10 +129,7 @@ func (a *AOF) write(now int64) bool {
 		a.opt.Latency(event, took)
 		a.opt.Latency("aof-write", took)
 	}
-	if n < len(a.buf) {
-		if err == nil {
-			err = syscall.ENOSPC
-		}
+	if err != nil {
 		a.writeFailed(n, err, now)
 		return false
 	}

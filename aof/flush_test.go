@@ -163,6 +163,9 @@ func TestAlwaysStops(t *testing.T) {
 		if n, e := inOrder(got.store.list); err != nil || e != nil || n != 1 {
 			t.Errorf("%s: %d left, %v %v", c.op, n, err, e)
 		}
+		if err := r.Close(); !errors.As(err, &fatal) {
+			t.Errorf("%s: closed with %v", c.op, err)
+		}
 	}
 }
 
@@ -250,6 +253,29 @@ func TestPostponed(t *testing.T) {
 	r.ResetStats()
 	if r.Info().DelayedFsyncs != 0 {
 		t.Error("not reset")
+	}
+}
+
+// TestLatency: the events that an operator is told of, by what else was going on.
+func TestLatency(t *testing.T) {
+	r := newRig(t, memfs.New(), settings(FsyncAlways))
+	events := map[string]bool{}
+	r.opt.Latency = func(event string, d time.Duration) { events[event] = true }
+	r.mustStart()
+	for _, saving := range []bool{false, true} {
+		r.Settings.Saving = saving
+		clear(events)
+		r.add(0)
+		if err := r.Flush(false); err != nil {
+			t.Fatal(err)
+		}
+		if len(events) != 3 || !events["aof-write"] || !events["aof-fsync-always"] || events["aof-write-alone"] == saving || events["aof-write-active-child"] != saving {
+			t.Errorf("saving %v: %v", saving, events)
+		}
+	}
+	r.Feed(0, argv("SET", "a", strings.Repeat("v", 2*keepBuffer)))
+	if err := r.Flush(false); err != nil || cap(r.buf) > keepBuffer {
+		t.Errorf("%v, a buffer of %d bytes is kept", err, cap(r.buf))
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"ferrous/aof/vfs"
@@ -333,7 +334,11 @@ func (a *AOF) upgrade() error {
 	d := &a.dir
 	old := filepath.Join(d.root, d.name)
 	if _, err := d.fs.Size(old); err != nil {
-		return nil
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.EISDIR) {
+			return nil
+		}
+		a.opt.Logf(Warning, "Unable to obtain the AOF file %s length. stat: %s", d.name, vfs.Text(err))
+		return err
 	}
 	m := a.manifest
 	begun := m.Base != nil && len(m.Incrs) == 0 && m.Base.Name == d.name

@@ -27,6 +27,19 @@ func folderWith(files ...string) *memfs.FS {
 	return fs
 }
 
+// denied has the n-th call of a kind fail for a file.
+func denied(fs *memfs.FS, op memfs.Op, name string, n int) *memfs.FS {
+	fs.Deny = func(o memfs.Op, of string) error {
+		if o == op && of == name {
+			if n--; n == 0 {
+				return syscall.EIO
+			}
+		}
+		return nil
+	}
+	return fs
+}
+
 func in(name string) string { return "appendonlydir/" + name }
 
 func add(n ...int) string {
@@ -90,6 +103,19 @@ func TestLoad(t *testing.T) {
 		{"long annotation", folderWith(man, manifest1, base, "", incr, "#"+strings.Repeat("x", 2000)+"\r\n"), false, Loaded, true, 0, "annotation without an end"},
 		{"folder", folderWith(man, manifest1, base, "", incr+"/x", ""), false, NoFiles, true, 0, "Is a directory"},
 
+		{"large manifest", folderWith(man, strings.Repeat("#\n", maxManifest/2)+manifest1, base, "", incr, add(0)), false, NoFiles, true, 0, "can't open the AOF manifest file appendonlydir/appendonly.aof.manifest for reading: the AOF manifest file is too large"},
+		{"manifest not seen", denied(folderWith(man, manifest1, base, "", incr, add(0)), memfs.OpStat, man, 1), false, NoFiles, true, 0, "for reading: Input/output error"},
+		{"manifest not opened", denied(folderWith(man, manifest1, base, "", incr, add(0)), memfs.OpOpen, man, 1), false, NoFiles, true, 0, "for reading: Input/output error"},
+		{"manifest not read", denied(folderWith(man, manifest1, base, "", incr, add(0)), memfs.OpRead, man, 2), false, NoFiles, true, 0, "for reading: Input/output error"},
+		{"not seen", denied(folderWith(man, manifest1, base, "", incr, add(0)), memfs.OpStat, base, 1), false, NoFiles, true, 0, "Unable to obtain the AOF file appendonly.aof.1.base.rdb length. stat: Input/output error"},
+		{"not opened", denied(folderWith(man, manifest1, base, add(0), incr, add(1)), memfs.OpOpen, incr, 1), false, Loaded, true, 1, "can't open the append log file appendonly.aof.1.incr.aof for reading: Input/output error"},
+		{"not read", denied(folderWith(man, manifest1, base, add(0), incr, add(1)), memfs.OpRead, incr, 1), false, Loaded, true, 1, "Unrecoverable error reading the append only file appendonly.aof.1.incr.aof: Input/output error"},
+		{"not read on", denied(folderWith(man, manifest1, base, add(0), incr, add(1)), memfs.OpRead, incr, 2), false, Loaded, true, 1, "Unrecoverable error reading the append only file appendonly.aof.1.incr.aof: Input/output error"},
+		{"not read to the end", denied(folderWith(man, manifest1, base, "", incr, add(0)+"*1"), memfs.OpRead, incr, 3), false, Loaded, true, 1, "Unrecoverable error reading the append only file appendonly.aof.1.incr.aof: Input/output error"},
+		{"base not read", denied(folderWith(man, manifest1, base, string(encode([]int{0})), incr, ""), memfs.OpRead, base, 2), false, Loaded, true, 0, "Error reading the RDB base file appendonly.aof.1.base.rdb, AOF loading aborted"},
+
+		{"old, not seen", denied(folderWith("appendonly.aof", add(0, 1)), memfs.OpStat, "appendonly.aof", 1), true, NoFiles, true, 0, "Unable to obtain the AOF file appendonly.aof length. stat: Input/output error"},
+		{"old, a folder", folderWith("appendonly.aof/x", ""), true, NoFiles, false, 0, ""},
 		{"old", folderWith("appendonly.aof", add(0, 1)), true, Loaded, false, 2, "Successfully migrated an old-style AOF file (appendonly.aof) into the AOF directory (appendonlydir)."},
 		{"old with preamble", folderWith("appendonly.aof", string(encode([]int{0}))+add(1)), true, Loaded, false, 2, "Reading the remaining AOF tail..."},
 		{"old, bad preamble", folderWith("appendonly.aof", "REDIS"), true, Loaded, true, 0, "Error reading the RDB preamble of the AOF file appendonly.aof, AOF loading aborted"},
@@ -139,6 +165,41 @@ func TestLoadSizes(t *testing.T) {
 	r.add(0)
 	if err := r.Flush(false); err != nil || r.file(incr1) != incr+command("SELECT", "0")+add(3) {
 		t.Errorf("%v %q", err, r.file(incr1))
+	}
+}
+
+// TestStartLooks: what a start finds out about files that are there.
+func TestStartLooks(t *testing.T) {
+	man, base, incr := in("appendonly.aof.manifest"), in("appendonly.aof.1.base.rdb"), in(incr1)
+	for _, c := range []struct {
+		name  string
+		fs    *memfs.FS
+		fails bool
+		log   string
+		there string // afterwards
+	}{
+		{"not opened for writing", denied(folderWith(man, manifest1, base, "", incr, add(0)), memfs.OpOpen, incr, 2), true, "Can't open the append-only file appendonly.aof.1.incr.aof: Input/output error", incr1},
+		{"size not told", denied(folderWith(man, manifest1, base, "", incr, add(0)), memfs.OpStat, incr, 2), true, "Unable to obtain the AOF file appendonly.aof.1.incr.aof length. stat: Input/output error", incr1},
+		{"folder not listed", denied(folderWith(man, manifest1, base, "", incr, add(0), in("temp-appendonly.aof.incr"), "x"), memfs.OpList, "appendonlydir", 1), false, "Opening AOF incr file", "temp-appendonly.aof.incr"},
+		// The two are in the manifest twice, which only somebody who edits it brings about.
+		{"history in use", folderWith(man, manifest1+"file appendonly.aof.1.base.rdb seq 1 type h\nfile appendonly.aof.1.incr.aof seq 1 type h\nfile old seq 1 type h\n",
+			base, "", incr, add(0), in("old"), "x"), false, "Removing the history file old", "appendonly.aof.1.base.rdb appendonly.aof.1.incr.aof appendonly.aof.manifest"},
+		{"manifest as history", folderWith(man, manifest1+"file appendonly.aof.manifest seq 1 type h\n", base, "", incr, add(0)), false, "", "appendonly.aof.manifest"},
+		{"not a temporary name", folderWith(man, manifest1, base, "", incr, add(0), in("temp-appendonly.aof.1.incr"), "x"), false, "", "temp-appendonly.aof.1.incr"},
+	} {
+		r := newRig(t, c.fs, settings(FsyncAlways))
+		if err := r.start(); (err != nil) != c.fails || c.log != "" && !r.logged(c.log) {
+			t.Errorf("%s: %v\n%s", c.name, err, strings.Join(r.logs, "\n"))
+		}
+		if names, _ := c.fs.List("appendonlydir"); !strings.Contains(strings.Join(names, " "), c.there) {
+			t.Errorf("%s: left %s", c.name, names)
+		}
+		c.fs.Deny = nil
+		again := newRig(t, c.fs.After(memfs.Power), settings(FsyncAlways))
+		again.mustStart()
+		if n, err := inOrder(again.store.list); err != nil || n != 1 {
+			t.Errorf("%s: %v", c.name, again.store.list)
+		}
 	}
 }
 

@@ -477,10 +477,8 @@ func (a *AOF) end(w *rewrite, err error) {
 	}
 }
 
-// StopRewrite ends a rewrite that is running and waits until it has ended. Its Done is called with ErrStopped, unless the
+// stopRewrite ends a rewrite that is running and waits until it has ended. Its Done is called with ErrStopped, unless the
 // rewrite was finishing, which it is given the time to do.
-func (a *AOF) StopRewrite() { a.stopRewrite() }
-
 func (a *AOF) stopRewrite() {
 	w := a.rewrite
 	if w == nil {

@@ -272,7 +272,7 @@ func TestRewriteInUnit(t *testing.T) {
 		r.add(0)
 		r.Feed(-1, argv("EXEC"))
 		if end == "stop" {
-			r.StopRewrite()
+			r.stopRewrite()
 		} else {
 			r.Flush(false)
 		}
@@ -315,8 +315,8 @@ func TestStop(t *testing.T) {
 				close(gate)
 				r.loop.until(t, func() bool { return r.AOF.rewrite.phase == finishing })
 			}
-			r.StopRewrite()
-			r.StopRewrite() // nothing to stop
+			r.stopRewrite()
+			r.stopRewrite() // nothing to stop
 			if r.Rewriting() || done == errRunning {
 				t.Error("still running")
 			}

@@ -17,7 +17,7 @@
 // # Steps and faults
 //
 // Every call that changes something is a step; Steps counts them. Inject is asked before each step and may have it fail,
-// a Write after some of its bytes. With CrashAt = k the k-th step and all calls after it fail with ErrCrashed and change
+// a Write after some of its bytes; Deny does that to the calls that only look. With CrashAt = k the k-th step and all calls after it fail with ErrCrashed and change
 // nothing, so that a test which runs k up from 1 stops a program between any two of its steps.
 //
 // An FS may be used by many goroutines.
@@ -56,6 +56,14 @@ const (
 	OpSyncDir  Op = "syncdir"
 )
 
+// The calls that are no steps.
+const (
+	OpOpen Op = "open" // for reading, or for appending to a file that is there
+	OpRead Op = "read"
+	OpStat Op = "stat"
+	OpList Op = "list"
+)
+
 // Fault is how a step fails.
 type Fault struct {
 	Err error
@@ -90,6 +98,8 @@ type folder struct {
 type FS struct {
 	// Inject, if not nil, is asked before each step, under the lock: it must not call the FS. A nil result lets it pass.
 	Inject func(op Op, name string, size int) *Fault
+	// Deny, if not nil, is asked before each call that is no step, under the lock. An error of it is the call's.
+	Deny func(op Op, name string) error
 	// CrashAt is the number of the step at which everything stops; 0 for never.
 	CrashAt int
 
@@ -209,6 +219,19 @@ func (m *FS) step(op Op, name string, size int) *Fault {
 	return nil
 }
 
+// denied asks Deny.
+func (m *FS) denied(op Op, name string) error {
+	if m.crashed {
+		return ErrCrashed
+	}
+	if m.Deny != nil {
+		if err := m.Deny(op, name); err != nil {
+			return &fs.PathError{Op: string(op), Path: name, Err: err}
+		}
+	}
+	return nil
+}
+
 func missing(op, name string) error {
 	return &fs.PathError{Op: op, Path: name, Err: syscall.ENOENT}
 }
@@ -237,6 +260,9 @@ func (m *FS) lookup(op, name string) (*node, error) {
 func (m *FS) Open(name string) (vfs.File, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := m.denied(OpOpen, name); err != nil {
+		return nil, err
+	}
 	n, err := m.lookup("open", name)
 	if err != nil {
 		return nil, err
@@ -283,6 +309,8 @@ func (m *FS) Append(name string) (vfs.File, error) {
 		}
 		n = &node{}
 		dir.seen[base] = n
+	} else if err := m.denied(OpOpen, name); err != nil {
+		return nil, err
 	}
 	return &file{fs: m, node: n, name: name, end: true}, nil
 }
@@ -349,6 +377,9 @@ func (m *FS) Remove(name string) error {
 func (m *FS) Size(name string) (int64, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if err := m.denied(OpStat, name); err != nil {
+		return 0, err
+	}
 	n, err := m.lookup("stat", name)
 	if err != nil {
 		return 0, err
@@ -378,8 +409,8 @@ func (m *FS) Mkdir(name string) error {
 func (m *FS) List(dir string) ([]string, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.crashed {
-		return nil, ErrCrashed
+	if err := m.denied(OpList, dir); err != nil {
+		return nil, err
 	}
 	dir = path.Clean(dir)
 	d := m.folders[dir]
@@ -455,8 +486,8 @@ type file struct {
 func (f *file) Read(p []byte) (int, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
-	if f.fs.crashed {
-		return 0, ErrCrashed
+	if err := f.fs.denied(OpRead, f.name); err != nil {
+		return 0, err
 	}
 	if f.off >= len(f.node.data) {
 		return 0, io.EOF
