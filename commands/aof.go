@@ -619,7 +619,7 @@ func (s *Server) closeFile(how config.ShutdownFlags) bool {
 	return true
 }
 
-var waitaofRow = Command{Name: "waitaof", Arity: 4, Flags: Blocking, ACL: CatConnection, Handler: waitaof,
+var waitaofRow = Command{Name: "waitaof", Arity: 4, Flags: NoScript, ACL: CatConnection, Handler: waitaof,
 	Group: GroupGeneric, Since: "7.2.0", Complexity: "O(1)",
 	Summary: "Waits until what this client has changed is on the disk here and on replicas.",
 	Hints:   []string{"request_policy:all_shards", "response_policy:agg_min"},
