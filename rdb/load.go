@@ -5,7 +5,6 @@ import (
 	"io"
 	"strconv"
 	"strings"
-	"time"
 
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
@@ -30,12 +29,8 @@ type Loader struct {
 	ProgressBytes int64 // 0: 2 MiB
 	// OnNotice is told what Redis logs at level notice.
 	OnNotice func(line string)
-	// OnAux is told each AUX field.
-	OnAux func(key, value string)
 	// OnFunction is given the code of each function library. Without it libraries are passed over, with a notice.
 	OnFunction func(code []byte) error
-	// OnDropped is told each key that DropExpired leaves out; key is good until it returns.
-	OnDropped func(db *keyspace.DB, key []byte)
 	// OnKey is told each key that was loaded, not at once but before Load returns.
 	OnKey func(db *keyspace.DB, r *record.Record)
 
@@ -56,10 +51,6 @@ type Result struct {
 	Created       int64  // Unix seconds, 0 if not told
 	UsedMemory    int64  // of who wrote it, 0 if not told
 	AOFBase       bool
-	HasReplInfo   bool // the next three are told
-	ReplID        string
-	ReplOffset    int64
-	ReplStreamDB  int
 	ChecksumFound bool // the file has one, and it was compared
 
 	// Rest is what follows the RDB in the source: the commands of an append-only file with a preamble.
@@ -161,9 +152,6 @@ func (l *loadRun) entry(t Type, a *attributes) {
 		}
 	case l.DropExpired && a.expiry != record.NoExpiry && a.expiry < l.Keyspace.Now:
 		l.res.Dropped++
-		if l.OnDropped != nil {
-			l.OnDropped(l.db, l.d.key)
-		}
 	default:
 		if l.batch = append(l.batch, r); len(l.batch) == keyspace.MaxPrefetch {
 			l.flush()
@@ -227,9 +215,6 @@ func (l *Loader) clock(db *keyspace.DB, a *attributes) uint32 {
 
 func (l *loadRun) aux(key, value string) {
 	res := l.res
-	if l.OnAux != nil {
-		l.OnAux(key, value)
-	}
 	number, _ := strconv.ParseInt(value, 10, 64)
 	switch strings.ToLower(key) {
 	case "redis-ver":
@@ -240,18 +225,10 @@ func (l *loadRun) aux(key, value string) {
 		l.notice("Loading RDB produced by Valkey version %s", value)
 	case "ctime":
 		res.Created = number
-		l.notice("RDB age %d seconds", max(time.Duration(l.Keyspace.Now)*time.Millisecond/time.Second-time.Duration(number), 0))
+		l.notice("RDB age %d seconds", max(l.Keyspace.Now/1000-number, 0))
 	case "used-mem":
 		res.UsedMemory = number
 		l.notice("RDB memory usage when created %.2f Mb", float64(number)/(1<<20))
-	case "repl-stream-db":
-		res.ReplStreamDB, res.HasReplInfo = int(number), true
-	case "repl-id":
-		if len(value) == 40 {
-			res.ReplID = value
-		}
-	case "repl-offset":
-		res.ReplOffset = number
 	case "aof-base":
 		if res.AOFBase = number != 0; res.AOFBase {
 			l.notice("RDB is base AOF")

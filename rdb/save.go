@@ -13,10 +13,8 @@ type Options struct {
 	// Version is the one to write, from MinVersion to MaxVersion (rdb-version); 0 for the lowest that holds the data. Where
 	// data asks for a higher one than was chosen so far, the header is changed, which Patch is for.
 	Version int
-	// AtLeast is where to begin when Version is 0, for those who know what the data asks for; at least DefaultVersion.
-	AtLeast int
 	// Patch, if not nil, overwrites bytes that were written, from offset on. Without it a header that has gone out cannot
-	// be changed, and Save ends with a *VersionError that says what AtLeast should have been.
+	// be changed, and Save ends with a *VersionError.
 	Patch func(b []byte, offset int64) error
 
 	Compress bool // rdbcompression
@@ -32,7 +30,6 @@ type Options struct {
 	Created      int64  // AUX ctime, Unix seconds
 	UsedMemory   int64  // AUX used-mem
 	AOFBase      bool   // AUX aof-base
-	Repl         *ReplInfo
 	// Functions is the code of the function libraries.
 	Functions [][]byte
 
@@ -41,13 +38,6 @@ type Options struct {
 	OnProgress func(keys, bytes int64) error
 	// OnKey, if not nil, is called after each key (rdb-key-save-delay).
 	OnKey func()
-}
-
-// ReplInfo is where a file stands in the stream of replication.
-type ReplInfo struct {
-	StreamDB int
-	ID       string // 40 characters
-	Offset   int64
 }
 
 // progressKeys is how many keys are written between two calls of OnProgress.
@@ -59,10 +49,8 @@ const headerSize = 9
 // does not release. The error is that of dst, of OnProgress, of Patch, or a *VersionError.
 func Save(dst io.Writer, snap *keyspace.Snapshot, o *Options) error {
 	w := &writer{dst: dst, buf: make([]byte, 0, bufferSize), checksum: o.Checksum, compress: o.Compress}
-	if w.version = o.Version; w.version != 0 {
-		w.fixed = true
-	} else {
-		w.version = max(o.AtLeast, DefaultVersion)
+	if w.version, w.fixed = o.Version, o.Version != 0; !w.fixed {
+		w.version = DefaultVersion
 	}
 	w.headed = w.version
 	w.raw(headerOf(w.version))
@@ -152,11 +140,6 @@ func (w *writer) auxFields(o *Options) {
 	w.auxInt("redis-bits", 64)
 	w.auxInt("ctime", o.Created)
 	w.auxInt("used-mem", o.UsedMemory)
-	if o.Repl != nil {
-		w.auxInt("repl-stream-db", int64(o.Repl.StreamDB))
-		w.aux("repl-id", o.Repl.ID)
-		w.auxInt("repl-offset", o.Repl.Offset)
-	}
 	base := int64(0)
 	if o.AOFBase {
 		base = 1
