@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"path/filepath"
@@ -308,6 +309,46 @@ func TestLimitedAllocateNothing(t *testing.T) {
 		}
 		if n := allocations(200, func() { ts.run(c, args) }); n != 0 {
 			t.Errorf("%s: %v allocations", words, n)
+		}
+	}
+}
+
+// A rule that allows a command with one first argument is logged, wherever it comes from and once.
+func TestFirstArgIsLogged(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "users.acl"), []byte("user u on +select|1\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cfg := config.New()
+	if err := cfg.LoadString("dir " + dir + "\naclfile users.acl\n"); err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	s, err := New(cfg, logging.New(logging.Options{Out: &log, Level: logging.Warning}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ts := &testServer{Server: s, now: testEpoch}
+	ts.c = ts.client()
+	for _, tt := range []struct{ line, offender string }{
+		{"", "+select|1"},
+		{"ACL SETUSER v +GET|Key", "+get|key"},
+		{"ACL SETUSER v (+get|x)", "+get|x"},
+		{"ACL SETUSER v +get -set|x", ""},
+		{"ACL SETUSER v +config|get +@read", ""},
+		{"ACL DRYRUN v get x", ""},
+		{"ACL LIST", ""},
+		{"ACL LOAD", "+select|1"},
+	} {
+		if tt.line != "" {
+			log.Reset()
+			ts.doLine(tt.line)
+		}
+		want := "Deprecation warning: Allowing a first arg of an otherwise blocked command is a misuse of ACL and may get " +
+			"disabled in the future (offender: " + tt.offender + ")\n"
+		if got := log.String(); tt.offender == "" && got != "" ||
+			tt.offender != "" && (!strings.HasSuffix(got, want) || strings.Count(got, "\n") != 1) {
+			t.Errorf("%q logged %q", tt.line, got)
 		}
 	}
 }

@@ -153,6 +153,14 @@ func (s *Server) checkOutputLimits(c *Client) {
 	}
 }
 
+// forgetSoft ends the time of a client above its soft limit if all of its output has been sent. It is called before there
+// is more: cron may not have come by in between.
+func (c *Client) forgetSoft() {
+	if c.softSince != 0 && c.conn.Queued() == 0 {
+		c.softSince = 0
+	}
+}
+
 func (s *Server) closeOverLimit(c *Client) {
 	s.logf(config.LogWarning, "Client %s scheduled to be closed ASAP for overcoming of output buffer limits.", c.describe())
 	s.stats.outputBufDisconnections++

@@ -286,6 +286,7 @@ func (s *Server) flushOutbox() {
 
 // sendParts writes what waits for a client.
 func (s *Server) sendParts(c *Client, q *pushes) {
+	c.forgetSoft()
 	total := 0
 	if q.nparts == 1 {
 		total = s.sendPart(c, q.part)

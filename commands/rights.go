@@ -102,9 +102,15 @@ func (t *aclTable) Categories(id int) uint32 {
 	return 0
 }
 
-// newUsers returns the users of a server at its start.
-func newUsers(reg *registry, allChannels func() bool) *acl.Users {
-	return acl.New(acl.Options{Table: newACLTable(reg), Split: config.SplitArgs, AllChannels: allChannels})
+// newUsers returns the users of a server at its start. firstArg is acl.Options.FirstArg.
+func newUsers(reg *registry, allChannels func() bool, firstArg func(rule string)) *acl.Users {
+	return acl.New(acl.Options{Table: newACLTable(reg), Split: config.SplitArgs, AllChannels: allChannels, FirstArg: firstArg})
+}
+
+// warnOfFirstArg logs what Redis logs of such a rule.
+func (s *Server) warnOfFirstArg(rule string) {
+	s.logf(config.LogWarning, "Deprecation warning: Allowing a first arg of an otherwise blocked command is a misuse of "+
+		"ACL and may get disabled in the future (offender: %s)", rule)
 }
 
 // aclRequest is a request as package acl sees it.
@@ -302,7 +308,7 @@ func UserChecker() func(words []string) error {
 	var users *acl.Users
 	return func(words []string) error {
 		if users == nil {
-			users = newUsers(newRegistry(), func() bool { return false })
+			users = newUsers(newRegistry(), func() bool { return false }, nil)
 		}
 		_, err := users.Declare(words)
 		var rule *acl.RuleError

@@ -202,7 +202,8 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 	s.ks.OnExpireFields = s.fieldsExpired
 	s.observers = append(s.observers, s.publishEvent)
 	cfg.OnLog(func(level config.LogLevel, msg string) { s.logf(level, "%s", msg) })
-	s.security.users = newUsers(s.reg, func() bool { return cfg.ACLPubsubDefault == config.PubsubAllChannels })
+	s.security.users = newUsers(s.reg, func() bool { return cfg.ACLPubsubDefault == config.PubsubAllChannels },
+		s.warnOfFirstArg)
 	if err := s.renameCommands(); err != nil {
 		return nil, err
 	}
@@ -450,6 +451,7 @@ const keepBuffer = 1 << 20
 func (s *Server) send(c *Client) {
 	if n := len(s.w.Buf); n > 0 {
 		if !c.conn.Closing() {
+			c.forgetSoft()
 			s.reply(c.conn, s.w.Buf)
 			s.stats.netOut += int64(n)
 			s.stats.writes++

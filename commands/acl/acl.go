@@ -67,6 +67,9 @@ type Options struct {
 	Split func(line string) ([]string, bool)
 	// AllChannels tells whether new users and selectors have the right to all channels (acl-pubsub-default).
 	AllChannels func() bool
+	// FirstArg, unless nil, is told of each rule that allows a command with one first argument only, as ACL LIST shows the
+	// rule. Redis advises against such rules.
+	FirstArg func(rule string)
 }
 
 // Users are the users of a server.

@@ -305,6 +305,9 @@ func (us *Users) setCommand(s *selector, name string, allow bool) error {
 		case bar == len(name)-1, !ValidName(name):
 			return ErrSyntax // Redis takes blanks here, and cannot write them
 		case len(t.Subs(id)) == 0:
+			if us.opts.FirstArg != nil {
+				us.opts.FirstArg("+" + name)
+			}
 			s.allowFirstArg(id, name[bar+1:])
 			s.remember(name, true)
 			return nil
