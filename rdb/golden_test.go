@@ -158,6 +158,7 @@ var goldens = []golden{
 	{name: "quicklist v2", typ: 18, body: "\x02\x01\x05plain\x02" + blob(packedSet), want: `list/quicklist: "plain" "a" "b" "3" `},
 	{name: "quicklist v2 of one", typ: 18, body: "\x01\x02" + blob(packedSet), want: `list/listpack: "a" "b" "3" `},
 	{name: "quicklist v2 of a plain one", typ: 18, body: "\x01\x01\x05plain", want: `list/quicklist: "plain" `},
+	{name: "quicklist v2 of plain integers", typ: 18, body: "\x03\x01\xc0\xff\x01\xc1\x2c\x01\x01\xc2\x00\x00\x00\x40", want: `list/quicklist: "-1" "300" "1073741824" `},
 	{name: "set listpack", typ: 20, body: blob(packedSet), want: `set/listpack: "3" "a" "b" `},
 	{name: "hash with deadlines of the candidate", typ: 22, body: "\x03\x53\x88\x01f\x01v\x4f\xa0\x01g\xc0\x01\x00\x01h\x012", want: `hash/listpackex: ` + timed},
 	{name: "packed hash with deadlines of the candidate", typ: 23, body: blob(packedTimed), want: `hash/listpackex: ` + timed},
@@ -227,6 +228,45 @@ func TestGoldenValues(t *testing.T) {
 				t.Errorf("%s: %d of %d bytes are taken", g.name, n, len(body))
 			}
 		}
+	}
+}
+
+// Where the bounds are lower than the bytes, nothing stays packed, and nothing is lost, there and back.
+func TestGoldenValuesLarge(t *testing.T) {
+	larger := 0
+	for _, g := range goldens {
+		encoding, want, _ := strings.Cut(g.want, ": ")
+		ks := newKeyspace()
+		rules := testRules(ks)
+		rules.Hash.Entries, rules.Set.Entries, rules.Set.Ints, rules.ZSet.Entries, rules.List.Fill = 0, 0, 0, 0, 1
+		value := func(payload []byte, rules *Rules) (encoding, text string, r *record.Record) {
+			r, err := Restore(payload, []byte("k"), record.NoExpiry, 0, rules, ks.Generation())
+			if err != nil {
+				t.Fatalf("%s: %v", g.name, err)
+			}
+			encoding, text, _ = strings.Cut(describe(r), " expiry -1: ")
+			return encoding, text, r
+		}
+		got, text, r := value(g.payload(), rules)
+		if text != want {
+			t.Errorf("%s:\n got %s\nwant %s", g.name, text, want)
+		}
+		if got != encoding {
+			larger++
+		} else if strings.Contains(got, "listpack") || strings.Contains(got, "intset") {
+			t.Errorf("%s: still %s", g.name, got)
+		}
+		var d Dumper
+		payload, err := d.Dump(nil, r, 0, true)
+		if err != nil {
+			t.Fatalf("%s: %v", g.name, err)
+		}
+		if _, text, _ = value(payload, testRules(ks)); text != want {
+			t.Errorf("%s, there and back:\n got %s\nwant %s", g.name, text, want)
+		}
+	}
+	if larger < 20 {
+		t.Errorf("only %d of %d have another encoding", larger, len(goldens))
 	}
 }
 

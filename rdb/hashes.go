@@ -97,6 +97,13 @@ func (d *decoder) timedPack(lp listpack.Listpack) *hash.Hash {
 	}
 	d.distinct(lp, 3)
 	if n <= d.rules.Hash.Entries {
+		for p := listpack.HeaderSize; p != lp.End(); {
+			_, p = lp.Read(p)
+			_, p = lp.Read(p)
+			var when listpack.Value
+			when, p = lp.Read(p)
+			d.packedDeadline(when)
+		}
 		h, err := hash.NewListpackEx(lp, d.gen)
 		if err != nil {
 			d.failf("Hash listpack integrity check failed: %v", err)
@@ -110,16 +117,23 @@ func (d *decoder) timedPack(lp listpack.Listpack) *hash.Hash {
 		field, p = lp.Read(p)
 		value, p = lp.Read(p)
 		when, p = lp.Read(p)
-		deadline, ok := when.Integer()
-		if !ok || deadline < 0 || deadline > maxFieldDeadline {
-			d.fail(reasonDeadline)
-		}
+		deadline := d.packedDeadline(when)
 		if deadline == 0 {
 			deadline = record.NoExpiry
 		}
 		d.timedField(h, elementText(field, fieldText[:0]), elementText(value, valueText[:0]), deadline)
 	}
 	return h
+}
+
+// packedDeadline returns the deadline that an element of a listpack stands for, 0 for none. One that is too late would be
+// kept as long as the hash is small, and make a dump that nobody takes when it is large.
+func (d *decoder) packedDeadline(v listpack.Value) int64 {
+	when, ok := v.Integer()
+	if !ok || when < 0 || when > maxFieldDeadline {
+		d.fail(reasonDeadline)
+	}
+	return when
 }
 
 // timedField adds a field to a hash.

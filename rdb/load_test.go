@@ -108,7 +108,8 @@ func TestItems(t *testing.T) {
 	id := strings.Repeat("a", 40)
 	file := string(withChecksum("REDIS0012" + aux("redis-ver", "7.4.1") + aux("redis-bits", "64") + aux("ctime", "\x01") + aux("used-mem", "1048576") +
 		aux("repl-stream-db", "3") + aux("repl-id", id) + aux("repl-offset", "12345") + aux("aof-base", "1") + aux("%extra", "note") + aux("lua", "return 1") +
-		"\xf7\x81\x00\x00\x00\x00\x00\x00\x04\x00\x02\x01\x05\x03abc\x04" + double(1) + "\x03\x00\x00\x00\x00\x01\x05\x00" + "\xf5" + blob("#!lua name=lib\n") + "\xfe\x01\xfb\x03\x02\xf4\x10\x02\x01" +
+		"\xf7\x81\x00\x00\x00\x00\x00\x00\x04\x00\x02\x01\x05\x03abc\x05\xc0\x01\x05\xc1\x01\x02\x05\xc2\x01\x02\x03\x04\x05" + packed("module") + "\x04" + double(1) + "\x03\x00\x00\x00\x00\x01\x05\x00" +
+		"\xf5" + blob("#!lua name=lib\n") + "\xfe\x01\xfb\x03\x02\xf4\x10\x02\x01" +
 		"\xfc" + le(8, uint64(now+5)) + "\xf8\x40\x64\x00\x01a\x01x" +
 		"\xfc" + le(8, uint64(now-5)) + "\xf9\x07\x00\x01b\x01y" +
 		"\x10\x05empty" + blob("\x07\x00\x00\x00\x00\x00\xff") +
@@ -231,6 +232,10 @@ func TestMalformed(t *testing.T) {
 		{"module aux without when", head + "\xf7\x81\x00\x00\x00\x00\x00\x00\x04\x00\x01", "bad when_opcode", 20},
 		{"module aux without end", head + "\xf7\x81\x00\x00\x00\x00\x00\x00\x04\x00\x02\x01\x05\x03abc", "Unexpected EOF", 26},
 		{"module aux of an unknown kind", head + "\xf7\x81\x00\x00\x00\x00\x00\x00\x04\x00\x02\x01\x06", "Unknown module opcode 6", 22},
+		{"module aux with an unknown string", head + "\xf7\x81\x00\x00\x00\x00\x00\x00\x04\x00\x02\x01\x05\xc4", "Unknown string encoding 4", 23},
+		{"blob of an unknown encoding", value(18, "\x01\x01\xc4"), "Unknown string encoding 4", 15},
+		{"packed deadline too late", value(23, lp("\x81a\x02\x01\x01"+"\xf4"+le(8, maxFieldDeadline+1)+"\x09", 3)), "invalid expire time", 35},
+		{"packed deadline that is none", value(23, lp("\x81a\x02\x01\x01\x81x\x02", 3)), "invalid expire time", 28},
 		{"old functions", head + "\xf6", "Pre-release function format not supported.", 10},
 		{"slot import", head + "\xf3", "slot migration", 10},
 		{"string that is not there", value(0, "\x05abc"), "Unexpected EOF", 16},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"testing"
 	"testing/iotest"
 
@@ -201,5 +202,34 @@ func TestLowestVersion(t *testing.T) {
 		if !errors.As(err, &version) || version.Need != 12 {
 			t.Errorf("error %v", err)
 		}
+	}
+}
+
+// Function libraries are kept, by versions that have them.
+func TestLibraries(t *testing.T) {
+	ks := newKeyspace()
+	snap, err := ks.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer snap.Release()
+	want := [][]byte{[]byte("#!lua name=a\n"), bytes.Repeat([]byte("#!lua name=b\n"), 20_000)}
+	var b memory
+	if err := Save(&b, snap, &Options{Functions: want, Compress: true, Checksum: true}); err != nil {
+		t.Fatal(err)
+	}
+	var got [][]byte
+	if _, _, _, err := loadWith(string(b.b), func(l *Loader) {
+		l.OnFunction = func(code []byte) error { got = append(got, code); return nil }
+	}); err != nil || !slices.EqualFunc(got, want, bytes.Equal) {
+		t.Errorf("%d libraries, %v", len(got), err)
+	}
+	_, _, notices, err := loadWith(string(b.b), nil)
+	if err != nil || !slices.Contains(notices, "A function library in the RDB file is passed over.") {
+		t.Errorf("%q, %v", notices, err)
+	}
+	var version *VersionError
+	if err := Save(&b, snap, &Options{Functions: want, Version: 9}); !errors.As(err, &version) || version.Need != 10 {
+		t.Errorf("version 9: %v", err)
 	}
 }
