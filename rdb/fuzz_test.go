@@ -138,9 +138,29 @@ func FuzzRestore(f *testing.F) {
 				t.Fatalf("what was dumped in version %d is refused: %v\n%.300s", version, err, want)
 			}
 		}
+		// Whatever the bounds are, it is taken, and so is what it becomes.
+		taken := func(r *record.Record, what string) {
+			out, err := d.Dump(nil, r, 0, false)
+			if err == nil {
+				_, err = Restore(out, []byte("key"), record.NoExpiry, 0, rules, ks.Generation())
+			}
+			if err != nil {
+				t.Fatalf("%s is refused: %v\n%.300s\nof\n%.300s", what, err, describe(r), want)
+			}
+		}
+		low := *rules
+		low.Hash.Entries, low.Set.Entries, low.Set.Ints, low.ZSet.Entries, low.List.Fill = 0, 0, 0, 0, 1
+		large, err := Restore(payload, []byte("key"), record.NoExpiry, 0, &low, ks.Generation())
+		if err != nil {
+			t.Fatalf("it is refused under low bounds: %v\n%.300s", err, want)
+		}
+		taken(large, "what was large")
 		m := newMaker(uint64(len(payload)), ks)
 		for range 30 {
 			change(m, db, []byte("key"))
+			if r := db.PeekStale([]byte("key")); r != nil {
+				taken(r, "what was changed")
+			}
 		}
 		checkAccounts(t, ks)
 	})
