@@ -29,7 +29,8 @@ func main() {
 
 func run(proc *process.Process) int {
 	var stdin bytes.Buffer // what of it is read, for the daemon
-	inv, err := config.ParseArgs(os.Args, io.TeeReader(os.Stdin, &stdin), config.Options{User: commands.UserChecker()})
+	inv, err := config.ParseArgs(os.Args, io.TeeReader(os.Stdin, &stdin),
+		config.Options{RenameCommand: commands.RenameChecker(), User: commands.UserChecker()})
 	switch inv.Mode {
 	case config.ModeVersion:
 		fmt.Printf("Ferrous server v=%s build=%s redis=%s go=%s bits=%d\n", commands.Version, version,

@@ -147,9 +147,9 @@ func (c *Client) clientFilters(i int, f *clientFilter) bool {
 			i, afterIDs = i+1+n, true
 			continue
 		}
-		make := valueFilters[plain]
+		filter := valueFilters[plain]
 		switch {
-		case make == nil && word != "SKIPME" && word != "MAXAGE" && word != "IDLE":
+		case filter == nil && word != "SKIPME" && word != "MAXAGE" && word != "IDLE":
 			if afterIDs && f.is72 {
 				c.error(errClientID) // it is taken for one more
 			} else {
@@ -170,10 +170,10 @@ func (c *Client) clientFilters(i int, f *clientFilter) bool {
 				return false
 			}
 		default:
-			if make == nil {
-				make = ageFilter
+			if filter == nil {
+				filter = ageFilter
 			}
-			pass, errText := make(c, word, c.args[i+1])
+			pass, errText := filter(c, word, c.args[i+1])
 			if errText != "" {
 				c.error(errText)
 				return false

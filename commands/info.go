@@ -460,8 +460,12 @@ func (t *infoText) cluster() { t.flag("cluster_enabled", t.s.cfg.ClusterEnabled)
 func (t *infoText) keyspace() {
 	for _, db := range t.s.ks.DBs() {
 		if db.Len() > 0 {
-			t.str("db"+strconv.Itoa(db.ID), fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d,subexpiry=%d",
-				db.Len(), db.Expires(), db.AverageTTL(), db.FieldExpires()))
+			text := fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", db.Len(), db.Expires(), db.AverageTTL())
+			// Redis 7.2 does not know hashes with deadlines, and there are tools that take a fourth value for something else.
+			if n := db.FieldExpires(); n > 0 {
+				text += fmt.Sprintf(",subexpiry=%d", n)
+			}
+			t.str("db"+strconv.Itoa(db.ID), text)
 		}
 	}
 }

@@ -114,7 +114,7 @@ func TestInfoCounts(t *testing.T) {
 		{"persistence", "rdb_changes_since_last_save", "1"},
 		{"errorstats", "errorstat_ERR", "count=3"},
 		{"errorstats", "errorstat_WRONGPASS", "count=1"},
-		{"keyspace", "db0", "keys=1,expires=0,avg_ttl=0,subexpiry=0"},
+		{"keyspace", "db0", "keys=1,expires=0,avg_ttl=0"},
 		{"keyspace", "db1", "missing"},
 		{"clients", "connected_clients", "1"},
 		{"server", "run_id", ts.runID},

@@ -117,22 +117,63 @@ func (s *Server) applyMaxClients() error {
 // renameCommands applies rename-command.
 func (s *Server) renameCommands() error {
 	for _, r := range s.cfg.Renames {
-		from := strings.ToLower(r.From)
-		e := s.reg.byName[from]
-		if e == nil {
-			return refusal("No such command in rename-command")
+		if err := s.reg.rename(r.From, r.To); err != nil {
+			return err
 		}
-		delete(s.reg.byName, from)
-		if r.To == "" {
-			s.reg.list = slices.DeleteFunc(s.reg.list, func(x *entry) bool { return x == e })
-			continue
+	}
+	return nil
+}
+
+// rename gives a command another name, or removes it where that is "".
+func (reg *registry) rename(from, to string) error {
+	from, to = strings.ToLower(from), strings.ToLower(to)
+	e := reg.byName[from]
+	if e == nil {
+		return refusal("No such command in rename-command")
+	}
+	delete(reg.byName, from)
+	if to == "" {
+		reg.list = slices.DeleteFunc(reg.list, func(x *entry) bool { return x == e })
+		return nil
+	}
+	if reg.byName[to] != nil {
+		return refusal("Target command name already exists")
+	}
+	reg.byName[to] = e
+	e.renamed = true
+	return nil
+}
+
+// RenameChecker returns a function that checks the rename-command directives of one configuration: it is given the names
+// of each in turn.
+func RenameChecker() func(from, to string) error {
+	var reg *registry
+	return func(from, to string) error {
+		if reg == nil {
+			reg = newRegistry()
 		}
-		to := strings.ToLower(r.To)
-		if s.reg.byName[to] != nil {
-			return refusal("Target command name already exists")
-		}
-		s.reg.byName[to] = e
-		e.renamed = true
+		return reg.rename(from, to)
+	}
+}
+
+// checkServed refuses a configuration that asks for what is not there where clients would find out too late, as Redis
+// refuses it when it was built without, and tells of what is left out.
+func (s *Server) checkServed() error {
+	for _, words := range s.cfg.Modules {
+		s.logf(config.LogWarning, "Module %s failed to load: this server does not run modules", words[0])
+		return refusal("Can't load module from " + words[0] + ": server aborting")
+	}
+	if s.cfg.TLSPort != 0 {
+		return refusal(fmt.Sprintf("Failed finding TLS support: there is none to serve tls-port %d with.", s.cfg.TLSPort))
+	}
+	if len(s.listenAddrs()) == 0 {
+		return refusal("Configured to not listen anywhere, exiting.")
+	}
+	if s.cfg.ReplicaOf.Host != "" {
+		s.logf(config.LogWarning, "WARNING: replicaof is set, and there is no replication here: this server is a master with data of its own.")
+	}
+	if s.cfg.ClusterEnabled {
+		s.logf(config.LogWarning, "WARNING: cluster-enabled is set, and there is no cluster here: this server serves all keys.")
 	}
 	return nil
 }

@@ -212,6 +212,9 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 	if err := s.loadUsers(); err != nil {
 		return nil, err
 	}
+	if err := s.checkServed(); err != nil {
+		return nil, err
+	}
 	loop, err := eventloop.New(eventloop.Options{
 		Addrs:     s.listenAddrs(),
 		UnixPerm:  os.FileMode(cfg.UnixSocketPerm),

@@ -73,7 +73,15 @@ func (m *memFS) Append(name string) (io.WriteCloser, error) {
 	return nopFile{io.Discard}, nil
 }
 
-func (m *memFS) Mode(name string) (fs.FileMode, error) { return m.modes[name], m.step("mode") }
+func (m *memFS) Mode(name string) (fs.FileMode, error) {
+	if err := m.step("mode"); err != nil {
+		return 0, err
+	}
+	if _, ok := m.files[name]; !ok {
+		return 0, syscall.ENOENT
+	}
+	return m.modes[name], nil
+}
 
 type memFile struct {
 	m    *memFS

@@ -36,16 +36,14 @@ func (c *Config) RewriteTo(path string, force bool) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return c.replaceAs("config", path, c.rewritten(string(old), force), err != nil)
+	return c.replaceFile("config", path, c.rewritten(string(old), force))
 }
 
 // ReplaceFile gives a file of the server's, what the log calls it, a new content in one rename, after that has reached
-// the disk. The file keeps its mode; a missing one is created. Every step that fails leaves the old file and is logged.
+// the disk. The file keeps its mode; a missing one is created. What fails is logged; the old file is left where it fails
+// before the rename.
 func (c *Config) ReplaceFile(what, path, text string) error {
-	_, err := c.fs.ReadFile(path)
-	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		err = c.replaceAs(what, path, text, err != nil)
-	}
+	err := c.replaceFile(what, path, text)
 	if err != nil {
 		c.logf(LogWarning, "The %s file could not be written: %s", what, errorText(err))
 	}
@@ -58,21 +56,18 @@ func (c *Config) ReadFile(path string) (string, error) {
 	return string(b), err
 }
 
-// replaceAs replaces a file that keeps its mode: one that only its owner may read may hold passwords.
-func (c *Config) replaceAs(what, path, text string, missing bool) error {
-	mode := fs.FileMode(0o644)
-	if !missing {
-		var err error
-		if mode, err = c.fs.Mode(path); err != nil {
-			return err
-		}
+// replaceFile writes text beside path and renames it into place. The file keeps its mode: one that only its owner may
+// read may hold passwords. Every step before the rename that fails leaves the old file; after it the new one is there,
+// but may be lost with the power.
+func (c *Config) replaceFile(what, path, text string) error {
+	mode, err := c.fs.Mode(path)
+	missing := errors.Is(err, fs.ErrNotExist)
+	switch {
+	case missing:
+		mode = 0o644
+	case err != nil:
+		return err
 	}
-	return c.replaceFile(what, path, text, mode, !missing)
-}
-
-// replaceFile writes text beside path and renames it into place. Every step that
-// fails leaves the old file.
-func (c *Config) replaceFile(what, path, text string, mode fs.FileMode, chmod bool) (err error) {
 	f, err := c.fs.CreateTemp(path, mode)
 	if err != nil {
 		c.logf(LogWarning, "Could not create tmp %s file (%s)", what, errorText(err))
@@ -95,7 +90,7 @@ func (c *Config) replaceFile(what, path, text string, mode fs.FileMode, chmod bo
 		c.logf(LogWarning, "Could not sync tmp %s file to disk (%s)", what, errorText(err))
 		return err
 	}
-	if chmod {
+	if !missing { // the umask was applied
 		if err := f.Chmod(mode); err != nil {
 			c.logf(LogWarning, "Could not chmod %s file (%s)", what, errorText(err))
 			return err

@@ -33,8 +33,11 @@ func (p *Process) AdjustOOMScore(value int, relative bool) error {
 		if err != nil {
 			return fmt.Errorf("cannot read oom_score_adj: %w", err)
 		}
-		p.oom.base, _ = strconv.Atoi(strings.TrimSpace(string(text)))
-		p.oom.adjusted = true
+		base, err := strconv.Atoi(strings.TrimSpace(string(text)))
+		if err != nil {
+			return fmt.Errorf("cannot read oom_score_adj: %w", err)
+		}
+		p.oom = oomScore{adjusted: true, base: base}
 	}
 	if relative {
 		value += p.oom.base
@@ -43,13 +46,15 @@ func (p *Process) AdjustOOMScore(value int, relative bool) error {
 }
 
 // RestoreOOMScore sets the score back to what it was before the first
-// adjustment; without one it leaves the score alone.
+// adjustment; without one it leaves the score alone. An unprivileged process may
+// not lower it: the adjustment then holds, and what was before is remembered.
 func (p *Process) RestoreOOMScore() error {
 	if !p.oom.adjusted {
 		return nil
 	}
-	p.oom.adjusted = false
-	return writeOOMScore(p.oom.base)
+	err := writeOOMScore(p.oom.base)
+	p.oom.adjusted = err != nil
+	return err
 }
 
 func writeOOMScore(v int) error {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -212,6 +213,50 @@ func TestPortInUse(t *testing.T) {
 		t.Errorf("the first server's log:\n%s\nthe second's: %v", s.Logs(), err)
 	}
 	answers(t, s)
+}
+
+// What cannot be served, or be understood, ends the start with a line that says so; what is left out is told.
+func TestRefusedStart(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "f.conf")
+	const fatal = "FATAL CONFIG FILE ERROR"
+	for _, tt := range []struct {
+		conf string
+		want []string
+	}{
+		{"port 0", []string{"Configured to not listen anywhere, exiting."}},
+		{"tls-port 7", []string{"Failed finding TLS support"}},
+		{"loadmodule /m.so x", []string{"Module /m.so failed to load", "Can't load module from /m.so: server aborting"}},
+		{"rename-command nosuch x", []string{fatal, "at line 2\n>>> 'rename-command nosuch x'\nNo such command in rename-command"}},
+		{"rename-command get SET", []string{fatal, "Target command name already exists"}},
+		{"rename-command get x\nrename-command GET y", []string{fatal, "at line 3", "No such command in rename-command"}},
+	} {
+		if err := os.WriteFile(file, []byte("save \"\"\n"+tt.conf+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cmd, out := launch(t, nil, nil, file, "--dir", filepath.Dir(file))
+		timer := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() }) // it serves
+		_ = cmd.Wait()
+		timer.Stop()
+		if code := cmd.ProcessState.ExitCode(); code != 1 {
+			t.Errorf("%q: exit code %d", tt.conf, code)
+		}
+		for _, want := range tt.want {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%q: %q is not in the log:\n%s", tt.conf, want, out)
+			}
+		}
+	}
+	s := harness.StartFerrous(t, "--cluster-enabled", "yes", "--rename-command", "GET", "FETCH", "--rename-command", "DEBUG", "")
+	if !strings.Contains(s.Logs(), "WARNING: cluster-enabled is set, and there is no cluster here") {
+		t.Errorf("the log has no word about cluster-enabled:\n%s", s.Logs())
+	}
+	if v := s.Dial(t).Must("FETCH", "k"); !v.Null {
+		t.Errorf("the renamed command answers %v", v)
+	}
+	s = harness.StartFerrous(t, "--replicaof", "127.0.0.1", "1")
+	if !strings.Contains(s.Logs(), "WARNING: replicaof is set, and there is no replication here") {
+		t.Errorf("the log has no word about replicaof:\n%s", s.Logs())
+	}
 }
 
 // Keys that expire one by one beside many with far deadlines are all found and counted, without anybody touching them.
