@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"errors"
 	"io"
 	"iter"
 	"time"
@@ -352,6 +353,17 @@ func writeCommands(w *aof.Commands, snap *keyspace.Snapshot, o *rdb.Options) (er
 			w.ArgInt(v.Int)
 		}
 	}
+	restored := func(r *record.Record, version int) error { // as DUMP gives it
+		payload, err := dumper.Dump(nil, r, version, o.Compress)
+		if err != nil {
+			return err
+		}
+		w.Begin(4, "RESTORE")
+		w.Word(r.Key())
+		w.WordInt(0)
+		w.Word(payload)
+		return nil
+	}
 	snap.Walk(func(id int, r *record.Record) bool {
 		if id != db {
 			w.Select(id)
@@ -379,17 +391,14 @@ func writeCommands(w *aof.Commands, snap *keyspace.Snapshot, o *rdb.Options) (er
 				return true
 			})
 		case record.Hash:
-			writeHash(w, key, record.Value[hash.Hash](r), element)
-		default:
-			// A stream, whose commands do not say all that there is: the value as DUMP gives it.
-			var payload []byte
-			if payload, err = dumper.Dump(nil, r, o.Version, o.Compress); err != nil {
-				return false
+			if !writeHash(w, key, record.Value[hash.Hash](r), element) {
+				err = restored(r, 0)
 			}
-			w.Begin(4, "RESTORE")
-			w.Word(key)
-			w.WordInt(0)
-			w.Word(payload)
+		default:
+			err = restored(r, o.Version) // a stream, whose commands do not say all that there is
+		}
+		if err != nil {
+			return false
 		}
 		if when := r.Expiry(); when != record.NoExpiry {
 			w.ExpireAt(key, when)
@@ -406,14 +415,22 @@ func writeCommands(w *aof.Commands, snap *keyspace.Snapshot, o *rdb.Options) (er
 	return w.Flush()
 }
 
-func writeHash(w *aof.Commands, key []byte, h *hash.Hash, element func(hash.Value)) {
+// writeHash writes a hash, unless a field has a deadline that files may have and commands may not: it returns false then.
+func writeHash(w *aof.Commands, key []byte, h *hash.Hash, element func(hash.Value)) bool {
 	type deadline struct {
 		field []byte
 		when  int64
 	}
 	var deadlines []deadline
-	n := 0
-	h.EachField(func(_, _ hash.Value, _ int64) bool { n++; return true })
+	n, last := 0, int64(0)
+	h.EachField(func(_, _ hash.Value, when int64) bool {
+		n++
+		last = max(last, when)
+		return true
+	})
+	if last > maxFieldExpiry {
+		return false
+	}
 	w.Hash(key, n)
 	h.EachField(func(field, value hash.Value, when int64) bool {
 		element(field)
@@ -432,6 +449,7 @@ func writeHash(w *aof.Commands, key []byte, h *hash.Hash, element func(hash.Valu
 		w.WordInt(1)
 		w.Word(d.field)
 	}
+	return true
 }
 
 // loadFile begins to load the append-only file. then is called when all is in memory and the file is open.
@@ -514,6 +532,9 @@ func (f *fileClient) apply(argv [][]byte) error {
 	e, unknownSub := s.reg.lookup(argv)
 	if e == nil || unknownSub || e.Handler == nil {
 		return aof.ErrUnknownCommand
+	}
+	if e.Arity > 0 && len(argv) != e.Arity || len(argv) < -e.Arity {
+		return errors.New(errArity(e.full))
 	}
 	c.args, c.last = argv, e
 	c.w.Reset()
