@@ -41,12 +41,19 @@ func run(proc *process.Process) int {
 		return 1
 	case config.ModeCheckRDB, config.ModeCheckAOF:
 		return commands.CheckFile(inv.Mode, inv.ModeArgs)
-	case config.ModeServe:
-	default:
-		fmt.Fprintln(os.Stderr, "Ferrous does not do that: it has no sentinel and no memory test.")
+	case config.ModeSentinel:
+		fmt.Fprintln(os.Stderr, "Ferrous is no sentinel: it does not watch over other servers.")
+		return 1
+	case config.ModeTestMemory, config.ModeCheckSystem:
+		fmt.Fprintln(os.Stderr, "Ferrous tests neither the memory nor the system; a tool such as memtester does.")
 		return 1
 	}
-	if err != nil {
+	var file *config.FileError
+	switch {
+	case errors.As(err, &file):
+		logging.New(commands.LogOptions(inv.Config)).Log(logging.Warning, err.Error())
+		return 1
+	case err != nil:
 		fmt.Fprint(os.Stderr, err)
 		return 1
 	}

@@ -120,7 +120,7 @@ func TestMigrateReplies(t *testing.T) {
 			"SELECT 0", "", "a b c"},
 		{"closed after the first reply", [][]string{{"+OK", "+OK"}, {"+OK", "+OK", "+OK", "+x"}}, "|| 0 0 KEYS a b",
 			"-IOERR error or timeout reading to target instance\r\n", "", "DEL a", "b c"},
-		{"no answer", [][]string{{"+OK", "-"}, {"+x"}}, "a 0 20", "-IOERR error or timeout reading to target instance\r\n",
+		{"no answer", [][]string{{"+OK", "-"}, {"+x"}}, "a 0 1000", "-IOERR error or timeout reading to target instance\r\n",
 			"", "", "a b c"},
 		{"a long error", [][]string{{"+OK", "-" + strings.Repeat("e", 5000), "+x"}}, "a 0 0",
 			"-ERR Target instance replied with error: " + strings.Repeat("e", migrateLine-1) + "\r\n",

@@ -246,6 +246,21 @@ func TestRefusedStart(t *testing.T) {
 			}
 		}
 	}
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"/nonexistent/f.conf"}, " # Fatal error, can't open config file '/nonexistent/f.conf': No such file or directory\n"},
+		{[]string{"--include", "/nonexistent/g.conf"}, " # Fatal error, can't open config file '/nonexistent/g.conf': No such file or directory\n"},
+		{[]string{"f.conf", "--sentinel"}, "Ferrous is no sentinel: it does not watch over other servers.\n"},
+		{[]string{"--test-memory", "100"}, "Ferrous tests neither the memory nor the system; a tool such as memtester does.\n"},
+	} {
+		cmd, out := launch(t, nil, nil, tt.args...)
+		_ = cmd.Wait()
+		if code := cmd.ProcessState.ExitCode(); code != 1 || !strings.HasSuffix(out.String(), tt.want) {
+			t.Errorf("%q: exit code %d\n%s", tt.args, code, out)
+		}
+	}
 	s := harness.StartFerrous(t, "--cluster-enabled", "yes", "--rename-command", "GET", "FETCH", "--rename-command", "DEBUG", "")
 	if !strings.Contains(s.Logs(), "WARNING: cluster-enabled is set, and there is no cluster here") {
 		t.Errorf("the log has no word about cluster-enabled:\n%s", s.Logs())
