@@ -159,9 +159,10 @@ func RenameChecker() func(from, to string) error {
 // checkServed refuses a configuration that asks for what is not there where clients would find out too late, as Redis
 // refuses it when it was built without, and tells of what is left out.
 func (s *Server) checkServed() error {
-	for _, words := range s.cfg.Modules {
-		s.logf(config.LogWarning, "Module %s failed to load: this server does not run modules", words[0])
-		return refusal("Can't load module from " + words[0] + ": server aborting")
+	if len(s.cfg.Modules) > 0 {
+		path := s.cfg.Modules[0][0]
+		s.logf(config.LogWarning, "Module %s failed to load: this server does not run modules", path)
+		return refusal("Can't load module from " + path + ": server aborting")
 	}
 	if s.cfg.TLSPort != 0 {
 		return refusal(fmt.Sprintf("Failed finding TLS support: there is none to serve tls-port %d with.", s.cfg.TLSPort))
