@@ -30,8 +30,11 @@ func (s *Server) cron() {
 	live := s.ks.Bytes()
 	ended := s.pulse.beat(s.ks.Now, s.stats.commands, live)
 	s.gc.adjust(live, s.pulse.busy())
-	if ended && s.pulse.idle && s.tidy.due(s.ks.Now, live) {
-		go debug.FreeOSMemory()
+	if ended && s.pulse.idle {
+		s.scratch.Trim()
+		if s.tidy.due(s.ks.Now, live) {
+			go debug.FreeOSMemory()
+		}
 	}
 	s.rearmExpiry()
 	s.cronTimer.Reset(time.Second / time.Duration(max(s.cfg.Hz, 1)))

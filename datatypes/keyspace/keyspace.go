@@ -297,7 +297,7 @@ func (db *DB) SetString(key, value []byte, expiry int64) {
 	if ks.LFU != nil {
 		clock = old.Clock() // as Redis: an overwritten key keeps its frequency
 	}
-	if old.Type() == record.String && db.t.Owned(h) && (expiry == had || old.Inline() && old.SetExpiry(expiry)) {
+	if old.Type() == record.String && db.ownsString(h, old) && (expiry == had || old.SetExpiry(expiry)) {
 		if old.TrySetString(value) {
 			old.SetClock(clock)
 			db.rescheduled(&db.keys, h, had, expiry)
@@ -442,6 +442,11 @@ func (db *DB) Edit(key []byte, r *record.Record, n, room int) []byte {
 		}
 	}
 	return v.B
+}
+
+// ownsString reports whether the string r may be written in place, with its deadline.
+func (db *DB) ownsString(h uint64, r *record.Record) bool {
+	return db.t.Owned(h) && (r.Inline() || !r.Moved() || db.ks.gen.Owns(record.Value[record.Bytes](r).Stamp))
 }
 
 // ownsValue reports whether the value behind the object r may be written in place whatever its stamp: the snapshot's

@@ -706,7 +706,8 @@ func TestHotPaths(t *testing.T) {
 	db.SetString([]byte("int"), []byte("1"), record.NoExpiry)
 	db.SetString([]byte("long"), long, record.NoExpiry)
 	db.Write([]byte("long"), db.Lookup([]byte("long")), 2000, []byte("x")) // from here on it has room
-	intKey, longKey := []byte("int"), []byte("long")
+	intKey, longKey, overKey := []byte("int"), []byte("long"), []byte("over")
+	db.SetString(overKey, long, record.NoExpiry)
 	when := epoch + 1_000_000
 	for _, c := range []struct {
 		name string
@@ -715,6 +716,7 @@ func TestHotPaths(t *testing.T) {
 		{"Lookup", func() { db.Lookup(key) }},
 		{"miss", func() { db.Lookup(longKey[:2]) }},
 		{"SetString", func() { db.SetString(key, value, KeepTTL) }},
+		{"SetString of a long value", func() { db.SetString(overKey, long, record.NoExpiry) }},
 		{"SetInt", func() { db.SetInt(db.Lookup(intKey), 7) }},
 		{"SetExpiry later", func() { when++; db.SetExpiry(db.Lookup(key), when) }},
 		{"Write in place", func() { db.Write(longKey, db.Lookup(longKey), 10, value) }},

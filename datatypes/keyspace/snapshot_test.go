@@ -152,7 +152,8 @@ func (m *model) disturb(keys int) {
 // TestSnapshotMovedValue is the corner that needs a record to know that it was moved: a long value goes from a place that
 // the walk has not passed to one that it has, where values are otherwise written in place.
 func TestSnapshotMovedValue(t *testing.T) {
-	for _, cross := range []bool{false, true} {
+	for variant := range 4 {
+		cross, whole := variant&1 != 0, variant&2 != 0
 		ks := New(2, 3)
 		ks.Now = epoch
 		db, to := ks.dbs[1], ks.dbs[1]
@@ -160,6 +161,7 @@ func TestSnapshotMovedValue(t *testing.T) {
 			to = ks.dbs[0] // which is walked first
 		}
 		value := bytes.Repeat([]byte("v"), 2000)
+		other := append([]byte("vvvvvXXX"), value[8:]...)
 		for i := range 2000 {
 			for _, db := range ks.dbs {
 				db.SetString(strconv.AppendInt(nil, int64(i), 10), value, record.NoExpiry)
@@ -187,7 +189,11 @@ func TestSnapshotMovedValue(t *testing.T) {
 						continue
 					}
 					c := db.Move(db.Lookup(key), to, first)
-					to.Write(first, c, 5, []byte("XXX"))
+					if whole {
+						to.SetString(first, other, record.NoExpiry)
+					} else {
+						to.Write(first, c, 5, []byte("XXX"))
+					}
 					if got := to.Lookup(first).String(nil); !bytes.HasPrefix(got, []byte("vvvvvXXXv")) {
 						t.Fatalf("what was written is %.20q", got)
 					}
@@ -197,7 +203,7 @@ func TestSnapshotMovedValue(t *testing.T) {
 		})
 		s.Release()
 		if bad > 0 || n != 4000 {
-			t.Errorf("cross %v: %d of %d values in the snapshot were changed", cross, bad, n)
+			t.Errorf("cross %v, whole %v: %d of %d values in the snapshot were changed", cross, whole, bad, n)
 		}
 	}
 }

@@ -520,7 +520,7 @@ func (r *Record) StringLen() int {
 // representation must stay the same and the new bytes must fill the same size class. The deadline stays.
 func (r *Record) TrySetString(value []byte) bool {
 	if r.header&flagInline == 0 {
-		return false
+		return r.trySetLong(value)
 	}
 	e := r.Encoding()
 	if n, ok := parseInt(value); ok {
@@ -546,10 +546,24 @@ func (r *Record) TrySetString(value []byte) bool {
 	return true
 }
 
-// TrySetMember overwrites the value of a field in place and reports whether it could: a short value must fill the same
+// trySetLong is TrySetString and TrySetMember for a long string and a long value.
+func (r *Record) trySetLong(value []byte) bool {
+	v := Value[Bytes](r)
+	if len(value) <= MaxInline || mem.Size(len(value)) != mem.Size(cap(v.B)) || len(value) > cap(v.B) {
+		return false
+	}
+	v.B = v.B[:len(value)]
+	copy(v.B, value)
+	return true
+}
+
+// TrySetMember overwrites the value of a field in place and reports whether it could: the value must fill the same
 // size class as the old one. The deadline stays.
 func (r *Record) TrySetMember(value []byte) bool {
-	if r.header&flagInline == 0 || len(value) > MaxInline {
+	if r.header&flagInline == 0 {
+		return r.trySetLong(value)
+	}
+	if len(value) > MaxInline {
 		return false
 	}
 	off, keyLen := r.payload()

@@ -189,7 +189,10 @@ func TestTrySetString(t *testing.T) {
 	for n := range 520 {
 		values = append(values, strings.Repeat("v", n))
 	}
-	done := 0
+	for range 200 {
+		values = append(values, strings.Repeat("v", 512+rand.IntN(40_000)))
+	}
+	done, long := 0, 0
 	for _, expiry := range []int64{NoExpiry, someday} {
 		for range 10_000 {
 			old, value := values[rand.IntN(len(values))], values[rand.IntN(len(values))]
@@ -208,14 +211,17 @@ func TestTrySetString(t *testing.T) {
 				continue
 			}
 			done++
+			if !r.Inline() {
+				long++
+			}
 			is(t, r, want.Encoding(), "key", value, expiry, 6)
 			if r.Size() != size || size != want.Size() {
 				t.Errorf("%d bytes overwritten with %d: Size %d, was %d, want %d", len(old), len(value), r.Size(), size, want.Size())
 			}
 		}
 	}
-	if done < 1000 {
-		t.Errorf("only %d values were overwritten in place", done)
+	if done < 1000 || long < 100 {
+		t.Errorf("only %d values were overwritten in place, %d of them long", done, long)
 	}
 	// What is raw though short, and what is text though a number, does not become what SET would not make of it.
 	if NewRaw([]byte("k"), []byte("ab"), NoExpiry, 0, 0).TrySetString([]byte("cd")) {

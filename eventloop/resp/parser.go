@@ -20,14 +20,14 @@
 //     goes on exactly there (resume), so a request costs time linear in its
 //     size however it is cut, and what follows it in the packet is again parsed
 //     in place. A bulk of at least bigBulk bytes that is cut gets a buffer of
-//     its own that the keyspace may keep (Scratch.TakeOwned).
+//     its own: a new one, or that of an earlier bulk of about the same length.
 //   - The backlog: whole packets that nobody asked Next for, because the client
 //     is blocked or paused. Later packets are appended behind it and it is
 //     parsed in place like a packet.
 //
 // A connection without any of these holds no memory but the Parser value. No
 // memory is ever allocated by a length that was only announced: buffers grow in
-// proportion to the bytes that came in, and the buffer of a large bulk is never
+// proportion to the bytes that came in, and a new buffer of a large bulk is never
 // larger than the bulk.
 //
 // The grammar, the limits and the moment at which an error is noticed are those
@@ -43,6 +43,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // Limits bound what a connection may send. They are given on every call and may
@@ -222,6 +223,9 @@ type Scratch struct {
 	spent *partial // the partial behind the arguments returned last
 	text  []byte   // the arguments of an inline request
 	free  []*partial
+
+	large      [][]byte // buffers for large bulks
+	largeBytes int
 }
 
 const (
@@ -229,17 +233,40 @@ const (
 	keepFree  = 64      // partials kept for the next cut request
 	keepBuf   = 4 << 10 // more would be pinned by clients that leave a request unfinished
 	keepEnds  = 1024
+
+	keepLarges  = 32       // buffers of large bulks that are kept,
+	keepLargest = 16 << 20 // and their bytes
 )
 
-// TakeOwned returns argument i of the request returned last if it lies in memory
-// that nobody else refers to or will reuse: the caller may keep and change it,
-// without copying, for ever.
-func (s *Scratch) TakeOwned(i int) ([]byte, bool) {
-	if s.spent == nil {
-		return nil, false
+// takeLarge returns an empty buffer that is kept for bulks of about size bytes, nil
+// if there is none.
+func (s *Scratch) takeLarge(size int) []byte {
+	for i, b := range s.large {
+		if cap(b) >= size && cap(b)/2 <= size {
+			s.large = slices.Delete(s.large, i, i+1)
+			s.largeBytes -= cap(b)
+			return b[:0]
+		}
 	}
-	return s.spent.find(i)
+	return nil
 }
+
+// keepLarge keeps the buffer of a large bulk for another one, if it is not too
+// large, in place of those that have been kept longest.
+func (s *Scratch) keepLarge(b []byte) {
+	if cap(b) > keepLargest {
+		return
+	}
+	s.largeBytes += cap(b)
+	s.large = append(s.large, b)
+	for len(s.large) > keepLarges || s.largeBytes > keepLargest {
+		s.largeBytes -= cap(s.large[0])
+		s.large = slices.Delete(s.large, 0, 1)
+	}
+}
+
+// Trim gives back memory that is kept for requests to come.
+func (s *Scratch) Trim() { s.large, s.largeBytes = nil, 0 }
 
 // release drops what the last request kept alive.
 func (s *Scratch) release() {
@@ -255,6 +282,9 @@ func (s *Scratch) release() {
 }
 
 func (s *Scratch) recycle(t *partial) {
+	for _, o := range t.owned {
+		s.keepLarge(o.data)
+	}
 	if cap(t.buf) <= keepBuf && cap(t.ends) <= keepEnds && len(s.free) < keepFree {
 		clear(t.owned)
 		*t = partial{buf: t.buf[:0], ends: t.ends[:0], owned: t.owned[:0]}

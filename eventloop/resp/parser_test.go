@@ -467,13 +467,10 @@ func TestInPlace(t *testing.T) {
 		if args == nil {
 			break
 		}
-		for i, a := range args {
+		for _, a := range args {
 			at := uintptr(unsafe.Pointer(&a[0])) - uintptr(unsafe.Pointer(&in[0]))
 			if at >= uintptr(len(in)) {
 				t.Errorf("%q was copied", a)
-			}
-			if _, ok := s.TakeOwned(i); ok {
-				t.Errorf("%q lies in the packet and may not be kept", a)
 			}
 		}
 	}
@@ -489,59 +486,67 @@ func TestIdleSize(t *testing.T) {
 	}
 }
 
-func TestTakeOwned(t *testing.T) {
-	big := strings.Repeat("0123456789abcdef", 10000)
-	in := []byte(bulks("SET", "key", big, "x", big[:50000]) + bulks("PING"))
-	var p Parser
+// TestLargeBuffers has several connections send large bulks in pieces, by turns: buffers are used again, none of them while
+// its bulk is still needed.
+func TestLargeBuffers(t *testing.T) {
+	const connections, pieces = 6, 7
+	var parsers [connections]Parser
 	var s Scratch
 	lim := DefaultLimits()
-	var args [][]byte
-	for from := 0; args == nil; from += 1000 {
-		p.Begin(in[from:min(from+1000, len(in))])
-		a, err := p.Next(&s, &lim)
-		if err != nil {
-			t.Fatal(err)
+	request := func(n, round int) (values [2]string, in string) {
+		for i := range values {
+			values[i] = strings.Repeat(string(rune('a'+n))+string(rune('A'+round)), bigBulk+1000*i+10*n)
 		}
-		if args = a; args == nil {
-			p.End()
-		}
+		return values, bulks("MSET", "k", values[0], "l", values[1])
 	}
-	var kept [][]byte
-	for i, a := range args {
-		b, ok := s.TakeOwned(i)
-		if want := i == 2 || i == 4; ok != want {
-			t.Errorf("argument %d: owned %v", i, ok)
-		}
-		if ok && (!bytes.Equal(a, b) || cap(b) != len(b)) {
-			t.Errorf("argument %d: %d bytes of capacity %d, want %d", i, len(b), cap(b), len(a))
-		}
-		if ok {
-			kept = append(kept, b)
-		}
-	}
-	if args, err := p.Next(&s, &lim); len(args) != 1 || string(args[0]) != "PING" || err != nil {
-		t.Fatalf("%q %v", args, err)
-	}
-	if _, ok := s.TakeOwned(0); ok {
-		t.Error("PING is not owned")
-	}
-	p.End()
-	for range 100 { // other connections use the scratch
-		var q Parser
-		for from := 0; from < len(in); from += 40000 {
-			q.Begin(bytes.ToUpper(in[from:min(from+40000, len(in))]))
-			for a, _ := q.Next(&s, &lim); a != nil; a, _ = q.Next(&s, &lim) {
+	buffers := map[*byte]bool{}
+	for round := range 20 {
+		for piece := range pieces {
+			for n := range parsers {
+				p := &parsers[n]
+				values, in := request(n, round)
+				p.Begin([]byte(in[len(in)*piece/pieces : len(in)*(piece+1)/pieces]))
+				args, err := p.Next(&s, &lim)
+				if err != nil || (args != nil) != (piece == pieces-1) {
+					t.Fatalf("piece %d: %d arguments, %v", piece, len(args), err)
+				}
+				if args != nil {
+					if string(args[2]) != values[0] || string(args[4]) != values[1] {
+						t.Fatalf("round %d: a bulk of connection %d is wrong", round, n)
+					}
+					buffers[&args[2][0]], buffers[&args[4][0]] = true, true
+				}
+				p.End()
 			}
-			q.End()
 		}
 	}
-	if string(kept[0]) != big || string(kept[1]) != big[:50000] {
-		t.Error("what was taken has changed")
+	if n := len(buffers); n > 20*connections*2*3/4 {
+		t.Errorf("%d buffers for %d bulks", n, 20*connections*2)
 	}
-	for i, a := range s.slots {
-		if len(a) >= bigBulk {
-			t.Errorf("slot %d keeps %d bytes alive", i, len(a))
+	parsers[0].Next(&s, &lim) // the last request is over
+	kept := func() (n, bytes int) {
+		for _, b := range s.large {
+			bytes += cap(b)
 		}
+		if bytes != s.largeBytes {
+			t.Errorf("%d bytes are kept, %d counted", bytes, s.largeBytes)
+		}
+		return len(s.large), bytes
+	}
+	if n, _ := kept(); n == 0 || n > keepLarges {
+		t.Errorf("%d buffers are kept", n)
+	}
+	if s.Trim(); s.large != nil {
+		t.Error("Trim keeps buffers")
+	}
+	for i := range 100 {
+		s.keepLarge(make([]byte, (i%9+1)<<20))
+		if n, bytes := kept(); n > keepLarges || bytes > keepLargest {
+			t.Fatalf("%d buffers of %d bytes are kept", n, bytes)
+		}
+	}
+	if s.keepLarge(make([]byte, keepLargest+1)); cap(s.large[len(s.large)-1]) > keepLargest {
+		t.Error("a buffer is kept that is too large")
 	}
 }
 

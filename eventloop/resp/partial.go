@@ -48,21 +48,6 @@ func (t *partial) finish() {
 	t.left--
 }
 
-func (t *partial) find(i int) ([]byte, bool) {
-	lo, hi := 0, len(t.owned)
-	for lo < hi {
-		if m := (lo + hi) / 2; t.owned[m].index < i {
-			lo = m + 1
-		} else {
-			hi = m
-		}
-	}
-	if lo < len(t.owned) && t.owned[lo].index == i {
-		return t.owned[lo].data, true
-	}
-	return nil, false
-}
-
 // takeLine moves bytes from in to the line being read, which ends with end and
 // the extra bytes behind it. It returns the whole line, still in buf, once it is
 // there, and how much of in it has used; tooLong if the line's end cannot come any more.
@@ -119,10 +104,13 @@ func (t *partial) takeNumber(in []byte) (first byte, n int64, valid, done bool, 
 }
 
 // takeBulk moves bytes from in to the bulk being read.
-func (t *partial) takeBulk(in []byte) (used int) {
+func (t *partial) takeBulk(in []byte, s *Scratch) (used int) {
 	if data := t.size - t.got; data > 0 {
 		data = min(data, len(in))
 		if t.size >= bigBulk {
+			if t.own == nil {
+				t.own = s.takeLarge(t.size)
+			}
 			t.own = appendOwn(t.own, in[:data], t.size)
 		} else {
 			t.buf = append(t.buf, in[:data]...)
@@ -139,7 +127,7 @@ func (t *partial) takeBulk(in []byte) (used int) {
 }
 
 // appendOwn appends to the buffer of a large bulk, which doubles as bytes come
-// but never becomes larger than the bulk.
+// but never grows to more than the bulk.
 func appendOwn(own, data []byte, size int) []byte {
 	if need := len(own) + len(data); need > cap(own) {
 		grown := make([]byte, len(own), min(size, 2*need))
@@ -248,7 +236,7 @@ func (p *Parser) resume(s *Scratch, lim *Limits) (args [][]byte, skip bool, err 
 			t.state = inBulk
 
 		case inBulk:
-			p.pos += t.takeBulk(in)
+			p.pos += t.takeBulk(in, s)
 			if t.got < t.size+2 {
 				return nil, false, nil
 			}

@@ -41,7 +41,6 @@ var leaves = map[string][]string{
 	"commands/acl":     {"commands/glob"},
 	"commands/pubsub":  {"commands/glob"},
 	"commands/process": nil,
-	"commands/latency": nil,
 	"eventloop/resp":   nil,
 }
 
