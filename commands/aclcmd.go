@@ -423,8 +423,8 @@ func aclHelp(c *Client) {
 	)
 }
 
-// commandsOfRedis are the commands of Redis 7.2 that rules may name though this server does not have them, so that its
-// configuration files can be taken over.
+// commandsOfRedis are the commands of Redis 7.2 that rules and rename-command may name though this server does not have
+// them, so that its configuration files can be taken over.
 const commandsOfRedis = `asking cluster cluster|addslots cluster|addslotsrange cluster|bumpepoch
 	cluster|count-failure-reports cluster|countkeysinslot cluster|delslots cluster|delslotsrange cluster|failover
 	cluster|flushslots cluster|forget cluster|getkeysinslot cluster|help cluster|info cluster|keyslot cluster|links

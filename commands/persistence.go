@@ -1,11 +1,13 @@
 package commands
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"io/fs"
 	"iter"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -51,6 +53,8 @@ type persistence struct {
 
 	loading *loading
 	loaded  rdb.Result // of the last file
+
+	libraries [][]byte // code of the function libraries of the last file, for the next
 }
 
 // saving is one background save.
@@ -84,7 +88,7 @@ func (s *Server) rdbRules() *rdb.Rules {
 func (s *Server) saveOptions() rdb.Options {
 	o := rdb.Options{
 		Version: s.cfg.RDBVersion, Compress: s.cfg.RDBCompression, Checksum: s.cfg.RDBChecksum,
-		RedisVersion: RedisVersion, Created: s.ks.Now / 1000, UsedMemory: int64(s.usedMemory()),
+		RedisVersion: RedisVersion, Created: s.ks.Now / 1000, UsedMemory: int64(s.usedMemory()), Functions: s.persist.libraries,
 	}
 	switch policy := s.cfg.MaxMemoryPolicy.String(); {
 	case strings.HasSuffix(policy, "-lfu"):
@@ -542,10 +546,24 @@ func (s *Server) loadDump(src io.Reader, size int64, progress func(offset int64)
 	if delay := delayed(func() int { return s.cfg.KeyLoadDelayUs }, nil, nil); delay != nil {
 		l.OnKey = func(*keyspace.DB, *record.Record) { delay() }
 	}
+	var libraries [][]byte
+	if l.AllowDuplicates {
+		libraries = s.persist.libraries[:len(s.persist.libraries):len(s.persist.libraries)]
+	}
+	l.OnFunction = func(code []byte) error {
+		if !slices.ContainsFunc(libraries, func(b []byte) bool { return bytes.Equal(b, code) }) {
+			libraries = append(libraries, bytes.Clone(code))
+		}
+		return nil
+	}
 	res, err := l.Load(src, size)
 	if err != nil {
 		return nil, err
 	}
+	if len(libraries) > 0 {
+		s.logf(config.LogNotice, "%d function libraries are kept for dumps to come; there is nothing that runs them.", len(libraries))
+	}
+	s.persist.libraries = libraries
 	s.persist.loaded = *res
 	s.persist.loaded.Rest = nil
 	return res, nil

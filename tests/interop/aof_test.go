@@ -57,6 +57,12 @@ func change(c *harness.Conn, round int) {
 func rewriteAOF(t *testing.T, c *harness.Conn) {
 	t.Helper()
 	c.Must("BGREWRITEAOF")
+	awaitRewrite(t, c)
+}
+
+// awaitRewrite waits for the end of the rewrite that is under way.
+func awaitRewrite(t *testing.T, c *harness.Conn) {
+	t.Helper()
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		info, err := c.Info("persistence")
 		if err != nil {

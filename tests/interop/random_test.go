@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -245,6 +246,42 @@ func startFerrous(t *testing.T, dir string, args ...string) (*harness.Server, *h
 	t.Helper()
 	s := harness.StartWith(t, harness.Options{Binary: harness.NeedFerrous(t), Dir: dir, Args: append(args, "--enable-debug-command", "yes")})
 	return s, s.Dial(t)
+}
+
+// TestLibraries carries function libraries through a server that does not run them: by a dump, DEBUG RELOAD, and a base
+// file.
+func TestLibraries(t *testing.T) {
+	redis, rc := startRedis(t, "")
+	for _, name := range []string{"a", "b"} {
+		rc.Must("FUNCTION", "LOAD", "#!lua name="+name+"\nredis.register_function('f"+name+"', function() return 1 end)")
+	}
+	rc.Must("SET", "k", "v")
+	libraries := func(c *harness.Conn) string {
+		var all []string
+		for _, l := range c.Must("FUNCTION", "LIST", "WITHCODE").Elems {
+			all = append(all, fmt.Sprint(l))
+		}
+		slices.Sort(all) // the servers tell them in no order
+		return strings.Join(all, "\n")
+	}
+	want := libraries(rc)
+	ours, c := startFerrous(t, carried(t, redis, rc))
+	c.Must("DEBUG", "RELOAD")
+	c.Must("DEBUG", "RELOAD", "MERGE", "NOFLUSH")
+	dir := carried(t, ours, c)
+	_, back := startRedis(t, dir)
+	if got := libraries(back); got != want {
+		t.Errorf("libraries came back as %s\nwant %s", got, want)
+	}
+
+	// A base file that Ferrous has made of the dump.
+	c.Must("CONFIG", "SET", "appendonly", "yes")
+	awaitRewrite(t, c)
+	c.Must("DEBUG", "LOADAOF")
+	_, back = startRedis(t, carried(t, ours, c))
+	if got := libraries(back); got != want {
+		t.Errorf("from a base file libraries came back as %s\nwant %s", got, want)
+	}
 }
 
 // copyKeys carries all keys with DUMP and RESTORE.
