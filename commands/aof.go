@@ -25,9 +25,11 @@ import (
 //
 // aof.AOF is a Sink while the file is on. With appendfsync always no reply leaves before what was changed up to then is on
 // the disk: replies are held at their connections (eventloop.Conn.Hold), and the flush phase is asked for, in which the
-// loop writes and syncs once for all clients of the round and lets the replies go. Clients that write all the time would
-// fall into two groups, of which one sends while the other waits for the disk; so the flush phase waits for those that
-// were in one of the last two groups to come again, half as long as the disk takes, and they become one group (group).
+// loop writes and syncs once for all clients of the round and lets the replies go. What is readable when the flush phase
+// comes is in evio's hands already, behind it; so it waits for the turn after, and all those who wrote while the disk was
+// busy are in one group. Then clients that write all the time form two groups, of which one is served while the other
+// waits for the disk. (Measured, 50 clients without pipelining, requests a second: at once 38,600 with 17 clients in a
+// group; waiting half an fsync for all of them 38,800 with 31; waiting a turn 46,000 with 26; Redis 7.0.15 46,700 with 26.)
 //
 // Otherwise nobody waits for the disk, and a flush phase would only be one more turn of the loop in each round. So the
 // first change of each millisecond is written right before its reply is sent, together with what has gathered, and a
@@ -57,86 +59,44 @@ type appendOnly struct {
 
 // group is what the next fsync is for, with appendfsync always.
 type group struct {
-	held     []*eventloop.Conn // whose replies wait for it
-	number   int64             // of this group, counting them
-	before   int               // how many were in the group before
-	again    int               // how many of held were in the group before
-	expected int               // how many different clients the last two groups had
-	took     time.Duration     // by the last flush
-	waited   bool              // for more of those expected
-	enough   bool              // of waiting
-	timer    *eventloop.Timer  // ends it
+	held   []*eventloop.Conn // whose replies wait for it
+	before int               // how many were in the group before
+	waited bool              // a turn for more
 }
-
-// gather limits.
-const (
-	gatherLeast = 20 * time.Microsecond // a wait shorter than this is not worth a timer
-	gatherMost  = time.Millisecond
-)
 
 // holdReply has a client's replies wait for the flush phase.
 func (s *Server) holdReply(conn *eventloop.Conn) {
 	g := &s.aof.group
 	if !conn.Held() {
 		conn.Hold()
-		g.add(conn)
+		g.held = append(g.held, conn)
 	}
-	if !g.waited || len(g.held) >= g.expected {
-		s.loop.RequestFlush()
-	}
+	s.loop.RequestFlush()
 }
 
-// add counts a client in.
-func (g *group) add(conn *eventloop.Conn) {
-	g.held = append(g.held, conn)
-	c := conn.Ctx.(*Client)
-	if c.group == g.number-1 {
-		g.again++
-	}
-	c.group = g.number
-}
-
-// gathering reports whether the flush phase is to wait for more clients.
+// gathering reports whether the flush phase is to wait a turn of the loop for more clients. A client that has been alone
+// need not wait for others.
 func (s *Server) gathering() bool {
 	g := &s.aof.group
-	if len(g.held) == 0 || len(g.held) >= g.expected || g.enough || !s.aof.file.HoldReplies() {
+	if len(g.held) == 0 || g.waited || len(g.held) == 1 && g.before <= 1 || !s.aof.file.HoldReplies() {
 		return false
 	}
-	if !g.waited {
-		d := min(g.took/2, gatherMost)
-		if d < gatherLeast {
-			return false
-		}
-		g.waited = true
-		if g.timer == nil {
-			g.timer = s.loop.AfterFunc(d, func() {
-				g.enough = true
-				s.loop.RequestFlush()
-			})
-		} else {
-			g.timer.Reset(d)
-		}
-	}
+	g.waited = true
+	s.loop.RequestFlush()
 	return true
 }
 
 // next begins the next group.
 func (g *group) next() {
-	if g.waited {
-		g.timer.Stop()
-	}
-	g.expected = len(g.held) + g.before - g.again
-	g.before, g.again = len(g.held), 0
+	g.before = len(g.held)
 	g.held = g.held[:0]
-	g.waited, g.enough = false, false
-	g.number++
+	g.waited = false
 }
 
 // newAppendOnly makes the file, which is off.
 func (s *Server) newAppendOnly() {
 	levels := map[aof.Level]config.LogLevel{aof.Debug: config.LogDebug, aof.Verbose: config.LogVerbose,
 		aof.Notice: config.LogNotice, aof.Warning: config.LogWarning}
-	s.aof.number = 2 // no client was in one of the groups before
 	s.aof.file = aof.New(aof.Options{
 		Dir: s.cfg.Dir, DirName: s.cfg.AppendDirname, FileName: s.cfg.AppendFilename,
 		Post:    s.loop.Post,
@@ -245,17 +205,12 @@ func (s *Server) flushFile() bool {
 	if a.nap > 0 && a.file.Buffered() > 0 {
 		time.Sleep(a.nap)
 	}
-	begun := time.Duration(0)
-	if len(a.held) > 0 {
-		begun = time.Since(s.base)
-	}
 	if err := a.file.Flush(false); err != nil {
 		s.fileFailed(err)
 		return false
 	}
 	s.limit()
 	if len(a.held) > 0 {
-		a.took = time.Since(s.base) - begun
 		s.releaseReplies()
 	}
 	return true

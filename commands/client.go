@@ -48,7 +48,6 @@ type Client struct {
 	blocked  *blocked     // the request that waits; see blocking.go
 	pushes   *pushes      // what it is told unasked, nil if it is told nothing; see push.go
 	window   window       // qbuf and qbuf-free of CLIENT LIST
-	group    int64        // of the append-only file that its replies waited with last
 	counted  int          // what of its memory is in Server.heldBytes
 
 	announced int // bytes that are to come, in Server.classMemory with counted
