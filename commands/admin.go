@@ -1,7 +1,8 @@
 package commands
 
-// Commands about the server as a whole. ACL is in aclcmd.go, CONFIG is in configcmd.go, COMMAND in commandinfo.go, DEBUG in debug.go,
-// LATENCY in latency.go, LOLWUT in lolwut.go, MEMORY in memory.go, MODULE in modules.go, MONITOR in monitor.go, SHUTDOWN in lifecycle.go, SLOWLOG in slowlog.go.
+// Commands about the server as a whole. ACL is in aclcmd.go, CONFIG in configcmd.go, COMMAND in commandinfo.go, DEBUG in
+// debug.go, LATENCY in latency.go, LOLWUT in lolwut.go, MEMORY in memory.go, MODULE in modules.go, MONITOR in monitor.go,
+// SHUTDOWN in lifecycle.go, SLOWLOG in slowlog.go.
 
 var serverCommands = []Command{
 	aclCommand,

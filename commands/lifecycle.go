@@ -129,10 +129,11 @@ func (s *Server) renameCommands() error {
 func (reg *registry) rename(from, to string) error {
 	from, to = strings.ToLower(from), strings.ToLower(to)
 	e := reg.byName[from]
-	if e == nil && slices.Contains(strings.Fields(commandsOfRedis), from) {
+	switch {
+	case e != nil:
+	case slices.Contains(strings.Fields(commandsOfRedis), from):
 		return nil
-	}
-	if e == nil {
+	default:
 		return refusal("No such command in rename-command")
 	}
 	delete(reg.byName, from)

@@ -194,6 +194,7 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 	}
 	s.lists = quicklist.NewSettings(s.ks.Generation())
 	s.zsets = sortedset.NewText(resp.FormatDouble)
+	s.persist.disk = vfs.OS{}
 	s.wall = s.base.UnixMicro()
 	s.limits = resp.DefaultLimits()
 	s.tick()
@@ -290,7 +291,6 @@ func (s *Server) serving(addrs []net.Addr, first bool) {
 	s.baseMemory = startupMemory()
 	s.persist.lastSave = s.ks.Now / 1000
 	s.persist.lastTook = -1
-	s.persist.disk = vfs.OS{}
 	s.load(func() {
 		s.ready = true
 		for _, a := range addrs {

@@ -17,8 +17,9 @@
 // # Steps and faults
 //
 // Every call that changes something is a step; Steps counts them. Inject is asked before each step and may have it fail,
-// a Write after some of its bytes; Deny does that to the calls that only look. With CrashAt = k the k-th step and all calls after it fail with ErrCrashed and change
-// nothing, so that a test which runs k up from 1 stops a program between any two of its steps.
+// a Write after some of its bytes; Deny does that to the calls that only look. With CrashAt = k the k-th step and all calls
+// after it fail with ErrCrashed and change nothing, so that a test which runs k up from 1 stops a program between any two
+// of its steps.
 //
 // An FS may be used by many goroutines.
 package memfs
