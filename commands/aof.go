@@ -540,9 +540,14 @@ func debugFlushSleep(c *Client) {
 }
 
 // debugLoadAOF empties the databases and loads the append-only file while everybody waits. With the file off that is what
-// the manifest names all the same: BGREWRITEAOF makes a base then.
+// the manifest names all the same: BGREWRITEAOF makes a base then. Nothing of it is a change, and it is refused while files
+// are loaded: one of them may name it.
 func debugLoadAOF(c *Client) {
 	s := c.srv
+	if s.persist.loading != nil {
+		c.error(errLoading)
+		return
+	}
 	if err := s.aof.file.Flush(true); err != nil {
 		s.fileFailed(err)
 		return
@@ -568,6 +573,7 @@ func debugLoadAOF(c *Client) {
 		s.giveUp()
 		return
 	}
+	s.dirty = 0 // else the command would be propagated, and found in the file by the next load
 	s.logf(config.LogWarning, "Append Only File loaded by DEBUG LOADAOF")
 	c.w.OK()
 }

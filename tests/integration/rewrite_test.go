@@ -82,3 +82,40 @@ func TestNumbersAfterLoadAOF(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// DEBUG LOADAOF is no change of the data: it is not written to the file that it loads. One that is there does nothing.
+func TestLoadAOFIsNotPropagated(t *testing.T) {
+	dir := t.TempDir()
+	folder := filepath.Join(dir, "appendonlydir")
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	incr := filepath.Join(folder, "appendonly.aof.1.incr.aof")
+	for name, text := range map[string]string{
+		filepath.Join(folder, "appendonly.aof.manifest"): "file appendonly.aof.1.incr.aof seq 1 type i\n",
+		incr: "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n*2\r\n$5\r\nDEBUG\r\n$7\r\nLOADAOF\r\n*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := harness.StartFerrous(t, "--dir", dir, "--appendonly", "yes", "--enable-debug-command", "yes")
+	c := s.Dial(t)
+	before, err := os.ReadFile(incr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		c.Must("DEBUG", "LOADAOF")
+		if got := c.Must("MGET", "a", "n"); got.Elems[0].Str != "b" || got.Elems[1].Str != "1" {
+			t.Fatalf("got %v", got)
+		}
+	}
+	if got := field(t, c, "persistence", "rdb_changes_since_last_save"); got != "0" {
+		t.Errorf("rdb_changes_since_last_save:%s", got)
+	}
+	after, err := os.ReadFile(incr)
+	if err != nil || string(after) != string(before) {
+		t.Errorf("the file is now %q, %v", after, err)
+	}
+}
