@@ -27,9 +27,10 @@ type page[T any] struct {
 	stamp uint64
 }
 
+// item has the value first: one of no size would take eight bytes at the end.
 type item[T any] struct {
-	id ID
 	v  T
+	id ID
 }
 
 func (p *page[T]) size() int {
@@ -79,7 +80,7 @@ func (x *index[T]) add(id ID, v T, gen *cow.Generation) bool {
 		return false
 	}
 	x.n++
-	e := item[T]{id, v}
+	e := item[T]{v, id}
 	if len(x.pages) == 0 {
 		x.insertPage(0, []item[T]{e}, gen)
 		return true
