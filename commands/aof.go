@@ -3,7 +3,6 @@ package commands
 import (
 	"errors"
 	"io"
-	"iter"
 	"time"
 
 	"ferrous/aof"
@@ -415,15 +414,14 @@ func (s *Server) loadFile(then func()) {
 	var loadErr error
 	stopped := false
 	s.beginLoading(0)
-	next, stop := iter.Pull(func(yield func(int64) bool) {
+	s.inTurns(func(yield func(int64) bool) {
 		status, loadErr = a.file.Load(loader.loader(func(at int64) error {
 			if stopped = stopped || !yield(at); stopped {
 				return errCanceled
 			}
 			return nil
 		}))
-	})
-	s.inTurns(next, stop, func() {
+	}, func() {
 		took := time.Since(s.persist.loading.start)
 		s.endLoading()
 		if loadErr == nil && (status == aof.Loaded || status == aof.Truncated) {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"iter"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -446,15 +447,14 @@ func (s *Server) startLoading(then func()) {
 	}
 	s.beginLoading(size)
 	var loadErr error
-	next, stop := iter.Pull(func(yield func(int64) bool) {
+	s.inTurns(func(yield func(int64) bool) {
 		var stopped error
 		_, loadErr = s.loadDump(&endable{f, &stopped}, size, func(offset int64) {
 			if stopped == nil && !yield(offset) {
 				stopped = errCanceled
 			}
 		}, rdb.Loader{DropExpired: true})
-	})
-	s.inTurns(next, stop, func() {
+	}, func() {
 		f.Close()
 		took := time.Since(s.persist.loading.start)
 		s.endLoading()
@@ -497,9 +497,19 @@ func (s *Server) endLoading() {
 	s.rearmExpiry()
 }
 
-// inTurns runs a loader, a coroutine that yields how many bytes it has read, a turn after the other until its end, which
+// inTurns runs a loader as a coroutine that yields how many bytes it has read, a turn after the other until its end, which
 // done is told.
-func (s *Server) inTurns(next func() (int64, bool), stop func(), done func()) {
+func (s *Server) inTurns(load iter.Seq[int64], done func()) {
+	next, stop := iter.Pull(func(yield func(int64) bool) {
+		debug.SetPanicOnFault(true) // as the loop's goroutine, for which this one stands in
+		defer func() {
+			if v := recover(); v != nil {
+				s.panicked(v, debug.Stack()) // iter.Pull would raise it on the loop, where it has no stack to show
+				panic(v)
+			}
+		}()
+		load(yield)
+	})
 	var turn func()
 	turn = func() {
 		if s.shutdown.begun {

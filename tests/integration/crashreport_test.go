@@ -1,7 +1,9 @@
 package integration
 
 import (
+	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -67,6 +69,18 @@ func TestCrashReport(t *testing.T) {
 			}
 		})
 	}
+}
+
+// So does one that crashes while it loads its data.
+func TestCrashReportOfLoading(t *testing.T) {
+	dir, _ := appendOnlyDir(t, harness.AppendCommand(nil, "DEBUG", "SEGFAULT"))
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	log, err := exec.CommandContext(ctx, harness.NeedFerrous(t), "--port", "0", "--unixsocket", filepath.Join(dir, "socket"), "--dir", dir, "--appendonly", "yes").CombinedOutput()
+	if err == nil || ctx.Err() != nil {
+		t.Errorf("it has not crashed: %v", ctx.Err())
+	}
+	inOrder(t, string(log), "=== REDIS BUG REPORT START", "crashed by signal: 11", "commands.debugSegfault", "loading:1", "=== REDIS BUG REPORT END.")
 }
 
 // Signals from outside bring a report too, also when the loop hangs.

@@ -4,11 +4,32 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
 	"ferrous/tests/harness"
 )
+
+// appendOnlyDir makes the folder of a server whose append-only file is one incremental file with this content.
+func appendOnlyDir(t *testing.T, content []byte) (dir, incr string) {
+	t.Helper()
+	dir = t.TempDir()
+	folder := filepath.Join(dir, "appendonlydir")
+	incr = filepath.Join(folder, "appendonly.aof.1.incr.aof")
+	manifest := "file appendonly.aof.1.incr.aof seq 1 type i\n"
+	err := os.Mkdir(folder, 0o755)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(folder, "appendonly.aof.manifest"), []byte(manifest), 0o644)
+	}
+	if err == nil {
+		err = os.WriteFile(incr, content, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir, incr
+}
 
 // Commands that no server writes into an append-only file, since they are about a connection, wait, or look at the server:
 // a file that has them all the same is loaded, as Redis loads it, and what comes behind them counts.
@@ -21,43 +42,23 @@ func TestForeignCommandsInAOF(t *testing.T) {
 		"ACL LOG", "WATCH a", "DISCARD", "EXEC", "RESET", "QUIT", "DEBUG SLEEP 0", "DEBUG LOADAOF", "DEBUG CHANGE-REPL-ID",
 		"MIGRATE 127.0.0.1 1 none 0 10", "PUBLISH a b", "SPUBLISH a b", "OBJECT FREQ a", "SORT none BY nosort GET #",
 		"LOLWUT", "SCAN 0", "MODULE LIST", "MEMORY DOCTOR", "LATENCY DOCTOR", "COMMAND", "INFO", "CONFIG GET *", "SLOWLOG GET"}
-	encode := func(b *strings.Builder, line string) {
-		words := strings.Fields(line)
-		fmt.Fprintf(b, "*%d\r\n", len(words))
-		for _, w := range words {
-			fmt.Fprintf(b, "$%d\r\n%s\r\n", len(w), w)
-		}
-	}
 	for _, inMulti := range []bool{false, true} {
-		dir := t.TempDir()
-		folder := filepath.Join(dir, "appendonlydir")
-		if err := os.Mkdir(folder, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		var b strings.Builder
-		encode(&b, "SELECT 0")
+		file := harness.AppendCommand(nil, "SELECT", "0")
 		for i, line := range commands {
 			if inMulti {
-				encode(&b, "MULTI")
+				file = harness.AppendCommand(file, "MULTI")
 			}
-			encode(&b, line)
+			file = harness.AppendCommand(file, strings.Fields(line)...)
 			if inMulti {
-				encode(&b, "EXEC")
+				file = harness.AppendCommand(file, "EXEC")
 			}
-			encode(&b, fmt.Sprintf("SET key:%d %d", i, i))
+			file = harness.AppendCommand(file, "SET", fmt.Sprintf("key:%d", i), strconv.Itoa(i))
 		}
-		for name, text := range map[string]string{
-			"appendonly.aof.manifest":   "file appendonly.aof.1.incr.aof seq 1 type i\n",
-			"appendonly.aof.1.incr.aof": b.String(),
-		} {
-			if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
+		dir, _ := appendOnlyDir(t, file)
 		s := harness.StartFerrous(t, "--dir", dir, "--appendonly", "yes", "--enable-debug-command", "yes")
 		c := s.Dial(t)
 		for i, line := range commands {
-			if got := c.Must("GET", fmt.Sprintf("key:%d", i)); got.Str != fmt.Sprint(i) {
+			if got := c.Must("GET", fmt.Sprintf("key:%d", i)); got.Str != strconv.Itoa(i) {
 				t.Errorf("in MULTI %v: what stands behind %s is lost: %v", inMulti, line, got)
 			}
 		}

@@ -85,20 +85,9 @@ func TestNumbersAfterLoadAOF(t *testing.T) {
 
 // DEBUG LOADAOF is no change of the data: it is not written to the file that it loads. One that is there does nothing.
 func TestLoadAOFIsNotPropagated(t *testing.T) {
-	dir := t.TempDir()
-	folder := filepath.Join(dir, "appendonlydir")
-	if err := os.Mkdir(folder, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	incr := filepath.Join(folder, "appendonly.aof.1.incr.aof")
-	for name, text := range map[string]string{
-		filepath.Join(folder, "appendonly.aof.manifest"): "file appendonly.aof.1.incr.aof seq 1 type i\n",
-		incr: "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\nb\r\n*2\r\n$5\r\nDEBUG\r\n$7\r\nLOADAOF\r\n*2\r\n$4\r\nINCR\r\n$1\r\nn\r\n",
-	} {
-		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	file := harness.AppendCommand(nil, "SET", "a", "b")
+	file = harness.AppendCommand(file, "DEBUG", "LOADAOF")
+	dir, incr := appendOnlyDir(t, harness.AppendCommand(file, "INCR", "n"))
 	s := harness.StartFerrous(t, "--dir", dir, "--appendonly", "yes", "--enable-debug-command", "yes")
 	c := s.Dial(t)
 	before, err := os.ReadFile(incr)
