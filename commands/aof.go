@@ -571,7 +571,11 @@ func debugLoadAOF(c *Client) {
 		s.giveUp()
 		return
 	}
-	s.dirty = 0 // else the command would be propagated, and found in the file by the next load
+	// Else the command would be propagated, and found in the file by the next load.
+	s.dirty = 0
+	if b := s.persist.saving; b != nil {
+		b.dirty = 0 // these are forgotten
+	}
 	s.logf(config.LogWarning, "Append Only File loaded by DEBUG LOADAOF")
 	c.w.OK()
 }
