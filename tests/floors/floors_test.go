@@ -42,7 +42,19 @@ var leaves = map[string][]string{
 	"commands/pubsub":  {"commands/glob"},
 	"commands/process": nil,
 	"eventloop/resp":   nil,
+
+	"commands/histogram":   nil,
+	"commands/longdouble":  nil,
+	"commands/partialsort": nil,
 }
+
+// session is what the handlers of a family of commands may touch; a family imports it and the leaves of commands, and
+// nothing else of that floor. Only package commands itself imports families.
+const session = "commands/session"
+
+// families are the packages of handlers.
+var families = []string{"commands/strings", "commands/keys", "commands/lists", "commands/hashes", "commands/sets",
+	"commands/sortedsets", "commands/streams", "commands/scripting"}
 
 // allowedModules are the dependencies of the binary, by the path prefixes of their packages. Tests may use more.
 var allowedModules = []string{
@@ -108,6 +120,14 @@ func violation(from, to string) string {
 			return ""
 		}
 		return "it is a leaf package"
+	}
+	_, toLeaf := leaves[to]
+	inRoom := from == session || slices.Contains(families, from)
+	switch {
+	case inRoom && toTop == top && to != session && !toLeaf:
+		return "handlers see package session and leaves only"
+	case slices.Contains(families, to) && from != top:
+		return "only package commands imports a family of handlers"
 	}
 	if toTop == top {
 		if strings.HasPrefix(from+"/", to+"/") {
@@ -197,6 +217,15 @@ func TestViolation(t *testing.T) {
 		{"commands", "eventloop", true},
 		{"commands/config", "commands/glob", true},
 		{"commands/config", "datatypes", false},
+		{"commands", "commands/lists", true},
+		{"commands/lists", "commands/session", true},
+		{"commands/lists", "commands/glob", true},
+		{"commands/lists", "datatypes/list", true},
+		{"commands/lists", "commands/sets", false},
+		{"commands/lists", "commands", false},
+		{"commands/session", "commands/lists", false},
+		{"commands/session", "commands/config", true},
+		{"commands/config", "commands/session", false},
 		{"commands/config", "commands", false},
 		{"commands/glob", "commands/config", false},
 		{"aof", "rdb", true},
