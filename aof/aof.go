@@ -115,12 +115,12 @@ type AOF struct {
 	asked  int64 // bytes of it that fsync has returned or been asked for
 	synced int64 // when fsync was asked for last, Unix ms
 
-	postponed int64 // since when a write waits for an fsync, Unix ms; 0 for not
-	delayed   int64 // writes that waited too long
-	writeErr  error // the last write failed
-	tried     int64 // when, Unix ms
-	logged    int64 // when that was logged, Unix ms
-	fatal     *FatalError
+	slow     int64 // since when writes meet an fsync that has not ended, Unix ms; 0 for not
+	delayed  int64 // writes that met one for too long
+	writeErr error // the last write failed
+	tried    int64 // when, Unix ms
+	logged   int64 // when that was logged, Unix ms
+	fatal    *FatalError
 
 	sync     syncer
 	pending  int      // fsyncs of the current file under way
@@ -259,7 +259,7 @@ func (a *AOF) baseOnStart(name string, writeBase func(*BaseFile) error) (int64, 
 // use makes f, of which size bytes are there and on the disk, the file that is written to.
 func (a *AOF) use(f vfs.File, name string, size int64) {
 	a.file, a.name, a.size, a.asked = f, name, size, size
-	a.db, a.stamped, a.postponed, a.pending = -1, 0, 0, 0
+	a.db, a.stamped, a.slow, a.pending = -1, 0, 0, 0
 }
 
 // Enable switches the file on at run time: from now on the state is waiting, and RewriteDue says so at once. dir is the

@@ -109,7 +109,7 @@ func (s *Server) newAppendOnly() {
 		aof.Notice: config.LogNotice, aof.Warning: config.LogWarning}
 	s.aof.file = aof.New(aof.Options{
 		Dir: s.cfg.Dir, DirName: s.cfg.AppendDirname, FileName: s.cfg.AppendFilename,
-		Post:    s.loop.Post,
+		Post:    func(fn func()) { s.loop.Post(func() { fn(); s.resumeReplies() }) },
 		Go:      s.guarded,
 		Logf:    func(l aof.Level, format string, args ...any) { s.logf(levels[l], format, args...) },
 		Now:     func() int64 { return s.ks.Now },
@@ -189,16 +189,33 @@ func (s *Server) switchAppendOnly() error {
 // reply sends replies to a client, or has them wait for the file to be written.
 func (s *Server) reply(conn *eventloop.Conn, b []byte) {
 	if a := &s.aof; a.file.Buffered() > 0 {
-		if a.file.HoldReplies() || len(a.held) > 0 || a.single == 0 && a.file.Buffered() <= flushAbove {
-			s.holdReply(conn)
-		} else {
+		wait := a.file.HoldReplies() || len(a.held) > 0 || a.single == 0
+		if !wait || !a.file.HoldReplies() && a.file.Buffered() > flushAbove {
 			a.single = max(a.single-1, 0)
 			if !s.flushFile() {
 				return
 			}
+			wait = a.file.Postponed()
+		}
+		if wait {
+			s.holdReply(conn)
 		}
 	}
 	conn.Send(b)
+}
+
+// resumeReplies has replies go that waited for an fsync which has ended.
+func (s *Server) resumeReplies() {
+	if len(s.aof.held) > 0 {
+		s.loop.RequestFlush()
+	}
+}
+
+// fileTouched has what was fed outside of any packet, or by a packet without replies, written at the end of the round.
+func (s *Server) fileTouched() {
+	if s.aof.file.Buffered() > 0 {
+		s.loop.RequestFlush()
+	}
 }
 
 // flushFile writes what was fed to the file and lets the replies go that wait for it. false means that the server ends.
@@ -212,7 +229,7 @@ func (s *Server) flushFile() bool {
 		return false
 	}
 	s.limit()
-	if len(a.held) > 0 {
+	if len(a.held) > 0 && !a.file.Postponed() {
 		s.releaseReplies()
 	}
 	return true
@@ -222,6 +239,9 @@ func (s *Server) releaseReplies() {
 	for i, conn := range s.aof.held {
 		s.aof.held[i] = nil
 		conn.Unhold()
+		if c := conn.Ctx.(*Client); c.counted > 0 && !conn.Closing() {
+			s.account(c)
+		}
 	}
 	s.aof.next()
 }
@@ -243,6 +263,7 @@ func (s *Server) tickFile() {
 		return
 	}
 	s.limit()
+	s.resumeReplies()
 	s.endLocalWaits()
 	s.rewriteIfDue()
 }
