@@ -133,7 +133,8 @@ type AOF struct {
 	recovering bool     // writes are refused since syncErr
 
 	rewrite  *rewrite
-	rewrites int64 // started ever, which tells their temporary files apart
+	leaving  []*rewrite // stopped, and their goroutines are still writing bases
+	rewrites int64      // started ever, which tells their temporary files apart
 	stats    rewriteStats
 	total    int64 // bytes of base and incremental files
 	baseSize int64 // total when the last rewrite ended
@@ -304,6 +305,9 @@ func (a *AOF) Disable() {
 func (a *AOF) Close() error {
 	err := a.shut()
 	a.sync.wait()
+	for _, w := range a.leaving {
+		w.dir.remove(w.temp) // what is written to it goes with the process
+	}
 	a.state = Off
 	return err
 }

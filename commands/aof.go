@@ -269,10 +269,13 @@ func (s *Server) tickFile() {
 }
 
 func (s *Server) rewriteIfDue() {
-	if s.persist.saving == nil && s.aof.file.RewriteDue() {
+	if s.persist.saving == nil && s.aof.snap == nil && s.aof.file.RewriteDue() {
 		_ = s.rewriteFile() // it has logged
 	}
 }
+
+// rewriting reports whether a rewrite is running, or one that was stopped has not let go of its snapshot yet.
+func (s *Server) rewriting() bool { return s.aof.file.Rewriting() || s.aof.snap != nil }
 
 // rewriteFile begins a rewrite.
 func (s *Server) rewriteFile() error {
@@ -306,6 +309,7 @@ func (s *Server) baseWriter(snap *keyspace.Snapshot) func(*aof.BaseFile) error {
 		o.AOFBase = true
 		return func(f *aof.BaseFile) error {
 			o.OnKey = delayed(s.saveDelay, f.Stop(), nil)
+			o.Stop = f.Stopped
 			o.Patch = func(b []byte, at int64) error { _, err := f.WriteAt(b, at); return err }
 			return rdb.Save(f, snap, &o)
 		}
@@ -316,6 +320,7 @@ func (s *Server) baseWriter(snap *keyspace.Snapshot) func(*aof.BaseFile) error {
 	}
 	return func(f *aof.BaseFile) error {
 		o.OnKey = delayed(s.saveDelay, f.Stop(), nil)
+		o.Stop = f.Stopped
 		return writeCommands(aof.NewCommands(f, stamp), snap, &o)
 	}
 }
@@ -323,7 +328,7 @@ func (s *Server) baseWriter(snap *keyspace.Snapshot) func(*aof.BaseFile) error {
 // writeCommands writes a snapshot as the commands that make it.
 func writeCommands(w *aof.Commands, snap *keyspace.Snapshot, o *rdb.Options) (err error) {
 	db := -1
-	var dumper rdb.Dumper
+	dumper := rdb.Dumper{Stop: o.Stop}
 	element := func(v dset.Value) {
 		if v.Str != nil {
 			w.Arg(v.Str)
@@ -540,7 +545,7 @@ func bgrewriteaof(c *Client) {
 	switch {
 	case s.aof.file.Rewriting():
 		c.error("ERR Background append only file rewriting already in progress")
-	case s.persist.saving != nil || s.unit.open:
+	case s.busyWithSnapshot() || s.unit.open:
 		s.aof.file.Schedule()
 		c.w.Status("Background append only file rewriting scheduled")
 	case s.rewriteFile() != nil:
@@ -620,10 +625,6 @@ func (s *Server) closeFile(how config.ShutdownFlags) bool {
 	s.logf(config.LogNotice, "Calling fsync() on the AOF file.")
 	_ = a.file.Close() // it has logged
 	s.releaseReplies()
-	if a.snap != nil {
-		a.snap.Release()
-		a.snap = nil
-	}
 	return true
 }
 
