@@ -149,7 +149,7 @@ func TestItems(t *testing.T) {
 		}
 	}
 	db := ks.DBs()[1]
-	if idle := ks.Idle(db.PeekStale([]byte("a")).Clock()); idle != 20_000 {
+	if idle := ks.Idle(db.PeekStale([]byte("a")).Clock()); idle != 100_000 {
 		t.Errorf("idle for %d ms", idle)
 	}
 
