@@ -115,12 +115,12 @@ type AOF struct {
 	asked  int64 // bytes of it that fsync has returned or been asked for
 	synced int64 // when fsync was asked for last, Unix ms
 
-	postponed int64 // since when a write waits for an fsync, Unix ms; 0 for not
-	delayed   int64 // writes that waited too long
-	writeErr  error // the last write failed
-	tried     int64 // when, Unix ms
-	logged    int64 // when that was logged, Unix ms
-	fatal     *FatalError
+	slow     int64 // since when writes meet an fsync that has not ended, Unix ms; 0 for not
+	delayed  int64 // writes that met one for too long
+	writeErr error // the last write failed
+	tried    int64 // when, Unix ms
+	logged   int64 // when that was logged, Unix ms
+	fatal    *FatalError
 
 	sync     syncer
 	pending  int      // fsyncs of the current file under way
@@ -133,7 +133,8 @@ type AOF struct {
 	recovering bool     // writes are refused since syncErr
 
 	rewrite  *rewrite
-	rewrites int64 // started ever, which tells their temporary files apart
+	leaving  []*rewrite // stopped, and their goroutines are still writing bases
+	rewrites int64      // started ever, which tells their temporary files apart
 	stats    rewriteStats
 	total    int64 // bytes of base and incremental files
 	baseSize int64 // total when the last rewrite ended
@@ -259,7 +260,7 @@ func (a *AOF) baseOnStart(name string, writeBase func(*BaseFile) error) (int64, 
 // use makes f, of which size bytes are there and on the disk, the file that is written to.
 func (a *AOF) use(f vfs.File, name string, size int64) {
 	a.file, a.name, a.size, a.asked = f, name, size, size
-	a.db, a.stamped, a.postponed, a.pending = -1, 0, 0, 0
+	a.db, a.stamped, a.slow, a.pending = -1, 0, 0, 0
 }
 
 // Enable switches the file on at run time: from now on the state is waiting, and RewriteDue says so at once. dir is the
@@ -304,6 +305,9 @@ func (a *AOF) Disable() {
 func (a *AOF) Close() error {
 	err := a.shut()
 	a.sync.wait()
+	for _, w := range a.leaving {
+		w.dir.remove(w.temp) // what is written to it goes with the process
+	}
 	a.state = Off
 	return err
 }

@@ -75,8 +75,17 @@ func (c *Commands) Begin(argc int, verb string) {
 
 // Word continues what Begin began.
 func (c *Commands) Word(s []byte) {
-	c.buf = appendBulk(c.buf, s)
-	c.spill()
+	if len(s) < commandsBuffer {
+		c.buf = appendBulk(c.buf, s)
+		c.spill()
+		return
+	}
+	c.buf = appendHead(c.buf, '$', len(s))
+	c.flush()
+	if c.err == nil {
+		_, c.err = c.w.Write(s)
+	}
+	c.buf = append(c.buf, '\r', '\n')
 }
 
 // WordString is Word for a string.

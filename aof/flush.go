@@ -9,13 +9,16 @@ package aof
 //	          goroutine that hands back through Post was measured, BenchmarkGroupCommit: 19 to 26 µs a request of 50 clients
 //	          instead of 12 to 19, since it splits what would have been one group in two. And what the loop would show
 //	          meanwhile, a power failure may take back.)
-//	everysec  the syncer does it, once a second. While it is at it, write(2) to the same file may block in the kernel, so
-//	          the buffer waits up to 2 s for it to end; then it is written all the same, and delayed counts.
+//	everysec  the syncer does it, once a second. The buffer is written all the same while it is at it: what write(2) has
+//	          taken survives the end of the process, and replies leave after it. (Redis waits up to 2 s for the fsync to
+//	          end, since write(2) may block meanwhile, and a kill loses what waits. Measured on ext4, fsyncs of 8 to 17 ms:
+//	          a write during one takes 10 µs at the median, 2.5 ms at p99, 6.9 ms at most.) What is written 2 s after an
+//	          fsync has begun that has not ended counts as delayed.
 //	no        nothing.
 //
-// After a rewrite has switched to a new incremental file, the buffer waits in the same way until the old one is on the disk:
-// else a power failure might leave what came later without what came before, which nobody would notice. (Under always the
-// old file is on the disk by then.)
+// After a rewrite has switched to a new incremental file, the buffer waits until the old one is on the disk, and replies with
+// it (Postponed): else a power failure might leave what came later without what came before, which nobody would notice.
+// After 2 s it is written all the same, and delayed counts. (Under always the old file is on the disk by then.)
 //
 // The syncer is one goroutine at a time that works off a queue of jobs, so that files are forced to disk in the order in
 // which they were written. Results come back through Post (collect).
@@ -55,12 +58,12 @@ func (e *FatalError) Unwrap() error { return e.Cause }
 
 const (
 	syncEvery    = 1000   // ms between two fsyncs of everysec
-	postponeMost = 2000   // ms that a write waits for an fsync
+	postponeMost = 2000   // ms of an fsync after which writes do not wait for it, and count as delayed
 	retryEvery   = 1000   // ms between two tries of a write that failed
 	logEvery     = 30_000 // ms between two lines about it
 )
 
-// Flush writes what was fed. force writes even where an fsync under way or an earlier failure is a reason to wait. The error
+// Flush writes what was fed. force writes even where an fsync of the file before or an earlier failure is a reason to wait. The error
 // is a *FatalError; all else is in Refusal. Where nothing is to be done it costs a few comparisons.
 func (a *AOF) Flush(force bool) error {
 	if a.fatal != nil {
@@ -79,29 +82,47 @@ func (a *AOF) flush(force bool) error {
 		return nil
 	}
 	now := a.opt.Now()
-	wait := a.Settings.Fsync == FsyncEverysec && a.pending > 0 || a.Settings.Fsync != FsyncAlways && a.behind != nil
 	if len(a.buf) > 0 {
 		if a.writeErr != nil && !force && now >= a.tried && now-a.tried < retryEvery {
 			return nil
 		}
-		if wait && !force {
-			if a.postponed == 0 || now < a.postponed {
-				a.postponed = now
+		switch {
+		case a.Settings.Fsync != FsyncAlways && a.behind != nil:
+			if late := a.late(now); !late && !force {
 				return nil
 			}
-			if now-a.postponed < postponeMost {
-				return nil
-			}
-			a.delayed++
-			a.opt.Logf(Notice, "Asynchronous AOF fsync is taking too long (disk is busy?). Writing the AOF buffer without waiting for fsync to complete, this may slow down the server.")
+			a.behind = nil
+		case a.Settings.Fsync == FsyncEverysec && a.pending > 0:
+			a.late(now)
+		default:
+			a.slow = 0
 		}
-		a.postponed = 0
 		if ok := a.write(now); !ok {
 			return a.fatalOrNil()
 		}
 	}
 	a.fsync(now)
 	return a.fatalOrNil()
+}
+
+// late reports whether writes have met an fsync for too long, and tells of it.
+func (a *AOF) late(now int64) bool {
+	if a.slow == 0 || now < a.slow {
+		a.slow = now
+	}
+	if now-a.slow < postponeMost {
+		return false
+	}
+	a.slow = 0
+	a.delayed++
+	a.opt.Logf(Notice, "Asynchronous AOF fsync is taking too long (disk is busy?). Writing the AOF buffer without waiting for fsync to complete, this may slow down the server.")
+	return true
+}
+
+// Postponed reports whether Flush has left what was fed for later, until the file before the current one is on the disk.
+// Replies to it wait until it is written; what comes back through Options.Post may have done that.
+func (a *AOF) Postponed() bool {
+	return len(a.buf) > 0 && a.behind != nil && a.state == On && a.Settings.Fsync != FsyncAlways && a.writeErr == nil
 }
 
 func (a *AOF) fatalOrNil() error {
@@ -229,7 +250,7 @@ func (a *AOF) HoldReplies() bool {
 }
 
 // Tick is to be called some ten times a second. It does what is due without a command having come: a flush that was
-// postponed or has failed, the fsync of what was written last. The error is Flush's.
+// put off or has failed, the fsync of what was written last. The error is Flush's.
 func (a *AOF) Tick() error { return a.Flush(false) }
 
 // misconf is what commands are refused with.
@@ -398,7 +419,8 @@ func (a *AOF) collect() {
 			a.fsynced(j.mark)
 		}
 	}
-	if a.postponed != 0 && a.pending == 0 && a.behind == nil && a.fatal == nil {
+	if a.pending == 0 && a.behind == nil && a.fatal == nil {
+		a.slow = 0
 		a.flush(false) // Tick tells of an error
 	}
 }

@@ -214,45 +214,87 @@ func TestEverysec(t *testing.T) {
 	}
 }
 
-// TestPostponed: a write waits for an fsync, but not for more than two seconds.
-func TestPostponed(t *testing.T) {
+// TestWriteDuringFsync: with everysec an fsync that goes on keeps nothing in memory, since a reply follows. What meets one
+// that takes longer than two seconds is counted.
+func TestWriteDuringFsync(t *testing.T) {
 	fs := memfs.New()
 	r := newRig(t, fs, settings(FsyncEverysec))
 	var events []string
 	r.opt.Latency = func(event string, d time.Duration) { events = append(events, event) }
 	r.mustStart()
-	r.add(0)
+	written := func(what string, delayed int64) {
+		t.Helper()
+		size := len(r.file(incr1))
+		r.add(0)
+		r.Flush(false)
+		if len(r.file(incr1)) == size || r.Buffered() != 0 || r.Postponed() {
+			t.Errorf("not written %s", what)
+		}
+		if got := r.Info().DelayedFsyncs; got != delayed {
+			t.Errorf("%d writes are delayed %s", got, what)
+		}
+	}
 	r.now += 1000
-	r.Flush(false) // its fsync is not seen to end
+	written("before an fsync", 0) // its own is not seen to end from here on
 	r.AOF.sync.wait()
-	size := len(r.file(incr1))
-	r.add(0)
-	r.Flush(false)
+	written("during an fsync", 0)
 	r.now += postponeMost - 1
-	r.Flush(false)
-	if len(r.file(incr1)) != size || r.Info().BufferLength == 0 {
-		t.Error("written during an fsync")
-	}
+	written("during a slow fsync", 0)
 	r.now++
-	r.Tick()
-	if len(r.file(incr1)) == size || r.Info().DelayedFsyncs != 1 || !r.logged("Asynchronous AOF fsync is taking too long") {
-		t.Error("not written after two seconds")
+	written("during an fsync of two seconds", 1)
+	if !r.logged("Asynchronous AOF fsync is taking too long") {
+		t.Error("not logged")
 	}
-	r.add(0)
-	r.Flush(false)
-	size = len(r.file(incr1))
-	r.loop.runPosted() // the fsync has ended: what waits goes on
-	if len(r.file(incr1)) == size {
-		t.Error("not written when the fsync had ended")
-	}
+	r.loop.runPosted() // the fsync has ended
+	r.now += postponeMost
+	written("behind the fsync", 1)
 	r.settle()
-	want := "aof-write-alone aof-write aof-write-pending-fsync aof-write aof-write-alone aof-write"
+	want := "aof-write-alone aof-write" + strings.Repeat(" aof-write-pending-fsync aof-write", 4) // the last meets the next fsync
 	if got := strings.Join(events, " "); got != want {
 		t.Error(got)
 	}
 	r.ResetStats()
 	if r.Info().DelayedFsyncs != 0 {
 		t.Error("not reset")
+	}
+}
+
+// TestPostponed: what follows a switch of files waits for the fsync of the old one, but not for more than two seconds.
+func TestPostponed(t *testing.T) {
+	for _, policy := range []Policy{FsyncEverysec, FsyncNo} {
+		fs := memfs.New()
+		r := newRig(t, fs, settings(policy))
+		r.mustStart()
+		r.add(0)
+		r.Flush(false)
+		gate := make(chan struct{})
+		var done error
+		if err := r.rewriteWith(gate, &done); err != nil {
+			t.Fatal(err)
+		}
+		r.loop.until(t, func() bool { return r.AOF.rewrite.phase == writing })
+		r.AOF.sync.wait()
+		r.AOF.behind = r.AOF.file // as if the fsync of the old file had not ended
+		incr2 := "appendonly.aof.2.incr.aof"
+		r.add(0)
+		r.Flush(false)
+		r.now += postponeMost - 1
+		r.Tick()
+		if r.file(incr2) != "" || !r.Postponed() || r.Info().BufferLength == 0 {
+			t.Errorf("policy %d: written before the old file is on the disk", policy)
+		}
+		r.now++
+		r.Tick()
+		if r.file(incr2) == "" || r.Postponed() || r.Info().DelayedFsyncs != 1 {
+			t.Errorf("policy %d: not written after two seconds", policy)
+		}
+		r.add(0)
+		if r.Flush(false); r.Buffered() != 0 {
+			t.Errorf("policy %d: what comes later waits again", policy)
+		}
+		close(gate)
+		r.loop.until(t, func() bool { return done != errRunning })
+		r.settle()
 	}
 }
 

@@ -162,7 +162,8 @@ func (l *loading) file(name string, size int64) (cut int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	r := newCommandReader(f, offset, size)
+	src := &progressReader{l: l, r: f, n: offset, next: offset + progressBytes}
+	r := newCommandReader(src, offset, size)
 	valid := offset // where the last command ends that was run, or the last transaction
 	multi := false
 	for n := 1; ; n++ {
@@ -174,6 +175,9 @@ func (l *loading) file(name string, size int64) (cut int64, err error) {
 		argv, err := r.next()
 		if err == io.EOF {
 			break
+		}
+		if src.err != nil {
+			return 0, src.err
 		}
 		if err != nil {
 			return l.broken(name, size, valid, err)
@@ -261,11 +265,14 @@ func (l *loading) progress(offset int64) error {
 	if l.Progress == nil || l.before+offset == l.told {
 		return nil
 	}
-	l.told = l.before + offset
+	l.told = max(l.told, l.before+offset) // a command that runs was read before
 	return l.Progress(l.told)
 }
 
-// progressReader tells of what is read of an RDB.
+// readMost is the most that is read at once, so that there is a look between the pieces of one large command.
+const readMost = 1 << 20
+
+// progressReader tells of what is read of a file: at least once in progressBytes, whatever the keys and commands in it are.
 type progressReader struct {
 	l    *loading
 	r    io.Reader
@@ -275,7 +282,10 @@ type progressReader struct {
 }
 
 func (p *progressReader) Read(b []byte) (int, error) {
-	n, err := p.r.Read(b)
+	if p.err != nil {
+		return 0, p.err
+	}
+	n, err := p.r.Read(b[:min(len(b), readMost)])
 	if p.n += int64(n); p.n >= p.next {
 		p.next = p.n + progressBytes
 		if p.err = p.l.progress(p.n); p.err != nil {

@@ -21,8 +21,9 @@ package aof
 // With the file off, BGREWRITEAOF writes a base only: prepare makes nothing, and finish makes all else history.
 //
 // Stopping: between phases nothing of a rewrite is visible but in the manifest. A goroutine that writes the base is told,
-// which its next write sees; prepare and finish count as done. All are waited for: when a rewrite is stopped its snapshot is
-// free, and another save may begin at once. Done is called once in any case, when no goroutine of the rewrite is left.
+// which its next write sees; prepare and finish count as done, and are waited for. The base is waited for only for
+// stopWait: it belongs to nobody any more, and its goroutine may hang at the disk. Done is called once in any case, when no
+// goroutine of the rewrite is left: only then its snapshot is free, and another save may begin.
 //
 // # When it fails
 //
@@ -33,6 +34,8 @@ package aof
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"time"
 
 	"ferrous/aof/vfs"
 )
@@ -72,6 +75,7 @@ type rewrite struct {
 	over     bool // stopped or failed: what still comes is only cleaned up
 	held     bool // prepared, but between MULTI and EXEC
 	started  int64
+	dir      folder
 	temp     string        // of the base
 	stop     chan struct{} // closed to stop it
 	ended    chan struct{} // closed when the goroutine of the phase has ended
@@ -186,7 +190,8 @@ func (a *AOF) StartRewrite(r Rewrite) error {
 	a.stats.count++
 	a.stats.scheduled = false
 	a.rewrites++
-	w.temp = a.dir.tempBase(a.rewrites)
+	w.dir = a.dir
+	w.temp = w.dir.tempBase(a.rewrites)
 	w.base.incremental = a.Settings.IncrementalFsync
 	w.base.stop = w.stop
 	a.rewrite = w
@@ -443,8 +448,9 @@ func (a *AOF) clean(w *rewrite) {
 		w.file = nil
 	}
 	if w.phase != preparing {
-		a.dir.remove(w.temp)
+		w.dir.remove(w.temp)
 	}
+	a.leaving = slices.DeleteFunc(a.leaving, func(l *rewrite) bool { return l == w })
 	if w.over && w.Done != nil {
 		done := w.Done
 		w.Done = nil
@@ -477,7 +483,10 @@ func (a *AOF) end(w *rewrite, err error) {
 	}
 }
 
-// stopRewrite ends a rewrite that is running and waits until it has ended. Its Done is called with ErrStopped, unless the
+// stopWait is how long the goroutine that writes a base is waited for when it has been told to stop.
+const stopWait = 100 * time.Millisecond
+
+// stopRewrite ends a rewrite that is running. Its Done is called with ErrStopped when its goroutine has ended, unless the
 // rewrite was finishing, which it is given the time to do.
 func (a *AOF) stopRewrite() {
 	w := a.rewrite
@@ -485,7 +494,16 @@ func (a *AOF) stopRewrite() {
 		return
 	}
 	close(w.stop)
-	<-w.ended
+	ended := true
+	if w.phase == writing {
+		select {
+		case <-w.ended:
+		case <-time.After(stopWait):
+			ended = false
+		}
+	} else {
+		<-w.ended
+	}
 	w.over = true // the step that was posted, if it was, finds nothing to do
 	if w.phase == finishing {
 		a.finished(w)
@@ -496,7 +514,12 @@ func (a *AOF) stopRewrite() {
 	a.dropDetached(w)
 	a.rewrite = nil
 	a.stats.lastTook = a.opt.Now() - w.started
-	a.clean(w)
+	if ended {
+		a.clean(w)
+		return
+	}
+	a.opt.Logf(Notice, "The rewrite that was stopped is still busy with the disk. It ends by itself.")
+	a.leaving = append(a.leaving, w) // step cleans
 }
 
 // BaseFile is a base file being written. It belongs to the goroutine that writes it.
@@ -524,16 +547,31 @@ func (b *BaseFile) stopped() bool {
 	}
 }
 
-// Write appends. Pieces should be large: each is a write(2).
-func (b *BaseFile) Write(p []byte) (int, error) {
+// Stopped returns ErrStopped once nobody wants the file any more.
+func (b *BaseFile) Stopped() error {
 	if b.stopped() {
-		return 0, ErrStopped
+		return ErrStopped
 	}
-	n, err := b.f.Write(p)
-	b.size += int64(n)
-	if err == nil && b.incremental && b.size-b.synced >= syncBytes {
-		b.synced = b.size
-		err = b.f.Sync()
+	return nil
+}
+
+// writeMost is the most that one write(2) is given: what it has begun nobody can stop.
+const writeMost = 1 << 20
+
+// Write appends. Pieces should be large: each is a write(2), or several.
+func (b *BaseFile) Write(p []byte) (n int, err error) {
+	for first := true; first || n < len(p) && err == nil; first = false {
+		if err = b.Stopped(); err != nil {
+			return n, err
+		}
+		m := 0
+		m, err = b.f.Write(p[n:min(len(p), n+writeMost)])
+		n += m
+		b.size += int64(m)
+		if err == nil && b.incremental && b.size-b.synced >= syncBytes {
+			b.synced = b.size
+			err = b.f.Sync()
+		}
 	}
 	return n, err
 }

@@ -78,6 +78,7 @@ func (s *Server) expire() {
 	s.stats.expireNanos += took
 	s.latencySample("expire-cycle", took/1e6)
 	s.endCycle(from, from+took, 0)
+	s.fileTouched()
 	if more {
 		s.stats.expireCapped++
 		// Clients have their turn first: the timer fires in a later round of the loop, and what comes from clients

@@ -1,9 +1,8 @@
 package commands
 
 import (
-	"fmt"
-	"os"
 	"path/filepath"
+	"sync/atomic"
 
 	"ferrous/aof/vfs"
 	"ferrous/datatypes/keyspace"
@@ -40,18 +39,22 @@ func (s *Server) syncEvery() int {
 	return 0
 }
 
-// writeDump writes a snapshot to the file at path, which is replaced at the end. every is syncEvery's, o saveOptions'. Any
+// A tempFile is where the name of a file stands while a dump is written to it.
+type tempFile = atomic.Pointer[string]
+
+// writeDump writes a snapshot to the file temp in the folder of path, whose place it takes at the end. at is told of it
+// meanwhile. every is syncEvery's, o saveOptions'. commit is asked before the file takes the place; nil means yes. Any
 // goroutine may call it.
-func (s *Server) writeDump(path string, snap *keyspace.Snapshot, o rdb.Options, every int) (err error) {
+func (s *Server) writeDump(path, temp string, at *tempFile, snap *keyspace.Snapshot, o rdb.Options, every int, commit func() error) (err error) {
 	disk, dir := s.persist.disk, filepath.Dir(path)
-	temp := filepath.Join(dir, fmt.Sprintf("temp-%d.rdb", os.Getpid()))
+	temp = filepath.Join(dir, temp)
 	f, err := disk.Create(temp)
 	if err != nil {
 		return err
 	}
-	s.persist.temp.Store(&temp)
+	at.Store(&temp)
 	defer func() {
-		s.persist.temp.Store(nil)
+		at.Store(nil)
 		if err != nil {
 			f.Close()
 			_ = disk.Remove(temp) // it is gone if only the folder's fsync has failed
@@ -62,11 +65,21 @@ func (s *Server) writeDump(path string, snap *keyspace.Snapshot, o rdb.Options, 
 	if err = rdb.Save(sf, snap, &o); err != nil {
 		return err
 	}
+	if o.Stop != nil {
+		if err = o.Stop(); err != nil {
+			return err
+		}
+	}
 	if err = f.Sync(); err != nil {
 		return err
 	}
 	if err = f.Close(); err != nil {
 		return err
+	}
+	if commit != nil {
+		if err = commit(); err != nil {
+			return err
+		}
 	}
 	if err = disk.Rename(temp, path); err != nil {
 		return err
@@ -77,7 +90,9 @@ func (s *Server) writeDump(path string, snap *keyspace.Snapshot, o rdb.Options, 
 // Abandon removes what an end in the middle of a save would leave behind. Any goroutine may call it, before the process
 // ends.
 func (s *Server) Abandon() {
-	if temp := s.persist.temp.Load(); temp != nil {
-		_ = s.persist.disk.Remove(*temp)
+	for _, at := range []*tempFile{&s.persist.temp, &s.persist.savingTemp} {
+		if temp := at.Load(); temp != nil {
+			_ = s.persist.disk.Remove(*temp)
+		}
 	}
 }

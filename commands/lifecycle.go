@@ -325,6 +325,7 @@ func (s *Server) beginShutdown(how config.ShutdownFlags) bool {
 		os.Remove(s.cfg.UnixSocket)
 	}
 	s.logf(config.LogWarning, "Ferrous is now ready to exit, bye bye...")
+	s.Abandon() // what a canceled save is still busy with
 	s.loop.Shutdown()
 	return true
 }

@@ -3,6 +3,7 @@ package commands
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"iter"
@@ -27,9 +28,13 @@ import (
 // A snapshot of the keyspace is taken in the loop (keyspace.Snapshot) and written by a goroutine: to temp-<pid>.rdb, fsync,
 // rename to dbfilename, fsync of the folder, so that at any moment there is one whole dump. What the goroutine needs of the
 // configuration is copied before it starts; it reports back with Loop.Post. There is one snapshot at a time. SAVE does the
-// same in the loop, from the live data, which nobody changes meanwhile, so that it needs no snapshot. Canceling (SHUTDOWN,
-// FLUSHALL, SAVE of a second kind) is a flag that the writer looks at every thousand keys; who must not go on before the
-// goroutine has ended waits for it. The file itself is dumpfile.go.
+// same in the loop, from the live data, which nobody changes meanwhile, so that it needs no snapshot.
+//
+// Canceling (SHUTDOWN, FLUSHALL, DEBUG RELOAD) is a flag that the writer looks at before each piece of 128 KiB, within the
+// compression of a long string, and before it renames. What is canceled can no longer take the dump's place (claim), so
+// nobody has to wait for the end of the goroutine: the loop gives it cancelWait, in which it ends unless it hangs at the
+// disk, and goes on. Until it has ended it counts as in progress, as Redis's child does that was killed and not yet waited
+// for. The file itself is dumpfile.go.
 //
 // # Loading
 //
@@ -39,15 +44,17 @@ import (
 
 // persistence is the server's part.
 type persistence struct {
-	disk      vfs.FS                 // that dumps are written to
-	temp      atomic.Pointer[string] // the file that a dump is being written to
-	saving    *saving                // BGSAVE in progress
-	scheduled bool                   // BGSAVE as soon as nothing else is in progress
-	lastSave  int64                  // Unix seconds of the last dump, or of the start
-	lastTry   int64                  // Unix seconds of the last attempt in the background
-	failed    bool                   // the last attempt in the background failed
-	lastTook  int64                  // seconds, -1 before the first
-	saves     int64                  // since the start
+	disk      vfs.FS   // that dumps are written to
+	temp      tempFile // that the loop is writing to
+	saving    *saving  // BGSAVE in progress
+	scheduled bool     // BGSAVE as soon as nothing else is in progress
+	lastSave  int64    // Unix seconds of the last dump, or of the start
+	lastTry   int64    // Unix seconds of the last attempt in the background
+	failed    bool     // the last attempt in the background failed
+	lastTook  int64    // seconds, -1 before the first
+	saves     int64    // since the start
+
+	savingTemp tempFile // that saving is being written to
 
 	lastCopied int64        // bytes for the last attempt in the background, see cow.Generation.Copied
 	delay      atomic.Int64 // rdb-key-save-delay
@@ -66,11 +73,38 @@ type saving struct {
 	total  int64 // keys
 	keys   atomic.Int64
 	cancel chan struct{}
+	claim  atomic.Int32 // claimed by who comes first: the goroutine to take the dump's place, or the loop to cancel
 	done   chan struct{}
 	err    error // once done is closed
 }
 
+// The claims of a saving.
+const (
+	claimNone int32 = iota
+	claimPlace
+	claimCancel
+)
+
 var errCanceled = errors.New("canceled")
+
+// canceled reports whether the save is not to take the dump's place.
+func (b *saving) canceled() bool { return b.claim.Load() == claimCancel }
+
+// stop returns errCanceled once the save is canceled.
+func (b *saving) stop() error {
+	if b.canceled() {
+		return errCanceled
+	}
+	return nil
+}
+
+// commit claims the dump's place.
+func (b *saving) commit() error {
+	if !b.claim.CompareAndSwap(claimNone, claimPlace) {
+		return errCanceled
+	}
+	return nil
+}
 
 // loading is a file that is being read.
 type loading struct {
@@ -135,6 +169,9 @@ const delayStep = 10 * time.Millisecond
 // saveDelay is rdb-key-save-delay. Any goroutine may call it.
 func (s *Server) saveDelay() int { return int(s.persist.delay.Load()) }
 
+// tempDump is the name of a dump that is being written.
+func tempDump() string { return fmt.Sprintf("temp-%d.rdb", os.Getpid()) }
+
 // dumpPath is where the dump is.
 func (s *Server) dumpPath() string { return s.cfg.Path(s.cfg.DBFilename) }
 
@@ -142,7 +179,11 @@ func (s *Server) dumpPath() string { return s.cfg.Path(s.cfg.DBFilename) }
 func (s *Server) save() error {
 	p := &s.persist
 	p.saves++
-	err := s.writeDump(s.dumpPath(), s.ks.Live(), s.saveOptions(), s.syncEvery())
+	temp := tempDump()
+	if p.saving != nil { // canceled, and perhaps still writing
+		temp = "saved-" + temp
+	}
+	err := s.writeDump(s.dumpPath(), temp, &p.temp, s.ks.Live(), s.saveOptions(), s.syncEvery(), nil)
 	if err != nil {
 		s.logf(config.LogWarning, "Error saving the DB to %s: %v", s.dumpPath(), err)
 		return err
@@ -156,7 +197,7 @@ func (s *Server) save() error {
 }
 
 // busyWithSnapshot reports whether one is being written.
-func (s *Server) busyWithSnapshot() bool { return s.persist.saving != nil || s.aof.file.Rewriting() }
+func (s *Server) busyWithSnapshot() bool { return s.persist.saving != nil || s.rewriting() }
 
 // snapshot takes a snapshot that a goroutine is going to write.
 func (s *Server) snapshot() (*keyspace.Snapshot, error) {
@@ -190,17 +231,13 @@ func (s *Server) saveInBackground() error {
 	path, o, every := s.dumpPath(), s.saveOptions(), s.syncEvery()
 	o.OnProgress = func(keys, _ int64) error {
 		b.keys.Store(keys)
-		select {
-		case <-b.cancel:
-			return errCanceled
-		default:
-			return nil
-		}
+		return nil
 	}
+	o.Stop = b.stop
 	o.OnKey = delayed(s.saveDelay, b.cancel, func() { b.keys.Add(1) })
 	s.logf(config.LogNotice, "Background saving started by pid %d", os.Getpid())
 	s.guarded(func() {
-		b.err = s.writeDump(path, snap, o, every)
+		b.err = s.writeDump(path, tempDump(), &p.savingTemp, snap, o, every, b.commit)
 		close(b.done)
 		s.loop.Post(func() { s.saved(b) })
 	})
@@ -234,12 +271,26 @@ func (s *Server) saved(b *saving) {
 	}
 }
 
-// cancelSave ends a background save and waits until it has ended.
+// cancelWait is how long the loop waits for a goroutine that it has told to end.
+const cancelWait = 100 * time.Millisecond
+
+// cancelSave ends a background save: it does not take the dump's place any more, if it has not done so.
 func (s *Server) cancelSave() {
-	if b := s.persist.saving; b != nil {
-		close(b.cancel)
-		<-b.done
+	b := s.persist.saving
+	if b == nil || b.canceled() {
+		return
+	}
+	if !b.claim.CompareAndSwap(claimNone, claimCancel) {
+		<-b.done // it is renaming: what is saved next comes after it
 		s.saved(b)
+		return
+	}
+	close(b.cancel)
+	select {
+	case <-b.done:
+		s.saved(b)
+	case <-time.After(cancelWait):
+		s.logf(config.LogNotice, "The background save that was canceled is still busy with the disk. It ends by itself.")
 	}
 }
 
@@ -339,10 +390,10 @@ func bgsave(c *Client) {
 	switch {
 	case s.persist.saving != nil:
 		c.error(errSaving)
-	case s.unit.open, s.aof.file.Rewriting() && len(c.args) == 2:
+	case s.unit.open, s.rewriting() && len(c.args) == 2:
 		s.persist.scheduled = true
 		c.w.Status("Background saving scheduled")
-	case s.aof.file.Rewriting():
+	case s.rewriting():
 		c.error(errRewriting)
 	case s.saveInBackground() != nil:
 		c.error("ERR")

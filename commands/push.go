@@ -228,6 +228,7 @@ const learnEvery = 32
 func (s *Server) endPacket() {
 	o := &s.outbox
 	o.inPacket = false
+	s.fileTouched()
 	if !o.put {
 		return
 	}

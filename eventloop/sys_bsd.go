@@ -9,7 +9,7 @@ import (
 
 const (
 	abstractSockets = false
-	ownTimer        = false
+	places          = noPlace
 	maxUnixPath     = 104
 )
 

@@ -10,7 +10,7 @@ import (
 
 const (
 	abstractSockets = true
-	ownTimer        = true // evio reads a timerfd
+	places          = flushPlace // evio reads a timerfd and an eventfd
 	maxUnixPath     = 108
 	// rawMax bounds a write that the scheduler is not told of: the copy of as
 	// much takes a few microseconds.

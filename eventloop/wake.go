@@ -12,12 +12,14 @@ package eventloop
 // find in /proc/net/unix and connect to: a peer with another process id is
 // refused. Elsewhere the socket lies in a private directory.
 //
-// On Linux there is a second such connection, whose accepted end is replaced by
-// the timerfd of the loop's timers as soon as it stands (takeTimer): evio reads
-// the expirations as if they had come from a peer, and no other thread has to
-// wake up for a timer. Through the watcher, as elsewhere, a timer of 2 ms that
-// the append-only file kept setting cost 7 µs of CPU a request of others: a
-// thread that wakes takes processors from the loop's system calls.
+// On Linux there are two more such connections, whose accepted ends are replaced
+// as soon as they stand (takePlace). One becomes the timerfd of the loop's timers:
+// evio reads the expirations as if they had come from a peer, and no other thread
+// has to wake up for a timer. Through the watcher, as elsewhere, a timer of 2 ms
+// cost 7 µs of CPU a request of others: a thread that wakes takes processors from
+// the loop's system calls. The other becomes the eventfd that RequestFlush writes
+// to: the flush phase is due in every round of a server with an append-only file,
+// and a byte through a socket costs several times as much.
 //
 // Setting up the connection is also the test that the descriptor which
 // Loop.connFD finds is the right one: bytes written to it must come out of the
@@ -41,18 +43,31 @@ type innerConn struct {
 	name string // address of the listener; a path, or @ and an abstract name
 	dir  string // private directory to remove
 	fd   int    // accepted end, -1 until it stands
-	next int    // dialled end of the connection for timers until that stands, -1 without
+	next int    // dialled end of the connection for the next place until that stands, -1 without
+	last place  // the last one for which a connection was dialled
 }
+
+// place is what takes the place of an inner connection.
+type place int
+
+const (
+	noPlace place = iota // the inner connection itself
+	timerPlace
+	flushPlace
+)
 
 // innerContext marks evio connections of the inner listener, so that data and
 // closed tell them from clients by type.
-type innerContext struct{ foreign, timer bool }
+type innerContext struct {
+	foreign bool
+	place   place
+}
 
 // prepare chooses the address for one life of evio.
 func (in *innerConn) prepare() error {
 	var r [16]byte
 	rand.Read(r[:])
-	in.fd, in.next = -1, -1
+	in.fd, in.next, in.last = -1, -1, noPlace
 	if abstractSockets {
 		in.name = "@ferrous-" + hex.EncodeToString(r[:])
 		return nil
@@ -83,10 +98,18 @@ func (l *Loop) dial() error {
 	l.wfd = fd
 	l.kicked = false
 	l.mu.Unlock()
-	if ownTimer {
-		if l.inner.next, err = dialUnix(l.inner.name); err != nil {
-			return fmt.Errorf("eventloop: inner connection for timers: %w", err)
-		}
+	return l.inner.dialNext()
+}
+
+// dialNext dials the connection for the next place, if there is one. They are dialled one after the other, so that a
+// restart needs few descriptors where these are short.
+func (in *innerConn) dialNext() (err error) {
+	if in.last == places {
+		return nil
+	}
+	in.last++
+	if in.next, err = dialUnix(in.name); err != nil {
+		return fmt.Errorf("eventloop: inner connection: %w", err)
 	}
 	return nil
 }
@@ -116,13 +139,17 @@ func (l *Loop) openedInner(ec evio.Conn, bound []net.Addr) evio.Action {
 	ctx := &innerContext{foreign: true}
 	ec.SetContext(ctx)
 	fd, err := l.connFD(ec)
-	ctx.timer = l.inner.fd >= 0
-	if err == nil {
-		err = l.checkInner(fd, ctx.timer)
+	if l.inner.fd >= 0 {
+		ctx.place = l.inner.last
 	}
-	if err == nil && ctx.timer {
+	if err == nil {
+		err = l.checkInner(fd, ctx.place)
+	}
+	if err == nil && ctx.place != noPlace {
 		l.inner.hangUpNext()
-		err = l.takeTimer(ec, fd)
+		if err = l.takePlace(ec, fd, ctx.place); err == nil {
+			err = l.inner.dialNext()
+		}
 	}
 	if errors.Is(err, errForeign) {
 		return evio.Close
@@ -132,12 +159,12 @@ func (l *Loop) openedInner(ec evio.Conn, bound []net.Addr) evio.Action {
 		return evio.Shutdown
 	}
 	ctx.foreign = false
-	if !ctx.timer {
+	if ctx.place == noPlace {
 		closeOnExec(fd)
 		l.inner.fd = fd
-		if l.inner.next >= 0 {
-			return evio.None // its turn comes
-		}
+	}
+	if l.inner.next >= 0 {
+		return evio.None // its turn comes
 	}
 	// evio signals the end of its loop on a condition variable without a
 	// state. The pause makes sure that its Serve waits for it by now.
@@ -164,11 +191,11 @@ func (l *Loop) openedInner(ec evio.Conn, bound []net.Addr) evio.Action {
 var errForeign = errors.New("eventloop: peer of another process")
 
 // checkInner tests that fd is the accepted end of the inner connection, or of
-// the one for timers. It writes only to a descriptor that has proved to be a
-// socket of our listener.
-func (l *Loop) checkInner(fd int, timer bool) error {
+// the next one for a place. It writes only to a descriptor that has proved to be
+// a socket of our listener.
+func (l *Loop) checkInner(fd int, p place) error {
 	dialled := l.wfd
-	if timer {
+	if p != noPlace {
 		dialled = l.inner.next
 	}
 	sa, err := syscall.Getsockname(fd)
@@ -236,6 +263,9 @@ func (l *Loop) RequestFlush() {
 	if l.waking {
 		return // the flush phase follows in this call of woken
 	}
+	if l.watch.flush() {
+		return
+	}
 	l.mu.Lock()
 	l.kickLocked()
 	l.mu.Unlock()
@@ -248,9 +278,13 @@ func (l *Loop) woken(ec evio.Conn) evio.Action {
 	if !ok || ctx.foreign {
 		return evio.Close
 	}
-	if ctx.timer {
+	switch ctx.place {
+	case timerPlace:
 		l.waking = true
 		l.timers.run()
+		l.rested()
+		return evio.None
+	case flushPlace:
 		l.rested()
 		return evio.None
 	}

@@ -103,5 +103,8 @@ func (l *Loop) ring() {
 	l.mu.Unlock()
 }
 
-// takeTimer is not called here: the timers of kqueue have no descriptor.
-func (l *Loop) takeTimer(evio.Conn, int) error { return nil }
+// takePlace is not called here: the timers of kqueue have no descriptor.
+func (l *Loop) takePlace(evio.Conn, int, place) error { return nil }
+
+// flush leaves the flush phase to the inner connection.
+func (w *watcher) flush() bool { return false }

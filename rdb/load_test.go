@@ -13,9 +13,13 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"unsafe"
 
 	"ferrous/datatypes/keyspace"
+	"ferrous/datatypes/list"
+	"ferrous/datatypes/quicklist"
 	"ferrous/datatypes/record"
+	"ferrous/datatypes/set"
 )
 
 func aux(key, value string) string { return "\xfa" + blob(key) + blob(value) }
@@ -390,6 +394,101 @@ func TestProgress(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	snap.Release()
+}
+
+// TestStop: between two questions whether to go on there are no more bytes than a few pieces, written or only read, whatever
+// the values are, and after the answer no piece is written.
+func TestStop(t *testing.T) {
+	const most = 4 * bufferSize
+	ks := newKeyspace()
+	m := newMaker(5, ks)
+	random := make([]byte, 3<<20)
+	for i := range random {
+		random[i] = byte(m.Uint32())
+	}
+	values := map[string]func() *record.Record{
+		"a string that is compressed": func() *record.Record {
+			return record.NewOwned([]byte("k"), bytes.Repeat([]byte("0123456789"), 1<<19), record.NoExpiry, 0, 0)
+		},
+		"a string that is not": func() *record.Record { return record.NewOwned([]byte("k"), random, record.NoExpiry, 0, 0) },
+		"a set": func() *record.Record {
+			s := set.NewLarge(20_000, ks.Generation())
+			for i := range 20_000 {
+				s.Add(fmt.Appendf(nil, "%d:%s", i, random[i:i+60]), set.Rules{}, ks.Generation())
+			}
+			return record.NewObject(record.Set, s.Encoding(), []byte("k"), unsafe.Pointer(s), record.NoExpiry, 0)
+		},
+		"a list": func() *record.Record {
+			rules := testRules(ks).List
+			q := quicklist.New(rules.Set, rules.Fill, rules.Depth)
+			for i := range 20_000 {
+				q.PushTail(random[i : i+60])
+			}
+			l := list.FromQuicklist(q, ks.Generation())
+			return record.NewObject(record.List, l.Encoding(), []byte("k"), unsafe.Pointer(l), record.NoExpiry, 0)
+		},
+	}
+	for name, make := range values {
+		for _, version := range []int{0, MinVersion} {
+			ks := newKeyspace()
+			ks.DBs()[0].Set(make())
+			run := func(stopAt int) (asked, after int, err error) {
+				snap, _ := ks.Snapshot()
+				defer snap.Release()
+				since := 0
+				stopped := errors.New("stop")
+				err = Save(writerFunc(func(b []byte) {
+					if since += len(b); since > most {
+						t.Errorf("%s: %d bytes are written without a question", name, since)
+					}
+					if asked == stopAt {
+						after++
+					}
+				}), snap, &Options{Version: version, Compress: true, Stop: func() error {
+					since = 0
+					if asked++; asked == stopAt {
+						return stopped
+					}
+					return nil
+				}})
+				if stopAt > 0 && err != stopped {
+					t.Errorf("%s: stopped at question %d: %v", name, stopAt, err)
+				}
+				return asked, after, err
+			}
+			asked, _, err := run(0)
+			if err != nil || asked < 3 {
+				t.Errorf("%s: asked %d times, %v", name, asked, err)
+			}
+			for _, at := range []int{1, 2, asked / 2, asked} {
+				if n, after, _ := run(at); n != at || after != 0 {
+					t.Errorf("%s: asked %d times more, %d pieces are written after the answer", name, n-at, after)
+				}
+			}
+		}
+	}
+	// A payload goes to nobody before it is whole.
+	for _, name := range []string{"a string that is compressed", "a set"} {
+		asked := 0
+		stopped := errors.New("stop")
+		d := Dumper{Stop: func() error {
+			if asked++; asked == 3 {
+				return stopped
+			}
+			return nil
+		}}
+		if _, err := d.Dump(nil, values[name](), 0, true); err != stopped || asked != 3 {
+			t.Errorf("DUMP of %s: %v, asked %d times", name, err, asked)
+		}
+	}
+}
+
+// writerFunc takes all that is written.
+type writerFunc func(b []byte)
+
+func (f writerFunc) Write(b []byte) (int, error) {
+	f(b)
+	return len(b), nil
 }
 
 // failing takes some writes and no more.

@@ -15,14 +15,19 @@ const footerSize = 2 + 8
 
 // Dumper makes payloads. The zero value is ready; it takes 64 KiB when it first compresses. It belongs to one goroutine.
 type Dumper struct {
+	// Stop, if not nil, is asked about every 128 KiB whether to go on. An error of it ends Dump.
+	Stop func() error
+
 	w writer
 }
 
 // Dump appends the payload of r to dst. version is the one to write, from MinVersion to MaxVersion, or 0 for the lowest
-// that holds the value. The error is a *VersionError.
+// that holds the value. The error is that of Stop, or a *VersionError.
 func (d *Dumper) Dump(dst []byte, r *record.Record, version int, compress bool) ([]byte, error) {
 	w := &d.w
 	w.buf, w.err, w.compress = dst, nil, compress
+	w.stopWith(d.Stop)
+	w.looked = w.offset()
 	if w.fixed = version != 0; !w.fixed {
 		version = DefaultVersion
 	}

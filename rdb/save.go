@@ -36,6 +36,9 @@ type Options struct {
 	// OnProgress, if not nil, is told the number of keys and bytes written, every 1024 keys and at the end. An error of it
 	// ends the writing.
 	OnProgress func(keys, bytes int64) error
+	// Stop, if not nil, is asked whether to go on: before each piece of about 128 KiB is written, and within what takes long
+	// in between. An error of it ends the writing.
+	Stop func() error
 	// OnKey, if not nil, is called after each key (rdb-key-save-delay).
 	OnKey func()
 }
@@ -46,9 +49,10 @@ const progressKeys = 1024
 const headerSize = 9
 
 // Save writes the snapshot to dst, in pieces of about 128 KiB. It may run in any goroutine; it walks the snapshot, which it
-// does not release. The error is that of dst, of OnProgress, of Patch, or a *VersionError.
+// does not release. The error is that of dst, of OnProgress, of Stop, of Patch, or a *VersionError.
 func Save(dst io.Writer, snap *keyspace.Snapshot, o *Options) error {
 	w := &writer{dst: dst, buf: make([]byte, 0, bufferSize), checksum: o.Checksum, compress: o.Compress}
+	w.stopWith(o.Stop)
 	if w.version, w.fixed = o.Version, o.Version != 0; !w.fixed {
 		w.version = DefaultVersion
 	}

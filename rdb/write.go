@@ -27,7 +27,10 @@ type writer struct {
 	written  int64 // to dst
 	checksum bool
 	crc      uint64 // of what went to dst
-	err      error  // of dst
+	err      error  // of dst, or of stop
+
+	stop   func() error // nil for none
+	looked int64        // offset at which it was asked last
 
 	compress bool
 	version  int
@@ -76,11 +79,30 @@ func (w *writer) room(n int) {
 	}
 }
 
+// stopWith has stop, unless it is nil, asked whether to go on.
+func (w *writer) stopWith(stop func() error) {
+	w.stop = stop
+	if w.lzf.Stop = nil; stop != nil {
+		w.lzf.Stop = func() bool {
+			w.ask()
+			return w.err != nil
+		}
+	}
+}
+
+// ask asks stop.
+func (w *writer) ask() {
+	if w.looked = w.offset(); w.stop != nil && w.err == nil {
+		w.err = w.stop()
+	}
+}
+
 // flush hands the buffer to dst.
 func (w *writer) flush() {
 	if w.dst == nil || len(w.buf) == 0 {
 		return
 	}
+	w.ask()
 	if w.err == nil {
 		if w.checksum {
 			w.crc = crc64(w.crc, w.buf)
@@ -152,8 +174,15 @@ func (w *writer) int(n int64) {
 	}
 }
 
-// text writes a string: as an integer where it is the text of one, else compressed where that pays and is wanted.
+// text writes a string: as an integer where it is the text of one, else compressed where that pays and is wanted. After an
+// error it does nothing.
 func (w *writer) text(b []byte) {
+	if w.offset()-w.looked >= bufferSize {
+		w.ask()
+	}
+	if w.err != nil {
+		return
+	}
 	if len(b) <= maxIntText {
 		if n, ok := listpack.ParseInt(b); ok && n == int64(int32(n)) {
 			w.int(n)

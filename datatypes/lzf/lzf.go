@@ -36,9 +36,15 @@ const (
 // Encoder compresses. The zero value is ready; it takes 64 KiB with its first use. It must not be used by two
 // goroutines at once.
 type Encoder struct {
+	// Stop, if not nil, is asked after each stopEvery bytes of an input whether to give up. Compress returns 0 then.
+	Stop func() bool
+
 	table *[1 << hashBits]uint32 // position + base of the last bytes of this hash
 	base  uint32
 }
+
+// stopEvery is after how many bytes of input Stop is asked: some milliseconds.
+const stopEvery = 1 << 20
 
 // hash takes the three bytes at the low end of w.
 func hash(w uint32) uint32 { return (w << 8) * 2654435761 >> (32 - hashBits) }
@@ -61,7 +67,17 @@ func (e *Encoder) Compress(dst, src []byte) int {
 	e.base += uint32(len(src)) + maxOffset + 1
 
 	out, literals, i := 0, 0, 0 // literals: where the bytes begin that no instruction covers yet
+	check := len(src)
+	if e.Stop != nil {
+		check = stopEvery
+	}
 	for i+4 <= len(src) {
+		if i >= check {
+			if e.Stop() {
+				return 0
+			}
+			check += stopEvery
+		}
 		w := binary.LittleEndian.Uint32(src[i:])
 		slot := &table[hash(w)]
 		at := base + uint32(i)

@@ -23,8 +23,9 @@ import (
 // Each writer has keys of its own and a sequence of steps that follows from its number alone (steps.next). A step is one
 // command or one transaction. It sends steps in packets, without waiting for each other's replies, and counts those that
 // are answered. Whatever is found after a crash must be the outcome of exactly the first m steps for some m: at most those
-// sent, and at least those answered (with always), or those answered two seconds before the kill (with everysec). Then it
-// goes on from m. Some steps also increment a key that the writers of a database share, which must be the sum of what the
+// sent, and at least those answered, whatever appendfsync says: only the machine's end may take back more. Then it goes on
+// from m. With "settings" the policy changes all the time, and the file is switched off and on again: what is answered
+// meanwhile, until the rewrite that this begins has ended, may be lost. Some steps also increment a key that the writers of a database share, which must be the sum of what the
 // recovered steps say. A producer and a consumer that waits in BLPOP check what one client's command does to another.
 
 var kills = flag.Int("kills", 0, "how often the crash tests kill a server with each policy; 0 for 10, or 1000 in the long form")
@@ -278,6 +279,54 @@ func (p *pair) consume(c *harness.Conn) {
 	}
 }
 
+// changer changes settings until its server dies.
+type changer struct {
+	off time.Time // since when the file is off, or not complete yet; zero while it is on
+	on  int       // times that it was switched on
+	err string
+}
+
+func (h *changer) run(c *harness.Conn, rnd *rand.Rand) {
+	do := func(words ...string) (harness.Value, bool) {
+		v, err := c.Do(words...)
+		if err == nil && v.IsError() {
+			h.err = v.Str
+		}
+		return v, err == nil && h.err == ""
+	}
+	pause := func() { time.Sleep(time.Duration(rnd.Int64N(int64(5 * time.Millisecond)))) }
+	for {
+		if rnd.IntN(4) > 0 {
+			if _, ok := do("CONFIG", "SET", "appendfsync", []string{"always", "everysec", "no"}[rnd.IntN(3)]); !ok {
+				return
+			}
+			pause()
+			continue
+		}
+		h.off = time.Now()
+		if _, ok := do("CONFIG", "SET", "appendonly", "no"); !ok {
+			return
+		}
+		pause()
+		if _, ok := do("CONFIG", "SET", "appendonly", "yes"); !ok {
+			return
+		}
+		for {
+			v, ok := do("INFO", "persistence")
+			if !ok {
+				return
+			}
+			if strings.Contains(v.Str, "aof_rewrite_in_progress:0") && strings.Contains(v.Str, "aof_rewrite_scheduled:0") {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		h.off = time.Time{}
+		h.on++
+		pause()
+	}
+}
+
 func lastAt(acks []ack, otherwise int, at time.Time) int {
 	n := otherwise
 	for _, a := range acks {
@@ -301,6 +350,7 @@ type crashes struct {
 	lostTime time.Duration // and how long before the kill the first of them was answered
 	total    int           // steps answered
 	rewrites int           // of which the server told
+	switches int           // times that the file was switched on again
 	last     *lived        // the life before
 }
 
@@ -310,6 +360,7 @@ type lived struct {
 	writers []*writer
 	queue   *pair
 	killed  time.Time
+	due     time.Time // what was answered before that must be there
 	logs    string
 }
 
@@ -322,7 +373,7 @@ func TestKill(t *testing.T) {
 			n = 1000
 		}
 	}
-	for _, policy := range []string{"always", "everysec"} {
+	for _, policy := range []string{"always", "everysec", "no", "settings"} {
 		t.Run(policy, func(t *testing.T) {
 			t.Parallel()
 			seed := rand.Uint64()
@@ -333,15 +384,15 @@ func TestKill(t *testing.T) {
 			}
 			for i := range n {
 				life := time.Duration(k.rnd.ExpFloat64() * float64(60*time.Millisecond))
-				if policy == "everysec" && i%100 == n/2%100 {
-					life += 2500 * time.Millisecond // so that two seconds are a part of it
+				if policy != "always" && i%10 == 5 {
+					life += time.Duration(k.rnd.Int64N(int64(2 * time.Second))) // some end during an fsync of everysec
 				}
 				k.life(i, life)
 			}
 			k.life(n, -1)
-			t.Logf("%d kills, %d steps answered, %d rewrites completed; a crash took back at most %d answered steps of a writer, answered up to %v before",
-				n, k.total, k.rewrites, k.lost, k.lostTime)
-			if policy == "always" && (k.lost != 0 || k.total == 0) {
+			t.Logf("%d kills, %d steps answered, %d rewrites completed, %d times switched on; a crash took back at most %d answered steps of a writer, answered up to %v before",
+				n, k.total, k.rewrites, k.switches, k.lost, k.lostTime)
+			if policy != "settings" && k.lost != 0 || k.total == 0 {
 				t.Errorf("%d answered steps lost of %d", k.lost, k.total)
 			}
 		})
@@ -353,7 +404,11 @@ func TestKill(t *testing.T) {
 func (k *crashes) life(number int, length time.Duration) {
 	t := k.t
 	pick := func(options ...string) string { return options[k.rnd.IntN(len(options))] }
-	args := []string{"--appendonly", "yes", "--appendfsync", k.policy,
+	policy := k.policy
+	if policy == "settings" {
+		policy = pick("always", "everysec", "no")
+	}
+	args := []string{"--appendonly", "yes", "--appendfsync", policy,
 		"--aof-use-rdb-preamble", pick("yes", "no"), "--aof-timestamp-enabled", pick("yes", "no"),
 		"--auto-aof-rewrite-percentage", pick("0", "1", "30"), "--auto-aof-rewrite-min-size", "20kb",
 		"--aof-rewrite-incremental-fsync", pick("yes", "no")}
@@ -445,6 +500,11 @@ func (k *crashes) life(number int, length time.Duration) {
 			}
 		})
 	}
+	settings := &changer{}
+	if k.policy == "settings" {
+		rnd := rand.New(rand.NewPCG(k.rnd.Uint64(), 3))
+		start(func(c *harness.Conn) { settings.run(c, rnd) })
+	}
 	time.Sleep(length)
 	killed := time.Now()
 	s.Kill()
@@ -455,17 +515,21 @@ func (k *crashes) life(number int, length time.Duration) {
 			t.Fatalf("life %d: writer %d was answered %s", number, i, w.err)
 		}
 	}
-	k.last = &lived{number, writers, queue, killed, s.Logs()}
+	if settings.err != "" {
+		t.Fatalf("life %d: a change of settings was answered %s", number, settings.err)
+	}
+	due := settings.off
+	if due.IsZero() {
+		due = time.Now()
+	}
+	k.switches += settings.on
+	k.last = &lived{number, writers, queue, killed, due, s.Logs()}
 	k.rewrites += strings.Count(k.last.logs, "Background AOF rewrite finished successfully")
 }
 
 // compare finds out how far each writer got in the life before.
 func (k *crashes) compare(c *harness.Conn) {
-	t, number, queue, killed := k.t, k.last.number, k.last.queue, k.last.killed
-	due := time.Now() // what was answered before that must be there
-	if k.policy == "everysec" {
-		due = killed.Add(-2 * time.Second)
-	}
+	t, number, queue, killed, due := k.t, k.last.number, k.last.queue, k.last.killed, k.last.due
 	for i, w := range k.last.writers {
 		found := w.begin.found(c)
 		at := w.begin.clone()
