@@ -546,6 +546,7 @@ func debugLoadAOF(c *Client) {
 		c.error(errLoading)
 		return
 	}
+	c.propagateNothing() // else the next load would find the command in the file
 	if err := s.aof.file.Flush(true); err != nil {
 		s.fileFailed(err)
 		return
@@ -571,11 +572,7 @@ func debugLoadAOF(c *Client) {
 		s.giveUp()
 		return
 	}
-	// Else the command would be propagated, and found in the file by the next load.
-	s.dirty = 0
-	if b := s.persist.saving; b != nil {
-		b.dirty = 0 // these are forgotten
-	}
+	s.persist.clean = s.dirty
 	s.logf(config.LogWarning, "Append Only File loaded by DEBUG LOADAOF")
 	c.w.OK()
 }

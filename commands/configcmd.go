@@ -79,6 +79,7 @@ func configResetStat(c *Client) {
 // resetStats sets back what INFO counts since the start; the peak of memory and the age in rounds of cron are
 // states and stay.
 func (s *Server) resetStats() {
+	s.pulse.commands -= s.stats.commands // it counts on
 	s.stats = stats{
 		peakMemory: s.stats.peakMemory,
 		cronCycles: s.stats.cronCycles,
