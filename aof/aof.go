@@ -308,6 +308,10 @@ func (a *AOF) Close() error {
 	return err
 }
 
+// StopRewrite ends a rewrite, if one is running, and waits until it has ended. It is not begun anew. For an end of the server
+// that leaves the file as it is.
+func (a *AOF) StopRewrite() { a.stopRewrite() }
+
 func (a *AOF) shut() error {
 	var err error
 	if a.state == On {

@@ -577,27 +577,40 @@ func debugLoadAOF(c *Client) {
 	c.w.OK()
 }
 
-// closeFile ends the file at shutdown. false means that the server may not end: its data is in no file yet.
-func (s *Server) closeFile(how config.ShutdownFlags) bool {
+// writingInitialFile reports whether a shutdown that is not forced must wait: the data is in no file yet.
+func (s *Server) writingInitialFile(forced bool) bool {
+	if a := s.aof.file; !a.Rewriting() || a.State() != aof.Waiting {
+		return false
+	}
+	if forced {
+		s.logf(config.LogWarning, "Writing initial AOF. Exit anyway.")
+		return false
+	}
+	s.logf(config.LogWarning, "Writing initial AOF, can't exit.")
+	s.tellSupervisor("STATUS=Writing initial AOF, can't exit.")
+	return true
+}
+
+// syncFile brings all that was changed to the disk, if the file is on, and lets the replies go that wait for it. false means
+// that the server ends at once.
+func (s *Server) syncFile() bool {
 	a := &s.aof
 	if !a.on() {
 		return true
 	}
-	if a.file.Rewriting() && a.file.State() == aof.Waiting {
-		if how&config.ShutdownForce == 0 {
-			s.logf(config.LogWarning, "Writing initial AOF, can't exit.")
-			return false
-		}
-		s.logf(config.LogWarning, "Writing initial AOF. Exit anyway.")
-	}
 	s.logf(config.LogNotice, "Calling fsync() on the AOF file.")
-	_ = a.file.Close() // it has logged
-	s.releaseReplies()
-	if a.snap != nil {
-		a.snap.Release()
-		a.snap = nil
+	if err := a.file.Sync(); err != nil {
+		s.fileFailed(err)
+		return false
 	}
+	s.limit()
+	s.releaseReplies()
 	return true
+}
+
+// closeFile ends the file and a rewrite, which leaves nothing half done behind, as the last act of the server.
+func (s *Server) closeFile() {
+	_ = s.aof.file.Close() // it has logged
 }
 
 var waitaofRow = Command{Name: "waitaof", Arity: 4, Flags: NoScript, ACL: CatConnection, Handler: waitaof,

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -287,34 +288,29 @@ func (s *Server) abortShutdown() bool {
 }
 
 // beginShutdown ends the server in order, having saved its data if there are save points or how says so. It returns false,
-// and the server goes on, if that failed. No request is executed any more.
+// and the server goes on, if that failed: up to then nothing has ended that a server needs. Else no request is executed any
+// more.
 func (s *Server) beginShutdown(how config.ShutdownFlags) bool {
 	if s.shutdown.begun {
 		return true
 	}
 	s.logf(config.LogNotice, "User requested shutdown...")
-	s.tellSupervisor("STOPPING=1")
-	if s.persist.saving != nil {
-		s.logf(config.LogNotice, "A background save is in progress and is ended.")
-		s.cancelSave()
-	}
-	if !s.closeFile(how) {
+	forced := how&config.ShutdownForce != 0
+	if s.writingInitialFile(forced) {
 		return false
 	}
-	wanted := how&config.ShutdownSave != 0 || len(s.cfg.Save) > 0 && how&config.ShutdownNoSave == 0
-	if wanted && s.persist.loading == nil { // half of the data must not replace all of it
-		s.logf(config.LogNotice, "Saving the final RDB snapshot before exiting.")
-		s.tellSupervisor("STATUS=Saving the final RDB snapshot")
-		if s.save() != nil {
-			if how&config.ShutdownForce == 0 {
-				s.logf(config.LogWarning, "Error trying to save the DB, can't exit.")
-				s.tellSupervisor("STATUS=Error trying to save the DB, can't exit.")
-				return false
-			}
-			s.logf(config.LogWarning, "Error trying to save the DB. It is lost: the shutdown is forced.")
-		}
+	if !s.syncFile() {
+		return true // it ends for another reason
 	}
+	wanted := how&config.ShutdownSave != 0 || len(s.cfg.Save) > 0 && how&config.ShutdownNoSave == 0
+	if wanted && s.persist.loading == nil && !s.saveFinally(forced) { // half of the data must not replace all of it
+		return false
+	}
+	// The point of no return.
 	s.shutdown.begun = true
+	s.tellSupervisor("STOPPING=1") // systemd kills who does not end in time after this
+	s.endSave()
+	s.closeFile()
 	s.moves.closeAll()
 	if path := s.cfg.PidFile; path != "" && s.host != nil {
 		s.logf(config.LogNotice, "Removing the pid file.")
@@ -327,6 +323,37 @@ func (s *Server) beginShutdown(how config.ShutdownFlags) bool {
 	s.logf(config.LogWarning, "Ferrous is now ready to exit, bye bye...")
 	s.loop.Shutdown()
 	return true
+}
+
+// saveFinally writes the last dump. It returns false if that failed and the shutdown is not forced. A background save, which
+// would replace the dump later, ends before; it is begun anew where the server goes on.
+func (s *Server) saveFinally(forced bool) bool {
+	s.logf(config.LogNotice, "Saving the final RDB snapshot before exiting.")
+	s.tellSupervisor("STATUS=Saving the final RDB snapshot")
+	b := s.endSave()
+	switch {
+	case s.save() == nil:
+	case forced:
+		s.logf(config.LogWarning, "Error trying to save the DB. It is lost: the shutdown is forced.")
+	default:
+		s.logf(config.LogWarning, "Error trying to save the DB, can't exit.")
+		s.tellSupervisor("STATUS=Error trying to save the DB, can't exit.")
+		if b != nil && errors.Is(b.err, errCanceled) {
+			s.persist.scheduled = true
+		}
+		return false
+	}
+	return true
+}
+
+// endSave ends a background save and returns it, nil if there is none.
+func (s *Server) endSave() *saving {
+	b := s.persist.saving
+	if b != nil {
+		s.logf(config.LogNotice, "A background save is in progress and is ended.")
+		s.cancelSave()
+	}
+	return b
 }
 
 // ExitCode is what the process should end with after Serve has returned.

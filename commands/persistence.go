@@ -591,9 +591,11 @@ func (s *Server) fatal(format string, args ...any) {
 	s.giveUp()
 }
 
-// giveUp is fatal without a word.
+// giveUp is fatal without a word. What goroutines are writing ends, and leaves nothing half done behind.
 func (s *Server) giveUp() {
 	s.shutdown.begun = true
 	s.shutdown.code = 1
+	s.cancelSave()
+	s.aof.file.StopRewrite()
 	s.loop.Shutdown()
 }
