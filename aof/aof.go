@@ -268,13 +268,17 @@ func (a *AOF) Enable(dir string) error {
 	if a.state != Off {
 		return nil
 	}
+	old, manifest := a.dir, a.manifest
 	if filepath.Clean(dir) != a.dir.root {
-		old := a.dir
 		a.setDir(dir)
 		if err := a.ReadManifest(); err != nil {
 			a.dir = old
 			return err
 		}
+	}
+	if err := a.Probe(); err != nil {
+		a.dir, a.manifest = old, manifest
+		return err
 	}
 	if a.rewrite != nil {
 		a.opt.Logf(Notice, "AOF was enabled but there is already an AOF rewriting in background. Stopping background AOF and starting a rewrite now.")
@@ -285,6 +289,19 @@ func (a *AOF) Enable(dir string) error {
 	a.mark, a.nextMark = 0, 0
 	a.synced = a.opt.Now()
 	return nil
+}
+
+// Probe looks, without forcing anything to disk, whether the files of a rewrite could be made now, so that who asks for one
+// is not told that it runs when it will fail right away. An error has been logged.
+func (a *AOF) Probe() error {
+	if a.rewrite != nil && a.rewrite.detached {
+		return nil // it has made them
+	}
+	err := a.dir.probe()
+	if err != nil {
+		a.opt.Logf(Warning, "The append-only file can't be made in %s: %s", a.dir.dir, vfs.Text(err))
+	}
+	return err
 }
 
 // Disable switches the file off at run time. What was fed is written and forced to disk before, as far as the disk lets.

@@ -69,6 +69,20 @@ func (d *folder) make() error {
 	return nil
 }
 
+// probe makes the folder, if it is not there, and a file in it, which it removes again.
+func (d *folder) probe() error {
+	if err := d.fs.Mkdir(d.dir); err != nil {
+		return err
+	}
+	f, err := d.fs.Create(d.path(d.tempIncr()))
+	if err != nil {
+		return err
+	}
+	err = f.Close()
+	d.remove(d.tempIncr())
+	return err
+}
+
 // readManifest reads the manifest; one that is not there is empty. What is wrong with it has been logged.
 func (d *folder) readManifest() (*Manifest, error) {
 	name := d.path(d.manifestName())

@@ -519,7 +519,7 @@ func bgrewriteaof(c *Client) {
 	case s.persist.saving != nil || s.unit.open:
 		s.aof.file.Schedule()
 		c.w.Status("Background append only file rewriting scheduled")
-	case s.rewriteFile() != nil:
+	case s.aof.file.Probe() != nil || s.rewriteFile() != nil:
 		c.error("ERR Can't execute an AOF background rewriting. Please check the server logs for more information.")
 	default:
 		c.w.Status("Background append only file rewriting started")

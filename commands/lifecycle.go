@@ -49,6 +49,10 @@ func (s *Server) applySettings() {
 		"requirepass":                s.setDefaultPassword,
 		"notify-keyspace-events":     func() error { s.hearOfKeys(); return nil },
 		"rdb-key-save-delay":         func() error { s.persist.delay.Store(int64(s.cfg.RDBKeySaveDelayUs)); return nil },
+		"locale-collate":             s.checkLocale,
+		"tls-port":                   s.checkTLS,
+		"tls-replication":            s.checkTLS,
+		"tls-cluster":                s.checkTLS,
 		"port":                       s.rebind("Unable to listen on this port. Check server logs."),
 		"bind":                       s.rebind("Failed to bind to specified addresses."),
 	}
@@ -73,6 +77,22 @@ func (s *Server) rebind(problem refusal) func() error {
 		s.setTitle()
 		return nil
 	}
+}
+
+// checkLocale refuses a locale that the host does not have.
+func (s *Server) checkLocale() error {
+	if !hasLocale(s.cfg.LocaleCollate) {
+		return refusal("Invalid locale name")
+	}
+	return nil
+}
+
+// checkTLS refuses what would have clients, replicas or the cluster served over TLS, which is not there.
+func (s *Server) checkTLS() error {
+	if s.cfg.TLSPort != 0 || s.cfg.TLSReplication || s.cfg.TLSCluster {
+		return refusal("Unable to update TLS configuration. Check server logs.")
+	}
+	return nil
 }
 
 func (s *Server) applyLimits() error {
