@@ -34,6 +34,8 @@ package aof
 
 import (
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"ferrous/aof/vfs"
@@ -98,6 +100,7 @@ type AOF struct {
 
 	opt      Options
 	dir      folder
+	shown    atomic.Pointer[folder] // dir, for Abandon
 	manifest *Manifest
 	state    State
 
@@ -156,7 +159,26 @@ func New(o Options, s Settings) *AOF {
 
 func (a *AOF) setDir(dir string) {
 	root := filepath.Clean(dir)
-	a.dir = folder{fs: a.opt.FS, root: root, dir: filepath.Join(root, a.opt.DirName), name: a.opt.FileName, logf: a.opt.Logf}
+	a.useDir(folder{fs: a.opt.FS, root: root, dir: filepath.Join(root, a.opt.DirName), name: a.opt.FileName, logf: a.opt.Logf,
+		commit: new(sync.Mutex)})
+}
+
+func (a *AOF) useDir(d folder) {
+	a.dir = d
+	a.shown.Store(&d)
+}
+
+// Abandon removes the files that a rewrite has not put in place, for an end of the process that waits for nothing else. It may
+// be called from any goroutine, once; a rewrite that is putting its files in place has a second to be done.
+func (a *AOF) Abandon() {
+	d := a.shown.Load()
+	for range 100 {
+		if d.commit.TryLock() { // for ever: no rewrite is to begin with it
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	d.removeTemps()
 }
 
 // ReadManifest reads what the folder has, as every start does, with the file switched on or not. An error has been logged
@@ -272,12 +294,13 @@ func (a *AOF) Enable(dir string) error {
 	if filepath.Clean(dir) != a.dir.root {
 		a.setDir(dir)
 		if err := a.ReadManifest(); err != nil {
-			a.dir = old
+			a.useDir(old)
 			return err
 		}
 	}
 	if err := a.Probe(); err != nil {
-		a.dir, a.manifest = old, manifest
+		a.useDir(old)
+		a.manifest = manifest
 		return err
 	}
 	if a.rewrite != nil {

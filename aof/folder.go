@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"ferrous/aof/vfs"
 )
@@ -44,6 +45,8 @@ type folder struct {
 	dir  string // appenddirname below it
 	name string // appendfilename
 	logf logf
+
+	commit *sync.Mutex // held while a rewrite puts its files in place
 }
 
 func (d *folder) path(name string) string { return filepath.Join(d.dir, name) }

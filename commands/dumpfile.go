@@ -74,10 +74,12 @@ func (s *Server) writeDump(path string, snap *keyspace.Snapshot, o rdb.Options, 
 	return disk.SyncDir(dir)
 }
 
-// Abandon removes what an end in the middle of a save would leave behind. Any goroutine may call it, before the process
-// ends.
+// Abandon removes what an end in the middle of a save, a rewrite or the writing of a configuration would leave behind. Any
+// goroutine may call it, before the process ends.
 func (s *Server) Abandon() {
 	if temp := s.persist.temp.Load(); temp != nil {
 		_ = s.persist.disk.Remove(*temp)
 	}
+	s.aof.file.Abandon()
+	s.cfg.Abandon()
 }

@@ -31,6 +31,7 @@ package config
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 )
 
 // redisVersion is the version that the messages of the configuration name, the
@@ -70,9 +71,10 @@ type Config struct {
 
 	opts  Options
 	fs    FS
-	file  string          // absolute path of the configuration file, "" without one
-	rows  []*row          // in the order of table.go
-	index map[string]*row // by name and by alias, in lower case
+	temp  atomic.Pointer[string] // the file that is being written; see Abandon
+	file  string                 // absolute path of the configuration file, "" without one
+	rows  []*row                 // in the order of table.go
+	index map[string]*row        // by name and by alias, in lower case
 
 	loading  int  // depth of configuration files being read
 	saveSeen bool // a save directive was read
