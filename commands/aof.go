@@ -114,7 +114,8 @@ func (s *Server) newAppendOnly() {
 			return nil
 		}, name)
 	}
-	s.cfg.OnApply(func(*config.Config) error { return s.switchAppendOnly() }, "appendonly")
+	// A file that was switched off by mistake would be whole again only after a rewrite.
+	s.cfg.OnApplyLast(func(*config.Config) error { return s.switchAppendOnly() }, "appendonly")
 }
 
 func (s *Server) aofSettings() aof.Settings {

@@ -123,3 +123,19 @@ func TestAppendOnlyNeedsWritableDisk(t *testing.T) {
 	replies(t, s.Dial(t), "CONFIG SET appendonly yes", errTurnOn, "CONFIG GET appendonly", "[appendonly no]", "SET a 1", "OK",
 		"BGREWRITEAOF", errRewrite)
 }
+
+// A CONFIG SET that fails as a whole has not switched the append-only file off and on again, which would take a rewrite.
+func TestFailedConfigSetKeepsAppendOnly(t *testing.T) {
+	dir := t.TempDir()
+	s, c := persistent(t, dir, "--appendonly", "yes", "--appendfsync", "always")
+	c.Must("DEBUG", "POPULATE", "10")
+	c.Must("CONFIG", "SET", "rdb-key-save-delay", endlessly)
+	replies(t, c, "CONFIG SET appendonly no bind nosuchhost.invalid", "ERR CONFIG SET failed (possibly related to argument 'bind')",
+		"CONFIG GET appendonly", "[appendonly yes]", "SET a 1", "OK")
+	if state(t, c, "aof_enabled") != "1" || state(t, c, "aof_rewrite_in_progress") != "0" {
+		t.Error("the file has been switched off")
+	}
+	s.Kill()
+	_, c = persistent(t, dir, "--appendonly", "yes")
+	replies(t, c, "GET a", "1")
+}
