@@ -34,6 +34,8 @@ package aof
 
 import (
 	"path/filepath"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"ferrous/aof/vfs"
@@ -98,6 +100,7 @@ type AOF struct {
 
 	opt      Options
 	dir      folder
+	shown    atomic.Pointer[folder] // dir, for Abandon
 	manifest *Manifest
 	state    State
 
@@ -157,7 +160,26 @@ func New(o Options, s Settings) *AOF {
 
 func (a *AOF) setDir(dir string) {
 	root := filepath.Clean(dir)
-	a.dir = folder{fs: a.opt.FS, root: root, dir: filepath.Join(root, a.opt.DirName), name: a.opt.FileName, logf: a.opt.Logf}
+	a.useDir(folder{fs: a.opt.FS, root: root, dir: filepath.Join(root, a.opt.DirName), name: a.opt.FileName, logf: a.opt.Logf,
+		commit: new(sync.Mutex)})
+}
+
+func (a *AOF) useDir(d folder) {
+	a.dir = d
+	a.shown.Store(&d)
+}
+
+// Abandon removes the files that a rewrite has not put in place, for an end of the process that waits for nothing else. It may
+// be called from any goroutine, once; a rewrite that is putting its files in place has a second to be done.
+func (a *AOF) Abandon() {
+	d := a.shown.Load()
+	for range 100 {
+		if d.commit.TryLock() { // for ever: no rewrite is to begin with it
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	d.removeTemps()
 }
 
 // ReadManifest reads what the folder has, as every start does, with the file switched on or not. An error has been logged
@@ -269,13 +291,18 @@ func (a *AOF) Enable(dir string) error {
 	if a.state != Off {
 		return nil
 	}
+	old, manifest := a.dir, a.manifest
 	if filepath.Clean(dir) != a.dir.root {
-		old := a.dir
 		a.setDir(dir)
 		if err := a.ReadManifest(); err != nil {
-			a.dir = old
+			a.useDir(old)
 			return err
 		}
+	}
+	if err := a.Probe(); err != nil {
+		a.useDir(old)
+		a.manifest = manifest
+		return err
 	}
 	if a.rewrite != nil {
 		a.opt.Logf(Notice, "AOF was enabled but there is already an AOF rewriting in background. Stopping background AOF and starting a rewrite now.")
@@ -286,6 +313,19 @@ func (a *AOF) Enable(dir string) error {
 	a.mark, a.nextMark = 0, 0
 	a.synced = a.opt.Now()
 	return nil
+}
+
+// Probe looks, without forcing anything to disk, whether the files of a rewrite could be made now, so that who asks for one
+// is not told that it runs when it will fail right away. An error has been logged.
+func (a *AOF) Probe() error {
+	if a.rewrite != nil && a.rewrite.detached {
+		return nil // it has made them
+	}
+	err := a.dir.probe()
+	if err != nil {
+		a.opt.Logf(Warning, "The append-only file can't be made in %s: %s", a.dir.dir, vfs.Text(err))
+	}
+	return err
 }
 
 // Disable switches the file off at run time. What was fed is written and forced to disk before, as far as the disk lets.
@@ -311,6 +351,10 @@ func (a *AOF) Close() error {
 	a.state = Off
 	return err
 }
+
+// StopRewrite ends a rewrite, if one is running, and waits until it has ended. It is not begun anew. For an end of the server
+// that leaves the file as it is.
+func (a *AOF) StopRewrite() { a.stopRewrite() }
 
 func (a *AOF) shut() error {
 	var err error

@@ -243,6 +243,24 @@ func (a *AOF) fsync(now int64) {
 	}
 }
 
+// Sync writes what was fed and forces it to disk while the caller waits, whatever the policy. The error is Flush's: another
+// failure has the consequences that the head of this file tells.
+func (a *AOF) Sync() error {
+	if err := a.Flush(true); err != nil || a.state != On || a.file == nil {
+		return err
+	}
+	j := job{file: a.file, name: a.name, mark: a.opt.Offset()}
+	a.asked, a.synced = a.size, a.opt.Now()
+	j.err = a.file.Sync()
+	switch {
+	case j.err != nil:
+		a.fsyncFailed(j)
+	case len(a.buf) == 0 && a.pending == 0 && a.behind == nil: // the kernel tells of a failure only once: perhaps the syncer
+		a.fsynced(j.mark)
+	}
+	return a.fatalOrNil()
+}
+
 // HoldReplies reports whether replies to commands that were fed must wait until Flush has returned without an error: the
 // policy is always, and there is a file to wait for.
 func (a *AOF) HoldReplies() bool {

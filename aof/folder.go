@@ -19,6 +19,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 
 	"ferrous/aof/vfs"
 )
@@ -44,6 +45,8 @@ type folder struct {
 	dir  string // appenddirname below it
 	name string // appendfilename
 	logf logf
+
+	commit *sync.Mutex // held while a rewrite puts its files in place
 }
 
 func (d *folder) path(name string) string { return filepath.Join(d.dir, name) }
@@ -67,6 +70,20 @@ func (d *folder) make() error {
 		return err
 	}
 	return nil
+}
+
+// probe makes the folder, if it is not there, and a file in it, which it removes again.
+func (d *folder) probe() error {
+	if err := d.fs.Mkdir(d.dir); err != nil {
+		return err
+	}
+	f, err := d.fs.Create(d.path(d.tempIncr()))
+	if err != nil {
+		return err
+	}
+	err = f.Close()
+	d.remove(d.tempIncr())
+	return err
 }
 
 // readManifest reads the manifest; one that is not there is empty. What is wrong with it has been logged.

@@ -359,6 +359,8 @@ func (a *AOF) baseWritten(w *rewrite) {
 // finish puts the new base in place, and for a detached rewrite the incremental file under the name incr. file is the
 // current one.
 func (w *rewrite) finish(dir *folder, base, incr string, file vfs.File, gc bool) {
+	dir.commit.Lock()
+	defer dir.commit.Unlock()
 	move := func(from, to, what string) bool {
 		if w.err = dir.fs.Rename(dir.path(from), dir.path(to)); w.err != nil {
 			dir.logf(Warning, "Error trying to rename the temporary AOF %s file %s into %s: %s", what, from, to, vfs.Text(w.err))

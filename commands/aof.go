@@ -126,7 +126,8 @@ func (s *Server) newAppendOnly() {
 			return nil
 		}, name)
 	}
-	s.cfg.OnApply(func(*config.Config) error { return s.switchAppendOnly() }, "appendonly")
+	// A file that was switched off by mistake would be whole again only after a rewrite.
+	s.cfg.OnApplyLast(func(*config.Config) error { return s.switchAppendOnly() }, "appendonly")
 }
 
 func (s *Server) aofSettings() aof.Settings {
@@ -549,7 +550,7 @@ func bgrewriteaof(c *Client) {
 	case s.busyWithSnapshot() || s.unit.open:
 		s.aof.file.Schedule()
 		c.w.Status("Background append only file rewriting scheduled")
-	case s.rewriteFile() != nil:
+	case s.aof.file.Probe() != nil || s.rewriteFile() != nil:
 		c.error("ERR Can't execute an AOF background rewriting. Please check the server logs for more information.")
 	default:
 		c.w.Status("Background append only file rewriting started")
@@ -576,6 +577,7 @@ func debugLoadAOF(c *Client) {
 		c.error(errLoading)
 		return
 	}
+	c.propagateNothing() // else the next load would find the command in the file
 	if err := s.aof.file.Flush(true); err != nil {
 		s.fileFailed(err)
 		return
@@ -601,32 +603,45 @@ func debugLoadAOF(c *Client) {
 		s.giveUp()
 		return
 	}
-	// Else the command would be propagated, and found in the file by the next load.
-	s.dirty = 0
-	if b := s.persist.saving; b != nil {
-		b.dirty = 0 // these are forgotten
-	}
+	s.persist.clean = s.dirty
 	s.logf(config.LogWarning, "Append Only File loaded by DEBUG LOADAOF")
 	c.w.OK()
 }
 
-// closeFile ends the file at shutdown. false means that the server may not end: its data is in no file yet.
-func (s *Server) closeFile(how config.ShutdownFlags) bool {
+// writingInitialFile reports whether a shutdown that is not forced must wait: the data is in no file yet.
+func (s *Server) writingInitialFile(forced bool) bool {
+	if a := s.aof.file; !a.Rewriting() || a.State() != aof.Waiting {
+		return false
+	}
+	if forced {
+		s.logf(config.LogWarning, "Writing initial AOF. Exit anyway.")
+		return false
+	}
+	s.logf(config.LogWarning, "Writing initial AOF, can't exit.")
+	s.tellSupervisor("STATUS=Writing initial AOF, can't exit.")
+	return true
+}
+
+// syncFile brings all that was changed to the disk, if the file is on, and lets the replies go that wait for it. false means
+// that the server ends at once.
+func (s *Server) syncFile() bool {
 	a := &s.aof
 	if !a.on() {
 		return true
 	}
-	if a.file.Rewriting() && a.file.State() == aof.Waiting {
-		if how&config.ShutdownForce == 0 {
-			s.logf(config.LogWarning, "Writing initial AOF, can't exit.")
-			return false
-		}
-		s.logf(config.LogWarning, "Writing initial AOF. Exit anyway.")
-	}
 	s.logf(config.LogNotice, "Calling fsync() on the AOF file.")
-	_ = a.file.Close() // it has logged
+	if err := a.file.Sync(); err != nil {
+		s.fileFailed(err)
+		return false
+	}
+	s.limit()
 	s.releaseReplies()
 	return true
+}
+
+// closeFile ends the file and a rewrite, which leaves nothing half done behind, as the last act of the server.
+func (s *Server) closeFile() {
+	_ = s.aof.file.Close() // it has logged
 }
 
 var waitaofRow = Command{Name: "waitaof", Arity: 4, Flags: NoScript, ACL: CatConnection, Handler: waitaof,

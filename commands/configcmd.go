@@ -77,12 +77,17 @@ func configResetStat(c *Client) {
 }
 
 // resetStats sets back what INFO counts since the start; the peak of memory and the age in rounds of cron are
-// states and stay.
+// states and stay, as do, in Redis 7.2, refusals for missing rights.
 func (s *Server) resetStats() {
+	s.pulse.commands -= s.stats.commands // it counts on
 	s.stats = stats{
 		peakMemory: s.stats.peakMemory,
 		cronCycles: s.stats.cronCycles,
+		denied:     s.stats.denied,
 	}
+	s.persist.saves = 0
+	s.aof.file.ResetStats()
+	s.eviction.evicted = 0
 	s.ks.ExpiredKeys, s.ks.ExpiredFields = 0, 0
 	*s.ks.ExpiryLag() = keyspace.Lag{}
 	for _, e := range s.reg.shown {

@@ -155,7 +155,7 @@ func (s *Server) call(c *Client, e *entry, now int64) int64 {
 	if end-now >= s.slowNanos {
 		s.slow(c, e, end-now)
 	}
-	if changed := s.dirty > dirty; changed || c.repl.any() { // a save sets dirty back
+	if changed := s.dirty != dirty; changed || c.repl.any() {
 		s.propagate(c, db, changed)
 		c.wrote = s.aof.fed
 	}

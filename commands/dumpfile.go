@@ -87,12 +87,14 @@ func (s *Server) writeDump(path, temp string, at *tempFile, snap *keyspace.Snaps
 	return disk.SyncDir(dir)
 }
 
-// Abandon removes what an end in the middle of a save would leave behind. Any goroutine may call it, before the process
-// ends.
+// Abandon removes what an end in the middle of a save, a rewrite or the writing of a configuration would leave behind. Any
+// goroutine may call it, before the process ends.
 func (s *Server) Abandon() {
 	for _, at := range []*tempFile{&s.persist.temp, &s.persist.savingTemp} {
 		if temp := at.Load(); temp != nil {
 			_ = s.persist.disk.Remove(*temp)
 		}
 	}
+	s.aof.file.Abandon()
+	s.cfg.Abandon()
 }

@@ -276,7 +276,7 @@ func (t *infoText) persistence() {
 	t.ratio("current_fork_perc", 100*float64(done)/float64(max(total, 1)))
 	t.int("current_save_keys_processed", done)
 	t.int("current_save_keys_total", total)
-	t.int("rdb_changes_since_last_save", s.dirty)
+	t.int("rdb_changes_since_last_save", s.unsaved())
 	t.flag("rdb_bgsave_in_progress", p.saving != nil)
 	t.int("rdb_last_save_time", p.lastSave)
 	t.str("rdb_last_bgsave_status", okOrErr(!p.failed))

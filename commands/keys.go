@@ -498,8 +498,10 @@ func (s *Server) emptyDatabases(dbs ...*keyspace.DB) int64 {
 func (c *Client) flush(dbs ...*keyspace.DB) {
 	n := c.srv.emptyDatabases(dbs...)
 	c.srv.dirty += n
-	saved := len(dbs) == len(c.srv.ks.DBs()) && c.srv.saveFlushed()
-	if n == 0 || saved {
+	if len(dbs) == len(c.srv.ks.DBs()) {
+		c.srv.saveFlushed()
+	}
+	if n == 0 {
 		// It is propagated even so: who follows may hold what is no longer here.
 		c.propagateAlso(c.args...)
 	}

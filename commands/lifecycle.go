@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -48,6 +49,10 @@ func (s *Server) applySettings() {
 		"requirepass":                s.setDefaultPassword,
 		"notify-keyspace-events":     func() error { s.hearOfKeys(); return nil },
 		"rdb-key-save-delay":         func() error { s.persist.delay.Store(int64(s.cfg.RDBKeySaveDelayUs)); return nil },
+		"locale-collate":             s.checkLocale,
+		"tls-port":                   s.checkTLS,
+		"tls-replication":            s.checkTLS,
+		"tls-cluster":                s.checkTLS,
 		"port":                       s.rebind("Unable to listen on this port. Check server logs."),
 		"bind":                       s.rebind("Failed to bind to specified addresses."),
 	}
@@ -72,6 +77,22 @@ func (s *Server) rebind(problem refusal) func() error {
 		s.setTitle()
 		return nil
 	}
+}
+
+// checkLocale refuses a locale that the host does not have.
+func (s *Server) checkLocale() error {
+	if !hasLocale(s.cfg.LocaleCollate) {
+		return refusal("Invalid locale name")
+	}
+	return nil
+}
+
+// checkTLS refuses what would have clients, replicas or the cluster served over TLS, which is not there.
+func (s *Server) checkTLS() error {
+	if s.cfg.TLSPort != 0 || s.cfg.TLSReplication || s.cfg.TLSCluster {
+		return refusal("Unable to update TLS configuration. Check server logs.")
+	}
+	return nil
 }
 
 func (s *Server) applyLimits() error {
@@ -287,34 +308,29 @@ func (s *Server) abortShutdown() bool {
 }
 
 // beginShutdown ends the server in order, having saved its data if there are save points or how says so. It returns false,
-// and the server goes on, if that failed. No request is executed any more.
+// and the server goes on, if that failed: up to then nothing has ended that a server needs. Else no request is executed any
+// more.
 func (s *Server) beginShutdown(how config.ShutdownFlags) bool {
 	if s.shutdown.begun {
 		return true
 	}
 	s.logf(config.LogNotice, "User requested shutdown...")
-	s.tellSupervisor("STOPPING=1")
-	if s.persist.saving != nil {
-		s.logf(config.LogNotice, "A background save is in progress and is ended.")
-		s.cancelSave()
-	}
-	if !s.closeFile(how) {
+	forced := how&config.ShutdownForce != 0
+	if s.writingInitialFile(forced) {
 		return false
 	}
-	wanted := how&config.ShutdownSave != 0 || len(s.cfg.Save) > 0 && how&config.ShutdownNoSave == 0
-	if wanted && s.persist.loading == nil { // half of the data must not replace all of it
-		s.logf(config.LogNotice, "Saving the final RDB snapshot before exiting.")
-		s.tellSupervisor("STATUS=Saving the final RDB snapshot")
-		if s.save() != nil {
-			if how&config.ShutdownForce == 0 {
-				s.logf(config.LogWarning, "Error trying to save the DB, can't exit.")
-				s.tellSupervisor("STATUS=Error trying to save the DB, can't exit.")
-				return false
-			}
-			s.logf(config.LogWarning, "Error trying to save the DB. It is lost: the shutdown is forced.")
-		}
+	if !s.syncFile() {
+		return true // it ends for another reason
 	}
+	wanted := how&config.ShutdownSave != 0 || len(s.cfg.Save) > 0 && how&config.ShutdownNoSave == 0
+	if wanted && s.persist.loading == nil && !s.saveFinally(forced) { // half of the data must not replace all of it
+		return false
+	}
+	// The point of no return.
 	s.shutdown.begun = true
+	s.tellSupervisor("STOPPING=1") // systemd kills who does not end in time after this
+	s.endSave()
+	s.closeFile()
 	s.moves.closeAll()
 	if path := s.cfg.PidFile; path != "" && s.host != nil {
 		s.logf(config.LogNotice, "Removing the pid file.")
@@ -328,6 +344,37 @@ func (s *Server) beginShutdown(how config.ShutdownFlags) bool {
 	s.Abandon() // what a canceled save is still busy with
 	s.loop.Shutdown()
 	return true
+}
+
+// saveFinally writes the last dump. It returns false if that failed and the shutdown is not forced. A background save, which
+// would replace the dump later, ends before; it is begun anew where the server goes on.
+func (s *Server) saveFinally(forced bool) bool {
+	s.logf(config.LogNotice, "Saving the final RDB snapshot before exiting.")
+	s.tellSupervisor("STATUS=Saving the final RDB snapshot")
+	b := s.endSave()
+	switch {
+	case s.save() == nil:
+	case forced:
+		s.logf(config.LogWarning, "Error trying to save the DB. It is lost: the shutdown is forced.")
+	default:
+		s.logf(config.LogWarning, "Error trying to save the DB, can't exit.")
+		s.tellSupervisor("STATUS=Error trying to save the DB, can't exit.")
+		if b != nil && errors.Is(b.err, errCanceled) {
+			s.persist.scheduled = true
+		}
+		return false
+	}
+	return true
+}
+
+// endSave ends a background save and returns it, nil if there is none.
+func (s *Server) endSave() *saving {
+	b := s.persist.saving
+	if b != nil {
+		s.logf(config.LogNotice, "A background save is in progress and is ended.")
+		s.cancelSave()
+	}
+	return b
 }
 
 // ExitCode is what the process should end with after Serve has returned.

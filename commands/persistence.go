@@ -53,6 +53,7 @@ type persistence struct {
 	failed    bool     // the last attempt in the background failed
 	lastTook  int64    // seconds, -1 before the first
 	saves     int64    // since the start
+	clean     int64    // Server.dirty as the last dump has it; see unsaved
 
 	savingTemp tempFile // that saving is being written to
 
@@ -189,7 +190,7 @@ func (s *Server) save() error {
 		return err
 	}
 	s.logf(config.LogNotice, "DB saved on disk")
-	s.dirty = 0
+	p.clean = s.dirty
 	p.lastSave = s.ks.Now / 1000
 	p.failed = false
 	s.limit()
@@ -260,7 +261,7 @@ func (s *Server) saved(b *saving) {
 	case b.err == nil:
 		s.logf(config.LogNotice, "DB saved on disk")
 		s.logf(config.LogNotice, "Background saving terminated with success")
-		s.dirty -= b.dirty
+		p.clean = max(p.clean, b.dirty)
 		p.lastSave = now
 		p.failed = false
 	case errors.Is(b.err, errCanceled):
@@ -294,6 +295,9 @@ func (s *Server) cancelSave() {
 	}
 }
 
+// unsaved returns how many changes no dump has: those since the last one began.
+func (s *Server) unsaved() int64 { return s.dirty - s.persist.clean }
+
 // retryAfter is how many seconds after a failure the next save is tried because of a save point.
 const retryAfter = 5
 
@@ -309,7 +313,7 @@ func (s *Server) persistCron() {
 		return
 	}
 	for _, sp := range s.cfg.Save {
-		if s.dirty >= sp.Changes && now-p.lastSave > sp.Seconds && (!p.failed || now-p.lastTry > retryAfter) {
+		if s.unsaved() >= sp.Changes && now-p.lastSave > sp.Seconds && (!p.failed || now-p.lastTry > retryAfter) {
 			s.logf(config.LogNotice, "%d changes in %d seconds. Saving...", sp.Changes, sp.Seconds)
 			_ = s.saveInBackground()
 			return
@@ -359,9 +363,11 @@ var persistenceCommands = []Command{
 
 // saveFlushed is called when all databases have been emptied: where there are save points the dump is emptied too, and a
 // save of what was there before makes no sense any more.
-func (s *Server) saveFlushed() bool {
+func (s *Server) saveFlushed() {
 	s.cancelSave()
-	return len(s.cfg.Save) > 0 && s.save() == nil
+	if len(s.cfg.Save) > 0 {
+		_ = s.save() // it has logged
+	}
 }
 
 const (
@@ -636,9 +642,11 @@ func (s *Server) fatal(format string, args ...any) {
 	s.giveUp()
 }
 
-// giveUp is fatal without a word.
+// giveUp is fatal without a word. What goroutines are writing ends, and leaves nothing half done behind.
 func (s *Server) giveUp() {
 	s.shutdown.begun = true
 	s.shutdown.code = 1
+	s.cancelSave()
+	s.aof.file.StopRewrite()
 	s.loop.Shutdown()
 }

@@ -111,7 +111,7 @@ type Server struct {
 	freeTx  []*transaction
 
 	baseMemory int   // used_memory of an empty server
-	dirty      int64 // changes since the last snapshot
+	dirty      int64 // changes ever made: it only grows, so that what a command adds is what the command has changed
 	sinks      []Sink
 	listeners  []func(db *keyspace.DB, key []byte)
 	telling    bool       // one of them is trackedModified

@@ -60,7 +60,7 @@ func checkNodename(s string) error {
 }
 
 // checkLocale accepts what can be the name of a locale. Whether the host has it
-// makes no difference here: strings are compared by their bytes.
+// is the server's question.
 func checkLocale(s string) error {
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; !isAlnum(c) && !strings.ContainsRune("_-.@/=;", rune(c)) {

@@ -31,6 +31,7 @@ package config
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 )
 
 // redisVersion is the version that the messages of the configuration name, the
@@ -70,9 +71,10 @@ type Config struct {
 
 	opts  Options
 	fs    FS
-	file  string          // absolute path of the configuration file, "" without one
-	rows  []*row          // in the order of table.go
-	index map[string]*row // by name and by alias, in lower case
+	temp  atomic.Pointer[string] // the file that is being written; see Abandon
+	file  string                 // absolute path of the configuration file, "" without one
+	rows  []*row                 // in the order of table.go
+	index map[string]*row        // by name and by alias, in lower case
 
 	loading  int  // depth of configuration files being read
 	saveSeen bool // a save directive was read
@@ -117,7 +119,10 @@ type row struct {
 }
 
 // apply is an effect; one may serve several rows and then runs once a SET.
-type apply struct{ fn func(*Config) error }
+type apply struct {
+	fn   func(*Config) error
+	last bool // see OnApplyLast
+}
 
 // New returns a configuration with all defaults on the real disk.
 func New() *Config { return NewWith(Options{}) }
@@ -185,7 +190,16 @@ func (c *Config) logf(level LogLevel, format string, args ...any) {
 // then called again with the old values. It panics for a name that is no
 // directive.
 func (c *Config) OnApply(fn func(*Config) error, names ...string) {
-	a := &apply{fn}
+	c.attach(&apply{fn: fn}, names)
+}
+
+// OnApplyLast is OnApply for an effect that calling fn again does not undo at
+// once. It is applied when no other effect of the same SET can fail any more.
+func (c *Config) OnApplyLast(fn func(*Config) error, names ...string) {
+	c.attach(&apply{fn: fn, last: true}, names)
+}
+
+func (c *Config) attach(a *apply, names []string) {
 	for _, name := range names {
 		r := c.index[name]
 		if r == nil {

@@ -415,6 +415,34 @@ func TestRewriteFailures(t *testing.T) {
 	}
 }
 
+// TestRewriteAbandoned ends the process, as it were, at each step: Abandon leaves the file alone, the old one or the new one.
+func TestRewriteAbandoned(t *testing.T) {
+	const old = "# mine\nhz 10\n"
+	for _, step := range []string{"write", "sync", "chmod", "close", "rename", "syncdir"} {
+		m := &memFS{files: map[string]string{"/r.conf": old}, modes: map[string]os.FileMode{"/r.conf": 0o600}}
+		inv, err := ParseArgs([]string{"s", "/r.conf", "--hz", "50"}, nil, Options{FS: m})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := false
+		m.call = func(at string) {
+			if at != step || seen {
+				return
+			}
+			seen = true
+			inv.Config.Abandon()
+			if len(m.files) != 1 || m.files["/r.conf"] != old && step != "syncdir" {
+				t.Errorf("%s: files left: %v", step, m.files)
+			}
+		}
+		_ = inv.Config.Rewrite(false)
+		if !seen {
+			t.Errorf("there is no step %s", step)
+		}
+	}
+	New().Abandon() // nothing is being written
+}
+
 func TestRewriteMissingFile(t *testing.T) {
 	m := &memFS{files: map[string]string{"/r.conf": ""}, modes: map[string]os.FileMode{}}
 	inv, err := ParseArgs([]string{"s", "/r.conf"}, nil, Options{FS: m})

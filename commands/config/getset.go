@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strings"
 
 	"ferrous/commands/glob"
@@ -120,6 +121,15 @@ func (c *Config) Set(args []string, ctx SetContext) error {
 			effects = append(effects, effect{a, names[i]})
 		}
 	}
+	slices.SortStableFunc(effects, func(a, b effect) int {
+		switch {
+		case a.last == b.last:
+			return 0
+		case a.last:
+			return 1
+		}
+		return -1
+	})
 	for i, e := range effects {
 		err := e.fn(c)
 		if err == nil {

@@ -16,7 +16,8 @@ type memFS struct {
 	FS
 	files map[string]string
 	modes map[string]fs.FileMode
-	fail  string   // the step that fails: "write", "sync", …
+	fail  string // the step that fails: "write", "sync", …
+	call  func(step string)
 	steps []string // what happened
 }
 
@@ -24,6 +25,9 @@ var errDisk = syscall.ENOSPC
 
 func (m *memFS) step(name string) error {
 	m.steps = append(m.steps, name)
+	if m.call != nil {
+		m.call(name)
+	}
 	if m.fail == name {
 		return errDisk
 	}

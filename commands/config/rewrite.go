@@ -56,6 +56,14 @@ func (c *Config) ReadFile(path string) (string, error) {
 	return string(b), err
 }
 
+// Abandon removes the file that is being written, for an end of the process that does not wait for it. It may be called from
+// any goroutine.
+func (c *Config) Abandon() {
+	if temp := c.temp.Load(); temp != nil {
+		c.fs.Remove(*temp)
+	}
+}
+
 // replaceFile writes text beside path and renames it into place. The file keeps its mode: one that only its owner may
 // read may hold passwords. Every step before the rename that fails leaves the old file; after it the new one is there,
 // but may be lost with the power.
@@ -74,6 +82,8 @@ func (c *Config) replaceFile(what, path, text string) error {
 		return err
 	}
 	temp, open := f.Name(), true
+	name := temp
+	c.temp.Store(&name)
 	defer func() {
 		if open {
 			f.Close()
@@ -81,6 +91,7 @@ func (c *Config) replaceFile(what, path, text string) error {
 		if temp != "" {
 			c.fs.Remove(temp)
 		}
+		c.temp.Store(nil)
 	}()
 	if n, err := f.Write([]byte(text)); err != nil {
 		c.logf(LogWarning, "Failed after writing (%d) bytes to tmp %s file (%s)", n, what, errorText(err))
