@@ -140,6 +140,7 @@ func (s *Server) call(c *Client, e *entry, now int64) int64 {
 	if c.blocked != nil { // it is counted when it is done
 		c.blocked.spent += end - now
 		s.setNow(end)
+		s.checkCommand(c, e)
 		return end
 	}
 	e.nanos += end - now
@@ -159,6 +160,7 @@ func (s *Server) call(c *Client, e *entry, now int64) int64 {
 		s.propagate(c, db, changed)
 		c.wrote = s.aof.fed
 	}
+	s.checkCommand(c, e)
 	return end
 }
 

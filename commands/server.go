@@ -130,6 +130,7 @@ type Server struct {
 	gc      gcTuner
 	pulse   pulse
 	tidy    tidier
+	checks  invariants       // not last: without the tag it has no size
 	errors  map[string]int64 // errorstats: count by code
 }
 
@@ -420,6 +421,7 @@ func (s *Server) process(c *Client, now int64) int64 {
 	if outer == nil {
 		s.evictClients()
 		s.endPacket()
+		s.checkPacket()
 	}
 	return now
 }
