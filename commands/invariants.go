@@ -5,6 +5,7 @@ package commands
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"ferrous/commands/config"
 	"ferrous/commands/pubsub"
@@ -58,15 +59,17 @@ func debugRecount(c *Client) {
 	}
 }
 
-// record logs contradictions and keeps them for DEBUG RECOUNT.
+// record logs contradictions and keeps them for DEBUG RECOUNT, each once.
 func (s *Server) record(found []string, after string) {
 	for _, text := range found {
 		if len(s.checks.recorded) == maxRecorded {
 			return
 		}
-		text += " (after " + after + ")"
-		s.logf(config.LogWarning, "Broken invariant: %s", text)
-		s.checks.recorded = append(s.checks.recorded, text)
+		known := func(line string) bool { return strings.HasPrefix(line, text+" (after ") }
+		if !slices.ContainsFunc(s.checks.recorded, known) {
+			s.logf(config.LogWarning, "Broken invariant after %s: %s", after, text)
+			s.checks.recorded = append(s.checks.recorded, text+" (after "+after+")")
+		}
 	}
 }
 

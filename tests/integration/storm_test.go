@@ -45,13 +45,38 @@ const (
 	stormSlow    = 5 * time.Second // after which DEBUG RELOAD, which saves and loads everything at once, is over
 )
 
+// A theme makes some encounters likely that are rare in a crowd of all sorts.
+type theme int
+
+const (
+	mixed    theme = iota // a crowd of all sorts
+	waiters               // many wait for one key with much unread output, near the limit of all clients' memory
+	watchers              // many are told of changes in mode BCAST and do not read
+	lone                  // one client tracks keys, and does not read
+	themes
+)
+
+// settings are what a phase of the theme needs.
+func (th theme) settings(r *rand.Rand) []string {
+	switch th {
+	case waiters:
+		return []string{"maxmemory-clients", strconv.Itoa(16+r.IntN(32)) + "mb", "client-output-buffer-limit", "normal 0 0 0",
+			"client-query-buffer-limit", "1gb"}
+	case watchers, lone:
+		return []string{"maxmemory-clients", "0", "client-output-buffer-limit", "normal 16mb 0 0 pubsub 5mb 2mb 1",
+			"client-query-buffer-limit", "1gb"}
+	}
+	return []string{"timeout", "0"}
+}
+
 // storm is one server and its clients.
 type storm struct {
 	t      *testing.T
 	s      *harness.Server
-	opened atomic.Int64 // connections so far, which is about the highest client id
-	slow   atomic.Int64 // Unix ms until which commands may be under way that hold the server for long
+	opened atomic.Int64  // connections so far, which is about the highest client id
+	slow   atomic.Int64  // Unix ms until which commands may be under way that hold the server for long
 	limit  time.Duration // that PING may take
+	theme  theme         // of the phase
 	ended  sync.Once     // that the server's end was reported
 }
 
@@ -92,9 +117,10 @@ func TestStorm(t *testing.T) {
 			t.Logf("FERROUS_STORM_SEED=%d, settings %q", seed, args)
 			st.s = harness.StartWith(t, harness.Options{Binary: bin, Args: args})
 			for phase := range phases {
+				st.theme = theme((n*phases + phase) % int(themes))
 				st.phase(rand.New(rand.NewPCG(seed, uint64(n)<<32|uint64(phase+1))))
 				if t.Failed() {
-					t.Fatalf("in phase %d of server %d with FERROUS_STORM_SEED=%d", phase, n, seed)
+					t.Fatalf("in phase %d (theme %d) of server %d with FERROUS_STORM_SEED=%d", phase, st.theme, n, seed)
 				}
 			}
 			if testing.Verbose() {
@@ -139,11 +165,14 @@ func encodingLimits(r *rand.Rand, prefix string) []string {
 
 // phase lets the clients loose for a time and then counts.
 func (st *storm) phase(r *rand.Rand) {
+	if !st.do("settings", func(v harness.Value) bool { return v.Str == "OK" }, append([]string{"CONFIG", "SET"}, st.theme.settings(r)...)...) {
+		return
+	}
 	end := time.Now().Add(stormPhase)
 	var clients []*stormClient
 	var wg sync.WaitGroup
 	for i := range stormClients {
-		c := &stormClient{st: st, r: rand.New(rand.NewPCG(r.Uint64(), uint64(i)))}
+		c := &stormClient{st: st, first: i == 0, r: rand.New(rand.NewPCG(r.Uint64(), uint64(i)))}
 		clients = append(clients, c)
 		wg.Go(func() { c.run(end) })
 	}
@@ -359,9 +388,10 @@ func (st *storm) summary() string {
 
 // stormClient is one client, or rather one after the other.
 type stormClient struct {
-	st   *storm
-	r    *rand.Rand
-	conn net.Conn // the last one, which stays open at the end of a phase
+	st    *storm
+	r     *rand.Rand
+	first bool     // of all
+	conn  net.Conn // the last one, which stays open at the end of a phase
 }
 
 // run connects, sends something and leaves, again and again. The last connection stays.
@@ -398,6 +428,9 @@ func (c *stormClient) leave() {
 func (c *stormClient) session() {
 	r := c.r
 	reads := r.IntN(3) > 0
+	if c.st.theme == lone && c.first {
+		reads = false
+	}
 	if reads {
 		conn := c.conn
 		go func() { _, _ = io.Copy(io.Discard, conn) }()
@@ -418,41 +451,28 @@ func (c *stormClient) session() {
 	if r.IntN(4) == 0 {
 		add("SELECT", strconv.Itoa(r.IntN(4)))
 	}
+	if cmds := c.role(reads); cmds != nil {
+		for _, cmd := range cmds {
+			add(cmd...)
+		}
+		again := out
+		for range 1 + r.IntN(10) {
+			out = again
+			if !send() || reads {
+				break
+			}
+			time.Sleep(time.Duration(r.IntN(40)) * time.Millisecond)
+			if c.st.theme != lone {
+				again = nil // only its client says everything again: what was modified is tracked once more
+			}
+		}
+		if !reads {
+			return
+		}
+	}
 	for range r.IntN(4) {
 		for _, cmd := range c.state() {
 			add(cmd...)
-		}
-	}
-	if !reads {
-		switch r.IntN(4) {
-		case 0: // more output than the socket takes, and it stays while the client waits
-			add("SETRANGE", "big:0", strconv.Itoa(1<<20+r.IntN(2<<20)), "x")
-			for range 1 + r.IntN(8) {
-				add("GET", "big:0")
-			}
-			add("BLPOP", "l:0", "l:1", "0")
-			send()
-			time.Sleep(time.Duration(r.IntN(300)) * time.Millisecond)
-			return
-		case 1: // messages that nobody reads
-			add("HELLO", "3")
-			if r.IntN(2) == 0 {
-				add("SUBSCRIBE", c.key("ch"))
-			}
-			add("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", c.prefix())
-			send()
-			time.Sleep(time.Duration(r.IntN(300)) * time.Millisecond)
-			return
-		}
-	} else if r.IntN(8) == 0 { // what those wait for
-		add("RPUSH", "feed", strings.Repeat("F", 1<<20+r.IntN(3<<20)), "1", "2", "3")
-		add("RENAME", "feed", "l:"+strconv.Itoa(r.IntN(2)))
-		shout := pick(r, "a:", "b:", "l:", "a:kk")
-		for range 1 + r.IntN(6) {
-			add("SET", shout+strings.Repeat("k", 1<<19+r.IntN(1<<20)), "1", "PX", "50")
-		}
-		if !send() {
-			return
 		}
 	}
 	for range 1 + r.IntN(6) {
@@ -480,6 +500,55 @@ func (c *stormClient) session() {
 	}
 	time.Sleep(time.Duration(r.IntN(40)) * time.Millisecond)
 }
+
+// role is what the theme makes of a client, nil for one of all sorts.
+func (c *stormClient) role(reads bool) (cmds [][]string) {
+	r, th := c.r, c.st.theme
+	if th == mixed {
+		th = theme(r.IntN(2 * int(themes))) // a little of each, and as often none
+	}
+	add := func(args ...string) { cmds = append(cmds, args) }
+	switch {
+	case th == waiters && !reads:
+		add("SETRANGE", "big:0", strconv.Itoa(1<<20+r.IntN(2<<20)), "x")
+		for range 2 + r.IntN(5) {
+			add("GET", "big:0") // more than the socket takes
+		}
+		add("BLPOP", "l:0", "l:1", "0")
+	case th == watchers && !reads:
+		add("HELLO", "3")
+		if r.IntN(2) == 0 {
+			add("SUBSCRIBE", c.key("ch"))
+		}
+		add("CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", c.prefix())
+	case th == lone && c.first:
+		add("HELLO", "3")
+		add("SUBSCRIBE", "ch:0")
+		add("CLIENT", "TRACKING", "ON")
+		for i := range stormKeys {
+			add("GET", fmt.Sprint("a:", i))
+		}
+		add("GET", hugeKey)
+	case r.IntN(6) > 0 || !reads:
+	case th == waiters:
+		add("RPUSH", "feed", strings.Repeat("F", 1<<20+r.IntN(3<<20)), "1", "2", "3")
+		add("RENAME", "feed", "l:0")
+	case th == watchers:
+		name := pick(r, "a:", "b:", "l:", "a:kk")
+		for range 1 + r.IntN(6) {
+			add("SET", name+strings.Repeat("k", 1<<19+r.IntN(1<<20)), "1", "PX", "50")
+		}
+	case th == lone:
+		for _, i := range r.Perm(stormKeys) {
+			add("PUBLISH", "ch:0", strings.Repeat("m", 1<<20+r.IntN(3<<20)))
+			add("SET", pick(r, fmt.Sprint("a:", i), hugeKey), "1")
+		}
+	}
+	return cmds
+}
+
+// hugeKey is a key with a name that is seen in the accounts.
+var hugeKey = "a:" + strings.Repeat("K", 1<<20)
 
 func (c *stormClient) key(kind string) string { return kind + ":" + strconv.Itoa(c.r.IntN(stormKeys)) }
 
@@ -527,7 +596,11 @@ func (c *stormClient) timeout() string { return pick(c.r, "0", "0", "0.01", "0.1
 // state are commands that make the client a special one.
 func (c *stormClient) state() [][]string {
 	r := c.r
-	switch r.IntN(12) {
+	kind := r.IntN(12)
+	if c.st.theme == lone {
+		kind = 6 + r.IntN(6) // none that tracks
+	}
+	switch kind {
 	case 0:
 		return [][]string{{"CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", c.prefix()}}
 	case 1:
@@ -787,7 +860,11 @@ func (c *stormClient) unkind() []string {
 func (c *stormClient) admin() []string {
 	r := c.r
 	set := func(pairs ...string) []string { return append([]string{"CONFIG", "SET"}, pairs...) }
-	switch r.IntN(24) {
+	what := r.IntN(24)
+	if c.st.theme != mixed && what >= 20 {
+		what = 7 // the theme has set the limits of clients
+	}
+	switch what {
 	case 0:
 		return []string{"FLUSHALL"}
 	case 1:
@@ -806,22 +883,22 @@ func (c *stormClient) admin() []string {
 		return set("appendfsync", pick(r, "always", "everysec", "no"))
 	case 10:
 		return set("notify-keyspace-events", pick(r, "", "KEA", "KEAn", "Kl"))
-	case 11, 12, 13:
+	case 20, 21:
 		return set("maxmemory-clients", pick(r, "0", "1mb", "4mb", "16mb", "64mb"))
-	case 14, 15:
+	case 22, 23:
 		return set("client-output-buffer-limit", pick(r, "normal 0 0 0", "normal 4mb 1mb 1", "normal 30mb 0 0", "pubsub 1mb 0 0",
 			"pubsub 8mb 1mb 1"))
-	case 16, 17:
+	case 11, 12:
 		return set(encodingLimits(r, "")...)
-	case 18:
+	case 13:
 		return set("tracking-table-max-keys", pick(r, "1", "10", "1000000"))
-	case 19:
+	case 14:
 		return set("maxmemory-policy", pick(r, "noeviction", "allkeys-lru", "allkeys-lfu"))
-	case 20:
+	case 15:
 		return set("timeout", pick(r, "0", "0", "1"))
-	case 21:
+	case 16:
 		return set("list-compress-depth", pick(r, "0", "1"))
-	case 22:
+	case 17:
 		return set("hz", pick(r, "10", "100"))
 	}
 	if r.IntN(3) > 0 {
