@@ -259,15 +259,19 @@ func (st *storm) recount(when string) {
 	}, "DEBUG", "RECOUNT")
 }
 
-// empty flushes everything, and looks for memory that is still held.
+// empty flushes everything, and looks for memory that is still held. What the clients had sent before they left comes first.
 func (st *storm) empty() {
+	gone := func(v harness.Value) bool { return infoInt(v.Str, "connected_clients") == 1 && infoInt(v.Str, "blocked_clients") == 0 }
+	if !st.do("end of all clients", gone, "INFO", "clients") {
+		return
+	}
 	if !st.do("flush", func(v harness.Value) bool { return v.Str == "OK" }, "FLUSHALL") {
 		return
 	}
 	st.do("memory of an empty server", func(v harness.Value) bool {
 		used, startup := infoInt(v.Str, "used_memory"), infoInt(v.Str, "used_memory_startup")
-		return used-startup < 100<<10 && infoInt(v.Str, "connected_clients") == 1 && infoInt(v.Str, "blocked_clients") == 0
-	}, "INFO", "memory", "clients")
+		return used-startup < 100<<10
+	}, "INFO", "memory")
 	if report := crashReport(st.s.Logs()); report != "" {
 		st.t.Errorf("the log has a crash report%s", report)
 	}
@@ -883,11 +887,6 @@ func (c *stormClient) admin() []string {
 		return set("appendfsync", pick(r, "always", "everysec", "no"))
 	case 10:
 		return set("notify-keyspace-events", pick(r, "", "KEA", "KEAn", "Kl"))
-	case 20, 21:
-		return set("maxmemory-clients", pick(r, "0", "1mb", "4mb", "16mb", "64mb"))
-	case 22, 23:
-		return set("client-output-buffer-limit", pick(r, "normal 0 0 0", "normal 4mb 1mb 1", "normal 30mb 0 0", "pubsub 1mb 0 0",
-			"pubsub 8mb 1mb 1"))
 	case 11, 12:
 		return set(encodingLimits(r, "")...)
 	case 13:
@@ -900,6 +899,11 @@ func (c *stormClient) admin() []string {
 		return set("list-compress-depth", pick(r, "0", "1"))
 	case 17:
 		return set("hz", pick(r, "10", "100"))
+	case 20, 21:
+		return set("maxmemory-clients", pick(r, "0", "1mb", "4mb", "16mb", "64mb"))
+	case 22, 23:
+		return set("client-output-buffer-limit", pick(r, "normal 0 0 0", "normal 4mb 1mb 1", "normal 30mb 0 0", "pubsub 1mb 0 0",
+			"pubsub 8mb 1mb 1"))
 	}
 	if r.IntN(3) > 0 {
 		return []string{"RANDOMKEY"}
