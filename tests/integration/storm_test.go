@@ -261,7 +261,9 @@ func (st *storm) recount(when string) {
 
 // empty flushes everything, and looks for memory that is still held. What the clients had sent before they left comes first.
 func (st *storm) empty() {
-	gone := func(v harness.Value) bool { return infoInt(v.Str, "connected_clients") == 1 && infoInt(v.Str, "blocked_clients") == 0 }
+	gone := func(v harness.Value) bool {
+		return infoInt(v.Str, "connected_clients") == 1 && infoInt(v.Str, "blocked_clients") == 0
+	}
 	if !st.do("end of all clients", gone, "INFO", "clients") {
 		return
 	}
