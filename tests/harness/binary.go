@@ -12,6 +12,9 @@ import (
 // BinaryEnv names the environment variable that makes Ferrous answer with a binary that was built elsewhere.
 const BinaryEnv = "FERROUS_BIN"
 
+// CheckedEnv names the environment variable that has all tests run servers with the build tag invariants.
+const CheckedEnv = "FERROUS_INVARIANTS"
+
 // build is the outcome of a `go build`, made once in the life of a process. It caches a fact about the outside world, like
 // the test binary's own flags do; nothing of a server under test lives here.
 type build struct {
@@ -23,14 +26,18 @@ type build struct {
 var plain, checked build
 
 // Ferrous returns the path of the server binary, built from the module's sources once in the life of the process, with
-// the race detector when the calling process has it too. FERROUS_BIN replaces the build by a ready binary. The second
-// result is an error with the compiler's output.
+// the race detector when the calling process has it too. FERROUS_BIN replaces the build by a ready binary,
+// FERROUS_INVARIANTS makes it that of CheckedFerrous. The second result is an error with the compiler's output.
 //
 // The binary lies in a temporary folder that Cleanup removes.
 func Ferrous() (string, error) {
 	plain.once.Do(func() {
 		if bin := os.Getenv(BinaryEnv); bin != "" {
 			plain.path, plain.err = filepath.Abs(bin)
+			return
+		}
+		if os.Getenv(CheckedEnv) != "" {
+			plain.path, plain.err = CheckedFerrous()
 			return
 		}
 		plain.path, plain.err = buildFerrous()
@@ -70,7 +77,7 @@ func buildFerrous(flags ...string) (string, error) {
 
 // Cleanup removes what Ferrous and CheckedFerrous built. A package whose tests start servers calls it at the end of its TestMain.
 func Cleanup() {
-	if os.Getenv(BinaryEnv) == "" && plain.path != "" {
+	if os.Getenv(BinaryEnv) == "" && plain.path != "" && plain.path != checked.path {
 		_ = os.RemoveAll(filepath.Dir(plain.path))
 	}
 	if checked.path != "" {

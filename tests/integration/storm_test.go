@@ -133,6 +133,25 @@ func TestStorm(t *testing.T) {
 	}
 }
 
+// DEBUG RECOUNT is there with the build tag only.
+func TestRecount(t *testing.T) {
+	bin, err := harness.CheckedFerrous()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := harness.StartWith(t, harness.Options{Binary: bin, Args: []string{"--enable-debug-command", "yes"}})
+	if v := s.Dial(t).Must("DEBUG", "RECOUNT"); v.Kind != '*' || len(v.Elems) != 0 {
+		t.Errorf("a new server with the tag answers %v", v)
+	}
+	if os.Getenv(harness.CheckedEnv) != "" || os.Getenv(harness.BinaryEnv) != "" {
+		return
+	}
+	s = harness.StartFerrous(t, "--enable-debug-command", "yes")
+	if v, err := s.Dial(t).Do("DEBUG", "RECOUNT"); err != nil || v.Kind != '-' {
+		t.Errorf("without the tag: %v, %v", v, err)
+	}
+}
+
 func pick(r *rand.Rand, from ...string) string { return from[r.IntN(len(from))] }
 
 // stormSettings draws the directives of a server.
