@@ -216,7 +216,7 @@ func (s *Server) join(b *blocked, key []byte) {
 // release.
 func (s *Server) unblock(c *Client) *blocked {
 	b, bl := c.blocked, &s.blocking
-	c.blocked, c.stopped = nil, c.closing
+	c.blocked, c.stopped = nil, c.closing || c.doomed
 	for i := range b.waits {
 		w := &b.waits[i]
 		q := w.q
@@ -329,9 +329,7 @@ func (s *Server) endTurn(c *Client, outer turn) {
 	s.send(c)
 	s.account(c)
 	c.lastActive = s.ks.Now
-	if c.dropped {
-		s.forget(c)
-	} else if c.closing {
+	if c.closing {
 		c.conn.CloseAfterSend()
 	} else if !c.stopped && c.parser.Buffered() > 0 {
 		bl := &s.blocking

@@ -20,6 +20,7 @@ func (s *Server) cron() {
 	s.obeySignal()
 	s.stats.cronCycles++
 	s.clientsCron()
+	s.reap()
 	s.evictClients()
 	s.moves.closeIdle(s.ks.Now)
 	s.persistCron()
@@ -113,9 +114,6 @@ func (s *Server) clientsCron() {
 	s.peaks.advance(s.ks.Now / 1000)
 	// Each client is seen about once a second: a round of cron must not take long however many there are.
 	for range min(max(len(s.order)/max(s.cfg.Hz, 1), fewClients), len(s.order)) {
-		if len(s.order) == 0 {
-			break // the last one had to be closed
-		}
 		s.cronAt++
 		if s.cronAt >= len(s.order) {
 			s.cronAt = 0
@@ -167,7 +165,7 @@ func (c *Client) forgetSoft() {
 func (s *Server) closeOverLimit(c *Client) {
 	s.logf(config.LogWarning, "Client %s scheduled to be closed ASAP for overcoming of output buffer limits.", c.describe())
 	s.stats.outputBufDisconnections++
-	s.drop(c)
+	s.doom(c)
 }
 
 // freeReply is the length of replies from which on limits look at them while nothing is queued: what Redis has room for in

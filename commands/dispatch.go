@@ -39,6 +39,9 @@ func (s *Server) execute(c *Client, now int64) int64 {
 		now = s.serveBlocked(now)
 		s.takeWaiting(c)
 	}
+	if s.unsettled && !s.blocking.serving {
+		s.settle()
+	}
 	return now
 }
 

@@ -268,7 +268,7 @@ func (s *Server) endSession(c *Client) {
 	if c == s.current {
 		c.closeAfterReply()
 	} else {
-		s.kill(c)
+		s.doom(c)
 	}
 }
 

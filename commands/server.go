@@ -72,6 +72,8 @@ type Server struct {
 
 	clients     map[int64]*Client
 	order       []*Client // the same, as cron goes through them
+	doomed      []*Client // of these, the ones that reap takes out
+	unsettled   bool      // settle has something to do
 	cronAt      int       // where it is
 	nextID      int64
 	warned      int64  // when warnOfAttack last did, Unix ms
@@ -396,6 +398,7 @@ func (s *Server) process(c *Client, now int64) int64 {
 		}
 		if len(s.w.Buf) > flushAbove {
 			s.send(c)
+			s.settle()
 		}
 	}
 	c.args = nil
@@ -411,15 +414,14 @@ func (s *Server) process(c *Client, now int64) int64 {
 	c.parser.End()
 	s.send(c)
 	s.account(c)
-	if c.dropped {
-		s.forget(c)
-	} else if c.closing {
+	if c.closing {
 		c.conn.CloseAfterSend()
 	}
 	s.current = outer
 	if outer == nil {
-		s.evictClients()
 		s.endPacket()
+		s.reap()
+		s.evictClients()
 	}
 	return now
 }
@@ -483,6 +485,7 @@ func (s *Server) Closed(conn *eventloop.Conn, err error) {
 
 // Flush implements eventloop.Handler: the end of a round in which something asked for it.
 func (s *Server) Flush() {
+	s.settle()
 	if s.gathering() || !s.flushFile() {
 		return
 	}
@@ -490,6 +493,7 @@ func (s *Server) Flush() {
 	s.broadcastModified()
 	s.flushOutbox()
 	s.outbox.flushing = false
+	s.reap()
 	s.evictClients()
 }
 
