@@ -149,7 +149,7 @@ func (s *Server) checkOutputLimits(c *Client) {
 	} else {
 		soft = s.ks.Now-c.softSince > lim.SoftSeconds*1000
 	}
-	if soft || lim.Hard > 0 && used >= lim.Hard {
+	if soft || lim.Hard > 0 && used >= lim.Hard || c.conn.Queued() > freeReply && c.mustLogIn() {
 		s.closeOverLimit(c)
 	}
 }
@@ -169,7 +169,8 @@ func (s *Server) closeOverLimit(c *Client) {
 }
 
 // freeReply is the length of replies from which on limits look at them while nothing is queued: what Redis has room for in
-// a client before it counts.
+// a client before it counts. Of a client that is not logged in no more may wait, whatever its class may have (in Redis
+// since 7.2.8, for CVE-2025-21605).
 const freeReply = 16 << 10
 
 // limitReply bounds the replies to a client, all those that have not been sent yet, by the hard limit of its class. It is
@@ -177,6 +178,10 @@ const freeReply = 16 << 10
 // execute closes the client at the end of the command.
 func (s *Server) limitReply(c *Client) {
 	hard := s.cfg.OutputBufferLimits[c.outputClass()].Hard
+	if c.mustLogIn() && c.conn != nil {
+		s.w.Limit = max(freeReply-c.conn.Queued(), 1)
+		return
+	}
 	if hard == 0 || c.conn == nil {
 		s.w.Limit = 0
 		return

@@ -68,6 +68,7 @@ type Server struct {
 	peeked  [keyspace.MaxPrefetch][]byte
 	members [keyspace.MaxPrefetch][]byte // what is peeked at besides keys
 	limits  resp.Limits
+	early   resp.Limits // limits of those who are not logged in; see limitsOf
 	current *Client
 
 	clients     map[int64]*Client
@@ -360,12 +361,7 @@ func (s *Server) process(c *Client, now int64) int64 {
 	}
 	s.w.Proto = int(c.proto)
 	s.limitReply(c)
-	lim := &s.limits
-	if !c.authed && s.mustAuthenticate() {
-		unauth := s.limits
-		unauth.Unauthenticated = true
-		lim = &unauth
-	}
+	lim := s.limitsOf(c)
 	s.takeWaiting(c)
 	c.window.note(c.parser.Buffered())
 	if c.deferred != nil && !c.stopped {
@@ -374,6 +370,7 @@ func (s *Server) process(c *Client, now int64) int64 {
 		none.Next(&s.scratch, lim)
 		c.args, c.deferred = c.deferred, nil
 		now = s.execute(c, now)
+		lim = s.followLogin(c, lim)
 	}
 	for ahead := 0; !c.stopped; ahead-- {
 		args, err := c.parser.Next(&s.scratch, lim)
@@ -393,10 +390,8 @@ func (s *Server) process(c *Client, now int64) int64 {
 		}
 		c.args = args
 		now = s.execute(c, now)
-		if c.authed {
-			lim = &s.limits
-		}
-		if len(s.w.Buf) > flushAbove {
+		lim = s.followLogin(c, lim)
+		if n := len(s.w.Buf); n > flushEarly && (n > flushAbove || c.mustLogIn()) {
 			s.send(c)
 			s.settle()
 		}
@@ -405,7 +400,7 @@ func (s *Server) process(c *Client, now int64) int64 {
 	if n := c.parser.Announced(); n > 0 {
 		c.window.note(n)
 	}
-	if s.limits.MaxBuffered > 0 && c.parser.Exceeds(&s.limits) && !c.conn.Closing() {
+	if c.parser.Exceeds(lim) && !c.conn.Closing() {
 		s.logf(config.LogWarning, "Closing client that reached max query buffer length: %s", c.describe())
 		s.stats.queryBufDisconnections++
 		s.w.Reset()
@@ -446,8 +441,33 @@ func (s *Server) prefetch(c *Client, args [][]byte) int {
 	return n
 }
 
-// flushAbove is how many bytes of replies to a pipeline are collected before they are written.
-const flushAbove = 256 << 10
+// flushAbove is how many bytes of replies to a pipeline are collected before they are written; flushEarly is that for a
+// client that is not logged in, of which no more than freeReply may wait.
+const (
+	flushAbove = 256 << 10
+	flushEarly = freeReply / 2
+)
+
+// followLogin returns the limits of the client, which had those given before its last command: AUTH and RESET change them,
+// and with them those of its replies.
+func (s *Server) followLogin(c *Client, was *resp.Limits) *resp.Limits {
+	lim := s.limitsOf(c)
+	if lim != was {
+		s.send(c)
+		s.limitReply(c)
+	}
+	return lim
+}
+
+// limitsOf returns the limits of what the client may send.
+func (s *Server) limitsOf(c *Client) *resp.Limits {
+	if !c.mustLogIn() {
+		return &s.limits
+	}
+	s.early = s.limits
+	s.early.Unauthenticated = true
+	return &s.early
+}
 
 // keepBuffer is the largest reply buffer that is kept for the next client.
 const keepBuffer = 1 << 20
