@@ -280,15 +280,8 @@ func (s *Server) timedOut(b *blocked) {
 // endWait ends a client's wait with an error, or as its timeout does.
 func (s *Server) endWait(c *Client, errText string) {
 	b := s.unblock(c)
-	e := c.last
-	e.calls++
-	e.nanos += b.spent
-	if s.cfg.LatencyTracking {
-		e.record(0)
-	}
-	s.stats.commands++
 	outer := s.takeTurn(c)
-	c.cmd = e
+	c.cmd, c.args = c.last, b.args
 	if errText != "" {
 		c.error(errText)
 	} else if b.answer != nil {
@@ -300,6 +293,7 @@ func (s *Server) endWait(c *Client, errText string) {
 		s.w.Reset()
 	}
 	c.replySkip = 0
+	s.countCall(c, c.cmd, b.spent)
 	s.endTurn(c, outer)
 	s.release(b)
 }
