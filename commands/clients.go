@@ -127,10 +127,11 @@ const (
 	errNoSuchClient = "ERR No such client"
 )
 
-// identity is what a client tells of itself. Most tell nothing, so it is made on demand.
+// identity is what a client tells of itself. Most tell nothing, so it is made on demand. A name may have a zero byte, with
+// anything behind it: CLIENT GETNAME returns it whole, all lines show it as a C string (Client.shownName).
 type identity struct {
-	name, libName, libVer string
-	redirects             bool // CLIENT CAPA REDIRECT
+	name, libName, libVer string // of the library no more is kept than is shown
+	redirects             bool   // CLIENT CAPA REDIRECT
 }
 
 // identity returns the client's identity to be changed.
@@ -141,9 +142,19 @@ func (c *Client) identity() *identity {
 	return c.ident
 }
 
-// validAttribute reports whether a text may stand in a line of CLIENT LIST, where blanks separate fields.
+// shownName is the client's name as lines for people and programs show it: the part that validAttribute has checked.
+func (c *Client) shownName() string {
+	if c.ident == nil {
+		return ""
+	}
+	name, _, _ := strings.Cut(c.ident.name, "\x00")
+	return name
+}
+
+// validAttribute reports whether a text, up to the first zero byte, may stand in a line of CLIENT LIST, where blanks
+// separate fields. Redis looks no further and shows no more.
 func validAttribute(b []byte) bool {
-	b, _, _ = bytes.Cut(b, []byte{0}) // Redis looks no further
+	b, _, _ = bytes.Cut(b, []byte{0})
 	return !slices.ContainsFunc(b, func(x byte) bool { return x < '!' || x > '~' })
 }
 
@@ -182,9 +193,9 @@ func clientSetInfo(c *Client) {
 		return
 	}
 	if id := c.identity(); isName {
-		id.libName = c.arg(3)
+		id.libName = cString(c.args[3])
 	} else {
-		id.libVer = c.arg(3)
+		id.libVer = cString(c.args[3])
 	}
 	c.w.OK()
 }

@@ -73,9 +73,7 @@ func (l *slowlog) add(c *Client, micros int64, limit int) {
 	if c.conn != nil {
 		e.addr = c.conn.RemoteAddr()
 	}
-	if c.ident != nil {
-		e.name = c.ident.name
-	}
+	e.name = c.shownName()
 	l.entries = append(l.entries, e)
 	l.trim(limit)
 }
