@@ -99,6 +99,7 @@ func (s *Server) checkPacket() {
 	}
 	r := recount{s: s}
 	r.everything()
+	r.check(len(s.doomed) == 0, "%d clients are closed, but not reaped at the end of a packet", len(s.doomed))
 	r.check(len(s.blocking.ready) == 0, "blocking: %d ready queues at the end of a packet", len(s.blocking.ready))
 	r.check(len(s.outbox.own) == 0 && len(s.outbox.stale) == 0, "outbox: %d bytes and %d keys are left for no client",
 		len(s.outbox.own), len(s.outbox.stale))
@@ -178,7 +179,11 @@ func (r *recount) clients() {
 	s := r.s
 	r.equal("connected_clients", len(s.clients), len(s.order))
 	held, classes := 0, [3]int{}
+	doomed := 0
 	for i, c := range s.order {
+		if c.doomed {
+			doomed++
+		}
 		if !r.alive(c) || int(c.at) != i {
 			r.add("client %d: in the order, but not in the books or not at %d", c.id, c.at)
 			continue
@@ -187,6 +192,12 @@ func (r *recount) clients() {
 		classes[c.countedAs] += c.totalMemory()
 		r.client(c)
 	}
+	for _, c := range s.doomed {
+		if !r.alive(c) {
+			doomed++ // its connection has ended meanwhile
+		}
+	}
+	r.equal("clients to be reaped", len(s.doomed), doomed)
 	r.equal("memory held by clients", s.heldBytes, held)
 	for class, n := range classes {
 		r.equal(fmt.Sprintf("memory of clients of class %d", class), s.classMemory[class], n)
@@ -428,8 +439,11 @@ func (r *recount) queues() {
 		"blocking: new keys are told %v with %d clients that wait", r.s.ks.OnAdd != nil, bl.clients)
 }
 
-// waiting checks the lists of clients that CLIENT PAUSE and WAITAOF hold.
+// waiting checks the lists of clients that are to be reaped, and that CLIENT PAUSE holds.
 func (r *recount) waiting() {
+	for i, c := range r.s.doomed {
+		r.check(c.doomed && c.stopped && !slices.Contains(r.s.doomed[:i], c), "client %d is to be reaped twice or runs on", c.id)
+	}
 	for i, c := range r.s.pause.waiting {
 		r.check(r.alive(c) && c.deferred != nil && c.stopped, "pause: client %d is gone or does not wait", c.id)
 		r.check(!slices.Contains(r.s.pause.waiting[:i], c), "pause: client %d waits twice", c.id)
