@@ -216,7 +216,7 @@ func (s *Server) join(b *blocked, key []byte) {
 // release.
 func (s *Server) unblock(c *Client) *blocked {
 	b, bl := c.blocked, &s.blocking
-	c.blocked, c.stopped = nil, c.closing
+	c.blocked, c.stopped = nil, c.closing || c.doomed
 	for i := range b.waits {
 		w := &b.waits[i]
 		q := w.q
@@ -280,15 +280,8 @@ func (s *Server) timedOut(b *blocked) {
 // endWait ends a client's wait with an error, or as its timeout does.
 func (s *Server) endWait(c *Client, errText string) {
 	b := s.unblock(c)
-	e := c.last
-	e.calls++
-	e.nanos += b.spent
-	if s.cfg.LatencyTracking {
-		e.record(0)
-	}
-	s.stats.commands++
 	outer := s.takeTurn(c)
-	c.cmd = e
+	c.cmd, c.args = c.last, b.args
 	if errText != "" {
 		c.error(errText)
 	} else if b.answer != nil {
@@ -300,6 +293,7 @@ func (s *Server) endWait(c *Client, errText string) {
 		s.w.Reset()
 	}
 	c.replySkip = 0
+	s.countCall(c, c.cmd, b.spent)
 	s.endTurn(c, outer)
 	s.release(b)
 }
@@ -329,9 +323,7 @@ func (s *Server) endTurn(c *Client, outer turn) {
 	s.send(c)
 	s.account(c)
 	c.lastActive = s.ks.Now
-	if c.dropped {
-		s.forget(c)
-	} else if c.closing {
+	if c.closing {
 		c.conn.CloseAfterSend()
 	} else if !c.stopped && c.parser.Buffered() > 0 {
 		bl := &s.blocking

@@ -30,7 +30,7 @@ type Client struct {
 	authed  bool      // logged in, be it because the default user needs no password
 	closing bool      // closes when its replies are written
 	stopped bool      // no further request is executed until something clears it
-	dropped bool      // closed at once; leaves the books at the end of its turn
+	doomed  bool      // closed; leaves the registry when nobody walks it (Server.reap)
 
 	replyOff  bool      // CLIENT REPLY OFF
 	replySkip int8      // 2: skip the reply of the next command; 1: of this one

@@ -274,7 +274,7 @@ func (c *Client) appendInfo(b []byte) []byte {
 	text(" addr=", addr)
 	text(" laddr=", laddr)
 	num(" fd=", fd)
-	text(" name=", id.name)
+	text(" name=", c.shownName())
 	num(" age=", int(now-c.created/1000))
 	num(" idle=", int(now-c.lastActive/1000))
 	b = append(b, " flags="...)

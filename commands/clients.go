@@ -127,10 +127,11 @@ const (
 	errNoSuchClient = "ERR No such client"
 )
 
-// identity is what a client tells of itself. Most tell nothing, so it is made on demand.
+// identity is what a client tells of itself. Most tell nothing, so it is made on demand. A name may have a zero byte, with
+// anything behind it: CLIENT GETNAME returns it whole, all lines show it as a C string (Client.shownName).
 type identity struct {
-	name, libName, libVer string
-	redirects             bool // CLIENT CAPA REDIRECT
+	name, libName, libVer string // of the library no more is kept than is shown
+	redirects             bool   // CLIENT CAPA REDIRECT
 }
 
 // identity returns the client's identity to be changed.
@@ -141,9 +142,19 @@ func (c *Client) identity() *identity {
 	return c.ident
 }
 
-// validAttribute reports whether a text may stand in a line of CLIENT LIST, where blanks separate fields.
+// shownName is the client's name as lines for people and programs show it: the part that validAttribute has checked.
+func (c *Client) shownName() string {
+	if c.ident == nil {
+		return ""
+	}
+	name, _, _ := strings.Cut(c.ident.name, "\x00")
+	return name
+}
+
+// validAttribute reports whether a text, up to the first zero byte, may stand in a line of CLIENT LIST, where blanks
+// separate fields. Redis looks no further and shows no more.
 func validAttribute(b []byte) bool {
-	b, _, _ = bytes.Cut(b, []byte{0}) // Redis looks no further
+	b, _, _ = bytes.Cut(b, []byte{0})
 	return !slices.ContainsFunc(b, func(x byte) bool { return x < '!' || x > '~' })
 }
 
@@ -182,9 +193,9 @@ func clientSetInfo(c *Client) {
 		return
 	}
 	if id := c.identity(); isName {
-		id.libName = c.arg(3)
+		id.libName = cString(c.args[3])
 	} else {
-		id.libVer = c.arg(3)
+		id.libVer = cString(c.args[3])
 	}
 	c.w.OK()
 }
@@ -272,7 +283,7 @@ func clientKill(c *Client) {
 		if o == c {
 			self = true
 		} else {
-			c.srv.kill(o)
+			c.srv.doom(o)
 		}
 	}
 	switch {
@@ -288,23 +299,53 @@ func clientKill(c *Client) {
 	}
 }
 
-// kill ends another client's session at once; from here on nobody sees it.
-func (s *Server) kill(c *Client) {
-	s.forget(c)
-	c.stopped = true
+// doom ends a client's session: nothing more is read from it, executed for it or sent to it. The client stays in the
+// registry, and in all queues and lists, until reap, since the caller may be walking one of them, or be called by
+// somebody who is.
+func (s *Server) doom(c *Client) {
+	if c.doomed || c.at < 0 {
+		return
+	}
+	c.end()
+	s.doomed = append(s.doomed, c)
+	s.unsettled = true
+	s.loop.RequestFlush() // which settles where no packet does
+}
+
+// end closes the client's connection and keeps it from executing anything further.
+func (c *Client) end() {
+	c.doomed, c.stopped = true, true
 	if c.conn != nil {
 		c.conn.CloseNow()
 	}
 }
 
-// drop is kill for any client: the one whose turn it is leaves the books at the end of its turn.
-func (s *Server) drop(c *Client) {
-	if c != s.current {
-		s.kill(c)
+// reap takes the doomed clients out of the registry and of all queues and lists, but the one whose turn it is. No
+// command may be running but EXEC between two of its commands, and nothing that clients are in may be being walked.
+func (s *Server) reap() {
+	if len(s.doomed) == 0 {
 		return
 	}
-	c.stopped, c.dropped = true, true
-	c.conn.CloseNow()
+	left := s.doomed[:0]
+	for _, c := range s.doomed {
+		if c == s.current {
+			left = append(left, c)
+		} else {
+			s.forget(c)
+		}
+	}
+	clear(s.doomed[len(left):])
+	s.doomed = left
+}
+
+// settle closes what the last command has doomed, and evicts clients if it made them hold too much. It is called
+// between two commands, and while no command runs.
+func (s *Server) settle() {
+	if s.unsettled {
+		s.unsettled = false
+		s.reap()
+		s.evictClients()
+	}
 }
 
 // onOffArg reads the argument of CLIENT NO-EVICT and NO-TOUCH, sets the switch and replies.

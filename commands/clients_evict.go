@@ -13,8 +13,8 @@ import (
 // that one of the largest is found without looking at all of them. A client is put into another bucket when its account is
 // brought up to date. While the directive is 0 there are no buckets, and all of it costs one comparison a packet.
 //
-// Clients are evicted between commands: at the end of a packet, inside a packet whenever replies had to be queued, at the
-// end of a round in which something was told to clients, and by cron.
+// Clients are evicted between commands, never within one (Server.settle): at the end of a packet, inside a packet when
+// replies had to be queued, at the end of a round in which something was told to clients, and by cron.
 
 const (
 	minBucket    = 15 // the first bucket has clients below 32 KiB
@@ -92,7 +92,8 @@ func (s *Server) evictable() int {
 	return s.classMemory[config.ClassNormal] + s.classMemory[config.ClassPubsub]
 }
 
-// evictClients closes the largest clients until the others are below the limit. No command must be running.
+// evictClients closes the largest clients until the others are below the limit. The caller must be where it may call
+// reap.
 func (s *Server) evictClients() {
 	ev := &s.eviction
 	if ev.limit == 0 || s.evictable() <= ev.limit {
@@ -103,7 +104,8 @@ func (s *Server) evictClients() {
 		for len(ev.buckets[b]) > 0 {
 			c := ev.buckets[b][0]
 			s.logf(config.LogNotice, "Evicting client: %s", c.describe())
-			s.kill(c)
+			c.end()
+			s.forget(c)
 			ev.evicted++
 			if s.evictable() <= ev.limit {
 				return
@@ -116,10 +118,14 @@ func (s *Server) evictClients() {
 	}
 }
 
-// outputGrew is told, in the middle of a packet, that replies to the client had to be queued.
+// outputGrew is told, perhaps in the middle of a command or of a walk, that replies to the client had to be queued. It
+// accounts for them; eviction waits until that has ended.
 func (s *Server) outputGrew(c *Client) {
 	if n := c.conn.QueuedMem(); s.eviction.limit > 0 && n > c.counted {
 		s.setAccount(c, n, c.announced)
-		s.evictClients()
+		if s.evictable() > s.eviction.limit {
+			s.unsettled = true
+			s.loop.RequestFlush()
+		}
 	}
 }

@@ -20,6 +20,7 @@ func (s *Server) cron() {
 	s.obeySignal()
 	s.stats.cronCycles++
 	s.clientsCron()
+	s.reap()
 	s.evictClients()
 	s.moves.closeIdle(s.ks.Now)
 	s.persistCron()
@@ -114,9 +115,6 @@ func (s *Server) clientsCron() {
 	s.peaks.advance(s.ks.Now / 1000)
 	// Each client is seen about once a second: a round of cron must not take long however many there are.
 	for range min(max(len(s.order)/max(s.cfg.Hz, 1), fewClients), len(s.order)) {
-		if len(s.order) == 0 {
-			break // the last one had to be closed
-		}
 		s.cronAt++
 		if s.cronAt >= len(s.order) {
 			s.cronAt = 0
@@ -152,7 +150,7 @@ func (s *Server) checkOutputLimits(c *Client) {
 	} else {
 		soft = s.ks.Now-c.softSince > lim.SoftSeconds*1000
 	}
-	if soft || lim.Hard > 0 && used >= lim.Hard {
+	if soft || lim.Hard > 0 && used >= lim.Hard || c.conn.Queued() > freeReply && c.mustLogIn() {
 		s.closeOverLimit(c)
 	}
 }
@@ -168,11 +166,12 @@ func (c *Client) forgetSoft() {
 func (s *Server) closeOverLimit(c *Client) {
 	s.logf(config.LogWarning, "Client %s scheduled to be closed ASAP for overcoming of output buffer limits.", c.describe())
 	s.stats.outputBufDisconnections++
-	s.drop(c)
+	s.doom(c)
 }
 
 // freeReply is the length of replies from which on limits look at them while nothing is queued: what Redis has room for in
-// a client before it counts.
+// a client before it counts. Of a client that is not logged in no more may wait, whatever its class may have (in Redis
+// since 7.2.8, for CVE-2025-21605).
 const freeReply = 16 << 10
 
 // limitReply bounds the replies to a client, all those that have not been sent yet, by the hard limit of its class. It is
@@ -180,6 +179,10 @@ const freeReply = 16 << 10
 // execute closes the client at the end of the command.
 func (s *Server) limitReply(c *Client) {
 	hard := s.cfg.OutputBufferLimits[c.outputClass()].Hard
+	if c.mustLogIn() && c.conn != nil {
+		s.w.Limit = max(freeReply-c.conn.Queued(), 1)
+		return
+	}
 	if hard == 0 || c.conn == nil {
 		s.w.Limit = 0
 		return

@@ -96,7 +96,7 @@ func debugForms() []debugForm {
 }
 
 func debugCommand(c *Client) {
-	forms := debugForms()
+	forms := append(debugForms(), invariantForms()...)
 	if len(c.args) == 2 && c.is(1, "help") {
 		var lines []string
 		for _, f := range forms {

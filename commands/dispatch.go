@@ -39,6 +39,9 @@ func (s *Server) execute(c *Client, now int64) int64 {
 		now = s.serveBlocked(now)
 		s.takeWaiting(c)
 	}
+	if s.unsettled && !s.blocking.serving {
+		s.settle()
+	}
 	return now
 }
 
@@ -137,29 +140,43 @@ func (s *Server) call(c *Client, e *entry, now int64) int64 {
 	if s.observed {
 		s.executed(c, e, again)
 	}
+	took := end - now
+	s.setNow(end)
 	if c.blocked != nil { // it is counted when it is done
-		c.blocked.spent += end - now
-		s.setNow(end)
+		c.blocked.spent += took
+		if took >= s.slowNanos {
+			s.latencyOfCall(e, took)
+		}
+		s.checkCommand(c, e)
 		return end
 	}
-	e.nanos += end - now
+	total := took
 	if again {
-		e.nanos += s.blocking.retrying.spent
+		total += s.blocking.retrying.spent
 	}
-	e.calls++
-	s.stats.commands++
-	if s.cfg.LatencyTracking {
-		e.record(end - now)
-	}
-	s.setNow(end)
-	if end-now >= s.slowNanos {
-		s.slow(c, e, end-now)
+	s.countCall(c, e, total)
+	if took >= s.slowNanos {
+		s.latencyOfCall(e, took)
 	}
 	if changed := s.dirty != dirty; changed || c.repl.any() {
 		s.propagate(c, db, changed)
 		c.wrote = s.aof.fed
 	}
+	s.checkCommand(c, e)
 	return end
+}
+
+// countCall counts a command that is done, in one go or after waiting, and worked for so many nanoseconds in all.
+func (s *Server) countCall(c *Client, e *entry, nanos int64) {
+	e.calls++
+	e.nanos += nanos
+	s.stats.commands++
+	if s.cfg.LatencyTracking {
+		e.record(nanos)
+	}
+	if nanos >= s.slowNanos {
+		s.logSlow(c, e, nanos)
+	}
 }
 
 // propagate is the one point through which changes reach the sinks: further commands first, then the command itself,

@@ -112,7 +112,11 @@ type infoText struct {
 	b []byte
 }
 
+// str writes a field. Its value, perhaps a path, cannot end the line.
 func (t *infoText) str(name, value string) {
+	if strings.ContainsAny(value, "\r\n") {
+		value = strings.NewReplacer("\r", "_", "\n", "_").Replace(value)
+	}
 	t.b = append(t.b, name...)
 	t.b = append(t.b, ':')
 	t.b = append(t.b, value...)

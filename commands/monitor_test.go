@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"math"
 	"regexp"
 	"strings"
 	"testing"
@@ -63,5 +64,23 @@ func TestMonitor(t *testing.T) {
 	ts.do("GET", "k")
 	if got := ts.waiting(m); got != "" || ts.observed {
 		t.Errorf("after RESET: %q, observed %v", got, ts.observed)
+	}
+}
+
+// Lengths within the outbox may pass 2 GiB: a line of MONITOR shows some bytes in four.
+func TestPartBeyondInt32(t *testing.T) {
+	if math.MaxInt == math.MaxInt32 {
+		t.Skip("there are no slices of that length")
+	}
+	var o outbox
+	o.chunks[0] = &chunk{buf: make([]byte, 3<<30, 3<<30+chunkSize)} // never touched: the system gives no memory for it
+	m := message{raw: []byte("+line\r\n")}
+	p := o.encode(&m, 0)
+	if got := string(p.bytes()); got != "+line\r\n" {
+		t.Errorf("the part holds %q", got)
+	}
+	whole := part{p.ch, 0, len(p.ch.buf)}
+	if n := len(whole.bytes()); n != 3<<30+7 {
+		t.Errorf("the part of all has %d bytes", n)
 	}
 }

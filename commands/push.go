@@ -68,7 +68,7 @@ func (q *pushes) mem() int {
 // part is a piece of a chunk.
 type part struct {
 	ch       *chunk
-	from, to int32
+	from, to int // a line of MONITOR may take more than 2 GiB
 }
 
 func (p part) bytes() []byte { return p.ch.buf[p.from:p.to:p.to] }
@@ -169,7 +169,7 @@ func (o *outbox) encode(m *message, i int) part {
 	w.Raw(m.raw)
 	ch.buf = w.Buf
 	o.bytes += len(ch.buf) - from
-	return part{ch, int32(from), int32(len(ch.buf))}
+	return part{ch, from, len(ch.buf)}
 }
 
 // room returns a chunk for protocol i with room for n bytes.
@@ -329,7 +329,7 @@ func (s *Server) sendPart(c *Client, p part) int {
 	} else {
 		c.conn.Send(p.bytes())
 	}
-	return int(p.to - p.from)
+	return p.to - p.from
 }
 
 // keptParts is the longest list of parts that a client keeps room for.

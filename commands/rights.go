@@ -183,6 +183,10 @@ func (s *Server) mustAuthenticate() bool {
 	return !def.NoPass() || !def.Enabled()
 }
 
+// mustLogIn reports whether the client may do nothing before it has logged in. What it can make the server hold is
+// bounded: its requests (resp.Limits) and the replies to them (freeReply).
+func (c *Client) mustLogIn() bool { return !c.authed && c.srv.mustAuthenticate() }
+
 // startAs makes the client what a new connection is.
 func (c *Client) startAs(def *acl.User) {
 	c.user = def
@@ -200,7 +204,7 @@ func (c *Client) userName() string {
 // forbidden returns the error if the client may not send the request, or "". It is to be asked of clients that are
 // bounded. queued says that the request is a queued one, which was allowed when it came.
 func (s *Server) forbidden(c *Client, e *entry, queued bool) string {
-	if !c.authed && e.Flags&NoAuth == 0 && s.mustAuthenticate() {
+	if e.Flags&NoAuth == 0 && c.mustLogIn() {
 		return errNoAuth
 	}
 	if c.user == nil {
@@ -268,7 +272,7 @@ func (s *Server) endSession(c *Client) {
 	if c == s.current {
 		c.closeAfterReply()
 	} else {
-		s.kill(c)
+		s.doom(c)
 	}
 }
 

@@ -68,10 +68,13 @@ type Server struct {
 	peeked  [keyspace.MaxPrefetch][]byte
 	members [keyspace.MaxPrefetch][]byte // what is peeked at besides keys
 	limits  resp.Limits
+	early   resp.Limits // limits of those who are not logged in; see limitsOf
 	current *Client
 
 	clients     map[int64]*Client
 	order       []*Client // the same, as cron goes through them
+	doomed      []*Client // of these, the ones that reap takes out
+	unsettled   bool      // settle has something to do
 	cronAt      int       // where it is
 	nextID      int64
 	warned      int64  // when warnOfAttack last did, Unix ms
@@ -130,6 +133,7 @@ type Server struct {
 	gc      gcTuner
 	pulse   pulse
 	tidy    tidier
+	checks  invariants       // not last: without the tag it has no size
 	errors  map[string]int64 // errorstats: count by code
 }
 
@@ -358,12 +362,7 @@ func (s *Server) process(c *Client, now int64) int64 {
 	}
 	s.w.Proto = int(c.proto)
 	s.limitReply(c)
-	lim := &s.limits
-	if !c.authed && s.mustAuthenticate() {
-		unauth := s.limits
-		unauth.Unauthenticated = true
-		lim = &unauth
-	}
+	lim := s.limitsOf(c)
 	s.takeWaiting(c)
 	c.window.note(c.parser.Buffered())
 	if c.deferred != nil && !c.stopped {
@@ -372,6 +371,7 @@ func (s *Server) process(c *Client, now int64) int64 {
 		none.Next(&s.scratch, lim)
 		c.args, c.deferred = c.deferred, nil
 		now = s.execute(c, now)
+		lim = s.followLogin(c, lim)
 	}
 	for ahead := 0; !c.stopped; ahead-- {
 		args, err := c.parser.Next(&s.scratch, lim)
@@ -391,18 +391,17 @@ func (s *Server) process(c *Client, now int64) int64 {
 		}
 		c.args = args
 		now = s.execute(c, now)
-		if c.authed {
-			lim = &s.limits
-		}
-		if len(s.w.Buf) > flushAbove {
+		lim = s.followLogin(c, lim)
+		if n := len(s.w.Buf); n > flushEarly && (n > flushAbove || c.mustLogIn()) {
 			s.send(c)
+			s.settle()
 		}
 	}
 	c.args = nil
 	if n := c.parser.Announced(); n > 0 {
 		c.window.note(n)
 	}
-	if s.limits.MaxBuffered > 0 && c.parser.Exceeds(&s.limits) && !c.conn.Closing() {
+	if c.parser.Exceeds(lim) && !c.conn.Closing() {
 		s.logf(config.LogWarning, "Closing client that reached max query buffer length: %s", c.describe())
 		s.stats.queryBufDisconnections++
 		s.w.Reset()
@@ -411,15 +410,15 @@ func (s *Server) process(c *Client, now int64) int64 {
 	c.parser.End()
 	s.send(c)
 	s.account(c)
-	if c.dropped {
-		s.forget(c)
-	} else if c.closing {
+	if c.closing {
 		c.conn.CloseAfterSend()
 	}
 	s.current = outer
 	if outer == nil {
-		s.evictClients()
 		s.endPacket()
+		s.reap()
+		s.evictClients()
+		s.checkPacket()
 	}
 	return now
 }
@@ -444,8 +443,33 @@ func (s *Server) prefetch(c *Client, args [][]byte) int {
 	return n
 }
 
-// flushAbove is how many bytes of replies to a pipeline are collected before they are written.
-const flushAbove = 256 << 10
+// flushAbove is how many bytes of replies to a pipeline are collected before they are written; flushEarly is that for a
+// client that is not logged in, of which no more than freeReply may wait.
+const (
+	flushAbove = 256 << 10
+	flushEarly = freeReply / 2
+)
+
+// followLogin returns the limits of the client, which had those given before its last command: AUTH and RESET change them,
+// and with them those of its replies.
+func (s *Server) followLogin(c *Client, was *resp.Limits) *resp.Limits {
+	lim := s.limitsOf(c)
+	if lim != was {
+		s.send(c)
+		s.limitReply(c)
+	}
+	return lim
+}
+
+// limitsOf returns the limits of what the client may send.
+func (s *Server) limitsOf(c *Client) *resp.Limits {
+	if !c.mustLogIn() {
+		return &s.limits
+	}
+	s.early = s.limits
+	s.early.Unauthenticated = true
+	return &s.early
+}
 
 // keepBuffer is the largest reply buffer that is kept for the next client.
 const keepBuffer = 1 << 20
@@ -483,6 +507,7 @@ func (s *Server) Closed(conn *eventloop.Conn, err error) {
 
 // Flush implements eventloop.Handler: the end of a round in which something asked for it.
 func (s *Server) Flush() {
+	s.settle()
 	if s.gathering() || !s.flushFile() {
 		return
 	}
@@ -490,6 +515,7 @@ func (s *Server) Flush() {
 	s.broadcastModified()
 	s.flushOutbox()
 	s.outbox.flushing = false
+	s.reap()
 	s.evictClients()
 }
 

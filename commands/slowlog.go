@@ -12,8 +12,9 @@ import (
 // The slow log: commands that took at least slowlog-log-slower-than microseconds, the last slowlog-max-len of them.
 //
 // Dispatch compares a command's time with Server.slowNanos, the lower of the thresholds of the slow log and of latency
-// monitoring; only what is slower comes here (slow), so that the logs cost one comparison when nothing is. The time of
-// a command counts from the end of the request before it in the same packet.
+// monitoring; only what is slower comes here (logSlow), so that the logs cost one comparison when nothing is. The time of
+// a command counts from the end of the request before it in the same packet. A command that waits is filed when its wait
+// has ended, however it does, with the time that it worked.
 //
 // An entry copies its arguments, cut to size as in Redis, and without the secrets among them.
 
@@ -50,11 +51,15 @@ func (s *Server) applyThresholds() error {
 	return nil
 }
 
-// slow files a command that took at least slowNanos.
-func (s *Server) slow(c *Client, e *entry, nanos int64) {
+// logSlow files a command, the client's, that took at least slowNanos.
+func (s *Server) logSlow(c *Client, e *entry, nanos int64) {
 	if us := s.cfg.SlowlogLogSlowerThanUs; us >= 0 && nanos/1000 >= us && e.Flags&SkipSlowlog == 0 {
 		s.slowlog.add(c, nanos/1000, s.cfg.SlowlogMaxLen)
 	}
+}
+
+// latencyOfCall tells latency monitoring of a command that held the loop for at least slowNanos.
+func (s *Server) latencyOfCall(e *entry, nanos int64) {
 	event := "command"
 	if e.Flags&Fast != 0 {
 		event = "fast-command"
@@ -68,9 +73,7 @@ func (l *slowlog) add(c *Client, micros int64, limit int) {
 	if c.conn != nil {
 		e.addr = c.conn.RemoteAddr()
 	}
-	if c.ident != nil {
-		e.name = c.ident.name
-	}
+	e.name = c.shownName()
 	l.entries = append(l.entries, e)
 	l.trim(limit)
 }

@@ -17,7 +17,8 @@ func (ts *testServer) logged(micros int64, words ...string) {
 	ts.ks.Now = ts.now
 	c.args, c.cmd = args, e
 	if nanos := micros * 1000; nanos >= ts.slowNanos {
-		ts.slow(c, e, nanos)
+		ts.logSlow(c, e, nanos)
+		ts.latencyOfCall(e, nanos)
 	}
 	c.args, c.cmd = nil, nil
 	for _, a := range args {

@@ -257,6 +257,7 @@ func (c *Client) runQueue(tx *transaction) {
 			}
 		}
 		clock = s.call(c, q.e, clock)
+		s.reap()
 	}
 	s.ks.Now = now
 	c.args, c.cmd = args, e

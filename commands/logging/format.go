@@ -15,7 +15,7 @@ const (
 )
 
 // appendRedis writes "PID:ROLE DD Mon YYYY HH:MM:SS.mmm LEVEL message", in local
-// time and with the message as it is, like Redis.
+// time.
 func appendRedis(b []byte, pid int, role Role, t time.Time, level Level, msg string) []byte {
 	b = strconv.AppendInt(b, int64(pid), 10)
 	b = append(b, ':', byte(role), ' ')
@@ -23,6 +23,34 @@ func appendRedis(b []byte, pid int, role Role, t time.Time, level Level, msg str
 	b = append(b, ' ', levelMarks[min(max(level, Debug), Warning)], ' ')
 	b = append(b, msg...)
 	return append(b, '\n')
+}
+
+// escapeControls writes control characters as escape sequences, so that a message
+// stays one line and says nothing to a terminal. Tabs and blanks stay.
+func escapeControls(msg string) string {
+	isControl := func(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f }
+	first := 0
+	for first < len(msg) && !isControl(msg[first]) {
+		first++
+	}
+	if first == len(msg) {
+		return msg
+	}
+	const hex = "0123456789abcdef"
+	b := append(make([]byte, 0, len(msg)+16), msg[:first]...)
+	for i := first; i < len(msg); i++ {
+		switch c := msg[i]; {
+		case c == '\n':
+			b = append(b, '\\', 'n')
+		case c == '\r':
+			b = append(b, '\\', 'r')
+		case isControl(c):
+			b = append(b, '\\', 'x', hex[c>>4], hex[c&15])
+		default:
+			b = append(b, c)
+		}
+	}
+	return string(b)
 }
 
 func appendLogfmt(b []byte, pid int, role Role, t time.Time, level Level, msg string) []byte {

@@ -183,31 +183,33 @@ func (l *Logger) Close() {
 	}
 }
 
-// Log logs a message, cut at MaxMessage bytes.
+// Log logs a message, cut at MaxMessage bytes, as one line: control characters,
+// which may come from a client and would begin another line, are written as
+// escape sequences.
 func (l *Logger) Log(level Level, msg string) {
 	if l.Enabled(level) {
-		l.write(Role(l.role.Load()), level, cut(msg))
+		l.write(Role(l.role.Load()), level, cut(msg), true)
 	}
 }
 
-// Logf logs a message in the manner of fmt.Sprintf, cut at MaxMessage bytes.
+// Logf is Log in the manner of fmt.Sprintf.
 func (l *Logger) Logf(level Level, format string, args ...any) {
 	if l.Enabled(level) {
-		l.write(Role(l.role.Load()), level, cut(fmt.Sprintf(format, args...)))
+		l.write(Role(l.role.Load()), level, cut(fmt.Sprintf(format, args...)), true)
 	}
 }
 
 // LogAs is Logf in the name of another role, such as Child.
 func (l *Logger) LogAs(role Role, level Level, format string, args ...any) {
 	if l.Enabled(level) {
-		l.write(role, level, cut(fmt.Sprintf(format, args...)))
+		l.write(role, level, cut(fmt.Sprintf(format, args...)), true)
 	}
 }
 
-// LogWhole logs a message of any length: a crash report.
+// LogWhole logs a message of any length and of several lines: a crash report.
 func (l *Logger) LogWhole(level Level, msg string) {
 	if l.Enabled(level) {
-		l.write(Role(l.role.Load()), level, msg)
+		l.write(Role(l.role.Load()), level, msg, false)
 	}
 }
 
@@ -235,19 +237,23 @@ func cut(msg string) string {
 	return msg
 }
 
-func (l *Logger) write(role Role, level Level, msg string) {
+func (l *Logger) write(role Role, level Level, msg string, oneLine bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()
+	line := msg
+	if oneLine {
+		line = escapeControls(msg)
+	}
 	switch Format(l.format.Load()) {
 	case Logfmt:
 		l.buf = appendLogfmt(l.buf[:0], l.pid, role, now, level, msg)
 	case JSON:
 		l.buf = appendJSON(l.buf[:0], l.pid, role, now, level, msg)
 	default:
-		l.buf = appendRedis(l.buf[:0], l.pid, role, now, level, msg)
+		l.buf = appendRedis(l.buf[:0], l.pid, role, now, level, line)
 	}
-	l.flush(now, level, msg)
+	l.flush(now, level, line)
 }
 
 // flush hands the finished line in buf to the target, in one write, and the

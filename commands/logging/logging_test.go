@@ -47,7 +47,7 @@ func TestRedisLines(t *testing.T) {
 	l.Log(Debug, "a")
 	l.Logf(Verbose, "b %d", 7)
 	l.SetRole(Replica)
-	l.Log(Notice, "c\nd")
+	l.Log(Notice, "c\nd\r\t\x1b[2J\x00\x7f\u00e9 \\n")
 	l.LogAs(Child, Warning, "e %s", "f")
 	l.SetRole(Sentinel)
 	l.Log(Warning, "")
@@ -55,7 +55,7 @@ func TestRedisLines(t *testing.T) {
 	want := []string{
 		"42:M 05 Mar 2024 07:08:09.012 . a\n",
 		"42:M 05 Mar 2024 07:08:09.012 - b 7\n",
-		"42:S 05 Mar 2024 07:08:09.012 * c\nd\n",
+		"42:S 05 Mar 2024 07:08:09.012 * c\\nd\\r\t\\x1b[2J\\x00\\x7f\u00e9 \\n\n",
 		"42:C 05 Mar 2024 07:08:09.012 # e f\n",
 		"42:X 05 Mar 2024 07:08:09.012 # \n",
 		"  banner PID: 42\n no head",

@@ -51,7 +51,7 @@ import (
 type Limits struct {
 	MaxBulk         int64 // proto-max-bulk-len, bytes; math.MaxInt64 for the link to a master
 	MaxArgs         int   // most arguments of one request; Redis allows math.MaxInt32
-	Unauthenticated bool  // at most 10 arguments, each of at most 16,384 bytes
+	Unauthenticated bool  // at most 10 arguments, each of at most 16,384 bytes, and 1 MiB of queries that wait
 	MaxBuffered     int64 // client-query-buffer-limit, bytes; applied by Parser.Exceeds. 0: none
 }
 
@@ -66,6 +66,7 @@ const (
 	bigBulk     = 32 << 10 // from this announced length on, a cut bulk gets a buffer of its own
 	authMaxArgs = 10       // most arguments before authentication
 	authMaxBulk = 16384    // longest bulk before authentication
+	authMaxWait = 1 << 20  // most bytes of queries that wait before authentication
 )
 
 // A ProtocolError ends a connection: the caller sends "-ERR " + Error() and
@@ -204,7 +205,8 @@ func (p *Parser) Coming() int {
 // Exceeds reports whether more is buffered than lim.MaxBuffered allows. Redis
 // asks after each read, before it parses, and closes the connection without a word.
 func (p *Parser) Exceeds(lim *Limits) bool {
-	return lim.MaxBuffered > 0 && int64(p.Buffered()) > lim.MaxBuffered
+	n := int64(p.Buffered())
+	return lim.MaxBuffered > 0 && n > lim.MaxBuffered || lim.Unauthenticated && n > authMaxWait
 }
 
 // Consumed returns the bytes consumed since the start or Reset. Right after Next

@@ -12,31 +12,47 @@ import (
 // BinaryEnv names the environment variable that makes Ferrous answer with a binary that was built elsewhere.
 const BinaryEnv = "FERROUS_BIN"
 
-// build holds the outcome of the one `go build` that a process makes. It caches a fact about the outside world, like
+// CheckedEnv names the environment variable that has all tests run servers with the build tag invariants.
+const CheckedEnv = "FERROUS_INVARIANTS"
+
+// build is the outcome of a `go build`, made once in the life of a process. It caches a fact about the outside world, like
 // the test binary's own flags do; nothing of a server under test lives here.
-var build struct {
+type build struct {
 	once sync.Once
 	path string
 	err  error
 }
 
+var plain, checked build
+
 // Ferrous returns the path of the server binary, built from the module's sources once in the life of the process, with
-// the race detector when the calling process has it too. FERROUS_BIN replaces the build by a ready binary. The second
-// result is an error with the compiler's output.
+// the race detector when the calling process has it too. FERROUS_BIN replaces the build by a ready binary,
+// FERROUS_INVARIANTS makes it that of CheckedFerrous. The second result is an error with the compiler's output.
 //
 // The binary lies in a temporary folder that Cleanup removes.
 func Ferrous() (string, error) {
-	build.once.Do(func() {
+	plain.once.Do(func() {
 		if bin := os.Getenv(BinaryEnv); bin != "" {
-			build.path, build.err = filepath.Abs(bin)
+			plain.path, plain.err = filepath.Abs(bin)
 			return
 		}
-		build.path, build.err = buildFerrous()
+		if os.Getenv(CheckedEnv) != "" {
+			plain.path, plain.err = CheckedFerrous()
+			return
+		}
+		plain.path, plain.err = buildFerrous()
 	})
-	return build.path, build.err
+	return plain.path, plain.err
 }
 
-func buildFerrous() (string, error) {
+// CheckedFerrous is Ferrous for a binary with the build tag invariants, which checks its own counters. It is always built
+// from the sources.
+func CheckedFerrous() (string, error) {
+	checked.once.Do(func() { checked.path, checked.err = buildFerrous("-tags", "invariants") })
+	return checked.path, checked.err
+}
+
+func buildFerrous(flags ...string) (string, error) {
 	root, err := ModuleRoot()
 	if err != nil {
 		return "", err
@@ -46,7 +62,7 @@ func buildFerrous() (string, error) {
 		return "", err
 	}
 	bin := filepath.Join(dir, "ferrous")
-	args := []string{"build", "-buildvcs=false", "-o", bin}
+	args := append([]string{"build", "-buildvcs=false", "-o", bin}, flags...)
 	if RaceEnabled {
 		args = append(args, "-race")
 	}
@@ -59,10 +75,13 @@ func buildFerrous() (string, error) {
 	return bin, nil
 }
 
-// Cleanup removes what Ferrous built. A package whose tests start servers calls it at the end of its TestMain.
+// Cleanup removes what Ferrous and CheckedFerrous built. A package whose tests start servers calls it at the end of its TestMain.
 func Cleanup() {
-	if os.Getenv(BinaryEnv) == "" && build.path != "" {
-		_ = os.RemoveAll(filepath.Dir(build.path))
+	if os.Getenv(BinaryEnv) == "" && plain.path != "" && plain.path != checked.path {
+		_ = os.RemoveAll(filepath.Dir(plain.path))
+	}
+	if checked.path != "" {
+		_ = os.RemoveAll(filepath.Dir(checked.path))
 	}
 }
 

@@ -181,6 +181,10 @@ func StartWith(tb testing.TB, o Options) *Server {
 		if strings.Contains(logs, "WARNING: DATA RACE") {
 			tb.Errorf("%s reported a data race", s.Name)
 		}
+		if _, line, found := strings.Cut(logs, "Broken invariant"); found {
+			line, _, _ = strings.Cut(line, "\n")
+			tb.Errorf("%s reported a broken invariant%s", s.Name, line)
+		}
 		if tb.Failed() {
 			tb.Logf("output of %s (pid %d):\n%s", s.Name, s.PID(), tail(logs, 20000))
 		}
