@@ -150,7 +150,7 @@ func (s *Server) checkOutputLimits(c *Client) {
 	} else {
 		soft = s.ks.Now-c.softSince > lim.SoftSeconds*1000
 	}
-	if soft || lim.Hard > 0 && used >= lim.Hard || c.conn.Queued() > freeReply && c.mustLogIn() {
+	if soft || lim.Hard > 0 && used >= lim.Hard || c.conn.Queued() > freeReply && c.mustLogIn() && !c.closing {
 		s.closeOverLimit(c)
 	}
 }

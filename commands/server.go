@@ -391,7 +391,9 @@ func (s *Server) process(c *Client, now int64) int64 {
 		}
 		c.args = args
 		now = s.execute(c, now)
-		lim = s.followLogin(c, lim)
+		if !c.authed || lim != &s.limits {
+			lim = s.followLogin(c, lim)
+		}
 		if n := len(s.w.Buf); n > flushEarly && (n > flushAbove || c.mustLogIn()) {
 			s.send(c)
 			s.settle()
