@@ -72,3 +72,49 @@ func TestOddPayloads(t *testing.T) {
 		}
 	}
 }
+
+// A set in a listpack stays one when it is dumped and restored, saved and loaded: Redis looks at its length only.
+func TestLongMembersStayPacked(t *testing.T) {
+	s := newTestServer(t)
+	long := strings.Repeat("L", 65)
+	encoding := func(key, want string) {
+		t.Helper()
+		if got := s.do("OBJECT", "ENCODING", key); got != "$"+want {
+			t.Errorf("%s: %q, want %q", key, got, want)
+		}
+	}
+	const packed, table = "8\r\nlistpack\r\n", "9\r\nhashtable\r\n"
+	s.cfg.SetMaxListpackValue = 1000
+	s.do("SADD", "big", "a", long, "b")
+	s.do("SADD", "small", "a", "b")
+	s.cfg.SetMaxListpackValue = 64
+	dump := func(key string) string {
+		reply := s.do("DUMP", key)
+		_, payload, _ := strings.Cut(reply, "\r\n")
+		return strings.TrimSuffix(payload, "\r\n")
+	}
+	if version := dump("small"); version[len(version)-10] != 10 {
+		t.Errorf("a set that comes back as it is is dumped in version %d", version[len(version)-10])
+	}
+	s.do("RESTORE", "copy", "0", dump("big"))
+	encoding("big", packed)
+	encoding("copy", packed)
+	s.do("SADD", "copy", "c")
+	encoding("copy", packed)
+	if err := s.save(); err != nil {
+		t.Fatal(err)
+	}
+	s.emptyDatabases(s.ks.DBs()...)
+	if err := s.reload(false); err != nil {
+		t.Fatal(err)
+	}
+	encoding("big", packed)
+	encoding("copy", packed)
+	encoding("small", packed)
+	s.do("SADD", "copy", long+"2")
+	encoding("copy", table)
+	// More members than are configured are no listpack, however short.
+	s.cfg.SetMaxListpackEntries = 2
+	s.do("RESTORE", "many", "0", dump("big"))
+	encoding("many", table)
+}
