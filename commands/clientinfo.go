@@ -188,7 +188,8 @@ func (s *Server) forget(c *Client) {
 // clientsMemory is what all clients cost.
 func (s *Server) clientsMemory() int { return len(s.clients)*clientBytes + s.heldBytes }
 
-// clientPeaks are the largest input and output memory of one client in the last peakSeconds, a slot a second.
+// clientPeaks are the largest input and output of one client in the last peakSeconds, a slot a second. Input is noted with
+// each packet, since it is gone from the buffer that all clients share when cron comes.
 type clientPeaks struct {
 	slots  [peakSeconds]struct{ in, out int }
 	second int64

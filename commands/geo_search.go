@@ -55,7 +55,7 @@ func radiusKeys(from int) []KeySpec {
 
 var (
 	georadiusRow = Command{Name: "georadius", Arity: -6, Flags: Write | DenyOOM | MovableKeys, ACL: CatGeo,
-		Handler: func(c *Client) { c.geoSearch(geoForm{store: true}) }, GetKeys: georadiusKeys,
+		Handler: func(c *Client) { c.geoSearch(geoForm{store: true}) }, GetKeys: geoForm{store: true}.storeKeys,
 		Group: GroupGeo, Since: "3.2.0", Complexity: radiusCost,
 		Summary:    "Returns or stores the members of a geo index within a distance from a position.",
 		History:    []Change{{"6.2.0", anyOption}, {"7.0.0", upperUnits}},
@@ -71,8 +71,9 @@ var (
 		Keys: oneKey(KeyRO | KeyAccess),
 		Args: slices.Concat(geoCentre, geoRadius, geoWith, []Arg{geoCountSince, geoOrder})}
 	georadiusbymemberRow = Command{Name: "georadiusbymember", Arity: -5, Flags: Write | DenyOOM | MovableKeys, ACL: CatGeo,
-		Handler: func(c *Client) { c.geoSearch(geoForm{member: true, store: true}) }, GetKeys: georadiusKeys,
-		Group: GroupGeo, Since: "3.2.0", Complexity: radiusCost,
+		Handler: func(c *Client) { c.geoSearch(geoForm{member: true, store: true}) },
+		GetKeys: geoForm{member: true, store: true}.storeKeys,
+		Group:   GroupGeo, Since: "3.2.0", Complexity: radiusCost,
 		Summary:    "Returns or stores the members of a geo index within a distance from one of them.",
 		History:    []Change{{"7.0.0", upperUnits}},
 		Deprecated: "6.2.0",
@@ -104,15 +105,60 @@ var (
 			[]Arg{aToken("storedist", "STOREDIST", "").optional()})}
 )
 
-// georadiusKeys finds the keys of GEORADIUS and GEORADIUSBYMEMBER: the first argument, and what follows the last STORE or
-// STOREDIST.
-func georadiusKeys(args [][]byte) ([]KeyRef, bool) {
-	keys := []KeyRef{{Pos: 1, Flags: KeyRO | KeyAccess}}
-	for i := 5; i+1 < len(args); i++ {
-		if equalFold(args[i], "store") || equalFold(args[i], "storedist") {
-			i++
-			keys = append(keys[:1], KeyRef{Pos: i, Flags: KeyOW | KeyUpdate})
+// option returns the number of arguments that belong to the option args[i], or -1 if it is none of the command or lacks an
+// argument. The handler and storeKeys both go from option to option by it.
+func (f geoForm) option(args [][]byte, i int) int {
+	n := -1
+	is := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return equalFold(args[i], w) })
+	}
+	switch {
+	case is("withdist", "withhash", "withcoord", "any", "asc", "desc"):
+		n = 0
+	case is("count"):
+		n = 1
+	case !f.search:
+		if f.store && is("store", "storedist") {
+			n = 1
 		}
+	case f.store && is("storedist"):
+		n = 0
+	case is("frommember"):
+		n = 1
+	case is("fromlonlat", "byradius"):
+		n = 2
+	case is("bybox"):
+		n = 3
+	}
+	if i+n >= len(args) {
+		return -1
+	}
+	return n
+}
+
+// options returns the place of the first option.
+func (f geoForm) options() int {
+	switch {
+	case f.search && f.store:
+		return 3
+	case f.search:
+		return 2
+	case f.member:
+		return 5
+	}
+	return 6
+}
+
+// storeKeys finds the keys of GEORADIUS and GEORADIUSBYMEMBER: the first argument, and what follows the last STORE or
+// STOREDIST.
+func (f geoForm) storeKeys(args [][]byte) ([]KeyRef, bool) {
+	keys := []KeyRef{{Pos: 1, Flags: KeyRO | KeyAccess}}
+	for i := f.options(); i < len(args); i++ {
+		n := f.option(args, i)
+		if n == 1 && !equalFold(args[i], "count") {
+			keys = append(keys[:1], KeyRef{Pos: i + 1, Flags: KeyOW | KeyUpdate})
+		}
+		i += max(n, 0)
 	}
 	return keys, true
 }
@@ -170,14 +216,9 @@ type geoRank struct {
 
 func (c *Client) geoSearch(form geoForm) {
 	q := geoQuery{geoForm: form}
-	key, options := c.args[1], 2
-	switch {
-	case form.search && form.store:
-		q.store, key, options = c.args[1], c.args[2], 3
-	case form.member:
-		options = 5
-	case !form.search:
-		options = 6
+	key := c.args[1]
+	if form.search && form.store {
+		q.store, key = c.args[1], c.args[2]
 	}
 	var ok bool
 	if q.set, ok = c.readZSet(key); !ok {
@@ -194,7 +235,7 @@ func (c *Client) geoSearch(form geoForm) {
 			return
 		}
 	}
-	if !c.geoOptions(&q, options) || !c.geoComplete(&q) {
+	if !c.geoOptions(&q, form.options()) || !c.geoComplete(&q) {
 		return
 	}
 	if q.set == nil {
@@ -271,8 +312,12 @@ func (c *Client) geoBox(q *geoQuery, i int) bool {
 
 // geoOptions parses the arguments from i on. On failure it has replied.
 func (c *Client) geoOptions(q *geoQuery, i int) bool {
-	for ; i < len(c.args); i++ {
-		left := len(c.args) - i - 1
+	for n := 0; i < len(c.args); i += 1 + n {
+		if n = q.option(c.args, i); n < 0 {
+			c.error(errSyntax)
+			return false
+		}
+		ok := true
 		switch {
 		case c.is(i, "withdist"):
 			q.withDist = true
@@ -286,48 +331,32 @@ func (c *Client) geoOptions(q *geoQuery, i int) bool {
 			q.order = 1
 		case c.is(i, "desc"):
 			q.order = -1
-		case c.is(i, "count") && left >= 1:
-			var ok bool
-			if q.count, ok = c.int64Arg(i + 1); !ok {
-				return false
-			}
-			if q.count <= 0 {
+		case c.is(i, "count"):
+			if q.count, ok = c.int64Arg(i + 1); ok && q.count <= 0 {
 				c.error(errGeoCount)
 				return false
 			}
-			i++
-		case !q.search && q.geoForm.store && left >= 1 && (c.is(i, "store") || c.is(i, "storedist")):
+		case !q.search: // STORE or STOREDIST
 			q.store, q.storeDist = c.args[i+1], c.is(i, "storedist")
-			i++
-		case q.search && q.geoForm.store && c.is(i, "storedist"):
+		case c.is(i, "storedist"):
 			q.storeDist = true
-		case q.search && left >= 1 && c.is(i, "frommember") && (!q.from || q.fromMember):
-			if q.set != nil && !c.geoCentreAt(q, i+1) {
-				return false
-			}
+		case c.is(i, "frommember") && (!q.from || q.fromMember):
+			ok = q.set == nil || c.geoCentreAt(q, i+1)
 			q.from, q.fromMember = true, true
-			i++
-		case q.search && left >= 2 && c.is(i, "fromlonlat") && !q.fromMember:
-			var ok bool
-			if q.shape.Lon, q.shape.Lat, ok = c.positionArg(i + 1); !ok {
-				return false
-			}
+		case c.is(i, "fromlonlat") && !q.fromMember:
+			q.shape.Lon, q.shape.Lat, ok = c.positionArg(i + 1)
 			q.from = true
-			i += 2
-		case q.search && left >= 2 && c.is(i, "byradius") && !q.shape.Box:
-			if !c.geoRadius(q, i+1) {
-				return false
-			}
+		case c.is(i, "byradius") && !q.shape.Box:
+			ok = c.geoRadius(q, i+1)
 			q.by = true
-			i += 2
-		case q.search && left >= 3 && c.is(i, "bybox") && (!q.by || q.shape.Box):
-			if !c.geoBox(q, i+1) {
-				return false
-			}
+		case c.is(i, "bybox") && (!q.by || q.shape.Box):
+			ok = c.geoBox(q, i+1)
 			q.by = true
-			i += 3
 		default:
 			c.error(errSyntax)
+			return false
+		}
+		if !ok {
 			return false
 		}
 	}

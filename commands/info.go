@@ -17,8 +17,8 @@ import (
 
 // INFO. A section is a row of infoSections: its title, the names that select it, and a function that appends its fields.
 // Names and meanings of fields are those of Redis 7.2; what cannot be said of this server (gcc_version, atomicvar_api,
-// CPU time of the main thread, percentiles that nobody measures) is left out, and what Redis has no word for has a name
-// that begins with go_, ferrous_ or expired_lag_. Fields of features that keep no state (active defragmentation, forks,
+// percentiles that nobody measures) is left out, and what Redis has no word for has a name that begins with go_, ferrous_
+// or expired_lag_. Fields of features that keep no state (active defragmentation, forks,
 // threads for input and output) are there with the value that they truly have, zero, since monitors ask for them.
 
 var infoCommands = []Command{
@@ -399,16 +399,26 @@ func (t *infoText) replication() {
 }
 
 func (t *infoText) cpu() {
+	used := func(who string, sys, user time.Duration) {
+		t.str("used_cpu_sys"+who, strconv.FormatFloat(sys.Seconds(), 'f', 6, 64))
+		t.str("used_cpu_user"+who, strconv.FormatFloat(user.Seconds(), 'f', 6, 64))
+	}
+	var sys, user time.Duration
+	known := false
+	if t.s.loop != nil {
+		sys, user, known = t.s.loop.CPUTime() // first, so that it is no more than that of the process
+	}
 	for _, who := range []struct {
 		id   int
 		name string
 	}{{syscall.RUSAGE_SELF, ""}, {syscall.RUSAGE_CHILDREN, "_children"}} {
 		var ru syscall.Rusage
-		if syscall.Getrusage(who.id, &ru) != nil {
-			continue
+		if syscall.Getrusage(who.id, &ru) == nil {
+			used(who.name, time.Duration(ru.Stime.Nano()), time.Duration(ru.Utime.Nano()))
 		}
-		t.str("used_cpu_sys"+who.name, fmt.Sprintf("%d.%06d", ru.Stime.Sec, ru.Stime.Usec))
-		t.str("used_cpu_user"+who.name, fmt.Sprintf("%d.%06d", ru.Utime.Sec, ru.Utime.Usec))
+	}
+	if known {
+		used("_main_thread", sys, user)
 	}
 }
 

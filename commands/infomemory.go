@@ -103,10 +103,13 @@ func (t *infoText) memory() {
 	t.int("rss_overhead_bytes", rss-resident)
 	t.ratio("mem_fragmentation_ratio", ratioOf(rss, used))
 	t.int("mem_fragmentation_bytes", rss-used)
-	t.zeros("mem_not_counted_for_evict", "mem_replication_backlog", "mem_total_replication_buffers")
+	buffered := s.aof.file.Info().BufferLength
+	t.int("mem_not_counted_for_evict", buffered)
+	t.zeros("mem_replication_backlog", "mem_total_replication_buffers")
 	t.int("mem_clients_slaves", int64(s.classMemory[config.ClassReplica]))
 	t.int("mem_clients_normal", int64(s.evictable()))
-	t.zeros("mem_cluster_links", "mem_aof_buffer")
+	t.zeros("mem_cluster_links")
+	t.int("mem_aof_buffer", buffered)
 	t.str("mem_allocator", "go")
 	t.zeros("active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects")
 

@@ -8,7 +8,9 @@ import "ferrous/eventloop/resp"
 //
 // A row has key specs, which any client can follow too, and for what they cannot express a function of its own
 // (GetKeys). The specs decide unless one of them is incomplete, does not fit the arguments, or leaves open what is done
-// with the key (KeyVariable); then the function does.
+// with the key (KeyVariable); then the function does. Such a function reads the options as the handler does, by code that
+// both share (sortOptions, geoForm.option, migrateOptions): an option in the place of another's argument must not hide a
+// key. TestNoOptionHidesKey tries all short lists of options.
 
 // hasKeys reports whether the command can have keys at all.
 func (cmd *Command) hasKeys() bool { return cmd.GetKeys != nil || cmd.realSpec() }

@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"strings"
+	"syscall"
 	"time"
 
 	"ferrous/datatypes/record"
@@ -39,10 +41,9 @@ const (
 	migrateIdle    = 10 * 1000            // ms that a connection is kept
 	migrateLinks   = 64                   // connections that are kept
 	migrateFirst   = 6                    // the first option among the arguments
-	migrateStatus  = "NOKEY"              // there was nothing to move
 	migrateTarget  = "ERR Target instance replied with error: "
 	errMigrateKeys = "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string"
-	errMigrateDial = "IOERR error or timeout connecting to the client" // Redis's words
+	errMigrateDial = "IOERR error or timeout connecting to the client" // Redis's words: no address, no route, a timeout
 	errMigrateIn   = "IOERR error or timeout reading to target instance"
 	errMigrateOut  = "IOERR error or timeout writing to target instance"
 )
@@ -164,8 +165,8 @@ func (m *migrations) link(to migrationTarget, timeout time.Duration, now int64) 
 		}
 		m.close(oldest)
 	}
-	port, err := strconv.Atoi(to.port)
-	if err != nil || to.host == "" { // Go would take a service's name for a port, and no host for this one
+	port := migratePort(to.port)
+	if port < 0 || to.host == "" { // Go would take no host for this one
 		return nil, errors.New("no address")
 	}
 	d := net.Dialer{Timeout: timeout}
@@ -179,6 +180,35 @@ func (m *migrations) link(to migrationTarget, timeout time.Duration, now int64) 
 	}
 	m.links[to] = l
 	return l, nil
+}
+
+// migratePort reads a port as Redis does: the digits in front, 0 if there are none, cut to 32 bits; of these what is negative
+// is no port (-1), and of the rest the lower 16 bits count.
+func migratePort(text string) int {
+	text = strings.TrimLeft(text, " \t\n\v\f\r")
+	end := 0
+	for end < len(text) && ('0' <= text[end] && text[end] <= '9' || end == 0 && (text[0] == '-' || text[0] == '+')) {
+		end++
+	}
+	n, err := strconv.ParseInt(text[:end], 10, 64) // of what is out of range it returns the nearest
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0
+	}
+	if int32(n) < 0 {
+		return -1
+	}
+	return int(uint16(n))
+}
+
+// dialFailure returns the error of a connect that failed. To Redis, which connects without blocking, a target that refuses is
+// one that cannot be written to.
+func dialFailure(err error) string {
+	for _, later := range []error{syscall.ECONNREFUSED, syscall.ECONNRESET, syscall.EHOSTUNREACH} {
+		if errors.Is(err, later) {
+			return errMigrateOut
+		}
+	}
+	return errMigrateDial
 }
 
 func (m *migrations) close(to migrationTarget) {
@@ -287,7 +317,7 @@ func migrate(c *Client) {
 	case timeout > 0:
 		m.timeout = time.Duration(timeout) * time.Millisecond
 	}
-	m.to.host, m.to.port = c.arg(1), c.arg(2)
+	m.to.host, m.to.port = cString(c.args[1]), cString(c.args[2])
 	asked := m.keys
 	m.keys = nil
 	for _, key := range asked {
@@ -315,7 +345,7 @@ func (m *migration) run() string {
 	for attempt := 1; ; attempt++ {
 		l, err := links.link(m.to, m.timeout, m.c.srv.ks.Now)
 		if err != nil {
-			return errMigrateDial
+			return dialFailure(err)
 		}
 		selects := l.db != m.db
 		failure := errMigrateOut
@@ -323,10 +353,12 @@ func (m *migration) run() string {
 		if err == nil {
 			var answered bool
 			if failure, answered, err = m.receive(l, selects); err != nil {
-				failure = cmp.Or(failure, errMigrateIn)
-				if answered { // some of it is done: not again
+				if !answered {
+					failure = "" // what was said to AUTH or SELECT is told with the answer to a key only
+				} else { // some of it is done: not again
 					attempt = 2
 				}
+				failure = cmp.Or(failure, errMigrateIn)
 			}
 		}
 		switch {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -116,6 +117,10 @@ func TestMigrateReplies(t *testing.T) {
 			"-ERR Target instance replied with error: WRONGPASS no\r\n", "AUTH secret; SELECT 0; RESTORE a 0 *", "", "a b c"},
 		{"closed before the first reply", [][]string{{"+OK"}, {"+OK", "+OK", "+x"}}, "a 0 0", ok,
 			"SELECT 0; RESTORE a 0 *", "DEL a", "b c"},
+		{"refused and closed", [][]string{{"-ERR max number of clients reached"}, {"-ERR max number of clients reached"}}, "a 0 0",
+			"-IOERR error or timeout reading to target instance\r\n", "SELECT 0", "", "a b c"},
+		{"the password is refused, and closed", [][]string{{"-WRONGPASS no", "-NOAUTH a"}, {"-WRONGPASS no", "-NOAUTH a"}},
+			"a 0 0 AUTH x", "-IOERR error or timeout reading to target instance\r\n", "AUTH x; SELECT 0", "", "a b c"},
 		{"closed twice", [][]string{{"+OK"}, {"+OK"}}, "a 0 0", "-IOERR error or timeout reading to target instance\r\n",
 			"SELECT 0", "", "a b c"},
 		{"closed after the first reply", [][]string{{"+OK", "+OK"}, {"+OK", "+OK", "+OK", "+x"}}, "|| 0 0 KEYS a b",
@@ -178,9 +183,23 @@ func TestMigrateToNobody(t *testing.T) {
 	}
 	_, port, _ := net.SplitHostPort(l.Addr().String())
 	l.Close()
-	for _, to := range [][2]string{{"127.0.0.1", port}, {"127.0.0.1", "http"}, {"127.0.0.1", "99999"}, {"", port}} {
-		if reply := s.do("MIGRATE", to[0], to[1], "a", "0", "100"); reply != "-IOERR error or timeout connecting to the client\r\n" {
-			t.Errorf("%q: %q", to, reply)
+	number, _ := strconv.Atoi(port)
+	for _, to := range []struct{ host, port, failure string }{
+		{"127.0.0.1", port, "writing to target instance"},
+		{"127.0.0.1\x00x", port, "writing to target instance"},
+		{"127.0.0.1", " +" + port + "x", "writing to target instance"},
+		{"127.0.0.1", strconv.Itoa(number + 1<<16), "writing to target instance"},
+		{"127.0.0.1", "http", "writing to target instance"}, // port 0
+		{"127.0.0.1", "", "writing to target instance"},
+		{"127.0.0.1", "-1", "connecting to the client"},
+		{"127.0.0.1", "99999999999999999999", "connecting to the client"},
+		{"", port, "connecting to the client"},
+		{"256.1.1.1", port, "connecting to the client"},
+		{"127.0.0.1 ", port, "connecting to the client"},
+	} {
+		reply, want := s.do("MIGRATE", to.host, to.port, "a", "0", "100"), "-IOERR error or timeout "+to.failure+"\r\n"
+		if reply != want {
+			t.Errorf("%q: got %q, want %q", to, reply, want)
 		}
 	}
 	if n := len(s.moves.links); n != 0 {

@@ -606,6 +606,10 @@ func (s *Server) diagnose(path string) {
 func (s *Server) loadDump(src io.Reader, size int64, progress func(offset int64), l rdb.Loader) (*rdb.Result, error) {
 	l.Keyspace, l.Rules, l.Checksum = s.ks, s.rdbRules(), s.cfg.RDBChecksum && !s.skipChecksum
 	l.OnProgress, l.ProgressBytes = progress, 512<<10
+	l.Repair = s.cfg.SanitizeDumpPayload != config.SanitizeYes
+	l.OnRepair = func(db int, key []byte, what string) {
+		s.logf(config.LogWarning, "The key %q in DB %d was put right while it was loaded: %s", key, db, what)
+	}
 	l.OnNotice = func(line string) { s.logf(config.LogNotice, "%s", line) }
 	if n := int64(s.cfg.LoadingProcessInterval); n < l.ProgressBytes {
 		l.ProgressBytes = n

@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -10,7 +11,7 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// What is checked must be what is used. A user who may touch a* sends requests of all commands with keys, many of them
+// What is checked must be what is used. A user who may touch a* (and options' names) sends requests of all commands with keys, many of them
 // mangled so that they almost make sense: options twice, words that end in a zero byte, keys where none are expected. Whatever
 // the reply, no record of b* may be looked up or replaced: looking one up moves its access clock.
 
@@ -85,11 +86,47 @@ func mangle(rng *rand.Rand, words, known []string) []string {
 	return words
 }
 
+// refill makes the keys a* and b* that they are to be at the beginning.
+func (ts *testServer) refill() {
+	ts.doLine("FLUSHALL")
+	ts.fillTyped("a")
+	ts.fillTyped("b")
+}
+
+// guardedRun runs a request of a user who may touch a* and words in upper case only. broken tells what it did to a key that is not one of these.
+func (ts *testServer) guardedRun(c *Client, words []string) (reply, broken string) {
+	db := ts.ks.DBs()[0]
+	name := []byte("b0")
+	var before [typedKeys]guarded
+	for i := range before {
+		name[1] = '0' + byte(i)
+		r := db.Peek(name)
+		before[i] = guarded{r, r.Clock()}
+	}
+	ts.now += 10_000
+	reply = ts.doAs(c, words...)
+	for i, g := range before {
+		name[1] = '0' + byte(i)
+		if r := db.Peek(name); r != g.r || r.Clock() != g.clock {
+			return reply, fmt.Sprintf("%q touched b%d and answered %q", words, i, reply)
+		}
+	}
+	for _, w := range words {
+		if w != "" && w[0] != 'a' && !('A' <= w[0] && w[0] <= 'Z') && db.Peek([]byte(w)) != nil && !(len(w) == 2 && w[0] == 'b' && w[1] < '0'+typedKeys) {
+			return reply, fmt.Sprintf("%q made the key %q and answered %q", words, w, reply)
+		}
+	}
+	if c.tx != nil {
+		ts.endTransaction(c) // of WATCH
+	}
+	return reply, ""
+}
+
 func TestNoWayAroundKeys(t *testing.T) {
 	seed := rand.Uint64()
 	rng := rand.New(rand.NewPCG(seed, 0))
 	ts := newTestServer(t)
-	ts.doLine("ACL SETUSER u on nopass +@all &* ~a*")
+	ts.doLine("ACL SETUSER u on nopass +@all &* ~a* ~[A-Z]*") // options in upper case are names of keys that may be touched
 	c := ts.client()
 	ts.doAs(c, "AUTH", "u", "x")
 	key := func() string {
@@ -107,36 +144,122 @@ func TestNoWayAroundKeys(t *testing.T) {
 		known := tokens(nil, e.Args)
 		for n := range 300 {
 			if n%40 == 0 {
-				ts.doLine("FLUSHALL")
-				ts.fillTyped("a")
-				ts.fillTyped("b")
+				ts.refill()
 			}
 			g := sampler{rng: rng, key: key}
-			words := mangle(rng, g.request(e), known)
-			var before [typedKeys]guarded
-			for i := range before {
-				r := ts.ks.DBs()[0].Peek(fmt.Appendf(nil, "b%d", i))
-				before[i] = guarded{r, r.Clock()}
-			}
-			ts.now += 10_000
-			reply := ts.doAs(c, words...)
-			for i, g := range before {
-				r := ts.ks.DBs()[0].Peek(fmt.Appendf(nil, "b%d", i))
-				if r != g.r || r.Clock() != g.clock {
-					t.Fatalf("seed %d: %q touched b%d and answered %q", seed, words, i, reply)
-				}
+			reply, broken := ts.guardedRun(c, mangle(rng, g.request(e), known))
+			if broken != "" {
+				t.Fatalf("seed %d: %s", seed, broken)
 			}
 			if strings.HasPrefix(reply, "-NOPERM") {
 				refused++
 			} else if reply[0] != '-' {
 				ran++
 			}
-			if c.tx != nil {
-				ts.endTransaction(c) // of WATCH
-			}
 		}
 	})
 	if ran < 1000 || refused < 1000 {
 		t.Errorf("seed %d: %d requests were executed and %d refused", seed, ran, refused)
 	}
+}
+
+// shortestFor returns the shortest request of a command, with a key of the type that it is for.
+func shortestFor(e *entry) []string {
+	typed := map[Group]string{GroupList: "a1", GroupSet: "a2", GroupHash: "a3", GroupSortedSet: "a4", GroupGeo: "a5",
+		GroupHyperLogLog: "a6"}
+	g := sampler{key: func() string {
+		if e.Name == "sort" || e.Name == "sort_ro" {
+			return "a1"
+		}
+		return cmp.Or(typed[e.Group], "a0")
+	}}
+	words := g.request(e)
+	if e.Name == "sort" || e.Name == "sort_ro" {
+		words = append(words, "ALPHA") // its elements are no numbers
+	}
+	for i, w := range words {
+		switch {
+		case w != "s":
+		case e.Group == GroupGeo:
+			words[i] = "m" // a member of a5
+		case e.Name == "migrate":
+			words[i] = "" // a host that needs no look-up
+		}
+	}
+	return words
+}
+
+// eachList calls f for every list of n words.
+func eachList(words []string, n int, f func([]string)) {
+	list := make([]string, n)
+	var fill func(i int)
+	fill = func(i int) {
+		if i == n {
+			f(list)
+			return
+		}
+		for _, w := range words {
+			list[i] = w
+			fill(i + 1)
+		}
+	}
+	fill(0)
+}
+
+// Options in the place of other options' arguments: SORT a1 STORE by STORE b1 stores at b1. Behind the shortest request of
+// each command with keys comes every list of up to four words, as long as these are not too many, and random longer ones, all
+// made of the command's own words, of keys and of numbers. Only the words and a* may be touched.
+func TestNoOptionHidesKey(t *testing.T) {
+	seed := rand.Uint64()
+	rng := rand.New(rand.NewPCG(seed, 0))
+	ts := newTestServer(t)
+	ts.doLine("ACL SETUSER u on nopass +@all &* ~a* ~[A-Z]*") // options in upper case are names of keys that may be touched
+	c := ts.client()
+	ts.doAs(c, "AUTH", "u", "x")
+	ran := make(map[string]int)
+	total := 0
+	run := func(e *entry, words []string) {
+		if total%40 == 0 {
+			ts.refill()
+		}
+		total++
+		reply, broken := ts.guardedRun(c, words)
+		if broken != "" {
+			t.Fatalf("seed %d: %s", seed, broken)
+		}
+		if reply[0] != '-' {
+			ran[e.full]++
+		}
+	}
+	walk(ts, func(e *entry) {
+		known := tokens(nil, e.Args)
+		if !e.hasKeys() || len(known) == 0 {
+			return
+		}
+		slices.Sort(known)
+		known = slices.Compact(known)
+		// Words that are all alike to what finds keys are left out, so that the lists stay few.
+		known = slices.DeleteFunc(known, func(w string) bool {
+			return slices.Contains([]string{"M", "KM", "FT", "MI", "WITHCOORD", "WITHHASH", "DESC"}, strings.ToUpper(w))
+		})
+		head := shortestFor(e)
+		alphabet := append(known, "a0", "a4", "b1", "s", "2")
+		for length, lists := 1, len(alphabet); length <= 4 && lists <= 30_000; length, lists = length+1, lists*len(alphabet) {
+			eachList(alphabet, length, func(tail []string) { run(e, append(slices.Clone(head), tail...)) })
+		}
+		for range 200 * len(known) {
+			words := slices.Clone(head)
+			for range 4 + rng.IntN(4) {
+				words = append(words, alphabet[rng.IntN(len(alphabet))])
+			}
+			run(e, words)
+		}
+	})
+	for _, name := range []string{"sort", "sort_ro", "georadius", "georadiusbymember", "georadius_ro", "geosearchstore", "set",
+		"zunionstore", "zinter", "sintercard", "lmpop", "zmpop", "copy", "bitfield", "memory|usage", "getex"} {
+		if ran[name] == 0 {
+			t.Errorf("seed %d: no request of %s was executed", seed, name)
+		}
+	}
+	t.Logf("%d requests; executed: %v", total, ran)
 }

@@ -318,6 +318,9 @@ func TestKeysOfSpecialCommands(t *testing.T) {
 		{"SORT a STORE x STORE b", ""}, // the last counts
 		{"SORT a BY x* GET STORE STORE a3", "a3"},
 		{"SORT a LIMIT STORE a4 STORE a5", "a5"},
+		{"SORT a STORE by STORE a3", "a3"}, // what follows STORE is no option
+		{"SORT a STORE limit STORE a3", "a3"},
+		{"SORT a STORE b limit 1", ""},
 		{"SORT_RO a GET x*", ""},
 		{"GEORADIUS a 1 1 1 m", ""},
 		{"GEORADIUS b 1 1 1 m", "b"},
@@ -327,6 +330,7 @@ func TestKeysOfSpecialCommands(t *testing.T) {
 		{"GEORADIUS a 1 1 1 m STOREDIST b STORE a2", "a2"},
 		{"GEORADIUS a 1 1 1 m STORE b STOREDIST a2", "a2"},
 		{"GEORADIUS a 1 1 1 m STORE\x00x a2", "a2"},
+		{"GEORADIUS a 1 1 1 m COUNT 1 STORE a2", "a2"},
 		{"GEORADIUSBYMEMBER a x 1 m STORE b STOREDIST a2", "a2"},
 		{"COPY a b", ""},
 		{"COPY b a", "b"},

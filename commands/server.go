@@ -365,6 +365,7 @@ func (s *Server) process(c *Client, now int64) int64 {
 	lim := s.limitsOf(c)
 	s.takeWaiting(c)
 	c.window.note(c.parser.Buffered())
+	s.peaks.note(max(c.parser.Buffered(), c.parser.Capacity()), 0)
 	if c.deferred != nil && !c.stopped {
 		// A read of nothing makes scratch forget the request that was parsed last: it is not this one.
 		var none resp.Parser

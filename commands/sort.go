@@ -73,19 +73,39 @@ const (
 	errSortGet   = "ERR GET option of SORT denied due to insufficient ACL permissions."
 )
 
-// sortKeys finds the keys of SORT: the first argument and what follows the last STORE.
+// sortOptions calls fn for each option, with its place among the arguments and the number of arguments that belong to it,
+// until fn returns false. Without the option that a word should be, or without all its arguments, n is -1. The handler and
+// sortKeys both read the options through it, so that they cannot take one list in two ways.
+func sortOptions(args [][]byte, mayStore bool, fn func(i, n int) bool) {
+	for i := 2; i < len(args); i++ {
+		n := -1
+		switch {
+		case equalFold(args[i], "asc"), equalFold(args[i], "desc"), equalFold(args[i], "alpha"):
+			n = 0
+		case equalFold(args[i], "limit"):
+			n = 2
+		case equalFold(args[i], "by"), equalFold(args[i], "get"), mayStore && equalFold(args[i], "store"):
+			n = 1
+		}
+		if i+n >= len(args) {
+			n = -1
+		}
+		if !fn(i, n) {
+			return
+		}
+		i += max(n, 0)
+	}
+}
+
+// sortKeys finds the keys of SORT: the first argument and the destination of the last STORE.
 func sortKeys(args [][]byte) ([]KeyRef, bool) {
 	keys := []KeyRef{{Pos: 1, Flags: KeyRO | KeyAccess}}
-	for i := 2; i < len(args); i++ {
-		switch {
-		case equalFold(args[i], "limit"):
-			i += 2
-		case equalFold(args[i], "get"), equalFold(args[i], "by"):
-			i++
-		case equalFold(args[i], "store") && i+1 < len(args):
+	sortOptions(args, true, func(i, n int) bool {
+		if n == 1 && equalFold(args[i], "store") {
 			keys = append(keys[:1], KeyRef{Pos: i + 1, Flags: KeyOW | KeyUpdate})
 		}
-	}
+		return true
+	})
 	return keys, true
 }
 
@@ -212,49 +232,47 @@ func (o *ordering) element(i int) listpack.Value {
 }
 
 // parseSort parses the options. On failure it has replied.
-func (c *Client) parseSort(o *ordering, mayStore bool) bool {
-	for i := 2; i < len(c.args); i++ {
-		left := len(c.args) - i - 1
-		// Nobody can tell beforehand which keys a pattern names.
+func (c *Client) parseSort(o *ordering, mayStore bool) (ok bool) {
+	ok = true
+	fail := func(text string) bool {
+		c.error(text)
+		ok = false
+		return false
+	}
+	sortOptions(c.args, mayStore, func(i, n int) bool {
 		switch {
-		case c.is(i, "by") && left >= 1 && bytes.IndexByte(untilZero(c.args[i+1]), '*') >= 0 && !c.readsAll():
-			c.error(errSortBy)
-			return false
-		case c.is(i, "get") && left >= 1 && !c.readsAll():
-			c.error(errSortGet)
-			return false
+		case n < 0:
+			return fail(errSyntax)
 		case c.is(i, "asc"):
 			o.desc = false
 		case c.is(i, "desc"):
 			o.desc = true
 		case c.is(i, "alpha"):
 			o.alpha = true
-		case c.is(i, "limit") && left >= 2:
-			var ok bool
-			if o.offset, ok = c.int64Arg(i + 1); !ok {
-				return false
+		case c.is(i, "limit"):
+			if o.offset, ok = c.int64Arg(i + 1); ok {
+				o.count, ok = c.int64Arg(i + 2)
 			}
-			if o.count, ok = c.int64Arg(i + 2); !ok {
-				return false
-			}
-			i += 2
-		case mayStore && c.is(i, "store") && left >= 1:
+		case c.is(i, "store"):
 			o.store = c.args[i+1]
-			i++
-		case c.is(i, "by") && left >= 1:
+		case c.is(i, "by"):
 			o.by = c.args[i+1]
-			// Once there was a constant, a pattern that follows does not bring sorting back.
-			o.unsorted = o.unsorted || bytes.IndexByte(untilZero(o.by), '*') < 0
-			i++
-		case c.is(i, "get") && left >= 1:
+			// Nobody can tell beforehand which keys a pattern names.
+			if named := bytes.IndexByte(untilZero(o.by), '*') >= 0; !named {
+				// Once there was a constant, a pattern that follows does not bring sorting back.
+				o.unsorted = true
+			} else if !c.readsAll() {
+				return fail(errSortBy)
+			}
+		default: // GET
+			if !c.readsAll() {
+				return fail(errSortGet)
+			}
 			o.get = append(o.get, c.args[i+1])
-			i++
-		default:
-			c.error(errSyntax)
-			return false
 		}
-	}
-	return true
+		return ok
+	})
+	return ok
 }
 
 // untilZero returns what of b C takes for a string.

@@ -155,7 +155,8 @@ type Loop struct {
 	rounds   uint64
 	born     time.Time
 	yielded  time.Duration // since born
-	discard  []byte        // scratch for input nobody wants
+	cpu      cpuTime
+	discard  []byte // scratch for input nobody wants
 	pool     chunkPool
 
 	flushWanted bool
@@ -600,9 +601,16 @@ func (l *Loop) data(ec evio.Conn, in []byte) ([]byte, evio.Action) {
 // of CPU a request without this, 9.1 with it, 9.6 Redis 7.0.15. (Locking the
 // loop to its thread cures half of it.)
 func (l *Loop) yield() {
-	if now := time.Since(l.born); now-l.yielded > yieldEvery {
+	now := time.Since(l.born)
+	if now-l.cpu.counted > countEvery {
+		l.cpu.counted = now
+		l.cpu.count()
+	}
+	if now-l.yielded > yieldEvery {
 		l.yielded = now
+		l.cpu.count()
 		runtime.Gosched()
+		l.cpu.begin()
 	}
 }
 

@@ -178,6 +178,7 @@ func (l *Loop) openedInner(ec evio.Conn, bound []net.Addr) evio.Action {
 	}
 	first := l.first
 	l.first = false
+	l.cpu.begin()
 	if l.opt.Serving != nil {
 		l.opt.Serving(bound, first)
 	}

@@ -65,7 +65,7 @@ func (c *checker) totals() {
 func (c *checker) check(src io.Reader, size int64) (rest io.Reader, ok bool) {
 	// The bounds do not matter; without a listpack of scores no notation of numbers is needed.
 	gen := new(cow.Generation)
-	d := &decoder{gen: gen, rules: &Rules{
+	d := &decoder{file: true, gen: gen, rules: &Rules{
 		Hash: hash.Rules{Entries: 128, Value: 64},
 		Set:  set.Rules{Ints: 512, Entries: 128, Value: 64},
 		List: list.Rules{Set: quicklist.NewSettings(gen), Fill: -2},
@@ -126,6 +126,9 @@ func (c *checker) entry(t Type, a *attributes) {
 			}
 			return true
 		})
+	}
+	if c.d.oddity != "" {
+		c.info(c.d.offset(), "Key '%s' is odd: %s", c.d.key, c.d.oddity)
 	}
 	if a.expiry != record.NoExpiry {
 		c.expires++

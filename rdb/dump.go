@@ -19,8 +19,10 @@ import (
 //	version 11   all of Redis 7.2
 //	version 12   deadlines of hash fields
 //
-// Unasked, a version is chosen in which nothing is lost. When a version was asked for, streams lose what servers of that
-// version do not know; but deadlines of fields are never lost: that is an error.
+// Unasked, a version is chosen in which nothing is lost. The listpack of a set counts only if one of its members is so long
+// that no listpack would be made of them when they are read one by one; others come back as they were, but for integers
+// alone, of which an intset is made. When a version was asked for, streams lose what servers of that version do not know;
+// but deadlines of fields are never lost: that is an error.
 
 const (
 	versionListpacks = 10 // listpacks, quicklists of them, function libraries
@@ -38,6 +40,9 @@ func (w *writer) typeOf(r *record.Record) Type {
 		return typeList
 	case record.Set:
 		s := record.Value[set.Set](r)
+		if w.version < versionSetPacks && !w.fixed && longMember(s.Listpack()) {
+			w.need(versionSetPacks, "")
+		}
 		switch {
 		case s.Intset() != nil:
 			return typeSetIntset
@@ -78,6 +83,22 @@ func (w *writer) typeOf(r *record.Record) Type {
 		return typeStream
 	}
 	return typeString
+}
+
+// longMember reports whether a member of a listpack (nil for none) is longer than sets in listpacks have them unless they
+// are configured otherwise.
+func longMember(lp listpack.Listpack) bool {
+	const usual = 64
+	if len(lp) <= usual {
+		return false
+	}
+	for p := listpack.HeaderSize; p != lp.End(); {
+		var v listpack.Value
+		if v, p = lp.Read(p); len(v.Str) > usual {
+			return true
+		}
+	}
+	return false
 }
 
 // body writes the value of r as type t.

@@ -19,6 +19,28 @@
 // allocates for a length before the bytes have come. Values are made directly: what is small and within the bounds that
 // are configured keeps the bytes as they are.
 //
+// # What is odd, and what becomes of it
+//
+// A file of which one value is odd must not keep all others out of reach. So what Redis loads is loaded, but put right, and
+// told with its key (Loader.OnRepair):
+//
+//	what                                                   sanitize-dump-payload no, clients   yes
+//	a stream is said to have more or fewer entries         the entries are counted             the same
+//	than its nodes, of which there is one at least
+//	a field twice in a hash of type 4 or 16                the first value is kept             refused
+//	a member twice in a set of type 20 (listpack)          it is kept once                     refused
+//	a member twice in a sorted set of type 17 (listpack)   the first score is kept             refused
+//	an intset whose members do not ascend                  they are put in order               refused
+//	pending entries of a group that no consumer has        they are dropped                    refused
+//	members of a packed sorted set not by score            they are put in order               the same
+//	a collection without elements                          the key is left out                 the same
+//
+// What Redis always refuses is refused (elements twice in the other types, a key twice, bytes that are no listpack,
+// ziplist or zipmap, scores that are no numbers, deadlines of fields that cannot be), and so is what Redis takes without
+// looking and may crash of later: listpacks whose elements or nodes of streams whose entries do not fit together. The
+// payload of a RESTORE, which a client made and can make again, is refused in all of these cases but the last two of the
+// table, whatever the setting. The check of a file (Check) goes by the setting yes, as redis-check-rdb does.
+//
 // Within the reader an error is a panic with *Error, which the exported functions recover; nothing else panics on
 // foreign bytes, which the fuzz targets watch over.
 //

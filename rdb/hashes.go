@@ -48,8 +48,8 @@ func (d *decoder) hash(t Type) *hash.Hash {
 	h := d.newHash(n)
 	for ; n > 0; n-- {
 		d.room = append(d.room[:0], d.string()...)
-		if !h.Set(d.room, d.string(), rules, d.gen) {
-			d.fail(reasonTwiceInHash)
+		if !h.Add(d.room, d.string(), rules, d.gen) {
+			d.odd(reasonTwiceInHash, fieldTwice)
 		}
 	}
 	return h
@@ -71,7 +71,7 @@ func (d *decoder) packedHash(lp listpack.Listpack, check bool) *hash.Hash {
 		return nil
 	case n <= d.rules.Hash.Entries:
 		if check {
-			d.distinct(lp, 2)
+			lp = d.unique(lp, 2, fieldTwice)
 		}
 		return hash.FromListpack(lp, d.gen)
 	}
@@ -81,8 +81,8 @@ func (d *decoder) packedHash(lp listpack.Listpack, check bool) *hash.Hash {
 		var field, value listpack.Value
 		field, p = lp.Read(p)
 		value, p = lp.Read(p)
-		if !h.Set(elementText(field, fieldText[:0]), elementText(value, valueText[:0]), d.rules.Hash, d.gen) {
-			d.fail(reasonTwiceInPack)
+		if !h.Add(elementText(field, fieldText[:0]), elementText(value, valueText[:0]), d.rules.Hash, d.gen) {
+			d.odd(reasonTwiceInPack, fieldTwice)
 		}
 	}
 	return h
@@ -95,7 +95,9 @@ func (d *decoder) timedPack(lp listpack.Listpack) *hash.Hash {
 	if n == 0 {
 		return nil
 	}
-	d.distinct(lp, 3)
+	if !d.distinct(lp, 3) {
+		d.fail(reasonTwice)
+	}
 	if n <= d.rules.Hash.Entries {
 		for p := listpack.HeaderSize; p != lp.End(); {
 			_, p = lp.Read(p)

@@ -22,6 +22,10 @@ type Loader struct {
 	// AllowDuplicates lets a key replace one that is there. Else that is an error.
 	AllowDuplicates bool
 
+	// Repair puts right what is odd of a value where Redis takes it unless it sanitizes (sanitize-dump-payload other than
+	// yes); the head of the package tells what that is. Else it is an error.
+	Repair bool
+
 	// All of these may be nil.
 
 	// OnProgress is told the number of bytes read, about every ProgressBytes.
@@ -29,6 +33,8 @@ type Loader struct {
 	ProgressBytes int64 // 0: 2 MiB
 	// OnNotice is told what Redis logs at level notice.
 	OnNotice func(line string)
+	// OnRepair is told each key of which something was put right, and what.
+	OnRepair func(db int, key []byte, what string)
 	// OnFunction is given the code of each function library. Without it libraries are passed over, with a notice.
 	OnFunction func(code []byte) error
 	// OnKey is told each key that was loaded, not at once but before Load returns.
@@ -47,6 +53,8 @@ type Result struct {
 	Empty   int64 // left out since collections without elements are no values
 	Bytes   int64 // of the source, up to the end of the RDB
 
+	Repaired int64 // keys of which something was put right
+
 	RedisVersion  string // of who wrote it
 	Created       int64  // Unix seconds, 0 if not told
 	UsedMemory    int64  // of who wrote it, 0 if not told
@@ -60,7 +68,7 @@ type Result struct {
 // Load reads a file of size bytes, -1 if that is not known. Of an error of the bytes or of the source it returns an *Error;
 // what was read before has been loaded then, but for some keys perhaps.
 func (l *Loader) Load(src io.Reader, size int64) (res *Result, err error) {
-	d := &decoder{rules: l.Rules, gen: l.Keyspace.Generation()}
+	d := &decoder{file: true, repair: l.Repair, rules: l.Rules, gen: l.Keyspace.Generation()}
 	d.reader.start(src, size)
 	d.checksum = l.Checksum
 	res = new(Result)
@@ -145,6 +153,12 @@ func (l *loadRun) module(name string) {
 // entry reads the value of a key.
 func (l *loadRun) entry(t Type, a *attributes) {
 	r := l.d.value(t, a.expiry, l.clock(l.db, a))
+	if l.d.oddity != "" {
+		l.res.Repaired++
+		if l.OnRepair != nil {
+			l.OnRepair(l.db.ID, l.d.key, l.d.oddity)
+		}
+	}
 	switch {
 	case r == nil:
 		if l.res.Empty++; l.res.Empty <= 10 {
@@ -248,6 +262,9 @@ func (l *Loader) done(res *Result) {
 	line := fmt.Sprintf("Done loading RDB, keys loaded: %d, keys expired: %d", res.Keys, res.Dropped)
 	if res.Empty > 0 {
 		line += fmt.Sprintf(", empty keys skipped: %d", res.Empty)
+	}
+	if res.Repaired > 0 {
+		line += fmt.Sprintf(", odd keys repaired: %d", res.Repaired)
 	}
 	l.notice("%s.", line)
 }

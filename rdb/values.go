@@ -33,8 +33,9 @@ type Rules struct {
 // is packed if number and lengths allow. A collection without elements is no value: nil is returned, and the caller
 // passes over the key.
 //
-// All that Redis checks with sanitize-dump-payload is checked always. An element that comes twice is an error wherever
-// it is met: what lets it in as long as it is packed may meet a table later, or be written in a form that nobody takes.
+// All that Redis checks with sanitize-dump-payload is checked always. What Redis lets in without it is either put right
+// (odd) or an error, see the head of the package; nothing odd is ever kept, since what is harmless as long as a value is
+// packed may meet a table later, or be written in a form that nobody takes.
 type decoder struct {
 	reader
 	rules  *Rules
@@ -42,11 +43,33 @@ type decoder struct {
 	valkey bool   // types from 22 on are Valkey's
 	room   []byte // what has to outlive the next piece
 	seen   hashSet
+
+	file   bool   // the source is a file, and not what a client sends
+	repair bool   // see Loader.Repair
+	oddity string // of the value that was read: what was put right, "" if nothing was
+}
+
+// What is put right, as it is logged.
+const (
+	fieldTwice  = "a field comes twice; its first value is kept"
+	memberTwice = "a member comes twice; it is kept once"
+	scoreTwice  = "a member comes twice; its first score is kept"
+	intsOrder   = "the members of the intset are not in order; they are put in order"
+	ownerless   = "entries are pending that no consumer has; they are pending no more"
+)
+
+// odd says that the value is what Redis loads unless it sanitizes. Where that is not to be put right, the reading ends with
+// the reason.
+func (d *decoder) odd(reason, repaired string) {
+	if !d.repair {
+		d.fail(reason)
+	}
+	d.oddity = repaired
 }
 
 // value reads a value of type t and returns the record of it under the key that was set, nil for an empty collection.
 func (d *decoder) value(t Type, expiry int64, clock uint32) *record.Record {
-	d.typ = t
+	d.typ, d.oddity = t, ""
 	switch t {
 	case typeString:
 		return d.stringValue(expiry, clock)
@@ -108,20 +131,46 @@ func (d *decoder) pack(n int) listpack.Listpack {
 	return lp
 }
 
-// distinct fails if of the groups of n elements two begin with the same.
-func (d *decoder) distinct(lp listpack.Listpack, n int) {
+const reasonTwice = "Listpack integrity check failed: an element comes twice"
+
+// distinct reports whether the groups of n elements begin with different ones.
+func (d *decoder) distinct(lp listpack.Listpack, n int) bool {
 	d.seen.reset(lp.Len() / n)
 	var buf [20]byte
 	for p := listpack.HeaderSize; p != lp.End(); {
 		v, next := lp.Read(p)
 		if !d.seen.add(elementText(v, buf[:0])) {
-			d.fail("Listpack integrity check failed: an element comes twice")
+			return false
 		}
 		p = next
 		for i := 1; i < n; i++ {
 			_, p = lp.Read(p)
 		}
 	}
+	return true
+}
+
+// unique returns lp, of whose groups of n elements none begins as one before it does. repaired is what is logged if such
+// groups had to be left out.
+func (d *decoder) unique(lp listpack.Listpack, n int, repaired string) listpack.Listpack {
+	if d.distinct(lp, n) {
+		return lp
+	}
+	d.odd(reasonTwice, repaired)
+	out := listpack.New(len(lp))
+	d.seen.reset(lp.Len() / n)
+	var buf [20]byte
+	for p := listpack.HeaderSize; p != lp.End(); {
+		v, _ := lp.Read(p)
+		fresh := d.seen.add(elementText(v, buf[:0]))
+		for range n {
+			v, p = lp.Read(p)
+			if fresh {
+				out = out.Insert(out.End(), listpack.OfValue(v))
+			}
+		}
+	}
+	return out.ShrinkToFit()
 }
 
 // hashSet finds the elements that come twice by their hashes. That two different ones share all 64 bits is not reckoned
@@ -250,10 +299,18 @@ func (d *decoder) set(t Type) *set.Set {
 	switch t {
 	case typeSetIntset:
 		b := d.blob()
-		if err := intset.Validate(b, true); err != nil {
-			d.failf("Intset integrity check failed: %v", err)
-		}
 		is := intset.Intset(b)
+		if err := intset.Validate(b, true); err != nil {
+			reason := "Intset integrity check failed: " + err.Error()
+			if intset.Validate(b, false) != nil {
+				d.fail(reason)
+			}
+			d.odd(reason, intsOrder)
+			is = intset.New()
+			for i := range intset.Intset(b).Len() {
+				is, _ = is.Add(intset.Intset(b).Get(i))
+			}
+		}
 		if is.Len() <= rules.Ints {
 			return set.FromIntset(is, d.gen)
 		}
@@ -269,15 +326,14 @@ func (d *decoder) set(t Type) *set.Set {
 			return nil
 		}
 		if n <= rules.Entries {
-			d.distinct(lp, 1)
-			return set.FromListpack(lp, d.gen)
+			return set.FromListpack(d.unique(lp, 1, memberTwice), d.gen)
 		}
 		s := set.NewLarge(n, d.gen)
 		for p := listpack.HeaderSize; p != lp.End(); {
 			var v listpack.Value
 			v, p = lp.Read(p)
 			if !s.AddValue(v, rules, d.gen) {
-				d.fail(reasonTwiceInSet)
+				d.odd(reasonTwiceInSet, memberTwice)
 			}
 		}
 		return s

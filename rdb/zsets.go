@@ -20,9 +20,9 @@ func (d *decoder) zset(t Type) *sortedset.SortedSet {
 	rules := d.rules.ZSet
 	switch t {
 	case typeZSetListpack:
-		return d.packedZSet(d.pack(2))
+		return d.packedZSet(d.pack(2), true)
 	case typeZSetZiplist:
-		return d.packedZSet(d.ziplistPairs("Zset ziplist").ShrinkToFit())
+		return d.packedZSet(d.ziplistPairs("Zset ziplist").ShrinkToFit(), false)
 	}
 	n := d.length()
 	if n == 0 {
@@ -63,15 +63,18 @@ func (d *decoder) builtZSet(recs []*record.Record, rules sortedset.Rules) *sorte
 	return sortedset.FromZSet(z, d.gen)
 }
 
-// packedZSet returns the set of a listpack of members and scores. That members are different and scores are numbers is
-// checked always, since a sorted set that becomes large relies on it. What is not in order is put in order.
-func (d *decoder) packedZSet(lp listpack.Listpack) *sortedset.SortedSet {
+// packedZSet returns the set of a listpack of members and scores. That members are different (which check asks for) and
+// scores are numbers is checked always, since a sorted set that becomes large relies on it. What is not in order is put in
+// order.
+func (d *decoder) packedZSet(lp listpack.Listpack, check bool) *sortedset.SortedSet {
 	rules := d.rules.ZSet
+	if check {
+		lp = d.unique(lp, 2, scoreTwice)
+	}
 	n := lp.Len() / 2
 	if n == 0 {
 		return nil
 	}
-	d.seen.reset(n)
 	ordered := n <= rules.Entries
 	var buf, lastBuf [20]byte
 	var last []byte
@@ -82,9 +85,6 @@ func (d *decoder) packedZSet(lp listpack.Listpack) *sortedset.SortedSet {
 		v, p = lp.Read(p)
 		score := d.packedScore(v)
 		b := elementText(member, buf[:0])
-		if !d.seen.add(b) {
-			d.fail("Zset listpack integrity check failed: a member comes twice")
-		}
 		if score < lastScore || score == lastScore && last != nil && bytes.Compare(last, b) >= 0 {
 			ordered = false
 		}

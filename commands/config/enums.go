@@ -213,7 +213,8 @@ var pubsubDefaultNames = []enumName[PubsubDefault]{
 	{"allchannels", PubsubAllChannels}, {"resetchannels", PubsubResetChannels},
 }
 
-// Sanitize says when the payloads of RESTORE and RDB files are to be checked deeply. They always are.
+// Sanitize says when the payloads of RESTORE and RDB files are to be checked deeply. They always are; it decides what
+// becomes of odd values in files (package rdb).
 type Sanitize int
 
 // The values of sanitize-dump-payload.

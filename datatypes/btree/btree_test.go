@@ -228,6 +228,11 @@ func testModel(t *testing.T, rnd *rand.Rand, size int, snapshots bool, next func
 				view, frozen = tree.Snapshot(), slices.Clone(m.items)
 			}
 		}
+		if i == steps/3 {
+			for len(m.items) < size { // the size that the test is for, whatever chance has made of it
+				insert(i)
+			}
+		}
 		// The first third grows, the last third shrinks.
 		growing := i < steps/3 || i < steps*2/3 && rnd.IntN(2) == 0
 		switch x := rnd.IntN(100); {

@@ -246,26 +246,43 @@ func (h *Hash) Expect(args [][]byte, rules Rules, gen *cow.Generation) {
 
 // Set gives a field a value, both of which are copied, takes its deadline, and reports whether the field is new.
 func (h *Hash) Set(field, value []byte, rules Rules, gen *cow.Generation) (created bool) {
-	return h.set(field, value, false, rules, gen)
+	return h.set(field, value, replaceAll, rules, gen)
 }
 
 // SetKeeping is Set but for the deadline, which a field that is there keeps.
 func (h *Hash) SetKeeping(field, value []byte, rules Rules, gen *cow.Generation) (created bool) {
-	return h.set(field, value, true, rules, gen)
+	return h.set(field, value, keepDeadline, rules, gen)
 }
 
-func (h *Hash) set(field, value []byte, keep bool, rules Rules, gen *cow.Generation) (created bool) {
+// Add is Set for a field that is not there; else it changes nothing and reports false.
+func (h *Hash) Add(field, value []byte, rules Rules, gen *cow.Generation) (created bool) {
+	return h.set(field, value, keepAll, rules, gen)
+}
+
+// existing says what happens to a field that is there when it is set.
+type existing uint8
+
+const (
+	replaceAll existing = iota
+	keepDeadline
+	keepAll
+)
+
+func (h *Hash) set(field, value []byte, was existing, rules Rules, gen *cow.Generation) (created bool) {
 	if h.large() == nil && (len(field) > rules.Value || len(value) > rules.Value) {
 		h.grow(gen)
 	}
 	if l := h.large(); l != nil {
-		created = l.set(field, value, keep, gen)
+		created = l.set(field, value, was, gen)
 		l.next = l.earliest()
 		return created
 	}
 	if p := h.find(field); p >= 0 {
+		if was == keepAll {
+			return false
+		}
 		h.setLP(h.lp().Replace(p, value))
-		if !keep && h.timed() {
+		if was == replaceAll && h.timed() {
 			h.endDeadline(field)
 		}
 	} else if h.timed() {
@@ -282,7 +299,7 @@ func (h *Hash) set(field, value []byte, keep bool, rules Rules, gen *cow.Generat
 	return created
 }
 
-func (l *large) set(field, value []byte, keep bool, gen *cow.Generation) (created bool) {
+func (l *large) set(field, value []byte, was existing, gen *cow.Generation) (created bool) {
 	hash := table.Hash(field)
 	old := l.t.Get(hash, field)
 	if old == nil {
@@ -291,9 +308,12 @@ func (l *large) set(field, value []byte, keep bool, gen *cow.Generation) (create
 		l.bytes += r.Size()
 		return true
 	}
+	if was == keepAll {
+		return false
+	}
 	when := record.NoExpiry
 	if l.due != nil {
-		if when = old.Expiry(); when != record.NoExpiry && !keep {
+		if when = old.Expiry(); when != record.NoExpiry && was == replaceAll {
 			l.forget(hash, when)
 			when = record.NoExpiry
 		}

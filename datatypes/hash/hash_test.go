@@ -67,10 +67,14 @@ func TestModel(t *testing.T) {
 		name   string
 		fields int
 		rules  Rules
+		long   bool // texts of all lengths
+		reach  int  // how many fields there are halfway at least, by chance or made so
+		end    record.Encoding
 	}{
-		{"small", 40, Rules{Entries: 1000, Value: 1 << 20}},
-		{"grows", 300, small},
-		{"large", 3000, Rules{}},
+		{"small", 40, Rules{Entries: 1000, Value: 1 << 20}, true, 35, record.ListPack},
+		{"grows", 300, small, false, small.Entries + 1, record.HashTable},
+		{"grows by long texts", 300, small, true, small.Entries + 1, record.HashTable},
+		{"large", 3000, Rules{}, true, 2000, record.HashTable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			seed := rand.Uint64()
@@ -80,7 +84,22 @@ func TestModel(t *testing.T) {
 			h, model := New(&gen), map[string]string{}
 			var frozen *Hash
 			var before map[string]string
+			randomText := func(rnd *rand.Rand, fields int) []byte {
+				if !tc.long {
+					return []byte("f" + strconv.Itoa(rnd.IntN(fields)))
+				}
+				return randomText(rnd, fields)
+			}
 			for step := range 20000 {
+				if step == 10000 {
+					for len(model) < tc.reach {
+						f := randomText(rnd, tc.fields)
+						h.Add(f, f, tc.rules, &gen)
+						if _, had := model[string(f)]; !had {
+							model[string(f)] = string(f)
+						}
+					}
+				}
 				f := randomText(rnd, tc.fields)
 				switch rnd.IntN(10) {
 				case 0, 1, 2, 3, 4:
@@ -125,6 +144,9 @@ func TestModel(t *testing.T) {
 						t.Fatalf("step %d: Size is %d, want %d", step, h.Size(), trueSize(h))
 					}
 				}
+			}
+			if h.Encoding() != tc.end {
+				t.Errorf("ends as %s, want %s", h.Encoding(), tc.end)
 			}
 			c := h.Clone(&gen)
 			for f := range model {

@@ -159,10 +159,12 @@ func TestDeadlineModel(t *testing.T) {
 		name   string
 		fields int
 		rules  Rules
+		reach  int // how many fields there are halfway at least, by chance or made so
+		end    record.Encoding
 	}{
-		{"small", 40, Rules{Entries: 1000, Value: 1 << 20}},
-		{"grows", 300, small},
-		{"large", 3000, Rules{}},
+		{"small", 40, Rules{Entries: 1000, Value: 1 << 20}, 35, record.ListPackEx},
+		{"grows", 300, small, small.Entries + 1, record.HashTable},
+		{"large", 3000, Rules{}, 2000, record.HashTable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			seed := rand.Uint64()
@@ -175,6 +177,15 @@ func TestDeadlineModel(t *testing.T) {
 			seen := make(chan map[string]timed)
 			now := int64(1000)
 			for step := range 20000 {
+				if step == 10000 {
+					for len(model) < tc.reach {
+						f := randomText(rnd, tc.fields)
+						h.Add(f, f, tc.rules, &gen)
+						if _, had := model[string(f)]; !had {
+							model[string(f)] = timed{string(f), record.NoExpiry}
+						}
+					}
+				}
 				f := randomText(rnd, tc.fields)
 				old, had := model[string(f)]
 				switch rnd.IntN(14) {
@@ -256,6 +267,9 @@ func TestDeadlineModel(t *testing.T) {
 				if !maps.Equal(timedContents(h), model) {
 					t.Fatalf("step %d: contents differ", step)
 				}
+			}
+			if h.Encoding() != tc.end {
+				t.Errorf("ends as %s, want %s", h.Encoding(), tc.end)
 			}
 			c := h.Clone(&gen)
 			check(t, c)

@@ -83,11 +83,25 @@ func TestWidths(t *testing.T) {
 func TestModel(t *testing.T) {
 	r := newRand(t)
 	for range 20 {
-		shift := 32 + r.IntN(30)
+		shift := 48 + r.IntN(14)
 		s, model := New(), []int64{}
-		for range 1000 {
+		for step := range 1000 {
 			if r.IntN(300) == 0 && shift > 0 {
 				shift = r.IntN(shift)
+			}
+			if step == 300 || step == 600 { // every width there must have been, whatever chance has made of it
+				shift = min(shift, map[int]int{300: 40, 600: 8}[step])
+				v := int64(math.MaxInt64) >> shift
+				if i, known := slices.BinarySearch(model, v); !known {
+					s, _ = s.Add(v)
+					model = slices.Insert(model, i, v)
+				}
+				if want := map[int]int{300: 4, 600: 8}[step]; s.width() < want {
+					t.Fatalf("step %d: a width of %d bytes, want %d", step, s.width(), want)
+				}
+			}
+			if step == 0 && s.width() != 2 {
+				t.Fatal("the first width is not the least")
 			}
 			v := int64(r.Uint64()) >> shift
 			if len(model) > 0 && r.IntN(3) == 0 {

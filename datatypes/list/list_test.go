@@ -86,6 +86,14 @@ func remove(model []string, s string, count int) []string {
 }
 
 // TestModel compares random operations with a plain slice, some of them while a snapshot holds an older state.
+// own returns a list that may be changed.
+func own(l *List, gen *cow.Generation) *List {
+	if gen.Owns(l.Stamp()) {
+		return l
+	}
+	return l.Fork(gen)
+}
+
 func TestModel(t *testing.T) {
 	for _, fill := range []int{-1, -2, 4, 100} {
 		for _, depth := range []int{0, 1} {
@@ -99,6 +107,18 @@ func TestModel(t *testing.T) {
 			var heldTexts []string
 			seen := map[record.Encoding]bool{}
 			for step := range 3000 {
+				if step == 1500 {
+					// Large it must have been, whatever chance has made of it so far. A few elements remain.
+					for l = own(l, &gen); l.Encoding() != record.QuickList && len(model) < 10_000; model = append(model, "more") {
+						l.Grow(len("more"), 1, rules)
+						l.Push([]byte("more"), false)
+					}
+					seen[l.Encoding()] = true
+					keep := min(len(model), 30)
+					l.Trim(len(model)-keep, 0)
+					model = slices.Clone(model[len(model)-keep:])
+					l.Shrink(rules)
+				}
 				if rnd.IntN(50) == 0 {
 					if held == nil {
 						held, heldTexts = l, slices.Clone(model)
@@ -111,9 +131,7 @@ func TestModel(t *testing.T) {
 						gen.Unpin()
 					}
 				}
-				if !gen.Owns(l.Stamp()) {
-					l = l.Fork(&gen)
-				}
+				l = own(l, &gen)
 				s := randomText(rnd)
 				front := rnd.IntN(2) == 0
 				i := 0

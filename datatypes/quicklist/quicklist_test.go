@@ -189,6 +189,17 @@ func runModel(t *testing.T, r *rand.Rand, fill, depth, threshold int) {
 	var view View
 	var viewModel []string
 	for step := range 2000 {
+		if step == 1000 {
+			// Several nodes there must have been, whatever chance has made of it so far.
+			for l = l.Own(); l.NumNodes() < 4; {
+				e := randomElem(r)
+				l.PushTail([]byte(e))
+				model = append(model, e)
+			}
+			check(t, l, model)
+			model = slices.Clone(model[:min(len(model), 100)])
+			l.Trim(0, len(model)-1)
+		}
 		if r.IntN(40) == 0 {
 			if gen.Pinned() {
 				if got := contents(&view); !slices.Equal(got, viewModel) {

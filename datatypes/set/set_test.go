@@ -58,19 +58,22 @@ func TestModel(t *testing.T) {
 		}
 		return []byte("m" + strconv.Itoa(n))
 	}
+	short := func(n int) []byte { return []byte("m" + strconv.Itoa(n)) }
 	number := func(n int) []byte { return strconv.AppendInt(nil, int64(n-20)*int64(n)*int64(n)*999, 10) }
 	for _, tc := range []struct {
 		name    string
 		members int
 		member  func(int) []byte
 		rules   Rules
+		reach   int // how many members there are halfway at least, by chance or made so
 		end     record.Encoding
 	}{
-		{"integers", 300, number, Rules{Ints: 1000}, record.IntSet},
-		{"integers grow", 3000, number, usual, record.HashTable},
-		{"listpack", 60, text, Rules{Ints: 1000, Entries: 1000, Value: 1000}, record.ListPack},
-		{"grows", 400, text, usual, record.HashTable},
-		{"large", 3000, text, Rules{}, record.HashTable},
+		{"integers", 300, number, Rules{Ints: 1000}, 250, record.IntSet},
+		{"integers grow", 3000, number, usual, 513, record.HashTable},
+		{"listpack", 60, text, Rules{Ints: 1000, Entries: 1000, Value: 1000}, 50, record.ListPack},
+		{"grows", 400, short, usual, 129, record.HashTable},
+		{"grows by long members", 400, text, usual, 129, record.HashTable},
+		{"large", 3000, text, Rules{}, 2000, record.HashTable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			seed := rand.Uint64()
@@ -80,15 +83,24 @@ func TestModel(t *testing.T) {
 			s, model := NewInts(&gen), map[string]bool{}
 			var frozen *Set
 			var before map[string]bool
+			add := func(step int, m []byte) {
+				had := model[string(m)]
+				if s.Add(m, tc.rules, &gen) == had {
+					t.Fatalf("step %d: Add(%q) of a set where that is %v", step, m, had)
+				}
+				model[string(m)] = true
+			}
 			for step := range 20000 {
+				if step == 10000 {
+					for n := 0; len(model) < tc.reach; n++ {
+						add(step, tc.member(n))
+					}
+				}
 				m := tc.member(rnd.IntN(tc.members))
 				had := model[string(m)]
 				switch rnd.IntN(10) {
 				case 0, 1, 2, 3, 4:
-					if s.Add(m, tc.rules, &gen) == had {
-						t.Fatalf("step %d: Add(%q) of a set where that is %v", step, m, had)
-					}
-					model[string(m)] = true
+					add(step, m)
 				case 5, 6, 7:
 					if s.Remove(m) != had {
 						t.Fatalf("step %d: Remove(%q) of a set where that is %v", step, m, had)

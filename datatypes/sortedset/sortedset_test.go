@@ -127,14 +127,15 @@ func TestModel(t *testing.T) {
 	hows := []How{0, 0, 0, 0, NX, XX, GT, LT, Incr, Incr | XX, XX | GT, Incr | LT}
 	scores := []float64{0, 1, 1, 2.5, -3, 0.1, 1e300, math.Inf(1), math.Inf(-1), 1 << 60, 1 << 63, -1e-9}
 	for _, tc := range []struct {
-		name    string
-		members int
-		entries int
-		end     record.Encoding
+		name       string
+		members    int
+		entries    int
+		reach      int // how many members there are halfway at least, by chance or made so
+		begin, end record.Encoding
 	}{
-		{"small", 40, 1000, record.ListPack},
-		{"grows", 400, 128, record.SkipList},
-		{"large", 2000, 0, record.SkipList},
+		{"small", 40, 1000, 40, record.ListPack, record.ListPack},
+		{"grows", 400, 128, 129, record.ListPack, record.SkipList},
+		{"large", 2000, 0, 1000, record.SkipList, record.SkipList},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			seed := rand.Uint64()
@@ -145,24 +146,37 @@ func TestModel(t *testing.T) {
 			s, model := New(1, 1, rules, &gen), map[string]float64{}
 			var frozen *SortedSet
 			var before map[string]float64
-			for step := range 6000 {
-				n := rnd.IntN(tc.members)
-				member := "m" + strconv.Itoa(n)
+			name := func(n int) string {
 				if n%3 == 0 {
-					member = strconv.Itoa(n)
+					return strconv.Itoa(n)
 				}
+				return "m" + strconv.Itoa(n)
+			}
+			add := func(step int, member string, score float64, how How) {
+				want := added(model, member, score, how)
+				f, got := s.Add([]byte(member), score, how, rules, &gen)
+				if got != want || (got != Refused && got != NaN && f != model[member]) {
+					t.Fatalf("step %d: Add(%s, %v, %d) is %v %d, want %v %d", step, member, score, how, f, got, model[member], want)
+				}
+			}
+			add(0, name(0), 1, 0)
+			if s.Encoding() != tc.begin {
+				t.Fatalf("begins as %s, want %s", s.Encoding(), tc.begin)
+			}
+			for step := range 6000 {
+				if step == 3000 {
+					for n := 0; len(model) < tc.reach; n++ {
+						add(step, name(n), scores[n%len(scores)], 0)
+					}
+				}
+				member := name(rnd.IntN(tc.members))
 				switch op := rnd.IntN(20); {
 				case op < 11:
 					score := scores[rnd.IntN(len(scores))]
 					if rnd.IntN(3) == 0 {
 						score = rnd.NormFloat64()
 					}
-					how := hows[rnd.IntN(len(hows))]
-					want := added(model, member, score, how)
-					f, got := s.Add([]byte(member), score, how, rules, &gen)
-					if got != want || (got != Refused && got != NaN && f != model[member]) {
-						t.Fatalf("step %d: Add(%s, %v, %d) is %v %d, want %v %d", step, member, score, how, f, got, model[member], want)
-					}
+					add(step, member, score, hows[rnd.IntN(len(hows))])
 				case op < 15:
 					_, had := model[member]
 					if s.Has([]byte(member)) != had || s.Remove([]byte(member)) != had {

@@ -371,6 +371,18 @@ func (g *Group) Orphan() bool {
 	return orphan
 }
 
+// DropOrphans removes the pending entries that no consumer has. The change of the group's size must be told with Account.
+func (g *Group) DropOrphans(gen *cow.Generation) {
+	var kept index[Pending]
+	g.pending.each(func(id ID, p Pending) bool {
+		if p.consumer != 0 {
+			kept.add(id, p, gen)
+		}
+		return true
+	})
+	g.pending = kept
+}
+
 // Name returns the consumer's name, which must not be written.
 func (c *Consumer) Name() []byte { return c.name }
 

@@ -123,6 +123,14 @@ func testModel(t *testing.T, rnd *rand.Rand, size, scores int) {
 	}
 	var endSnapshot func()
 	for i := range 8 * size {
+		if i == 4*size {
+			for len(m) < size { // the size that the test is for, whatever chance has made of it
+				k, s := member(), score()
+				z.Set(k, s)
+				m[string(k)] = s
+			}
+			check(t, z, m)
+		}
 		switch x := rnd.IntN(2 * size); {
 		case x == 0 && endSnapshot == nil:
 			gen.Pin()
