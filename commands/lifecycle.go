@@ -25,13 +25,17 @@ type refusal string
 
 func (r refusal) Error() string { return string(r) }
 
-// reserveFDs is how many descriptors the server needs besides those of clients.
-const reserveFDs = 64
+// How many descriptors there are to be besides those of clients: minReserveFDs, of which some 24 are always open (as many
+// as Redis keeps, so that maxclients is lowered to the same number), and for more addresses to listen on and connections of
+// MIGRATE reserveFDs.
+const (
+	reserveFDs    = 64
+	minReserveFDs = 32
+)
 
 // applySettings attaches the effects of directives that need more than their value, and applies them a first time.
 func (s *Server) applySettings() {
 	effects := map[string]func() error{
-		"maxclients":                 s.applyMaxClients,
 		"maxmemory-policy":           s.applyPolicy,
 		"proto-max-bulk-len":         s.applyLimits,
 		"client-query-buffer-limit":  s.applyLimits,
@@ -98,19 +102,33 @@ func (s *Server) applyPolicy() error {
 	return nil
 }
 
-func (s *Server) applyMaxClients() error {
+// reserveFiles raises the limit of open files at the start to what maxclients needs, or lowers maxclients.
+func (s *Server) reserveFiles() error {
 	want := s.cfg.MaxClients
-	granted, limit, err := eventloop.AdjustOpenFiles(want, reserveFDs)
-	if granted >= want {
-		return nil
+	granted, limit, err := eventloop.AdjustOpenFiles(want, reserveFDs, minReserveFDs)
+	s.fewFiles = limit > 0 && limit < uint64(granted)+reserveFDs
+	switch {
+	case err != nil && limit > 0:
+		return refusal(fmt.Sprintf("Your current 'ulimit -n' of %d is not enough for the server to start. "+
+			"Please increase your open file limit to at least %d. Exiting.", limit, want+minReserveFDs))
+	case err != nil:
+		s.logf(config.LogWarning, "%v", err)
+	case granted < want:
+		s.logf(config.LogWarning, "You requested maxclients of %d requiring at least %d max file descriptors.", want, want+minReserveFDs)
+		s.logf(config.LogWarning, "Server can't set maximum open files to %d because the operating system allows no more.", want+minReserveFDs)
+		s.logf(config.LogWarning, "Current maximum open files is %d. maxclients has been reduced to %d to compensate for low ulimit. If you need higher maxclients increase 'ulimit -n'.", limit, granted)
+		s.cfg.MaxClients = granted
 	}
-	if s.ready {
+	s.cfg.OnApply(func(*config.Config) error { return s.applyMaxClients() }, "maxclients")
+	return nil
+}
+
+// applyMaxClients raises the limit of open files for a maxclients that CONFIG SET gives.
+func (s *Server) applyMaxClients() error {
+	granted, _, err := eventloop.AdjustOpenFiles(s.cfg.MaxClients, reserveFDs, minReserveFDs)
+	if err != nil || granted < s.cfg.MaxClients {
 		return refusal(fmt.Sprintf("The operating system is not able to handle the specified number of clients, try with %d", granted))
 	}
-	s.logf(config.LogWarning, "You requested maxclients of %d requiring at least %d max file descriptors.", want, want+reserveFDs)
-	s.logf(config.LogWarning, "Server can't set maximum open files to %d because of OS error: %v.", want+reserveFDs, err)
-	s.logf(config.LogWarning, "Current maximum open files is %d. maxclients has been reduced to %d to compensate for low ulimit. If you need higher maxclients increase 'ulimit -n'.", limit, granted)
-	s.cfg.MaxClients = granted
 	return nil
 }
 
