@@ -61,6 +61,7 @@ func (s *Server) applySettings() {
 			s.logf(config.LogWarning, "%s: %v", name, err)
 		}
 	}
+	s.cfg.OnApply(func(*config.Config) error { return s.applyTLS() }, "tls-port", "tls-replication", "tls-cluster")
 }
 
 // rebind listens where port and bind say; problem is what CONFIG SET answers when that fails.
@@ -187,17 +188,35 @@ func (s *Server) checkServed() error {
 		s.logf(config.LogWarning, "Module %s failed to load: this server does not run modules", path)
 		return refusal("Can't load module from " + path + ": server aborting")
 	}
-	if s.cfg.TLSPort != 0 {
-		return refusal(fmt.Sprintf("Failed finding TLS support: there is none to serve tls-port %d with.", s.cfg.TLSPort))
+	if err := s.checkTLS(); err != nil {
+		s.logf(config.LogWarning, "%v", err)
+		return refusal("Failed to configure TLS. Check logs for more info.")
 	}
 	if len(s.listenAddrs()) == 0 {
 		return refusal("Configured to not listen anywhere, exiting.")
 	}
-	if s.cfg.ReplicaOf.Host != "" {
-		s.logf(config.LogWarning, "WARNING: replicaof is set, and there is no replication here: this server is a master with data of its own.")
+	s.cfg.WarnOfNoOps()
+	return nil
+}
+
+// checkTLS refuses what would have data travel unprotected where TLS was asked for.
+func (s *Server) checkTLS() error {
+	switch {
+	case s.cfg.TLSPort != 0:
+		return refusal(fmt.Sprintf("Failed finding TLS support: there is none to serve tls-port %d with.", s.cfg.TLSPort))
+	case s.cfg.TLSReplication:
+		return refusal("Failed finding TLS support: there is none for tls-replication.")
+	case s.cfg.TLSCluster:
+		return refusal("Failed finding TLS support: there is none for tls-cluster.")
 	}
-	if s.cfg.ClusterEnabled {
-		s.logf(config.LogWarning, "WARNING: cluster-enabled is set, and there is no cluster here: this server serves all keys.")
+	return nil
+}
+
+// applyTLS answers a CONFIG SET of TLS.
+func (s *Server) applyTLS() error {
+	if err := s.checkTLS(); err != nil {
+		s.logf(config.LogWarning, "%v", err)
+		return refusal("Unable to update TLS configuration. Check server logs.")
 	}
 	return nil
 }

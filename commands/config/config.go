@@ -22,7 +22,7 @@
 //
 // Directives of Redis that have no meaning in this design are rows like any
 // other (read, checked, reported, rewritten) that carry the reason why nothing
-// follows from them; NoOps lists them.
+// follows from them; NoOps lists them, and the log says so where one is set.
 //
 // Everything belongs to the reactor's goroutine. Names, ranges, defaults and
 // texts are those of Redis 7.2.
@@ -30,6 +30,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -241,4 +242,16 @@ func (c *Config) NoOps() []NoOp {
 		}
 	}
 	return out
+}
+
+// WarnOfNoOps logs which of the directives without an effect are set to other
+// values than their defaults.
+func (c *Config) WarnOfNoOps() { c.warnOfNoOps(c.rows) }
+
+func (c *Config) warnOfNoOps(rows []*row) {
+	for _, r := range rows {
+		if r.noop != "" && slices.ContainsFunc(r.value.lines(r.name), func(l fileLine) bool { return l.force }) {
+			c.logf(LogWarning, "WARNING: %s is set, and it has no effect: %s", r.name, r.noop)
+		}
+	}
 }

@@ -134,6 +134,7 @@ func (c *Config) Set(args []string, ctx SetContext) error {
 		}
 		return errSet(e.name, err)
 	}
+	c.warnOfNoOps(rows)
 	return nil
 }
 
