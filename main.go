@@ -33,8 +33,7 @@ func run(proc *process.Process) int {
 		config.Options{RenameCommand: commands.RenameChecker(), User: commands.UserChecker()})
 	switch inv.Mode {
 	case config.ModeVersion:
-		fmt.Printf("Ferrous server v=%s build=%s redis=%s go=%s bits=%d\n", commands.Version, version,
-			commands.RedisVersion, runtime.Version(), 32<<(^uint(0)>>63))
+		fmt.Println(commands.VersionLine(version))
 		return 0
 	case config.ModeHelp:
 		usage()

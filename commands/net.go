@@ -2,6 +2,8 @@ package commands
 
 import (
 	"net"
+	"os"
+	"strconv"
 	"strings"
 
 	"ferrous/commands/config"
@@ -41,6 +43,19 @@ func (s *Server) bindAddrs() []bindAddr {
 		out = append(out, a)
 	}
 	return out
+}
+
+// warnOfBacklog tells of a tcp-backlog that the kernel cuts.
+func (s *Server) warnOfBacklog() {
+	const path = "/proc/sys/net/core/somaxconn" // of Linux
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return
+	}
+	if most, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && most > 0 && most < s.cfg.TCPBacklog {
+		s.logf(config.LogWarning, "WARNING: The TCP backlog setting of %d cannot be enforced because %s is set to the lower value of %d.",
+			s.cfg.TCPBacklog, path, most)
+	}
 }
 
 // errProtectedMode tells someone from outside, who cannot be told apart from an intruder yet, what to do. Clients

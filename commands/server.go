@@ -291,6 +291,7 @@ func (s *Server) Serve() error {
 func (s *Server) listening([]net.Addr) {
 	debug.SetPanicOnFault(true) // of this goroutine, which stands in for the loop's
 	s.logf(config.LogNotice, "Server initialized")
+	s.warnOfBacklog()
 	s.baseMemory = startupMemory()
 	s.persist.lastSave = s.ks.Now / 1000
 	s.persist.lastTook = -1

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -251,5 +252,39 @@ func TestBacklog(t *testing.T) {
 	}
 	if got := backlog(":" + strconv.Itoa(harness.StartFerrous(t).Port)); got != "511" {
 		t.Errorf("the default backlog is %s", got)
+	}
+}
+
+// Tools read the version of a server from this line, each in a way of its own.
+func TestVersionForMachines(t *testing.T) {
+	for _, option := range []string{"--version", "-v"} {
+		out, err := exec.Command(harness.NeedFerrous(t), option).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		line := string(out)
+		if !regexp.MustCompile(`^Redis server v=7\.2\.4 sha=[0-9a-f]{8}:[01] malloc=[^ ]+ bits=64 build=[0-9a-f]{16} ferrous=\d+\.\d+\.\d+ .*\n$`).MatchString(line) {
+			t.Errorf("%s: %q", option, line)
+		}
+		for _, way := range []string{`(\d+(?:\.\d+)+)`, `v=([0-9.]+)`, `v=(\d+\.\d+\.\d+)`, `Redis server v(?:ersion)?=(\S+)`, `^(?:\S+ ){2}v=(\S+)`} {
+			if m := regexp.MustCompile(way).FindStringSubmatch(line); m == nil || m[1] != "7.2.4" {
+				t.Errorf("%s finds %q in %q", way, m, line)
+			}
+		}
+	}
+}
+
+// TLS that is not there is not silently left out.
+func TestNoTLSAtRunTime(t *testing.T) {
+	c := harness.StartFerrous(t).Dial(t)
+	for _, args := range [][]string{{"tls-port", "7999"}, {"tls-replication", "yes"}, {"tls-cluster", "yes"}} {
+		v, err := c.Do("CONFIG", "SET", args[0], args[1])
+		want := "ERR CONFIG SET failed (possibly related to argument '" + args[0] + "') - Unable to update TLS configuration. Check server logs."
+		if err != nil || v.Str != want {
+			t.Errorf("%s: %q, %v", args[0], v, err)
+		}
+	}
+	if v := c.Must("CONFIG", "GET", "tls-*n"); strings.Contains(v.String(), "yes") {
+		t.Errorf("left behind: %s", v)
 	}
 }
