@@ -359,7 +359,7 @@ func (s *Server) beginShutdown(how config.ShutdownFlags) bool {
 	}
 	if s.cfg.UnixSocket != "" {
 		s.logf(config.LogNotice, "Removing the unix socket file.")
-		os.Remove(s.cfg.UnixSocket)
+		s.socket.remove(s.cfg)
 	}
 	s.logf(config.LogWarning, "Ferrous is now ready to exit, bye bye...")
 	s.loop.Shutdown()

@@ -58,6 +58,29 @@ func (s *Server) warnOfBacklog() {
 	}
 }
 
+// socketFile is the unix socket of the server in the file system.
+type socketFile struct {
+	path string
+	info os.FileInfo // nil without
+}
+
+// made remembers the file, which has just been made.
+func (f *socketFile) made(cfg *config.Config) {
+	if cfg.UnixSocket != "" {
+		f.path = cfg.Path(cfg.UnixSocket)
+		f.info, _ = os.Lstat(f.path)
+	}
+}
+
+// remove removes it where it was made, or where it is since its folder was moved; not the file of another server.
+func (f *socketFile) remove(cfg *config.Config) {
+	for _, path := range []string{f.path, cfg.Path(cfg.UnixSocket)} {
+		if info, err := os.Lstat(path); err == nil && f.info != nil && os.SameFile(info, f.info) {
+			os.Remove(path)
+		}
+	}
+}
+
 // errProtectedMode tells someone from outside, who cannot be told apart from an intruder yet, what to do. Clients
 // recognise the code.
 const errProtectedMode = "DENIED Redis is running in protected mode because protected mode is enabled and no password " +

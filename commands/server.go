@@ -93,7 +93,8 @@ type Server struct {
 	expiring    bool   // what is modified now is so because it expired
 	outbox      outbox // what waits for clients; see push.go
 	ready       bool   // what there was on disk is in memory
-	fewFiles    bool   // see eventloop.Options.FewFiles
+	socket      socketFile
+	fewFiles    bool // see eventloop.Options.FewFiles
 	shutdown    shutdownState
 	activeOff   bool // DEBUG SET-ACTIVE-EXPIRE 0
 
@@ -292,6 +293,7 @@ func (s *Server) listening([]net.Addr) {
 	debug.SetPanicOnFault(true) // of this goroutine, which stands in for the loop's
 	s.logf(config.LogNotice, "Server initialized")
 	s.warnOfBacklog()
+	s.socket.made(s.cfg)
 	s.baseMemory = startupMemory()
 	s.persist.lastSave = s.ks.Now / 1000
 	s.persist.lastTook = -1

@@ -289,7 +289,9 @@ func (l *Loop) parseAddr(a string) (listener, error) {
 // shorter returns an absolute path that is too long for a socket address as seen
 // from the working directory, if that is where it is.
 func (l *Loop) shorter(path string) string {
-	if dir, err := os.Getwd(); err == nil && filepath.Dir(path) == filepath.Clean(dir) {
+	dir, err := os.Stat(filepath.Dir(path))
+	here, err2 := os.Stat(".")
+	if err == nil && err2 == nil && os.SameFile(dir, here) {
 		return filepath.Base(path)
 	}
 	return path

@@ -75,6 +75,7 @@ type Config struct {
 	rows  []*row          // in the order of table.go
 	index map[string]*row // by name and by alias, in lower case
 
+	entered  bool // the process works in dir: EnterDir
 	loading  int  // depth of configuration files being read
 	saveSeen bool // a save directive was read
 
@@ -152,13 +153,41 @@ func NewWith(opts Options) *Config {
 // File returns the absolute path of the configuration file, "" without one.
 func (c *Config) File() string { return c.file }
 
-// Path resolves a file name of the configuration against Dir, as a process in
-// that working directory would.
+// EnterDir makes Dir the working directory of the process, as Redis does, and CONFIG SET changes it then. Relative names
+// follow the folder from now on when somebody renames or moves it. It is for the one server that a process belongs to,
+// once; the Dir of others is a value only.
+func (c *Config) EnterDir() error {
+	enter := func(c *Config) error {
+		if err := c.fs.Chdir(c.Dir); err != nil {
+			return reason(errorText(err))
+		}
+		return nil
+	}
+	c.OnApply(enter, "dir")
+	err := enter(c)
+	c.entered = err == nil
+	return err
+}
+
+// WorkDir returns the folder that relative names belong to: Dir, or where it is by now.
+func (c *Config) WorkDir() string {
+	if c.entered {
+		if dir, err := c.fs.Getwd(); err == nil {
+			return dir
+		}
+	}
+	return c.Dir
+}
+
+// Path resolves a file name of the configuration against WorkDir.
 func (c *Config) Path(name string) string {
-	if name == "" || name[0] == '/' || c.Dir == "" {
+	if name == "" || name[0] == '/' {
 		return name
 	}
-	return strings.TrimSuffix(c.Dir, "/") + "/" + name
+	if dir := c.WorkDir(); dir != "" {
+		return strings.TrimSuffix(dir, "/") + "/" + name
+	}
+	return name
 }
 
 // OnLog directs the messages of the configuration (warnings, what REWRITE did)

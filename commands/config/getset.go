@@ -95,6 +95,7 @@ func (c *Config) Set(args []string, ctx SetContext) error {
 		names = append(names, name)
 	}
 
+	c.Dir = c.WorkDir() // what is restored must exist
 	old := c.Values
 	type effect struct {
 		*apply
