@@ -33,8 +33,7 @@ func run(proc *process.Process) int {
 		config.Options{RenameCommand: commands.RenameChecker(), User: commands.UserChecker()})
 	switch inv.Mode {
 	case config.ModeVersion:
-		fmt.Printf("Ferrous server v=%s build=%s redis=%s go=%s bits=%d\n", commands.Version, version,
-			commands.RedisVersion, runtime.Version(), 32<<(^uint(0)>>63))
+		fmt.Println(commands.VersionLine(version))
 		return 0
 	case config.ModeHelp:
 		usage()
@@ -73,6 +72,11 @@ func run(proc *process.Process) int {
 			log.Logf(logging.Warning, "Standard input stays open: %v", err)
 		}
 	}
+	if err := cfg.EnterDir(); err != nil {
+		log.Logf(logging.Warning, "Can't chdir to '%s': %v", cfg.Dir, err)
+		return 1
+	}
+	log.SetFile(cfg.LogFile) // which now follows the working directory
 	logStart(log, cfg, inv.NoConfig)
 	if background && cfg.PidFile == "" {
 		cfg.PidFile = process.DefaultPIDFile
@@ -173,7 +177,7 @@ func crashOutput(cfg *config.Config) error {
 	if cfg.LogFile == "" {
 		return nil
 	}
-	f, err := os.OpenFile(cfg.Path(cfg.LogFile), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o666)
+	f, err := os.OpenFile(cfg.LogFile, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o666)
 	if err != nil {
 		return err
 	}

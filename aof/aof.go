@@ -328,6 +328,17 @@ func (a *AOF) Probe() error {
 	return err
 }
 
+// Moved tells that the server's working directory, from, is to, since somebody has renamed it or moved it: the files are
+// there now. Nothing happens where they are in another one.
+func (a *AOF) Moved(from, to string) {
+	if a.dir.root == filepath.Clean(from) {
+		a.setDir(to)
+	}
+}
+
+// Dir returns the server's working directory as far as the files know it.
+func (a *AOF) Dir() string { return a.dir.root }
+
 // Disable switches the file off at run time. What was fed is written and forced to disk before, as far as the disk lets.
 func (a *AOF) Disable() {
 	if a.state == Off {

@@ -49,6 +49,7 @@ import (
 type appendOnly struct {
 	file *aof.AOF
 	group
+	dir  string        // the working directory when the file was last told
 	nap  time.Duration // before each flush of the loop that has something to write (DEBUG AOF-FLUSH-SLEEP)
 	fed  int64         // commands fed so far: what WAITAOF counts in
 	snap *keyspace.Snapshot
@@ -128,6 +129,26 @@ func (s *Server) newAppendOnly() {
 	}
 	// A file that was switched off by mistake would be whole again only after a rewrite.
 	s.cfg.OnApplyLast(func(*config.Config) error { return s.switchAppendOnly() }, "appendonly")
+	s.aof.dir = s.cfg.Dir
+	s.cfg.OnApply(func(*config.Config) error { s.leaveDir(); return nil }, "dir")
+}
+
+// followDir tells the file where its folder is by now.
+func (s *Server) followDir() {
+	if dir := s.cfg.WorkDir(); dir != s.aof.dir {
+		s.aof.file.Moved(s.aof.dir, dir)
+		s.aof.dir = dir
+	}
+}
+
+// leaveDir is the effect of CONFIG SET dir: a file that is on stays where it is, complete, since a new one somewhere else
+// is complete only after a rewrite. (Redis writes the next files elsewhere, without those before them until a rewrite.)
+func (s *Server) leaveDir() {
+	s.aof.dir = s.cfg.Dir
+	if s.aof.on() && s.aof.file.Dir() != s.cfg.Dir {
+		s.logf(config.LogWarning, "WARNING: the append-only file stays in %s although dir is %s now. A server that is started there does not find it: set appendonly to no and to yes again to have it there.",
+			s.aof.file.Dir(), s.cfg.Dir)
+	}
 }
 
 func (s *Server) aofSettings() aof.Settings {
@@ -282,6 +303,7 @@ func (s *Server) rewriting() bool { return s.aof.file.Rewriting() || s.aof.snap 
 // rewriteFile begins a rewrite.
 func (s *Server) rewriteFile() error {
 	a := &s.aof
+	s.followDir()
 	err := a.file.StartRewrite(aof.Rewrite{
 		Snapshot: func() (func(*aof.BaseFile) error, error) {
 			snap, err := s.snapshot()
@@ -582,6 +604,7 @@ func debugLoadAOF(c *Client) {
 		s.fileFailed(err)
 		return
 	}
+	s.followDir()
 	if !s.aof.file.Rewriting() {
 		// As at a start: the numbers of new files, too, follow from what the manifest has.
 		if err := s.aof.file.ReadManifest(); err != nil {

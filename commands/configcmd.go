@@ -56,6 +56,7 @@ func configGet(c *Client) {
 
 func configSet(c *Client) {
 	local := c.conn == nil || isLocal(c.conn)
+	c.srv.followDir()
 	if err := c.srv.cfg.Set(c.strings(2), config.SetContext{Local: local, Loading: c.srv.persist.loading != nil}); err != nil {
 		c.error(err.Error())
 		return

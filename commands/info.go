@@ -2,6 +2,7 @@ package commands
 
 import (
 	"fmt"
+	"hash/fnv"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -186,6 +187,20 @@ var buildRevision = sync.OnceValues(func() (sha string, dirty bool) {
 	}
 	return sha, dirty
 })
+
+// VersionLine is what --version prints: Redis's line first, since tools take the first number of it for the version, then
+// Ferrous's own version and commit, and what it was built with. The build is 16 hexadecimal digits, as in Redis.
+func VersionLine(commit string) string {
+	sha, dirty := buildRevision()
+	changed := 0
+	if dirty {
+		changed = 1
+	}
+	build := fnv.New64a()
+	fmt.Fprint(build, Version, commit, sha, runtime.Version(), runtime.GOARCH)
+	return fmt.Sprintf("Redis server v=%s sha=%s:%d malloc=go bits=%d build=%016x ferrous=%s commit=%s go=%s",
+		RedisVersion, sha, changed, 32<<(^uint(0)>>63), build.Sum64(), Version, commit, strings.TrimPrefix(runtime.Version(), "go"))
+}
 
 func (t *infoText) server() {
 	s := t.s

@@ -26,13 +26,17 @@ type refusal string
 
 func (r refusal) Error() string { return string(r) }
 
-// reserveFDs is how many descriptors the server needs besides those of clients.
-const reserveFDs = 64
+// How many descriptors there are to be besides those of clients: minReserveFDs, of which some 24 are always open (as many
+// as Redis keeps, so that maxclients is lowered to the same number), and for more addresses to listen on and connections of
+// MIGRATE reserveFDs.
+const (
+	reserveFDs    = 64
+	minReserveFDs = 32
+)
 
 // applySettings attaches the effects of directives that need more than their value, and applies them a first time.
 func (s *Server) applySettings() {
 	effects := map[string]func() error{
-		"maxclients":                 s.applyMaxClients,
 		"maxmemory-policy":           s.applyPolicy,
 		"proto-max-bulk-len":         s.applyLimits,
 		"client-query-buffer-limit":  s.applyLimits,
@@ -50,9 +54,6 @@ func (s *Server) applySettings() {
 		"notify-keyspace-events":     func() error { s.hearOfKeys(); return nil },
 		"rdb-key-save-delay":         func() error { s.persist.delay.Store(int64(s.cfg.RDBKeySaveDelayUs)); return nil },
 		"locale-collate":             s.checkLocale,
-		"tls-port":                   s.checkTLS,
-		"tls-replication":            s.checkTLS,
-		"tls-cluster":                s.checkTLS,
 		"port":                       s.rebind("Unable to listen on this port. Check server logs."),
 		"bind":                       s.rebind("Failed to bind to specified addresses."),
 	}
@@ -62,6 +63,7 @@ func (s *Server) applySettings() {
 			s.logf(config.LogWarning, "%s: %v", name, err)
 		}
 	}
+	s.cfg.OnApply(func(*config.Config) error { return s.applyTLS() }, "tls-port", "tls-replication", "tls-cluster")
 }
 
 // rebind listens where port and bind say; problem is what CONFIG SET answers when that fails.
@@ -83,14 +85,6 @@ func (s *Server) rebind(problem refusal) func() error {
 func (s *Server) checkLocale() error {
 	if !hasLocale(s.cfg.LocaleCollate) {
 		return refusal("Invalid locale name")
-	}
-	return nil
-}
-
-// checkTLS refuses what would have clients, replicas or the cluster served over TLS, which is not there.
-func (s *Server) checkTLS() error {
-	if s.cfg.TLSPort != 0 || s.cfg.TLSReplication || s.cfg.TLSCluster {
-		return refusal("Unable to update TLS configuration. Check server logs.")
 	}
 	return nil
 }
@@ -119,19 +113,33 @@ func (s *Server) applyPolicy() error {
 	return nil
 }
 
-func (s *Server) applyMaxClients() error {
+// reserveFiles raises the limit of open files at the start to what maxclients needs, or lowers maxclients.
+func (s *Server) reserveFiles() error {
 	want := s.cfg.MaxClients
-	granted, limit, err := eventloop.AdjustOpenFiles(want, reserveFDs)
-	if granted >= want {
-		return nil
+	granted, limit, err := eventloop.AdjustOpenFiles(want, reserveFDs, minReserveFDs)
+	s.fewFiles = limit > 0 && limit < uint64(granted)+reserveFDs
+	switch {
+	case err != nil && limit > 0:
+		return refusal(fmt.Sprintf("Your current 'ulimit -n' of %d is not enough for the server to start. "+
+			"Please increase your open file limit to at least %d. Exiting.", limit, want+minReserveFDs))
+	case err != nil:
+		s.logf(config.LogWarning, "%v", err)
+	case granted < want:
+		s.logf(config.LogWarning, "You requested maxclients of %d requiring at least %d max file descriptors.", want, want+minReserveFDs)
+		s.logf(config.LogWarning, "Server can't set maximum open files to %d because the operating system allows no more.", want+minReserveFDs)
+		s.logf(config.LogWarning, "Current maximum open files is %d. maxclients has been reduced to %d to compensate for low ulimit. If you need higher maxclients increase 'ulimit -n'.", limit, granted)
+		s.cfg.MaxClients = granted
 	}
-	if s.ready {
+	s.cfg.OnApply(func(*config.Config) error { return s.applyMaxClients() }, "maxclients")
+	return nil
+}
+
+// applyMaxClients raises the limit of open files for a maxclients that CONFIG SET gives.
+func (s *Server) applyMaxClients() error {
+	granted, _, err := eventloop.AdjustOpenFiles(s.cfg.MaxClients, reserveFDs, minReserveFDs)
+	if err != nil || granted < s.cfg.MaxClients {
 		return refusal(fmt.Sprintf("The operating system is not able to handle the specified number of clients, try with %d", granted))
 	}
-	s.logf(config.LogWarning, "You requested maxclients of %d requiring at least %d max file descriptors.", want, want+reserveFDs)
-	s.logf(config.LogWarning, "Server can't set maximum open files to %d because of OS error: %v.", want+reserveFDs, err)
-	s.logf(config.LogWarning, "Current maximum open files is %d. maxclients has been reduced to %d to compensate for low ulimit. If you need higher maxclients increase 'ulimit -n'.", limit, granted)
-	s.cfg.MaxClients = granted
 	return nil
 }
 
@@ -190,17 +198,35 @@ func (s *Server) checkServed() error {
 		s.logf(config.LogWarning, "Module %s failed to load: this server does not run modules", path)
 		return refusal("Can't load module from " + path + ": server aborting")
 	}
-	if s.cfg.TLSPort != 0 {
-		return refusal(fmt.Sprintf("Failed finding TLS support: there is none to serve tls-port %d with.", s.cfg.TLSPort))
+	if err := s.checkTLS(); err != nil {
+		s.logf(config.LogWarning, "%v", err)
+		return refusal("Failed to configure TLS. Check logs for more info.")
 	}
 	if len(s.listenAddrs()) == 0 {
 		return refusal("Configured to not listen anywhere, exiting.")
 	}
-	if s.cfg.ReplicaOf.Host != "" {
-		s.logf(config.LogWarning, "WARNING: replicaof is set, and there is no replication here: this server is a master with data of its own.")
+	s.cfg.WarnOfNoOps()
+	return nil
+}
+
+// checkTLS refuses what would have data travel unprotected where TLS was asked for.
+func (s *Server) checkTLS() error {
+	switch {
+	case s.cfg.TLSPort != 0:
+		return refusal(fmt.Sprintf("Failed finding TLS support: there is none to serve tls-port %d with.", s.cfg.TLSPort))
+	case s.cfg.TLSReplication:
+		return refusal("Failed finding TLS support: there is none for tls-replication.")
+	case s.cfg.TLSCluster:
+		return refusal("Failed finding TLS support: there is none for tls-cluster.")
 	}
-	if s.cfg.ClusterEnabled {
-		s.logf(config.LogWarning, "WARNING: cluster-enabled is set, and there is no cluster here: this server serves all keys.")
+	return nil
+}
+
+// applyTLS answers a CONFIG SET of TLS.
+func (s *Server) applyTLS() error {
+	if err := s.checkTLS(); err != nil {
+		s.logf(config.LogWarning, "%v", err)
+		return refusal("Unable to update TLS configuration. Check server logs.")
 	}
 	return nil
 }
@@ -338,7 +364,7 @@ func (s *Server) beginShutdown(how config.ShutdownFlags) bool {
 	}
 	if s.cfg.UnixSocket != "" {
 		s.logf(config.LogNotice, "Removing the unix socket file.")
-		os.Remove(s.cfg.UnixSocket)
+		s.socket.remove(s.cfg)
 	}
 	s.logf(config.LogWarning, "Ferrous is now ready to exit, bye bye...")
 	s.Abandon() // what a canceled save is still busy with

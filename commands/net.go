@@ -2,6 +2,8 @@ package commands
 
 import (
 	"net"
+	"os"
+	"strconv"
 	"strings"
 
 	"ferrous/commands/config"
@@ -41,6 +43,42 @@ func (s *Server) bindAddrs() []bindAddr {
 		out = append(out, a)
 	}
 	return out
+}
+
+// warnOfBacklog tells of a tcp-backlog that the kernel cuts.
+func (s *Server) warnOfBacklog() {
+	const path = "/proc/sys/net/core/somaxconn" // of Linux
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return
+	}
+	if most, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && most > 0 && most < s.cfg.TCPBacklog {
+		s.logf(config.LogWarning, "WARNING: The TCP backlog setting of %d cannot be enforced because %s is set to the lower value of %d.",
+			s.cfg.TCPBacklog, path, most)
+	}
+}
+
+// socketFile is the unix socket of the server in the file system.
+type socketFile struct {
+	path string
+	info os.FileInfo // nil without
+}
+
+// made remembers the file, which has just been made.
+func (f *socketFile) made(cfg *config.Config) {
+	if cfg.UnixSocket != "" {
+		f.path = cfg.Path(cfg.UnixSocket)
+		f.info, _ = os.Lstat(f.path)
+	}
+}
+
+// remove removes it where it was made, or where it is since its folder was moved; not the file of another server.
+func (f *socketFile) remove(cfg *config.Config) {
+	for _, path := range []string{f.path, cfg.Path(cfg.UnixSocket)} {
+		if info, err := os.Lstat(path); err == nil && f.info != nil && os.SameFile(info, f.info) {
+			os.Remove(path)
+		}
+	}
 }
 
 // errProtectedMode tells someone from outside, who cannot be told apart from an intruder yet, what to do. Clients

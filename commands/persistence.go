@@ -61,6 +61,7 @@ type persistence struct {
 	delay      atomic.Int64 // rdb-key-save-delay
 
 	loading *loading
+	alone   time.Time  // until then nobody is served between the turns of a loader
 	loaded  rdb.Result // of the last file
 
 	libraries [][]byte // code of the function libraries of the last file, for the next
@@ -554,6 +555,10 @@ func (s *Server) endLoading() {
 	s.rearmExpiry()
 }
 
+// loadAlone is for how long clients wait at a start until the data is in memory; then they are let in and told LOADING. Data
+// of less than loading-process-events-interval-bytes has them wait however long it takes, as in Redis.
+const loadAlone = 100 * time.Millisecond
+
 // inTurns runs a loader as a coroutine that yields how many bytes it has read, a turn after the other until its end, which
 // done is told.
 func (s *Server) inTurns(load iter.Seq[int64], done func()) {
@@ -569,18 +574,24 @@ func (s *Server) inTurns(load iter.Seq[int64], done func()) {
 	})
 	var turn func()
 	turn = func() {
-		if s.shutdown.begun {
-			stop()
-			return
-		}
-		if offset, more := next(); more {
+		for {
+			if s.shutdown.begun {
+				stop()
+				return
+			}
+			offset, more := next()
+			if !more {
+				done()
+				return
+			}
 			s.persist.loading.read = offset
-			s.loop.Post(turn)
-			return
+			if offset >= int64(s.cfg.LoadingProcessInterval) && !time.Now().Before(s.persist.alone) {
+				s.loop.Post(turn)
+				return
+			}
 		}
-		done()
 	}
-	s.loop.Post(turn)
+	turn()
 }
 
 // reportLoadError logs why a dump could not be read.

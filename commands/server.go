@@ -61,7 +61,6 @@ type Server struct {
 	replID   string    // of the history of changes that replicas follow
 	base     time.Time // process start; the monotonic clock counts from here
 	wall     int64     // Unix microseconds at base, adjusted by cron
-	addrs    []net.Addr
 
 	w       resp.Writer  // replies to the client being served
 	scratch resp.Scratch // its arguments
@@ -96,7 +95,9 @@ type Server struct {
 	observed    bool   // somebody wants to hear of executed commands; see Server.observe
 	expiring    bool   // what is modified now is so because it expired
 	outbox      outbox // what waits for clients; see push.go
-	ready       bool   // listening
+	ready       bool   // what there was on disk is in memory
+	socket      socketFile
+	fewFiles    bool // see eventloop.Options.FewFiles
 	shutdown    shutdownState
 	activeOff   bool // DEBUG SET-ACTIVE-EXPIRE 0
 
@@ -212,6 +213,9 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 	if err := s.renameCommands(); err != nil {
 		return nil, err
 	}
+	if err := s.reserveFiles(); err != nil {
+		return nil, err
+	}
 	s.applySettings()
 	s.attachCrash()
 	if err := s.loadUsers(); err != nil {
@@ -222,10 +226,14 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 	}
 	loop, err := eventloop.New(eventloop.Options{
 		Addrs:     s.listenAddrs(),
+		Dir:       cfg.Dir,
 		UnixPerm:  os.FileMode(cfg.UnixSocketPerm),
+		Backlog:   func() int { return cfg.TCPBacklog },
+		FewFiles:  s.fewFiles,
 		KeepAlive: func() time.Duration { return time.Duration(cfg.TCPKeepAliveSec) * time.Second },
 		Handler:   s,
 		Refusal:   []byte("-" + errMaxClients + "\r\n"),
+		Listening: s.listening,
 		Serving:   s.serving,
 		Panicked:  s.panicked,
 		Logf:      func(f string, a ...any) { s.logf(config.LogWarning, f, a...) },
@@ -280,33 +288,35 @@ func (s *Server) tcpAddrs() []string {
 func (s *Server) Serve() error {
 	s.startCron()
 	_ = s.applyWatchdog() // it has no errors
-	s.beginLoading(0)     // a client may be in before the loop tells that it runs
 	return s.loop.Serve()
 }
 
-func (s *Server) serving(addrs []net.Addr, first bool) {
-	s.addrs = addrs
-	debug.SetPanicOnFault(true) // of this goroutine, the loop's: so that a crash report tells what it did
-	if !first {
-		return
-	}
-	// Who waits for this line connects right away: the sockets are there.
+// listening begins to load when the addresses are bound. Nothing is accepted before it returns, and what loads fast is
+// loaded then: who waits for the port finds a server that is ready.
+func (s *Server) listening([]net.Addr) {
+	debug.SetPanicOnFault(true) // of this goroutine, which stands in for the loop's
 	s.logf(config.LogNotice, "Server initialized")
+	s.warnOfBacklog()
+	s.socket.made(s.cfg)
 	s.baseMemory = startupMemory()
 	s.persist.lastSave = s.ks.Now / 1000
 	s.persist.lastTook = -1
+	s.persist.alone = time.Now().Add(loadAlone)
 	s.load(func() {
 		s.ready = true
-		for _, a := range addrs {
-			if a.Network() == "unix" {
-				s.logf(config.LogNotice, "The server is now ready to accept connections at %s", a)
-			}
-		}
 		if s.cfg.Port != 0 {
 			s.logf(config.LogNotice, "Ready to accept connections tcp")
 		}
+		if s.cfg.UnixSocket != "" {
+			s.logf(config.LogNotice, "Ready to accept connections unix")
+		}
 		s.tellSupervisor("STATUS=Ready to accept connections", "READY=1", fmt.Sprintf("MAINPID=%d", os.Getpid()))
 	})
+	s.persist.alone = time.Time{}
+}
+
+func (s *Server) serving([]net.Addr, bool) {
+	debug.SetPanicOnFault(true) // of this goroutine, the loop's: so that a crash report tells what it did
 }
 
 // Opened implements eventloop.Handler.

@@ -322,7 +322,7 @@ func childClients(arg string) {
 	var addr string
 	var n int
 	fmt.Sscan(arg, &n, &addr)
-	if got, _, err := AdjustOpenFiles(n, 100); got < n {
+	if got, _, err := AdjustOpenFiles(n, 100, 100); got < n {
 		fmt.Println("error", got, err)
 		return
 	}
@@ -358,7 +358,7 @@ func TestTenThousandConnections(t *testing.T) {
 		t.Skip("short")
 	}
 	const n = 10_000
-	if got, limit, err := AdjustOpenFiles(n, 200); got < n {
+	if got, limit, err := AdjustOpenFiles(n, 200, 200); got < n {
 		t.Skipf("open files limited to %d (%v)", limit, err)
 	}
 	s := start(t, &testHandler{}, nil)
@@ -395,18 +395,18 @@ func TestAdjustOpenFiles(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, limit, err := AdjustOpenFiles(10, 64); got != 10 || limit != cur || err != nil {
+	if got, limit, err := AdjustOpenFiles(10, 64, 32); got != 10 || limit != cur || err != nil {
 		t.Errorf("10 clients: %d, %d, %v", got, limit, err)
 	}
 	if os.Getenv(childEnv) == "" && hard < 1<<30 {
 		// Asking for more than there is gives what there is, unless this
 		// process may raise the hard limit.
-		got, limit, err := AdjustOpenFiles(int(hard), 64)
-		if err != nil || got != int(hard) && (limit != hard || got != int(hard)-64) {
+		got, limit, err := AdjustOpenFiles(int(hard), 64, 32)
+		if err != nil || got != int(hard) && (limit != hard || got != int(hard)-32) {
 			t.Errorf("%d clients: %d, %d, %v", hard, got, limit, err)
 		}
 	}
-	if _, _, err := AdjustOpenFiles(1, 1<<40); err == nil {
+	if _, _, err := AdjustOpenFiles(1, 1<<40, 1<<40); err == nil {
 		t.Error("a reserve that cannot be had is granted")
 	}
 }

@@ -16,11 +16,11 @@ func noFile() (cur, hard uint64, err error) {
 
 // AdjustOpenFiles raises the limit of open files to maxClients + reserve, as
 // Redis does at its start. Where the system does not allow as much, it takes
-// what it can get and returns the number of clients that this leaves, which is
-// then lower than maxClients, and the limit reached, for the caller to log.
-// err is set when the limit does not even leave room for one client, or cannot
-// be read.
-func AdjustOpenFiles(maxClients, reserve int) (granted int, limit uint64, err error) {
+// what it can get. least is how many descriptors must be left beside those of
+// clients: granted is lower than maxClients where they would not be. limit is
+// the limit reached, for the caller to log. err is set when it does not even
+// leave room for one client, or cannot be read.
+func AdjustOpenFiles(maxClients, reserve, least int) (granted int, limit uint64, err error) {
 	cur, hard, err := noFile()
 	if err != nil {
 		return maxClients, 0, fmt.Errorf("cannot read the limit of open files: %w", err)
@@ -42,11 +42,8 @@ func AdjustOpenFiles(maxClients, reserve int) (granted int, limit uint64, err er
 			break
 		}
 	}
-	if cur >= want {
-		return maxClients, cur, nil
+	if cur <= uint64(least) {
+		return 0, cur, fmt.Errorf("the limit of open files is %d, not enough for one client and the %d that the server needs itself", cur, least)
 	}
-	if cur <= uint64(reserve) {
-		return 0, cur, fmt.Errorf("the limit of open files is %d, not enough for one client and the %d that the server needs itself", cur, reserve)
-	}
-	return int(cur) - reserve, cur, nil
+	return int(min(uint64(maxClients), cur-uint64(least))), cur, nil
 }

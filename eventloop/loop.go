@@ -83,8 +83,19 @@ type Options struct {
 	// or "unix://relative/path". Port 0 picks a free port, which a later
 	// Serve of evio keeps.
 	Addrs []string
+	// Dir is the absolute folder that relative paths of unix sockets belong to;
+	// "" is the working directory.
+	Dir string
 	// UnixPerm is the mode of the unix sockets; 0 leaves what the umask made.
 	UnixPerm os.FileMode
+	// Backlog is asked how many connections may wait at each address until they
+	// are accepted, as listen(2) takes it. A nil function leaves what Go asks
+	// for: as many as the kernel allows.
+	Backlog func() int
+	// FewFiles says that the limit of open files leaves hardly any descriptors
+	// beside those of clients. The loop keeps none for more addresses then than
+	// Addrs has, and holds back fewer.
+	FewFiles bool
 	// KeepAlive is asked for each new TCP connection: the idle time before the
 	// first probe, 0 for no probes. A nil function means no probes.
 	KeepAlive func() time.Duration
@@ -93,6 +104,12 @@ type Options struct {
 	// Refusal is what a connection is told that the loop refuses by itself,
 	// because the process is running out of descriptors.
 	Refusal []byte
+	// Listening is called once, when all addresses are bound and before the
+	// first connection is accepted: peers wait in the kernel until it returns. It
+	// runs on another goroutine than the loop's, before that one starts, and may
+	// touch what belongs to the loop. After a call of Shutdown in it nothing is
+	// accepted at all.
+	Listening func(addrs []net.Addr)
 	// Serving is called on the loop goroutine when the loop runs, with the
 	// addresses it listens on; first is false when evio was started again.
 	Serving func(addrs []net.Addr, first bool)
@@ -108,17 +125,29 @@ type Options struct {
 // found in evio's connection type: a version that this package does not know.
 var ErrLayout = errors.New("eventloop: evio layout changed")
 
+// ErrFewFiles is returned by Serve when the limit of open files leaves no
+// descriptor for a client.
+var ErrFewFiles = errors.New("eventloop: the limit of open files leaves no descriptor for a client")
+
 const (
 	// spareFDs is how many descriptors below the limit are kept back, and two
 	// more a listener, so that accept(2) does not fail: between accepting and
 	// closing a refused connection evio accepts at most two on each listener.
-	// It must stay well under the reserve of AdjustOpenFiles.
+	// It must stay well under the reserve of AdjustOpenFiles. With FewFiles it
+	// is fewFDs.
 	spareFDs = 8
+	fewFDs   = 2
+	// startFDs is how many descriptors evio opens after its listeners: its poll
+	// and the inner connections.
+	startFDs = 4
 	// tcpSlots is how many addresses Rebind can come to at least, minSpare how
 	// many more than at the start. Each is two descriptors.
 	tcpSlots    = 8
 	minSpare    = 2
 	maxSpareFDs = 32
+	// maxListenFD bounds the search for the descriptors of listeners, which are
+	// among the first that a process opens.
+	maxListenFD = 1 << 10
 	// startTimeout bounds the wait for the first event of a loop. evio can
 	// miss the end of a loop that ends before Serve waits for it, and would
 	// then never return.
@@ -178,6 +207,7 @@ type Loop struct {
 	poll     int   // descriptor of evio's poll when listeners can change, else -1
 	fatal    error // ends Serve
 	first    bool
+	told     bool          // Listening was called
 	up       chan struct{} // closed when the inner connection stands
 	watch    *watcher
 	shutdown bool // the loop has seen stop
@@ -201,13 +231,13 @@ func New(o Options) (*Loop, error) {
 	// The first listener is the loop's own; its address is made by serveOnce.
 	l.lns = append(l.lns, listener{unix: true})
 	for _, a := range o.Addrs {
-		ln, err := parseAddr(a)
+		ln, err := l.parseAddr(a)
 		if err != nil {
 			return nil, err
 		}
 		l.lns = append(l.lns, ln)
 	}
-	if abstractSockets {
+	if abstractSockets && !o.FewFiles {
 		for n := max(minSpare, tcpSlots-len(o.Addrs)); n > 0; n-- {
 			l.lns = append(l.lns, listener{spare: true})
 		}
@@ -226,7 +256,7 @@ func New(o Options) (*Loop, error) {
 // parseAddr checks an evio address. Paths are made absolute, so that a chdir
 // does not make evio remove another file at the end, unless the absolute path
 // is too long for a socket address.
-func parseAddr(a string) (listener, error) {
+func (l *Loop) parseAddr(a string) (listener, error) {
 	network, rest, ok := strings.Cut(a, "://")
 	if !ok || rest == "" {
 		return listener{}, fmt.Errorf("eventloop: address %q is not network://address", a)
@@ -239,8 +269,15 @@ func parseAddr(a string) (listener, error) {
 		return listener{addr: a}, nil
 	case "unix":
 		path := rest
-		if abs, err := filepath.Abs(path); err == nil && len(abs) < maxUnixPath {
+		if l.opt.Dir != "" && !filepath.IsAbs(path) {
+			path = filepath.Join(l.opt.Dir, path)
+		}
+		abs, err := filepath.Abs(path)
+		switch {
+		case err == nil && len(abs) < maxUnixPath:
 			path = abs
+		case err == nil && abs == path:
+			path = l.shorter(path)
 		}
 		if len(path) >= maxUnixPath {
 			return listener{}, fmt.Errorf("eventloop: unix socket path %q is longer than %d bytes", rest, maxUnixPath-1)
@@ -248,6 +285,17 @@ func parseAddr(a string) (listener, error) {
 		return listener{addr: "unix://" + path, path: rest, unix: true}, nil
 	}
 	return listener{}, fmt.Errorf("eventloop: address %q: unknown network %q", a, network)
+}
+
+// shorter returns an absolute path that is too long for a socket address as seen
+// from the working directory, if that is where it is.
+func (l *Loop) shorter(path string) string {
+	dir, err := os.Stat(filepath.Dir(path))
+	here, err2 := os.Stat(".")
+	if err == nil && err2 == nil && os.SameFile(dir, here) {
+		return filepath.Base(path)
+	}
+	return path
 }
 
 // Serve runs the loop until Shutdown and then returns nil. It returns an error
@@ -276,6 +324,8 @@ func (l *Loop) Serve() error {
 			return err
 		case err != nil:
 			l.opt.Logf("cannot listen again: %v", err)
+		case l.stopped():
+			return nil // by Listening, before the loop ran
 		case served:
 			l.opt.Logf("the event loop has ended by itself (out of descriptors or memory, or a failing accept); serving again")
 		}
@@ -324,6 +374,7 @@ func (l *Loop) serveOnce() (served bool, err error) {
 	}
 	umask := l.restrictUmask()
 	l.up = make(chan struct{})
+	listening := make(chan struct{})
 	var ev evio.Events
 	ev.NumLoops = 1
 	var bound []net.Addr
@@ -331,12 +382,21 @@ func (l *Loop) serveOnce() (served bool, err error) {
 		umask()
 		served = true
 		bound = l.listening(s.Addrs)
+		l.listenAgain(s.Addrs)
 		if err = l.permit(); err == nil {
 			err = l.dial()
+		}
+		if err == nil && !l.haveStartFDs() {
+			err = ErrFewFiles
 		}
 		if err != nil {
 			return evio.Shutdown
 		}
+		l.tellListening(bound)
+		if l.stopped() {
+			return evio.Shutdown
+		}
+		close(listening)
 		return evio.None
 	}
 	ev.Opened = func(ec evio.Conn) ([]byte, evio.Options, evio.Action) {
@@ -351,20 +411,24 @@ func (l *Loop) serveOnce() (served bool, err error) {
 
 	done := make(chan error, 1)
 	go func() { done <- evio.Serve(ev, addrs...) }()
-	start := time.NewTimer(startTimeout)
-	defer start.Stop()
 	var serr error
 	select {
 	case serr = <-done:
-	case <-l.up:
-		serr = <-done
-	case <-start.C:
+	case <-listening:
+		start := time.NewTimer(startTimeout)
+		defer start.Stop()
 		select {
+		case serr = <-done:
 		case <-l.up:
 			serr = <-done
-		default:
-			l.fatal = errors.New("eventloop: the loop did not start")
-			return true, l.fatal
+		case <-start.C:
+			select {
+			case <-l.up:
+				serr = <-done
+			default:
+				l.fatal = errors.New("eventloop: the loop did not start")
+				return true, l.fatal
+			}
 		}
 	}
 	umask()
@@ -407,6 +471,69 @@ func (l *Loop) listening(all []net.Addr) (bound []net.Addr) {
 		}
 	}
 	return bound
+}
+
+// haveStartFDs tells whether evio can begin, which would panic without its
+// descriptors, and at the start whether a client would be let in then.
+func (l *Loop) haveStartFDs() bool {
+	n := startFDs
+	if l.first {
+		n += l.keptFDs() + 1
+	}
+	return haveFDs(n)
+}
+
+// tellListening calls Options.Listening, in the first life of evio only.
+func (l *Loop) tellListening(bound []net.Addr) {
+	if l.opt.Listening == nil || l.told {
+		return
+	}
+	l.told = true
+	defer l.guard()
+	l.opt.Listening(bound)
+}
+
+// listenAgain has the listeners keep as many waiting connections as Backlog
+// says: listen(2) changes that of a socket which listens already. evio does not
+// tell its descriptors; they are found by their addresses.
+func (l *Loop) listenAgain(all []net.Addr) {
+	if l.opt.Backlog == nil {
+		return
+	}
+	names := make(map[string]bool)
+	for i, a := range all[1:] {
+		if !l.lns[i+1].spare {
+			names[a.String()] = true
+		}
+	}
+	n := l.opt.Backlog()
+	for fd := range maxListenFD {
+		if on, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN); err != nil || on == 0 {
+			continue
+		}
+		if sa, err := syscall.Getsockname(fd); err == nil && names[sockName(sa)] {
+			syscall.Listen(fd, n)
+		}
+	}
+}
+
+// sockName prints an address as net.Addr does.
+func sockName(sa syscall.Sockaddr) string {
+	switch sa := sa.(type) {
+	case *syscall.SockaddrInet4:
+		return net.JoinHostPort(net.IP(sa.Addr[:]).String(), strconv.Itoa(sa.Port))
+	case *syscall.SockaddrInet6:
+		a := net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}
+		if sa.ZoneId != 0 {
+			if ifi, err := net.InterfaceByIndex(int(sa.ZoneId)); err == nil {
+				a.Zone = ifi.Name
+			}
+		}
+		return a.String()
+	case *syscall.SockaddrUnix:
+		return sa.Name
+	}
+	return ""
 }
 
 // permit gives unix sockets their mode.
@@ -539,8 +666,16 @@ func (l *Loop) outOfFDs(fd int) bool {
 func (l *Loop) refreshFDLimit() {
 	l.fdLimit = int(^uint(0) >> 1)
 	if cur, _, err := noFile(); err == nil && cur < 1<<30 {
-		l.fdLimit = int(cur) - min(spareFDs+2*l.inUse(), maxSpareFDs)
+		l.fdLimit = int(cur) - l.keptFDs()
 	}
+}
+
+// keptFDs is how many descriptors below the limit clients do not get.
+func (l *Loop) keptFDs() int {
+	if l.opt.FewFiles {
+		return min(fewFDs+2*l.inUse(), maxSpareFDs)
+	}
+	return min(spareFDs+2*l.inUse(), maxSpareFDs)
 }
 
 // Rebind makes the loop listen on these TCP addresses (in evio's notation)

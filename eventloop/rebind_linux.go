@@ -82,25 +82,6 @@ func (l *Loop) findSlots(ec evio.Conn) error {
 	return nil
 }
 
-// sockName prints an address as net.Addr does.
-func sockName(sa syscall.Sockaddr) string {
-	switch sa := sa.(type) {
-	case *syscall.SockaddrInet4:
-		return net.JoinHostPort(net.IP(sa.Addr[:]).String(), strconv.Itoa(sa.Port))
-	case *syscall.SockaddrInet6:
-		a := net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}
-		if sa.ZoneId != 0 {
-			if ifi, err := net.InterfaceByIndex(int(sa.ZoneId)); err == nil {
-				a.Zone = ifi.Name
-			}
-		}
-		return a.String()
-	case *syscall.SockaddrUnix:
-		return sa.Name
-	}
-	return ""
-}
-
 // leave ends the listening of a slot.
 func (l *Loop) leave(ln *listener) error {
 	idle, err := idleListener()
@@ -178,7 +159,7 @@ var errNoSlot = errors.New("eventloop: no more addresses can be listened on")
 
 // listenOn makes a spare slot listen.
 func (l *Loop) listenOn(addr string) error {
-	parsed, err := parseAddr(addr)
+	parsed, err := l.parseAddr(addr)
 	if err != nil {
 		return err
 	}
@@ -206,6 +187,9 @@ func (l *Loop) listenOn(addr string) error {
 		return err
 	}
 	unix.SetNonblock(slot.fd, true)
+	if l.opt.Backlog != nil {
+		syscall.Listen(slot.fd, l.opt.Backlog())
+	}
 	ev := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(slot.fd)}
 	if err := syscall.EpollCtl(l.poll, syscall.EPOLL_CTL_ADD, slot.fd, &ev); err != nil {
 		return err

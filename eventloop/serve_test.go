@@ -268,3 +268,100 @@ func TestResetBeforeAccept(t *testing.T) {
 		t.Error(log)
 	}
 }
+
+// While Listening runs peers can connect, and nothing of theirs is accepted; it is called once only.
+func TestListening(t *testing.T) {
+	var ready, calls atomic.Int32
+	var early net.Conn
+	h := &testHandler{opened: func(*Conn) bool {
+		if ready.Load() == 0 {
+			t.Error("a connection is accepted before Listening has returned")
+		}
+		return true
+	}}
+	s := start(t, h, func(o *Options) {
+		o.Listening = func(addrs []net.Addr) {
+			calls.Add(1)
+			c, err := net.Dial("tcp", addrs[0].String())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			early = c
+			io.WriteString(c, "early")
+			time.Sleep(20 * time.Millisecond) // the loop, did it run, would accept
+			ready.Store(1)
+		}
+	})
+	t.Cleanup(func() { early.Close() })
+	var b [5]byte
+	if _, err := io.ReadFull(early, b[:]); err != nil || string(b[:]) != "early" {
+		t.Errorf("the early connection got %q, %v", b, err)
+	}
+	s.mu.Lock()
+	syscall.Shutdown(s.wfd, syscall.SHUT_RDWR)
+	s.mu.Unlock()
+	<-s.serve
+	roundTrip(t, s.dial(), "x")
+	if calls.Load() != 1 {
+		t.Errorf("Listening was called %d times", calls.Load())
+	}
+}
+
+// A Shutdown in Listening ends Serve in order, and nobody was let in.
+func TestShutdownWhileListening(t *testing.T) {
+	var l *Loop
+	var c net.Conn
+	l, err := New(Options{
+		Addrs:   []string{"tcp4://127.0.0.1:0"},
+		Handler: &testHandler{opened: func(*Conn) bool { t.Error("accepted"); return true }},
+		Logf:    func(f string, a ...any) { t.Errorf(f, a...) },
+		Listening: func(addrs []net.Addr) {
+			c, _ = net.Dial("tcp", addrs[0].String())
+			l.Shutdown()
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Serve(); err != nil {
+		t.Error(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	if n, err := c.Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Errorf("the connection got %d bytes, %v", n, err)
+	}
+}
+
+// Relative socket paths belong to Options.Dir, also where the absolute path is longer than an address may be and the
+// folder is the working directory.
+func TestUnixPathInDir(t *testing.T) {
+	dir := t.TempDir()
+	start(t, &testHandler{}, func(o *Options) {
+		o.Dir, o.Addrs = dir, []string{"unix://rel.sock"}
+	})
+	c, err := net.Dial("unix", filepath.Join(dir, "rel.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	roundTrip(t, c, "x")
+	c.Close()
+
+	long := filepath.Join(t.TempDir(), strings.Repeat("d", 120))
+	if err := os.Mkdir(long, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := New(Options{Dir: long, Addrs: []string{"unix://rel.sock"}, Handler: &testHandler{}}); err == nil {
+		t.Error("a path that is too long is accepted")
+	}
+	t.Chdir(long)
+	start(t, &testHandler{}, func(o *Options) {
+		o.Dir, o.Addrs = long, []string{"unix://rel.sock"}
+	})
+	if c, err = net.Dial("unix", "rel.sock"); err != nil {
+		t.Fatal(err)
+	}
+	roundTrip(t, c, "x")
+	c.Close()
+}

@@ -28,7 +28,7 @@ type Loader struct {
 
 	// All of these may be nil.
 
-	// OnProgress is told the number of bytes read, about every ProgressBytes.
+	// OnProgress is told the number of bytes read, about every ProgressBytes, which may be less than what is read ahead.
 	OnProgress    func(offset int64)
 	ProgressBytes int64 // 0: 2 MiB
 	// OnNotice is told what Redis logs at level notice.
@@ -70,6 +70,9 @@ type Result struct {
 func (l *Loader) Load(src io.Reader, size int64) (res *Result, err error) {
 	d := &decoder{file: true, repair: l.Repair, rules: l.Rules, gen: l.Keyspace.Generation()}
 	d.reader.start(src, size)
+	if l.OnProgress != nil && l.ProgressBytes > 0 && l.ProgressBytes < bufferSize {
+		d.reader.src = &pieces{src, int(l.ProgressBytes)}
+	}
 	d.checksum = l.Checksum
 	res = new(Result)
 	if l.OnProgress != nil {
@@ -100,6 +103,14 @@ func (l *Loader) Load(src io.Reader, size int64) (res *Result, err error) {
 	res.Rest = d.rest(src)
 	return res, nil
 }
+
+// pieces is a source that gives at most most bytes at once: a reader tells of its progress only when it reads.
+type pieces struct {
+	src  io.Reader
+	most int
+}
+
+func (p *pieces) Read(b []byte) (int, error) { return p.src.Read(b[:min(len(b), p.most)]) }
 
 func (l *Loader) notice(format string, args ...any) {
 	if l.OnNotice != nil {

@@ -384,6 +384,20 @@ func TestProgress(t *testing.T) {
 	if m := contents(l.Keyspace); !maps.Equal(m, contents(ks)) {
 		t.Error("contents differ")
 	}
+	// Less than what is read ahead.
+	const step = 1 << 10
+	at = nil
+	small := &Loader{Keyspace: newKeyspace(), Rules: testRules(ks), ProgressBytes: step, OnProgress: func(n int64) { at = append(at, n) }}
+	res, err := small.Load(bytes.NewReader(append(b.b[:len(b.b):len(b.b)], "the rest"...)), -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rest, _ := io.ReadAll(res.Rest); string(rest) != "the rest" {
+		t.Errorf("%d bytes are left", len(rest))
+	}
+	if !slices.IsSorted(at) || len(at) < len(b.b)/(4*step) || at[0] > 2*step {
+		t.Errorf("told %d times of %d bytes in steps of %d, first at %d", len(at), len(b.b), step, at[0])
+	}
 
 	stop := errors.New("stop")
 	snap, _ = ks.Snapshot()

@@ -22,7 +22,7 @@
 //
 // Directives of Redis that have no meaning in this design are rows like any
 // other (read, checked, reported, rewritten) that carry the reason why nothing
-// follows from them; NoOps lists them.
+// follows from them; NoOps lists them, and the log says so where one is set.
 //
 // Everything belongs to the reactor's goroutine. Names, ranges, defaults and
 // texts are those of Redis 7.2.
@@ -30,6 +30,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 )
@@ -76,6 +77,7 @@ type Config struct {
 	rows  []*row                 // in the order of table.go
 	index map[string]*row        // by name and by alias, in lower case
 
+	entered  bool // the process works in dir: EnterDir
 	loading  int  // depth of configuration files being read
 	saveSeen bool // a save directive was read
 
@@ -156,13 +158,41 @@ func NewWith(opts Options) *Config {
 // File returns the absolute path of the configuration file, "" without one.
 func (c *Config) File() string { return c.file }
 
-// Path resolves a file name of the configuration against Dir, as a process in
-// that working directory would.
+// EnterDir makes Dir the working directory of the process, as Redis does, and CONFIG SET changes it then. Relative names
+// follow the folder from now on when somebody renames or moves it. It is for the one server that a process belongs to,
+// once; the Dir of others is a value only.
+func (c *Config) EnterDir() error {
+	enter := func(c *Config) error {
+		if err := c.fs.Chdir(c.Dir); err != nil {
+			return reason(errorText(err))
+		}
+		return nil
+	}
+	c.OnApply(enter, "dir")
+	err := enter(c)
+	c.entered = err == nil
+	return err
+}
+
+// WorkDir returns the folder that relative names belong to: Dir, or where it is by now.
+func (c *Config) WorkDir() string {
+	if c.entered {
+		if dir, err := c.fs.Getwd(); err == nil {
+			return dir
+		}
+	}
+	return c.Dir
+}
+
+// Path resolves a file name of the configuration against WorkDir.
 func (c *Config) Path(name string) string {
-	if name == "" || name[0] == '/' || c.Dir == "" {
+	if name == "" || name[0] == '/' {
 		return name
 	}
-	return strings.TrimSuffix(c.Dir, "/") + "/" + name
+	if dir := c.WorkDir(); dir != "" {
+		return strings.TrimSuffix(dir, "/") + "/" + name
+	}
+	return name
 }
 
 // OnLog directs the messages of the configuration (warnings, what REWRITE did)
@@ -255,4 +285,16 @@ func (c *Config) NoOps() []NoOp {
 		}
 	}
 	return out
+}
+
+// WarnOfNoOps logs which of the directives without an effect are set to other
+// values than their defaults.
+func (c *Config) WarnOfNoOps() { c.warnOfNoOps(c.rows) }
+
+func (c *Config) warnOfNoOps(rows []*row) {
+	for _, r := range rows {
+		if r.noop != "" && slices.ContainsFunc(r.value.lines(r.name), func(l fileLine) bool { return l.force }) {
+			c.logf(LogWarning, "WARNING: %s is set, and it has no effect: %s", r.name, r.noop)
+		}
+	}
 }

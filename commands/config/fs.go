@@ -18,6 +18,8 @@ import (
 type FS interface {
 	// Getwd returns the absolute working directory with symbolic links resolved.
 	Getwd() (string, error)
+	// Chdir changes the working directory of the process.
+	Chdir(dir string) error
 	// ResolveDir returns path with symbolic links resolved, or the error that
 	// chdir(2) would give.
 	ResolveDir(path string) (string, error)
@@ -54,6 +56,8 @@ func (osFS) Getwd() (string, error) {
 	}
 	return filepath.EvalSymlinks(dir)
 }
+
+func (osFS) Chdir(dir string) error { return os.Chdir(dir) }
 
 func (osFS) ResolveDir(path string) (string, error) {
 	dir, err := filepath.EvalSymlinks(path)

@@ -96,6 +96,7 @@ func (c *Config) Set(args []string, ctx SetContext) error {
 		names = append(names, name)
 	}
 
+	c.Dir = c.WorkDir() // what is restored must exist
 	old := c.Values
 	type effect struct {
 		*apply
@@ -144,6 +145,7 @@ func (c *Config) Set(args []string, ctx SetContext) error {
 		}
 		return errSet(e.name, err)
 	}
+	c.warnOfNoOps(rows)
 	return nil
 }
 

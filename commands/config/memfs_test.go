@@ -36,6 +36,8 @@ func (m *memFS) step(name string) error {
 
 func (m *memFS) Getwd() (string, error) { return "/", nil }
 
+func (m *memFS) Chdir(string) error { return nil }
+
 func (m *memFS) ResolveDir(p string) (string, error) { return path.Clean(p), nil }
 
 func (m *memFS) ReadFile(name string) ([]byte, error) {

@@ -9,9 +9,9 @@ import (
 // The directives whose value is a list, or whose meaning needs more than a
 // field. Each is a setting of its own type.
 
-// dirSetting is dir. Redis changes the working directory of the process; here
-// it is a value of one server, resolved against the previous one, and
-// Config.Path applies it to relative names.
+// dirSetting is dir, resolved against the previous one. It is a value of one
+// server, which Config.Path applies to relative names; EnterDir makes it the
+// working directory of the process, too.
 type dirSetting struct{ c *Config }
 
 func (s dirSetting) set(args []string) (bool, error) {
@@ -29,13 +29,14 @@ func (s dirSetting) set(args []string) (bool, error) {
 	return true, nil
 }
 
-func (s dirSetting) get() string { return s.c.Dir }
+func (s dirSetting) get() string { return s.c.WorkDir() }
 
 func (s dirSetting) lines(name string) []fileLine {
-	if s.c.Dir == "" {
+	dir := s.c.WorkDir()
+	if dir == "" {
 		return nil
 	}
-	return oneLine(name, Quote(s.c.Dir), true)
+	return oneLine(name, Quote(dir), true)
 }
 
 // saveSetting is save. In files and on the command line its lines add up, the

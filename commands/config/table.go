@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -15,6 +16,13 @@ const (
 	noopLazy   = "freeing is always left to the garbage collector, off the command path"
 	noopCPU    = "the Go runtime spreads goroutines over threads; bind the process with taskset or CPUAffinity="
 	noopIO     = "one goroutine serves all clients"
+
+	noReplication = "there is no replication yet"
+	noCluster     = "there is no cluster yet"
+	noTLS         = "there is no TLS yet"
+	noEviction    = "nothing is evicted yet"
+	noScripts     = "there are no scripts yet"
+	noStreams     = "streams have no commands yet"
 )
 
 func (c *Config) add(r *row) *row {
@@ -24,6 +32,16 @@ func (c *Config) add(r *row) *row {
 
 func (r *row) alias(names ...string) *row { r.aliases = append(r.aliases, names...); return r }
 func (r *row) noOp(reason string) *row    { r.noop = reason; return r }
+
+// noOps gives a reason to all rows from number from on that have none, but for
+// those named.
+func (c *Config) noOps(from int, reason string, but ...string) {
+	for _, r := range c.rows[from:] {
+		if r.noop == "" && !slices.Contains(but, r.name) {
+			r.noop = reason
+		}
+	}
+}
 
 func (c *Config) yesno(name string, p *bool, def bool, f Flags) *row {
 	*p = def
@@ -122,7 +140,8 @@ func (c *Config) addProcess() {
 		noOp("a crash report tests no memory: the Go runtime owns it")
 	c.yesno("use-exit-on-panic", &v.UseExitOnPanic, false, Hidden)
 	num(c, "watchdog-period", &v.WatchdogPeriodMs, 0, maxI32, 0, plain, Hidden)
-	c.yesno("disable-thp", &v.DisableTHP, true, ro)
+	c.yesno("disable-thp", &v.DisableTHP, true, ro).
+		noOp("huge pages cost copies after a fork, and there is none; Go's heap decides on them")
 	enum(c, "oom-score-adj", &v.OOMScoreAdj, oomScoreNames, OOMScoreNo, rw, nil)
 	c.special("oom-score-adj-values", "three integers, -2000 to 2000", MultiArg, oomSetting{c})
 	c.optional("server_cpulist", &v.ServerCPUList, ro, nil).noOp(noopCPU)
@@ -153,15 +172,15 @@ func (c *Config) addNetwork() {
 	v := &c.Values
 	num(c, "port", &v.Port, 0, 65535, 6379, plain, rw)
 	c.special("bind", "addresses", MultiArg, bindSetting{&v.Bind})
-	c.optional("bind-source-addr", &v.BindSourceAddr, rw, nil)
+	c.optional("bind-source-addr", &v.BindSourceAddr, rw, nil).
+		noOp("it is for connections to masters and cluster nodes, and there are none yet")
 	c.yesno("protected-mode", &v.ProtectedMode, true, rw)
-	num(c, "tcp-backlog", &v.TCPBacklog, 0, maxI32, 511, plain, ro).
-		noOp("Go listens with the length that the kernel allows (net.core.somaxconn)")
+	num(c, "tcp-backlog", &v.TCPBacklog, 0, maxI32, 511, plain, ro)
 	c.optional("unixsocket", &v.UnixSocket, ro, nil)
 	num(c, "unixsocketperm", &v.UnixSocketPerm, 0, 0o777, 0, octal, ro)
 	num(c, "timeout", &v.TimeoutSec, 0, maxI32, 0, plain, rw)
 	num(c, "tcp-keepalive", &v.TCPKeepAliveSec, 0, maxI32, 300, plain, rw)
-	num(c, "socket-mark-id", &v.SocketMarkID, 0, maxU32, 0, plain, ro)
+	num(c, "socket-mark-id", &v.SocketMarkID, 0, maxU32, 0, plain, ro).noOp("sockets are not marked")
 	num(c, "maxclients", &v.MaxClients, 1, maxU32, 10000, plain, rw)
 	num(c, "maxmemory-clients", &v.MaxMemoryClients, -100, maxI64, 0, percent, rw)
 	c.special("client-output-buffer-limit", "class, hard limit, soft limit, seconds", MultiArg,
@@ -179,6 +198,7 @@ func (c *Config) addNetwork() {
 
 func (c *Config) addTLS() {
 	v := &c.Values
+	defer c.noOps(len(c.rows), noTLS, "tls-port", "tls-cluster", "tls-replication") // these are refused
 	num(c, "tls-port", &v.TLSPort, 0, 65535, 0, plain, rw)
 	c.yesno("tls-cluster", &v.TLSCluster, false, rw)
 	c.yesno("tls-replication", &v.TLSReplication, false, rw)
@@ -217,14 +237,14 @@ func (c *Config) addMemory() {
 		noOp("keys expire by a timing wheel, on time whatever their number; nothing is sampled")
 	num(c, "maxmemory", &v.MaxMemory, 0, noMax, 0, memory, rw)
 	enum(c, "maxmemory-policy", &v.MaxMemoryPolicy, policyNames, NoEviction, rw, nil)
-	num(c, "maxmemory-samples", &v.MaxMemorySamples, 1, maxI32, 5, plain, rw)
-	num(c, "maxmemory-eviction-tenacity", &v.MaxMemoryTenacity, 0, 100, 10, plain, rw)
+	num(c, "maxmemory-samples", &v.MaxMemorySamples, 1, maxI32, 5, plain, rw).noOp(noEviction)
+	num(c, "maxmemory-eviction-tenacity", &v.MaxMemoryTenacity, 0, 100, 10, plain, rw).noOp(noEviction)
 	num(c, "lfu-log-factor", &v.LFULogFactor, 0, maxI32, 10, plain, rw)
 	num(c, "lfu-decay-time", &v.LFUDecayTime, 0, maxI32, 1, plain, rw)
-	// Replicas and the append-only file are told DEL or UNLINK by these two.
-	c.yesno("lazyfree-lazy-eviction", &v.LazyfreeEviction, false, Debug)
+	// Replicas and the append-only file are told DEL or UNLINK by these three.
+	c.yesno("lazyfree-lazy-eviction", &v.LazyfreeEviction, false, Debug).noOp(noEviction)
 	c.yesno("lazyfree-lazy-expire", &v.LazyfreeExpire, false, Debug)
-	c.yesno("lazyfree-lazy-server-del", &v.LazyfreeServerDel, false, Debug).noOp(noopLazy)
+	c.yesno("lazyfree-lazy-server-del", &v.LazyfreeServerDel, false, Debug)
 	c.yesno("lazyfree-lazy-user-del", &v.LazyfreeUserDel, false, Debug).noOp(noopLazy)
 	c.yesno("lazyfree-lazy-user-flush", &v.LazyfreeUserFlush, false, Debug).noOp(noopLazy)
 	c.yesno("jemalloc-bg-thread", &v.JemallocBgThread, true, rw).noOp("there is no jemalloc")
@@ -238,7 +258,8 @@ func (c *Config) addMemory() {
 
 	num(c, "tracking-table-max-keys", &v.TrackingTableMaxKeys, 0, maxI64, 1000000, plain, rw)
 	c.special("notify-keyspace-events", "letters of KEg$lshzxetdnmA", rw, notifySetting{&v.NotifyKeyspaceEvents})
-	num(c, "busy-reply-threshold", &v.BusyReplyThresholdMs, 0, maxI64, 5000, plain, rw).alias("lua-time-limit")
+	num(c, "busy-reply-threshold", &v.BusyReplyThresholdMs, 0, maxI64, 5000, plain, rw).alias("lua-time-limit").
+		noOp(noScripts)
 	c.yesno("latency-tracking", &v.LatencyTracking, true, rw)
 	c.special("latency-tracking-info-percentiles", "percentiles, 0 to 100", MultiArg,
 		percentilesSetting{&v.LatencyPercentiles})
@@ -263,8 +284,8 @@ func (c *Config) addEncodings() {
 		alias("zset-max-ziplist-entries")
 	num(c, "zset-max-listpack-value", &v.ZsetMaxListpackValue, 0, maxI64, 64, memory, rw).
 		alias("zset-max-ziplist-value")
-	num(c, "stream-node-max-bytes", &v.StreamNodeMaxBytes, 0, maxI64, 4096, memory, rw)
-	num(c, "stream-node-max-entries", &v.StreamNodeMaxEntries, 0, maxI64, 100, plain, rw)
+	num(c, "stream-node-max-bytes", &v.StreamNodeMaxBytes, 0, maxI64, 4096, memory, rw).noOp(noStreams)
+	num(c, "stream-node-max-entries", &v.StreamNodeMaxEntries, 0, maxI64, 100, plain, rw).noOp(noStreams)
 	num(c, "hll-sparse-max-bytes", &v.HLLSparseMaxBytes, 0, maxI64, 3000, memory, rw)
 }
 
@@ -277,9 +298,10 @@ func (c *Config) addPersistence() {
 	num(c, "rdb-version", &v.RDBVersion, 0, 12, 0, plain, rw).
 		value.(*numberSetting[int]).check = checkRDBVersion
 	c.yesno("rdb-save-incremental-fsync", &v.RDBSaveIncrementalFsync, true, rw)
-	c.yesno("rdb-del-sync-files", &v.RDBDelSyncFiles, false, rw)
+	c.yesno("rdb-del-sync-files", &v.RDBDelSyncFiles, false, rw).noOp(noReplication)
 	c.yesno("stop-writes-on-bgsave-error", &v.StopWritesOnBgsaveError, true, rw)
-	enum(c, "sanitize-dump-payload", &v.SanitizeDumpPayload, sanitizeNames, SanitizeNo, Debug, nil)
+	enum(c, "sanitize-dump-payload", &v.SanitizeDumpPayload, sanitizeNames, SanitizeNo, Debug, nil).
+		noOp("payloads and files are always checked deeply, which costs next to nothing here")
 	num(c, "rdb-key-save-delay", &v.RDBKeySaveDelayUs, minI32, maxI32, 0, plain, Hidden)
 	num(c, "key-load-delay", &v.KeyLoadDelayUs, minI32, maxI32, 0, plain, Hidden)
 	num(c, "loading-process-events-interval-bytes", &v.LoadingProcessInterval, 1024, maxI32, 2*mib, plain, Hidden)
@@ -301,7 +323,9 @@ func (c *Config) addPersistence() {
 
 func (c *Config) addReplication() {
 	v := &c.Values
-	c.special("replicaof", "host and port, or no one", Immutable|MultiArg, replicaofSetting{c}).alias("slaveof")
+	defer c.noOps(len(c.rows), noReplication)
+	c.special("replicaof", "host and port, or no one", Immutable|MultiArg, replicaofSetting{c}).alias("slaveof").
+		noOp("there is no replication yet: this server is a master with data of its own")
 	c.optional("masteruser", &v.MasterUser, Sensitive, nil)
 	c.optional("masterauth", &v.MasterAuth, Sensitive, nil)
 	c.yesno("replica-serve-stale-data", &v.ReplicaServeStaleData, true, rw).alias("slave-serve-stale-data")
@@ -330,7 +354,9 @@ func (c *Config) addReplication() {
 
 func (c *Config) addCluster() {
 	v := &c.Values
-	c.yesno("cluster-enabled", &v.ClusterEnabled, false, ro)
+	defer c.noOps(len(c.rows), noCluster)
+	c.yesno("cluster-enabled", &v.ClusterEnabled, false, ro).
+		noOp("there is no cluster yet: this server serves all keys, of one database")
 	c.text("cluster-config-file", &v.ClusterConfigFile, "nodes.conf", ro, nil)
 	num(c, "cluster-port", &v.ClusterPort, 0, 65535, 0, plain, ro)
 	num(c, "cluster-node-timeout", &v.ClusterNodeTimeoutMs, 0, maxI64, 15000, plain, rw)

@@ -149,8 +149,8 @@ func TestFailingSave(t *testing.T) {
 			func(dir string) error { return os.MkdirAll(filepath.Join(dir, "dump.rdb", "x"), 0o700) },
 			func(dir string) error { return os.RemoveAll(filepath.Join(dir, "dump.rdb")) }},
 		{"the folder is gone",
-			func(dir string) error { return os.Rename(dir, dir+".away") },
-			func(dir string) error { return os.Rename(dir+".away", dir) }},
+			os.RemoveAll, // a folder that is renamed would be followed
+			func(dir string) error { return os.Mkdir(dir, 0o700) }},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			dir := filepath.Join(t.TempDir(), "data")

@@ -224,7 +224,9 @@ func TestRefusedStart(t *testing.T) {
 		want []string
 	}{
 		{"port 0", []string{"Configured to not listen anywhere, exiting."}},
-		{"tls-port 7", []string{"Failed finding TLS support"}},
+		{"tls-port 7", []string{"Failed finding TLS support", "Failed to configure TLS"}},
+		{"tls-replication yes", []string{"none for tls-replication", "Failed to configure TLS"}},
+		{"tls-cluster yes", []string{"none for tls-cluster", "Failed to configure TLS"}},
 		{"loadmodule /m.so x", []string{"Module /m.so failed to load", "Can't load module from /m.so: server aborting"}},
 		{"rename-command nosuch x", []string{fatal, "at line 2\n>>> 'rename-command nosuch x'\nNo such command in rename-command"}},
 		{"rename-command get SET", []string{fatal, "Target command name already exists"}},
@@ -263,14 +265,14 @@ func TestRefusedStart(t *testing.T) {
 	}
 	s := harness.StartFerrous(t, "--cluster-enabled", "yes", "--rename-command", "GET", "FETCH", "--rename-command", "DEBUG", "",
 		"--rename-command", "EVAL", "", "--rename-command", "REPLICAOF", "follow") // these are not here, and that is no reason to fail
-	if !strings.Contains(s.Logs(), "WARNING: cluster-enabled is set, and there is no cluster here") {
+	if !strings.Contains(s.Logs(), "WARNING: cluster-enabled is set, and it has no effect: there is no cluster yet") {
 		t.Errorf("the log has no word about cluster-enabled:\n%s", s.Logs())
 	}
 	if v := s.Dial(t).Must("FETCH", "k"); !v.Null {
 		t.Errorf("the renamed command answers %v", v)
 	}
 	s = harness.StartFerrous(t, "--replicaof", "127.0.0.1", "1")
-	if !strings.Contains(s.Logs(), "WARNING: replicaof is set, and there is no replication here") {
+	if !strings.Contains(s.Logs(), "WARNING: replicaof is set, and it has no effect: there is no replication yet") {
 		t.Errorf("the log has no word about replicaof:\n%s", s.Logs())
 	}
 }
