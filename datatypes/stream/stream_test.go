@@ -122,48 +122,6 @@ func list(s *Stream) (all []string) {
 	return all
 }
 
-// checkSize compares Size with what is there.
-func checkSize(t *testing.T, s *Stream) {
-	t.Helper()
-	want := 0
-	s.nodes.each(func(_ ID, n *node) bool {
-		want += n.size()
-		return true
-	})
-	for _, g := range s.groups {
-		want += g.size()
-		checkIndex(t, &g.pending)
-		for _, c := range g.consumers {
-			checkIndex(t, &c.pending)
-		}
-	}
-	checkIndex(t, &s.nodes)
-	if s.bytes != want {
-		t.Errorf("%d bytes, want %d", s.bytes, want)
-	}
-}
-
-func checkIndex[T any](t *testing.T, x *index[T]) {
-	t.Helper()
-	n, bytes, last := 0, 0, ID{}
-	for _, p := range x.pages {
-		if len(p.items) == 0 || len(p.items) > pageLen {
-			t.Fatalf("a page of %d", len(p.items))
-		}
-		for i := range p.items {
-			if n > 0 && p.items[i].id.Compare(last) <= 0 {
-				t.Fatalf("%v behind %v", p.items[i].id, last)
-			}
-			last = p.items[i].id
-			n++
-		}
-		bytes += p.size()
-	}
-	if n != x.n || x.bytes < bytes || x.bytes > bytes+16*len(x.pages)+64 {
-		t.Fatalf("%d entries of %d, %d bytes of %d", x.n, n, x.bytes, bytes)
-	}
-}
-
 // sample makes a stream of nodes that come in any order, and a group.
 func sample(t *testing.T, gen *cow.Generation, nodes int) *Stream {
 	t.Helper()
@@ -223,7 +181,7 @@ func TestStream(t *testing.T) {
 	for _, nodes := range []int{0, 1, 3, 64, 65, 700} {
 		var gen cow.Generation
 		s := sample(t, &gen, nodes)
-		checkSize(t, s)
+		check(t, s)
 		all := list(s)
 		if s.Len() != 2*nodes || s.NumNodes() != nodes {
 			t.Fatalf("%d entries in %d nodes", s.Len(), s.NumNodes())
@@ -240,7 +198,7 @@ func TestStream(t *testing.T) {
 			t.Errorf("first is %v", s.FirstID())
 		}
 		c := s.Clone(&gen)
-		checkSize(t, c)
+		check(t, c)
 		if !slices.Equal(list(c), all) || c.Len() != s.Len() {
 			t.Error("the clone differs")
 		}
@@ -272,7 +230,7 @@ func TestFork(t *testing.T) {
 		}
 	}
 	f.AddGroup([]byte("new"), ID{}, 0, &gen)
-	checkSize(t, f)
+	check(t, f)
 	if f.Len() != 900 || len(f.Groups()) != 3 {
 		t.Errorf("%d entries", f.Len())
 	}
