@@ -142,7 +142,7 @@ func (s *Stream) Delete(id ID, gen *cow.Generation) bool {
 	} else {
 		n = s.own(master, n, gen)
 		s.bytes -= n.size()
-		n.mark(it.at)
+		s.mark(n, it.at)
 		n.count(1)
 		s.bytes += n.size()
 	}
@@ -154,12 +154,27 @@ func (s *Stream) Delete(id ID, gen *cow.Generation) bool {
 	return true
 }
 
+func (s *Stream) mark(n *node, p int) (grown int) {
+	if grown = n.mark(p); grown != 0 {
+		s.skip = 0
+	}
+	return grown
+}
+
 // mendFirst sets First after entries were removed, if it was one of them or no entry is left.
 func (s *Stream) mendFirst(removed bool) {
 	if s.length == 0 {
 		s.First = ID{}
-	} else if removed {
-		s.First = s.FirstID()
+		return
+	}
+	if !removed {
+		return
+	}
+	var it Iter
+	it.Start(s, ID{}, MaxID, false)
+	if it.Next() {
+		s.First = it.ID()
+		s.skip, s.skipIn = it.at-it.head, it.master
 	}
 }
 
@@ -276,7 +291,7 @@ func (s *Stream) dropNodes(t Trim, items []item[*node], deleted *int) (k int, st
 func (s *Stream) trimNode(t Trim, master ID, n *node, gen *cow.Generation) (gone int) {
 	var c cursor
 	c.open(master, n.lp)
-	for p := c.head; p != c.lp.End(); {
+	for p := c.head + s.skipped(master); p != c.lp.End(); {
 		c.read(p)
 		if t.ByID && !c.id.less(t.MinID) || !t.ByID && s.length <= t.MaxLen {
 			break
@@ -292,8 +307,7 @@ func (s *Stream) trimNode(t Trim, master ID, n *node, gen *cow.Generation) (gone
 			n = s.own(master, n, gen)
 			s.bytes -= n.size()
 		}
-		n.mark(c.at)
-		p += len(n.lp) - len(c.lp)
+		p += s.mark(n, c.at)
 		c.lp = n.lp
 		gone++
 		s.length--
@@ -308,6 +322,15 @@ func (s *Stream) trimNode(t Trim, master ID, n *node, gen *cow.Generation) (gone
 		s.nodes.remove(master, gen)
 	}
 	return gone
+}
+
+// skipped returns how many bytes of deleted entries a node begins with, as far as is known. That saves a stream that is
+// trimmed exactly with each entry added, or used as a queue, from reading them again and again.
+func (s *Stream) skipped(master ID) int {
+	if master == s.skipIn {
+		return s.skip
+	}
+	return 0
 }
 
 // An Iter goes over the entries of a range of IDs, both ends included:
@@ -342,8 +365,8 @@ func (it *Iter) Start(s *Stream, start, end ID, reverse bool) {
 		it.leaf, it.i = s.nodes.seek(start)
 	}
 	it.enter()
-	if it.leaf != nil && it.i == len(it.leaf.items)-1 && !it.start.less(it.master) {
-		it.seekTail()
+	if it.leaf != nil {
+		it.seek()
 	}
 }
 
@@ -355,26 +378,34 @@ func (it *Iter) enter() {
 	e := &it.leaf.items[it.i]
 	it.open(e.id, e.v.lp)
 	it.inside = false
-	it.p = it.head
+	it.p = it.head + it.s.skipped(e.id)
 	if it.reverse {
 		it.p = it.lp.End()
 	}
 }
 
-// seekTail moves to the first entry from start on in the stream's last node. It comes from the end, since readers that
-// follow a stream are near to it.
-func (it *Iter) seekTail() {
-	if l, _ := it.s.nodes.seekBack(MaxID); l != it.leaf {
+// seek moves to the first entry from start on from the node's end, if start is nearer to that than to the beginning.
+func (it *Iter) seek() {
+	p := it.lp.End()
+	if it.p == p || it.start.less(it.master) {
 		return
 	}
-	p := it.lp.End()
-	for p != it.head {
-		before := it.before(p)
-		it.read(before)
-		if it.id.less(it.start) {
-			break
-		}
+	before := it.before(p)
+	it.read(before)
+	at, last := it.start.Ms-it.master.Ms, it.id.Ms-it.master.Ms
+	if last == 0 {
+		at, last = it.start.Seq-it.master.Seq, it.id.Seq-it.master.Seq
+	}
+	if at < last/2 {
+		return
+	}
+	for !it.id.less(it.start) {
 		p = before
+		if p == it.p {
+			return
+		}
+		before = it.before(p)
+		it.read(before)
 	}
 	it.p = p
 }
@@ -383,7 +414,7 @@ func (it *Iter) seekTail() {
 func (it *Iter) Next() bool {
 	for it.leaf != nil {
 		if it.reverse {
-			if it.p == it.head {
+			if it.p == it.head+it.s.skipped(it.master) {
 				if it.i--; it.i < 0 {
 					it.leaf, it.i = it.s.nodes.before(it.leaf)
 				}

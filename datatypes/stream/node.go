@@ -148,10 +148,7 @@ func (c *cursor) open(master ID, lp listpack.Listpack) {
 	_, p = number(lp, p)
 	n, p := number(lp, p)
 	c.fields, c.names = int(n), p
-	for range n {
-		p += lp.EntrySize(p)
-	}
-	c.head = p + lp.EntrySize(p)
+	c.head = lp.Skip(p, c.fields+1)
 }
 
 // read reads the entry at p, but for its pairs.
@@ -184,25 +181,20 @@ func (c *cursor) pair() (field, value listpack.Value) {
 
 // end returns the position behind the entry.
 func (c *cursor) end() int {
-	n, p := c.pairs, c.value
+	n := c.pairs
 	if !c.same {
 		n *= 2
 	}
-	for ; n > 0; n-- {
-		p += c.lp.EntrySize(p)
-	}
+	p := c.lp.Skip(c.value, n)
 	c.pairs, c.value = 0, p
-	return p + c.lp.EntrySize(p)
+	return c.lp.Skip(p, 1)
 }
 
 // before returns the position of the entry that ends at p.
 func (c *cursor) before(p int) int {
-	p = c.lp.Prev(p)
+	p = c.lp.Back(p, 1)
 	n, _ := number(c.lp, p)
-	for ; n > 0; n-- {
-		p = c.lp.Prev(p)
-	}
-	return p
+	return c.lp.Back(p, int(n))
 }
 
 // lastID returns the ID of the last entry of a node, deleted or not; the master's if there is none.
@@ -216,10 +208,13 @@ func lastID(master ID, lp listpack.Listpack) ID {
 	return c.id
 }
 
-// mark marks the entry whose flags are at p as deleted. The counts are left to count.
-func (n *node) mark(p int) {
+// mark marks the entry whose flags are at p as deleted and returns by how many bytes the node has grown: none, but for
+// foreign nodes that encode flags in another way. The counts are left to count.
+func (n *node) mark(p int) (grown int) {
 	flags, _ := number(n.lp, p)
+	before := len(n.lp)
 	n.lp = n.lp.ReplaceInt(p, flags|flagDeleted)
+	return len(n.lp) - before
 }
 
 // count changes the counts of a node in which gone more entries were marked.

@@ -149,6 +149,9 @@ type Stream struct {
 	Info
 	nodes  index[*node]
 	groups []*Group
+	// The first skip bytes of entries in the node skipIn are deleted ones.
+	skip   int
+	skipIn ID
 	length int
 	bytes  int // of nodes, groups and all below, but for the index of nodes
 	stamp  uint64
@@ -192,7 +195,7 @@ func (s *Stream) Fork(gen *cow.Generation) *Stream {
 // Clone returns a copy that shares nothing which is ever written with s: that of COPY. It costs O(N).
 func (s *Stream) Clone(gen *cow.Generation) *Stream {
 	stamp := gen.Current()
-	c := &Stream{Info: s.Info, length: s.length, stamp: stamp}
+	c := &Stream{Info: s.Info, skip: s.skip, skipIn: s.skipIn, length: s.length, stamp: stamp}
 	c.nodes = cloneIndex(&s.nodes, stamp, func(n *node) *node {
 		n = &node{lp: n.lp.Clone(), stamp: stamp}
 		c.bytes += n.size()
