@@ -193,6 +193,11 @@ var goldens = []golden{
 		want: "stream/stream: 3 entries, {Last:6-0 First:1-1 MaxDeleted:5-0 Added:4};" + streamEntries +
 			`; group "g" last 6-0 read 2: 1-2 time 100 count 1 of "alice" 6-0 time 200 count 128 of "alice"` +
 			`, consumer "alice" seen 100 active 100: 1-2 6-0`},
+	{name: "stream whose consumers share a pending entry", typ: 21, body: streamNode + "\x03\x06\x00\x01\x01\x00\x00\x03" + "\x01\x01g\x06\x00\x02" +
+		streamPending + "\x02\x05alice" + at100 + at200 + "\x02" + id12 + id60 + "\x03bob" + at100 + at200 + "\x01" + id12,
+		want: "stream/stream: 3 entries, {Last:6-0 First:1-1 MaxDeleted:0-0 Added:3};" + streamEntries +
+			`; group "g" last 6-0 read 2: 1-2 time 100 count 1 of "bob" 6-0 time 200 count 128 of "alice"` +
+			`, consumer "alice" seen 100 active 200: 6-0, consumer "bob" seen 100 active 200: 1-2`},
 	{name: "stream v3", typ: 21, body: streamNode + "\x03\x06\x00\x01\x01\x05\x00\x04" + "\x02\x01g\x06\x00\x02" + streamPending +
 		"\x01\x05alice" + at100 + at200 + "\x02" + id12 + id60 + "\x01h\x00\x00\x81\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00",
 		want: "stream/stream: 3 entries, {Last:6-0 First:1-1 MaxDeleted:5-0 Added:4};" + streamEntries +

@@ -52,22 +52,28 @@ func (s *Stream) Append(id ID, pairs [][]byte, limits Limits, gen *cow.Generatio
 	var n *node
 	var master ID
 	room := 0
-	if l, i := s.nodes.seekBack(MaxID); l != nil {
+	for l, i := s.nodes.seekBack(MaxID); l != nil; l, i = s.nodes.seekBack(MaxID) {
 		n, master = l.items[i].v, l.items[i].id
-		if !master.less(id) {
+		if master.less(id) {
+			break
+		}
+		if live, _ := counts(n.lp); live > 0 {
 			return ErrOrder // the last ID is a lie
 		}
-		if limits.full(n.lp, text) {
-			room = min(len(n.lp), roomBytes)
-			s.seal(master, n, gen)
-			n = nil
-		}
+		// XSETID went back behind a node of tombstones.
+		s.bytes -= n.size()
+		s.nodes.remove(master, gen)
+		n = nil
+	}
+	if n != nil && limits.full(n.lp, text) {
+		room = min(len(n.lp), roomBytes)
+		s.seal(master, n, gen)
+		n = nil
 	}
 	if n == nil {
 		master = id
 		n = &node{stamp: gen.Current(), lp: appendEntry(newNode(pairs, room), master, id, pairs, true)}
-		s.nodes.add(master, n, gen)
-		s.bytes += n.size()
+		s.addNode(master, n, gen)
 	} else {
 		s.bytes -= n.size()
 		owned := gen.Owns(n.stamp)

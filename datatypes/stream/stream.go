@@ -212,12 +212,21 @@ func (s *Stream) Clone(gen *cow.Generation) *Stream {
 // AddNode adds a node, whose listpack it takes over and which Validate has accepted, with entries not marked as deleted. It
 // reports false if there is a node with this master ID.
 func (s *Stream) AddNode(master ID, lp listpack.Listpack, entries int, gen *cow.Generation) bool {
-	n := &node{lp: lp, stamp: gen.Current()}
-	if !s.nodes.add(master, n, gen) {
+	if !s.addNode(master, &node{lp: lp, stamp: gen.Current()}, gen) {
 		return false
 	}
 	s.length += entries
+	return true
+}
+
+func (s *Stream) addNode(master ID, n *node, gen *cow.Generation) bool {
+	if !s.nodes.add(master, n, gen) {
+		return false
+	}
 	s.bytes += n.size()
+	if master == s.skipIn {
+		s.skip = 0 // there was another node of this master ID, before XSETID
+	}
 	return true
 }
 

@@ -283,3 +283,76 @@ func TestID(t *testing.T) {
 		t.Error(s)
 	}
 }
+
+// XSETID may go back behind entries that were trimmed, so that a master ID comes again.
+func TestMasterAgain(t *testing.T) {
+	var gen cow.Generation
+	s := New(&gen)
+	pairs := [][]byte{[]byte("field"), []byte("value")}
+	for range 2 {
+		for ms := range uint64(20) {
+			if err := s.Append(ID{Ms: 100 + ms}, pairs, Limits{Entries: 100}, &gen); err != nil {
+				t.Fatal(err)
+			}
+			if want := (ID{Ms: 100}); s.First != want || s.FirstID() != want {
+				t.Fatalf("first is %v, %v", s.First, s.FirstID())
+			}
+		}
+		if n := s.Trim(Trim{MaxLen: 10}, &gen); n != 10 || s.FirstID() != (ID{Ms: 110}) {
+			t.Fatalf("%d trimmed, first is %v", n, s.FirstID())
+		}
+		s.Trim(Trim{}, &gen)
+		s.SetID(ID{Ms: 5}, Unknown, ID{})
+	}
+	check(t, s)
+}
+
+// What a second consumer of a file has pending leaves the first.
+func TestOwnTwice(t *testing.T) {
+	var gen cow.Generation
+	s := New(&gen)
+	g := s.AddGroup([]byte("g"), ID{}, 0, &gen)
+	before := g.Size()
+	a, b := g.AddConsumer([]byte("a"), 0, 0, &gen), g.AddConsumer([]byte("b"), 0, 0, &gen)
+	g.AddPending(ID{Ms: 1}, 5, 1<<40, &gen)
+	g.Own(a, ID{Ms: 1}, &gen)
+	if found, fresh := g.Own(b, ID{Ms: 1}, &gen); !found || !fresh {
+		t.Error("the second consumer does not get it")
+	}
+	s.Account(g, before)
+	check(t, s)
+	if p, ok := g.Pending(ID{Ms: 1}); !ok || g.Owner(p) != b || p.Count != 1<<40 || a.NumPending() != 0 || b.NumPending() != 1 {
+		t.Errorf("%+v, %d and %d", p, a.NumPending(), b.NumPending())
+	}
+	if !s.Ack(g, ID{Ms: 1}, &gen) || s.Ack(g, ID{Ms: 1}, &gen) {
+		t.Error("acknowledged twice or never")
+	}
+	check(t, s)
+}
+
+// XSETID may even go back behind a node that is left with nothing but tombstones.
+func TestBehindTombstones(t *testing.T) {
+	var gen cow.Generation
+	s := New(&gen)
+	pairs := [][]byte{[]byte("field"), []byte("value")}
+	for ms := range uint64(20) {
+		s.Append(ID{Ms: 100 + ms}, pairs, Limits{}, &gen)
+	}
+	s.Delete(ID{Ms: 119}, &gen)
+	if n := s.Trim(Trim{ByID: true, MinID: ID{Ms: 119}}, &gen); n != 19 || s.NumNodes() != 1 {
+		t.Fatalf("%d trimmed, %d nodes", n, s.NumNodes())
+	}
+	s.SetID(ID{Ms: 5}, Unknown, ID{Ms: 1})
+	for ms := range uint64(20) {
+		if err := s.Append(ID{Ms: 90 + ms}, pairs, Limits{Entries: 3}, &gen); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check(t, s)
+	for ms := range uint64(20) {
+		if !s.Delete(ID{Ms: 90 + ms}, &gen) {
+			t.Fatalf("%d is not there", 90+ms)
+		}
+	}
+	check(t, s)
+}
