@@ -103,6 +103,23 @@ func TestIndex(t *testing.T) {
 			}
 		}
 		check()
+		// A run of items goes, so that whole nodes do, and others come in their place.
+		from := ID{Ms: rnd.Uint64N(last.Ms + 1)}
+		for range rnd.IntN(5000) {
+			l, i := x.seek(from)
+			if l == nil {
+				break
+			}
+			id := l.items[i].id
+			x.remove(id, &gen)
+			delete(want, id)
+		}
+		for range rnd.IntN(200) {
+			id := ID{Ms: from.Ms - rnd.Uint64N(from.Ms/8+1), Seq: rnd.Uint64N(1 << 20)}
+			v, _ := x.put(id, now, &gen)
+			*v, want[id] = now, now
+		}
+		check()
 		if rnd.IntN(3) == 0 {
 			for l, _ := x.seek(ID{}); l != nil && rnd.IntN(50) > 0; l, _ = x.seek(ID{}) {
 				k := len(l.items)

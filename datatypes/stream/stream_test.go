@@ -356,3 +356,103 @@ func TestBehindTombstones(t *testing.T) {
 	}
 	check(t, s)
 }
+
+// What groups have read and what they lag behind is as redis-server 7.2.6 answers for the same commands.
+func TestLag(t *testing.T) {
+	var gen cow.Generation
+	s := New(&gen)
+	pairs := [][]byte{[]byte("f"), []byte("v")}
+	add := func(ms uint64) { s.Append(ID{Ms: ms}, pairs, Limits{Bytes: 4096, Entries: 100}, &gen) }
+	group := func(name string) *Group { return s.AddGroup([]byte(name), ID{}, Unknown, &gen) }
+	read := func(g *Group) {
+		var it Iter
+		from, _ := g.Last.Next()
+		it.Start(s, from, MaxID, false)
+		it.Next()
+		s.Advance(g, it.ID())
+	}
+	const none = "?"
+	step := 0
+	want := func(pairs ...string) { // entries read and lag by turns
+		t.Helper()
+		step++
+		var got []string
+		for _, g := range s.Groups() {
+			entries, lag := none, none
+			if g.Read != Unknown {
+				entries = fmt.Sprint(g.Read)
+			}
+			if n, ok := s.Lag(g); ok {
+				lag = fmt.Sprint(n)
+			}
+			got = append(got, entries, lag)
+		}
+		if !slices.Equal(got, pairs) {
+			t.Errorf("step %d: %v, want %v", step, got, pairs)
+		}
+	}
+	for ms := range uint64(5) {
+		add(ms + 1)
+	}
+	s.Delete(ID{Ms: 3}, &gen)
+	g1, g2 := group("g1"), group("g2")
+	want(none, none, none, none)
+	for range 3 {
+		read(g1)
+		want(none, none, none, none)
+	}
+	read(g1)
+	want("5", "0", none, none)
+	add(6)
+	want("5", "1", none, none)
+	read(g1)
+	want("6", "0", none, none)
+	s.Trim(Trim{ByID: true, MinID: ID{Ms: 3}}, &gen)
+	want("6", "0", none, "3")
+	s.Trim(Trim{ByID: true, MinID: ID{Ms: 5}}, &gen)
+	want("6", "0", none, "2")
+	s.Delete(ID{Ms: 6}, &gen)
+	want("6", "0", none, none)
+	s.Trim(Trim{}, &gen)
+	want("6", "0", none, "0")
+	s.SetID(ID{Ms: 9}, Unknown, ID{})
+	want("6", "0", none, "0")
+	g3 := group("g3")
+	want("6", "0", none, "0", none, "0")
+	add(10)
+	want("6", "1", none, "1", none, "1")
+	read(g1)
+	want("7", "0", none, "1", none, "1")
+	read(g2)
+	read(g3)
+	want("7", "0", "7", "0", "7", "0")
+	// A group that knows what it has read does not any more when an entry before it was deleted.
+	add(11)
+	add(12)
+	g1.Last, g1.Read = ID{Ms: 10}, 7
+	want("7", "2", "7", "2", "7", "2")
+	s.Delete(ID{Ms: 11}, &gen)
+	want("7", none, "7", none, "7", none)
+}
+
+// A small stream that is emptied leaves a snapshot its entries.
+func TestEmptied(t *testing.T) {
+	var gen cow.Generation
+	s := New(&gen)
+	s.Append(ID{Ms: 1}, [][]byte{[]byte("f"), []byte("v")}, Limits{}, &gen)
+	g := s.AddGroup([]byte("g"), ID{}, 0, &gen)
+	c := s.AddConsumer(g, []byte("c"), 0, 0, &gen)
+	s.SetPending(g, c, ID{Ms: 1}, 1, 1, &gen)
+	all := list(s)
+	gen.Pin()
+	f := s.Fork(&gen)
+	if f.Trim(Trim{}, &gen) != 1 || !f.Ack(f.OwnGroup([]byte("g"), &gen), ID{Ms: 1}, &gen) {
+		t.Error("nothing is removed")
+	}
+	check(t, f)
+	check(t, s)
+	if !slices.Equal(list(s), all) {
+		t.Error("what the snapshot holds has changed")
+	}
+	gen.Unpin()
+}
