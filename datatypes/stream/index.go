@@ -22,7 +22,8 @@ import (
 //
 // A node that is full splits in halves; at the right end of the tree it is left full instead, because IDs usually
 // ascend. A node that is less than half full is merged with a neighbour of the same parent when both together fill at
-// most three quarters. A node that becomes empty goes.
+// most three quarters. A node that becomes empty goes. The slice of a leaf that is half empty shrinks, unless items go
+// from its front: those of a leaf whose entries are acknowledged in order will soon all be gone.
 //
 // # Bounds
 //
@@ -45,8 +46,8 @@ type index[T any] struct {
 }
 
 const (
-	leafItems  = 64
-	innerItems = 31 // with its type word an inner node fills the class of 1024 bytes
+	leafItems  = 63 // with its type word a leaf of nodes fills the class of 1536 bytes
+	innerItems = 31 // so does an inner node that of 1024 bytes
 	maxHeight  = 12 // siblings have a dozen children on average, see Balance
 	keptRoom   = 8  // an index that becomes empty keeps a leaf with room for so many items
 
@@ -405,6 +406,11 @@ func (x *index[T]) remove(id ID, gen *cow.Generation) bool {
 	i, _ := l.search(id)
 	l.items = slices.Delete(l.items, i, i+1)
 	x.n--
+	if n := len(l.items); i > 0 && cap(l.items) > max(2*n, keptRoom) {
+		x.bytes -= l.size()
+		l.items = append(make([]item[T], 0, n+keptRoom), l.items...)
+		x.bytes += l.size()
+	}
 	switch {
 	case len(l.items) == 0:
 		x.dropLeaf(&p, l, gen)

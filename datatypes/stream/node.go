@@ -129,7 +129,15 @@ type cursor struct {
 	value   int  // position of the next value, or field and value
 }
 
+// number returns the integer at p and the position behind it.
 func number(lp listpack.Listpack, p int) (n int64, next int) {
+	if b := lp[p]; b < 1<<7 { // most of them
+		return int64(b), p + 2
+	}
+	return wideNumber(lp, p)
+}
+
+func wideNumber(lp listpack.Listpack, p int) (n int64, next int) {
 	v, next := lp.Read(p)
 	n, _ = v.Integer()
 	return n, next

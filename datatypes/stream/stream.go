@@ -8,7 +8,7 @@
 // ever had, to which the IDs in the node are relative.
 //
 // A group has its pending entries in an index by ID, with time and number of deliveries and the number of the consumer;
-// each consumer has the IDs of its own in another. So a pending entry takes 48 bytes: the record is there once, and the
+// each consumer has the IDs of its own in another. So a pending entry takes 51 bytes: the record is there once, and the
 // consumer's index says only that the group's has it. A consumer's number stays when its struct is copied. Delivery
 // counts that do not fit into 32 bits are in an index of their own. Groups, and the consumers of a group, are slices in
 // the order of their names.
