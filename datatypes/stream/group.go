@@ -246,13 +246,13 @@ func (g *Group) Own(c *Consumer, id ID, gen *cow.Generation) (found, fresh bool)
 	return true, c.pending.add(id, struct{}{}, gen)
 }
 
-// Orphan reports whether an entry is pending that no consumer has.
-func (g *Group) Orphan() bool {
-	owned := 0
+// Orphans returns the number of pending entries that no consumer has. It costs O(1) for each consumer.
+func (g *Group) Orphans() int {
+	n := g.pending.n
 	for _, c := range g.consumers {
-		owned += c.pending.n
+		n -= c.pending.n
 	}
-	return owned < g.pending.n
+	return n
 }
 
 // Name returns the consumer's name, which must not be written.
@@ -379,7 +379,8 @@ func (g *Group) Oldest() (ID, Pending, bool) {
 
 // SetPending makes an entry pending in an owned group: with a consumer (nil for none), a time and a number of deliveries.
 // If it was pending already, with whatever consumer, that is changed. It reports whether it was not. Last and Read of the
-// group, and Active of the consumer, are left to the caller.
+// group, and Active of the consumer, are left to the caller. Files have no place for an entry without a consumer: package
+// rdb gives it to one without a name.
 func (s *Stream) SetPending(g *Group, c *Consumer, id ID, time int64, count uint64, gen *cow.Generation) (fresh bool) {
 	before := g.pending.bytes + g.counts.bytes
 	n, fresh := g.pending.put(id, time, gen)
