@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"sort"
 	"strings"
@@ -15,7 +16,7 @@ import (
 
 var (
 	seed  = flag.Uint64("seed", 0, "seed of the model test, 0 for a random one")
-	steps = flag.Int("steps", 20000, "operations of the model test")
+	steps = flag.Int("steps", 0, "operations of the model test (20,000; a million in the long form)")
 )
 
 // model is a stream as plain slices and maps. Its nodes are there only for trimming by whole nodes.
@@ -565,7 +566,14 @@ func TestModel(t *testing.T) {
 	t.Logf("seed %d: go test ./datatypes/stream -run TestModel -seed %d", seed, seed)
 	r := &trial{t: t, rnd: rand.New(rand.NewPCG(seed, 7)), now: 1000, m: model{groups: map[string]*modelGroup{}}}
 	r.s = New(&r.gen)
-	for i := range *steps {
+	n := *steps
+	if n == 0 {
+		n = 20_000
+		if os.Getenv("FERROUS_STRESS") != "" {
+			n = 1_000_000
+		}
+	}
+	for i := range n {
 		r.step()
 		if i%100 == 0 || i < 100 {
 			check(t, r.s)
