@@ -7,8 +7,10 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"ferrous/datatypes/record"
+	"ferrous/datatypes/stream"
 )
 
 // A golden is a value as some version of Redis or Valkey writes it: the bytes behind the key, and what describe says of
@@ -193,6 +195,11 @@ var goldens = []golden{
 		want: "stream/stream: 3 entries, {Last:6-0 First:1-1 MaxDeleted:5-0 Added:4};" + streamEntries +
 			`; group "g" last 6-0 read 2: 1-2 time 100 count 1 of "alice" 6-0 time 200 count 128 of "alice"` +
 			`, consumer "alice" seen 100 active 100: 1-2 6-0`},
+	{name: "stream whose consumers share a pending entry", typ: 21, body: streamNode + "\x03\x06\x00\x01\x01\x00\x00\x03" + "\x01\x01g\x06\x00\x02" +
+		streamPending + "\x02\x05alice" + at100 + at200 + "\x02" + id12 + id60 + "\x03bob" + at100 + at200 + "\x01" + id12,
+		want: "stream/stream: 3 entries, {Last:6-0 First:1-1 MaxDeleted:0-0 Added:3};" + streamEntries +
+			`; group "g" last 6-0 read 2: 1-2 time 100 count 1 of "bob" 6-0 time 200 count 128 of "alice"` +
+			`, consumer "alice" seen 100 active 200: 6-0, consumer "bob" seen 100 active 200: 1-2`},
 	{name: "stream v3", typ: 21, body: streamNode + "\x03\x06\x00\x01\x01\x05\x00\x04" + "\x02\x01g\x06\x00\x02" + streamPending +
 		"\x01\x05alice" + at100 + at200 + "\x02" + id12 + id60 + "\x01h\x00\x00\x81\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00",
 		want: "stream/stream: 3 entries, {Last:6-0 First:1-1 MaxDeleted:5-0 Added:4};" + streamEntries +
@@ -316,5 +323,39 @@ func TestRedisPayloads(t *testing.T) {
 	}
 	if VerifyPayload([]byte("\x00\x01a\x0d\x00........"), false) == nil || VerifyPayload([]byte("\x00\x01a\x50\x00........"), false) != nil {
 		t.Error("wrong about versions 13 and 80")
+	}
+}
+
+// Pending entries without a consumer are written for one without a name, whether there is one or not.
+func TestPendingWithoutConsumer(t *testing.T) {
+	for _, names := range [][]string{{}, {"alice"}, {"", "alice"}} {
+		ks := newKeyspace()
+		gen := ks.Generation()
+		s := stream.New(gen)
+		g := s.AddGroup([]byte("g"), stream.ID{Ms: 9}, 0, gen)
+		for _, name := range names {
+			c := s.AddConsumer(g, []byte(name), 5, 5, gen)
+			s.SetPending(g, c, stream.ID{Ms: uint64(len(name))}, 7, 2, gen)
+		}
+		s.SetPending(g, nil, stream.ID{Ms: 3}, 0, 1, gen)
+		s.SetPending(g, nil, stream.ID{Ms: 8}, 0, 1, gen)
+		var d Dumper
+		payload, err := d.Dump(nil, record.NewObject(record.Stream, s.Encoding(), []byte("k"), unsafe.Pointer(s), record.NoExpiry, 0), 0, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Restore(payload, []byte("k"), record.NoExpiry, 0, testRules(ks), gen)
+		if err != nil {
+			t.Fatalf("%q: %v", names, err)
+		}
+		got := record.Value[stream.Stream](r).Group([]byte("g"))
+		for _, id := range []stream.ID{{Ms: 3}, {Ms: 8}} {
+			if p, ok := got.Pending(id); !ok || p.Time != 0 || p.Count != 1 || len(got.Owner(p).Name()) != 0 {
+				t.Errorf("%q: %v is %+v", names, id, p)
+			}
+		}
+		if got.NumPending() != g.NumPending() {
+			t.Errorf("%q: %d pending entries of %d", names, got.NumPending(), g.NumPending())
+		}
 	}
 }

@@ -301,9 +301,15 @@ func TestMalformed(t *testing.T) {
 		{"deadlines out of order", value(23, blob("\x15\x00\x00\x00\x06\x00\x81a\x02\x01\x01\x09\x01\x81b\x02\x01\x01\x08\x01\xff")), "Hash listpack integrity", 34},
 		{"stream key too short", value(21, "\x01\x03abc"), "not the size of a stream ID", 17},
 		{"stream node of nothing", value(21, "\x01\x10"+id12+lp("", 0)), "Stream listpack integrity", 38},
+		{"pending entry twice", value(21, streamNode+"\x03\x06\x00\x01\x01\x00\x00\x03\x01\x01g\x06\x00\x02\x02"+id12+at100+"\x01"+id12+at100+"\x01"),
+			"Duplicated global PEL entry", 180},
+		{"pending entry twice with a consumer", value(21, streamNode+"\x03\x06\x00\x01\x01\x00\x00\x03\x01\x01g\x06\x00\x02"+streamPending+
+			"\x01\x05alice"+at100+at200+"\x02"+id12+id12), "Duplicated consumer PEL entry", 237},
+		{"pending entry of a consumer only", value(21, streamNode+"\x03\x06\x00\x01\x01\x00\x00\x03\x01\x01g\x06\x00\x02\x00"+
+			"\x01\x05alice"+at100+at200+"\x01"+id12), "Consumer entry not found", 170},
+		{"pending entry of no consumer", value(21, streamNode+"\x03\x06\x00\x01\x01\x00\x00\x03\x01\x01g\x06\x00\x02"+streamPending+"\x00"),
+			"PEL entry without consumer", 182},
 		{"stream of no nodes and some entries", value(21, "\x00\x04"), "Stream length inconsistent", 14},
-		{"stream with a pending entry that no consumer has", value(19, streamNode+"\x03\x06\x00\x01\x01\x05\x00\x04\x01\x01g\x06\x00\x02"+
-			streamPending+"\x01\x05alice"+at100+"\x01"+id12), "PEL entry without consumer", 213},
 	} {
 		for _, source := range []string{"sized", "unsized", "one byte at a time"} {
 			ks := newKeyspace()

@@ -14,6 +14,7 @@ import (
 	"ferrous/datatypes/record"
 	"ferrous/datatypes/set"
 	"ferrous/datatypes/sortedset"
+	"ferrous/datatypes/stream"
 )
 
 // slow passes on what is written a little at a time, so that the walk lasts.
@@ -139,6 +140,66 @@ func change(m *maker, db *keyspace.DB, key []byte) {
 		if z.Len() > 3 {
 			z.Pop(m.IntN(2) == 0, func(listValue sortedset.Value, _ float64) {})
 		}
+	case record.Stream:
+		changeStream(m, record.Value[stream.Stream](r))
 	}
 	db.AddBytes(keyspace.Size(r) - before)
+}
+
+// changeStream does to a stream what its commands do.
+func changeStream(m *maker, s *stream.Stream) {
+	gen := m.ks.Generation()
+	// some returns the ID of an entry, or one near to it.
+	some := func() stream.ID {
+		id := stream.ID{Ms: s.First.Ms + m.Uint64N(s.Last.Ms-min(s.First.Ms, s.Last.Ms)+1), Seq: m.Uint64N(20)}
+		var it stream.Iter
+		if it.Start(s, id, stream.MaxID, m.IntN(2) == 0); it.Next() {
+			return it.ID()
+		}
+		return id
+	}
+	if id, ok := s.NextID(s.Last.Ms + m.Uint64N(2)); ok {
+		s.Append(id, [][]byte{[]byte("field0"), m.bytes(30), m.bytes(10), m.bytes(30)}, stream.Limits{Bytes: 4096, Entries: 100}, gen)
+	}
+	switch m.IntN(4) {
+	case 0:
+		s.Delete(some(), gen)
+	case 1:
+		trim := stream.Trim{MaxLen: max(s.Len()-m.IntN(20), 0), Approx: m.IntN(2) == 0, Refs: stream.Refs(m.IntN(3))}
+		if m.IntN(3) == 0 {
+			trim.ByID, trim.MinID = true, some()
+		}
+		s.Trim(trim, gen)
+	case 2:
+		name := fmt.Appendf(nil, "group%d", m.IntN(3))
+		if s.AddGroup(name, some(), stream.Unknown, gen) == nil && m.IntN(5) == 0 {
+			s.RemoveGroup(name)
+		}
+	}
+	if len(s.Groups()) == 0 {
+		return
+	}
+	g := s.OwnGroup(s.Groups()[m.IntN(len(s.Groups()))].Name(), gen)
+	name := fmt.Appendf(nil, "consumer%d", m.IntN(5))
+	c := s.OwnConsumer(g, name, gen)
+	if c == nil {
+		c = s.AddConsumer(g, name, now, -1, gen)
+	}
+	c.Seen = now + m.Int64N(100)
+	var it stream.Iter
+	k := 0
+	for it.Start(s, g.Last, stream.MaxID, false); it.Next() && k < m.IntN(10); k++ {
+		s.Advance(g, it.ID())
+		s.SetPending(g, c, it.ID(), c.Seen, 1, gen)
+	}
+	for range m.IntN(5) {
+		if id, p, ok := g.NextPending(some()); ok && m.IntN(2) == 0 {
+			s.SetPending(g, c, id, c.Seen, p.Count+1, gen)
+		} else if ok {
+			s.Ack(g, id, gen)
+		}
+	}
+	if m.IntN(20) == 0 {
+		s.RemoveConsumer(g, name, gen)
+	}
 }

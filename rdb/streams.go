@@ -13,7 +13,8 @@ import (
 // A stream in the format: its nodes, each the master ID and the listpack; number of entries; last ID; from version 2 of
 // the type on the first ID, the greatest deleted one and the number of entries ever added; then the groups: name, last
 // ID, from version 2 on how many entries it has read; all pending entries with time and number of deliveries; the
-// consumers: name, seen time, from version 3 on active time, and the IDs of the pending entries that are theirs.
+// consumers: name, seen time, from version 3 on active time, and the IDs of the pending entries that are theirs. Each
+// pending entry has a consumer there: those that have none (XNACK) are written for one whose name is empty.
 
 func (d *decoder) streamValue(t Type, expiry int64, clock uint32) *record.Record {
 	s := stream.New(d.gen)
@@ -107,7 +108,7 @@ func (d *decoder) group(s *stream.Stream, t Type) {
 			}
 		}
 	}
-	if g.Orphan() {
+	if g.Orphans() > 0 {
 		d.odd("Stream CG PEL entry without consumer", ownerless)
 		g.DropOrphans(d.gen)
 	}
@@ -145,21 +146,57 @@ func (w *writer) stream(t Type, s *stream.Stream) {
 			w.length(p.Count)
 			return w.err == nil
 		})
-		w.length(uint64(len(g.Consumers())))
-		for _, c := range g.Consumers() {
-			w.text(c.Name())
-			w.uint64(uint64(c.Seen))
-			if t == typeStream3 {
-				w.uint64(uint64(c.Active))
-			}
-			w.length(uint64(c.NumPending()))
-			c.EachPending(func(id stream.ID) bool {
-				w.room(stream.IDSize)
-				w.buf = id.Append(w.buf)
-				return w.err == nil
-			})
+		w.consumers(t, g)
+	}
+}
+
+func (w *writer) consumers(t Type, g *stream.Group) {
+	orphans := g.Orphans()
+	unnamed := g.Consumer(nil)
+	n := len(g.Consumers())
+	if orphans > 0 && unnamed == nil {
+		w.length(uint64(n + 1))
+		w.consumer(t, nil, 0, 0)
+		w.length(uint64(orphans))
+		w.orphans(g)
+	} else {
+		w.length(uint64(n))
+	}
+	for _, c := range g.Consumers() {
+		w.consumer(t, c.Name(), c.Seen, c.Active)
+		pending := c.NumPending()
+		if c == unnamed {
+			pending += orphans
+		}
+		w.length(uint64(pending))
+		c.EachPending(func(id stream.ID) bool {
+			w.room(stream.IDSize)
+			w.buf = id.Append(w.buf)
+			return w.err == nil
+		})
+		if c == unnamed && orphans > 0 {
+			w.orphans(g)
 		}
 	}
+}
+
+func (w *writer) consumer(t Type, name []byte, seen, active int64) {
+	w.text(name)
+	w.uint64(uint64(seen))
+	if t == typeStream3 {
+		w.uint64(uint64(active))
+	}
+}
+
+// orphans writes the IDs of the pending entries without a consumer.
+func (w *writer) orphans(g *stream.Group) {
+	g.EachPending(func(id stream.ID, _ stream.Pending, c *stream.Consumer) bool {
+		if c == nil {
+			w.room(stream.IDSize)
+			w.buf = id.Append(w.buf)
+		}
+		return w.err == nil
+	})
 }
 
 func (w *writer) streamID(id stream.ID) {

@@ -155,6 +155,34 @@ func (lp Listpack) Get(p int) Value {
 // EntrySize returns the bytes that the element at p takes, its back length included.
 func (lp Listpack) EntrySize(p int) int { return lp.skip(p) - p }
 
+// Skip returns the position behind n elements, the first of which is at p. There are that many.
+func (lp Listpack) Skip(p, n int) int {
+	for ; n > 0; n-- {
+		switch b := lp[p]; {
+		case b < str6:
+			p += 2
+		case b < int13:
+			p += 2 + int(b&0x3f)
+		default:
+			p = lp.skip(p)
+		}
+	}
+	return p
+}
+
+// Back returns the position of the first of n elements, the last of which ends at p. There are that many.
+func (lp Listpack) Back(p, n int) int {
+	for ; n > 0; n-- {
+		if b := lp[p-1]; b < 128 {
+			p -= int(b) + 1
+		} else {
+			size := lp.back(p)
+			p -= size + backSize(size)
+		}
+	}
+	return p
+}
+
 // Seek returns the position of element i, counted from the end if i is negative (-1 is the last); -1 if there is no such
 // element. It comes from the nearer end, if the number of elements is known.
 func (lp Listpack) Seek(i int) int {

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"math"
 	"slices"
 	"unsafe"
 
@@ -8,23 +9,54 @@ import (
 	"ferrous/datatypes/mem"
 )
 
-// An index is an ordered map from IDs. Its entries are in pages of up to pageLen, its pages in a slice; both are searched
-// by halves. IDs usually come in ascending order: a page that overflows at its end is left full. A page in which an entry
-// has to be put among others splits in halves; pages that become empty go.
+// An index is an ordered map from IDs: a B+ tree that is copy-on-write.
 //
-// Pages bear stamps: one that a snapshot can reach is copied before it is written. The slice belongs to the index alone;
-// fork copies it.
+// # Structure
+//
+// All items are in leaves at the same depth. A leaf has up to leafItems of them in a slice that grows as it fills, so
+// that the index of a consumer with three pending entries is small. An inner node has up to innerItems children. For
+// each child but the first, least is a lower bound of the IDs in it that is above all IDs to the left; it need not be
+// the ID of an item.
+//
+// # Balance
+//
+// A node that is full splits in halves; at the right end of the tree it is left full instead, because IDs usually
+// ascend. A node that is less than half full is merged with a neighbour of the same parent when both together fill at
+// most three quarters. A node that becomes empty goes. The slice of a leaf that is half empty shrinks, unless items go
+// from its front: those of a leaf whose entries are acknowledged in order will soon all be gone.
+//
+// # Bounds
+//
+// The index of a group's pending entries also answers which of them was delivered first. For each child, bound is a
+// lower bound of the delivery times in it. Insertions lower the bounds on their path; nothing raises them but oldest,
+// which descends to the lowest bound and corrects the bounds that turn out too low. It does so in nodes that a snapshot
+// can reach too: the correction is true for the snapshot, and a snapshot's reader never reads bounds. Other indexes pass
+// noBound.
+//
+// # Copy-on-write
+//
+// Leaves and inner nodes bear stamps, see package cow. A change copies the older nodes on its path. Copying the index
+// struct is a fork.
 type index[T any] struct {
-	pages []*page[T]
-	n     int
-	bytes int // of pages and slice
+	root   unsafe.Pointer // *leaf[T] at height 0, else *inner; nil before the first item
+	height int
+	n      int
+	bytes  int   // of all nodes
+	bound  int64 // of all items
 }
 
-const pageLen = 64
+const (
+	leafItems  = 63 // with its type word a leaf of nodes fills the class of 1536 bytes
+	innerItems = 31 // so does an inner node that of 1024 bytes
+	maxHeight  = 12 // siblings have a dozen children on average, see Balance
+	keptRoom   = 8  // an index that becomes empty keeps a leaf with room for so many items
 
-type page[T any] struct {
-	items []item[T] // at least one
+	noBound = math.MaxInt64
+)
+
+type leaf[T any] struct {
 	stamp uint64
+	items []item[T]
 }
 
 // item has the value first: one of no size would take eight bytes at the end.
@@ -33,117 +65,553 @@ type item[T any] struct {
 	id ID
 }
 
-func (p *page[T]) size() int {
-	return mem.SizePtr(int(unsafe.Sizeof(*p))) + mem.SizePtr(cap(p.items)*int(unsafe.Sizeof(item[T]{})))
+type inner struct {
+	stamp uint64
+	n     int
+	least [innerItems]ID
+	bound [innerItems]int64
+	child [innerItems]unsafe.Pointer
 }
 
-// find returns the page that has id, or that it belongs to, and the place in it. With no pages i is 0.
-func (x *index[T]) find(id ID) (i, j int, ok bool) {
-	i, ok = slices.BinarySearchFunc(x.pages, id, func(p *page[T], id ID) int { return p.items[0].id.Compare(id) })
-	if ok {
-		return i, 0, true
+var (
+	innerSize = mem.SizePtr(int(unsafe.Sizeof(inner{})))
+	leafSize  = mem.SizePtr(int(unsafe.Sizeof(leaf[uint64]{})))
+)
+
+func (l *leaf[T]) size() int {
+	n := cap(l.items) * int(unsafe.Sizeof(item[T]{}))
+	var v T
+	if _, ok := any(v).(*node); ok {
+		return leafSize + mem.SizePtr(n)
 	}
-	if i == 0 {
-		return 0, 0, false
-	}
-	i--
-	j, ok = slices.BinarySearchFunc(x.pages[i].items, id, func(e item[T], id ID) int { return e.id.Compare(id) })
-	return i, j, ok
+	return leafSize + mem.Size(n)
 }
 
-// write returns page i for writing.
-func (x *index[T]) write(i int, gen *cow.Generation) *page[T] {
-	p := x.pages[i]
-	if gen.Owns(p.stamp) {
-		return p
-	}
-	c := &page[T]{items: slices.Clone(p.items)}
-	c.stamp = gen.Copying(c.size())
-	x.bytes += c.size() - p.size()
-	x.pages[i] = c
-	return c
-}
-
-// own returns the value of id for writing, nil if there is none.
-func (x *index[T]) own(id ID, gen *cow.Generation) *T {
-	i, j, ok := x.find(id)
-	if !ok {
-		return nil
-	}
-	return &x.write(i, gen).items[j].v
-}
-
-// add adds an entry and reports false if there is one with this ID.
-func (x *index[T]) add(id ID, v T, gen *cow.Generation) bool {
-	i, j, ok := x.find(id)
-	if ok {
-		return false
-	}
-	x.n++
-	e := item[T]{v, id}
-	if len(x.pages) == 0 {
-		x.insertPage(0, []item[T]{e}, gen)
-		return true
-	}
-	if len(x.pages[i].items) == pageLen {
-		if j == pageLen && i == len(x.pages)-1 {
-			x.insertPage(i+1, []item[T]{e}, gen)
-			return true
-		}
-		p := x.write(i, gen)
-		before := p.size()
-		x.insertPage(i+1, slices.Clone(p.items[pageLen/2:]), gen)
-		p.items = slices.Clone(p.items[:pageLen/2])
-		x.bytes += p.size() - before
-		if j > pageLen/2 {
-			i, j = i+1, j-pageLen/2
+// search returns the number of items before id, and whether the next one has this ID.
+func (l *leaf[T]) search(id ID) (int, bool) {
+	i, j := 0, len(l.items)
+	for i < j {
+		m := int(uint(i+j) / 2)
+		if l.items[m].id.less(id) {
+			i = m + 1
+		} else {
+			j = m
 		}
 	}
-	p := x.write(i, gen)
-	before := p.size()
-	p.items = slices.Insert(p.items, j, e)
-	x.bytes += p.size() - before
+	return i, i < len(l.items) && l.items[i].id == id
+}
+
+// search returns the child that has id, or that it belongs to.
+func (n *inner) search(id ID) int {
+	i, j := 1, n.n
+	for i < j {
+		m := int(uint(i+j) / 2)
+		if id.less(n.least[m]) {
+			j = m
+		} else {
+			i = m + 1
+		}
+	}
+	return i - 1
+}
+
+func (n *inner) insert(i int, least ID, bound int64, child unsafe.Pointer) {
+	copy(n.least[i+1:], n.least[i:n.n])
+	copy(n.bound[i+1:], n.bound[i:n.n])
+	copy(n.child[i+1:], n.child[i:n.n])
+	n.n++
+	n.least[i], n.bound[i], n.child[i] = least, bound, child
+}
+
+func (n *inner) remove(i int) {
+	copy(n.least[i:], n.least[i+1:n.n])
+	copy(n.bound[i:], n.bound[i+1:n.n])
+	copy(n.child[i:], n.child[i+1:n.n])
+	n.n--
+	n.child[n.n] = nil
+}
+
+// take appends the children of src from position i on and takes them away from src.
+func (n *inner) take(src *inner, i int) {
+	copy(n.least[n.n:], src.least[i:src.n])
+	copy(n.bound[n.n:], src.bound[i:src.n])
+	copy(n.child[n.n:], src.child[i:src.n])
+	n.n += src.n - i
+	clear(src.child[i:src.n])
+	src.n = i
+}
+
+// lowest returns the lowest bound and the first child that has it.
+func (n *inner) lowest() (i int, bound int64) {
+	bound = n.bound[0]
+	for k, b := range n.bound[1:n.n] {
+		if b < bound {
+			i, bound = k+1, b
+		}
+	}
+	return i, bound
+}
+
+// path is the way to a leaf: path[0] is the root and the child taken there.
+type path [maxHeight]struct {
+	n *inner
+	i int
+}
+
+// last reports whether the path goes to the last leaf.
+func (p *path) last(height int) bool {
+	for _, s := range p[:height] {
+		if s.i != s.n.n-1 {
+			return false
+		}
+	}
 	return true
 }
 
-func (x *index[T]) insertPage(i int, items []item[T], gen *cow.Generation) {
-	p := &page[T]{items: items, stamp: gen.Current()}
-	x.bytes -= mem.SizePtr(pointerSize * cap(x.pages))
-	x.pages = slices.Insert(x.pages, i, p)
-	x.bytes += mem.SizePtr(pointerSize*cap(x.pages)) + p.size()
+// leafOf returns the leaf that has id, or that it belongs to; nil if there is none at all.
+func (x *index[T]) leafOf(id ID) *leaf[T] {
+	at := x.root
+	for range x.height {
+		n := (*inner)(at)
+		at = n.child[n.search(id)]
+	}
+	return (*leaf[T])(at)
 }
 
-// each calls fn for each entry in order until it returns false.
+// get returns the value of id.
+func (x *index[T]) get(id ID) (v T, ok bool) {
+	l := x.leafOf(id)
+	if l == nil {
+		return v, false
+	}
+	i, ok := l.search(id)
+	if !ok {
+		return v, false
+	}
+	return l.items[i].v, true
+}
+
+// seek returns the place of the first item at or behind id; the leaf is nil if there is none.
+func (x *index[T]) seek(id ID) (*leaf[T], int) {
+	if x.root == nil {
+		return nil, 0
+	}
+	var right unsafe.Pointer // the subtree to the right of the path, at this height
+	height := 0
+	at := x.root
+	for h := x.height - 1; h >= 0; h-- {
+		n := (*inner)(at)
+		i := n.search(id)
+		if i+1 < n.n {
+			right, height = n.child[i+1], h
+		}
+		at = n.child[i]
+	}
+	l := (*leaf[T])(at)
+	if i, _ := l.search(id); i < len(l.items) {
+		return l, i
+	}
+	if right == nil {
+		return nil, 0
+	}
+	for range height {
+		right = (*inner)(right).child[0]
+	}
+	return (*leaf[T])(right), 0
+}
+
+// seekBack returns the place of the last item at or before id; the leaf is nil if there is none.
+func (x *index[T]) seekBack(id ID) (*leaf[T], int) {
+	if x.root == nil {
+		return nil, 0
+	}
+	var left unsafe.Pointer
+	height := 0
+	at := x.root
+	for h := x.height - 1; h >= 0; h-- {
+		n := (*inner)(at)
+		i := n.search(id)
+		if i > 0 {
+			left, height = n.child[i-1], h
+		}
+		at = n.child[i]
+	}
+	l := (*leaf[T])(at)
+	i, ok := l.search(id)
+	if !ok {
+		i--
+	}
+	if i >= 0 {
+		return l, i
+	}
+	if left == nil {
+		return nil, 0
+	}
+	for range height {
+		n := (*inner)(left)
+		left = n.child[n.n-1]
+	}
+	l = (*leaf[T])(left)
+	return l, len(l.items) - 1
+}
+
+func (x *index[T]) ownInner(at *unsafe.Pointer, gen *cow.Generation) *inner {
+	n := (*inner)(*at)
+	if !gen.Owns(n.stamp) {
+		c := *n
+		c.stamp = gen.Copying(innerSize)
+		n = &c
+		*at = unsafe.Pointer(n)
+	}
+	return n
+}
+
+func (x *index[T]) ownLeaf(at *unsafe.Pointer, gen *cow.Generation) *leaf[T] {
+	l := (*leaf[T])(*at)
+	if !gen.Owns(l.stamp) {
+		c := &leaf[T]{items: append(make([]item[T], 0, cap(l.items)), l.items...)}
+		c.stamp = gen.Copying(c.size())
+		*at = unsafe.Pointer(c)
+		l = c
+	}
+	return l
+}
+
+// descend makes the inner nodes on the path to id writable, lowers their bounds to bound, and returns the place of the
+// leaf's pointer.
+func (x *index[T]) descend(p *path, id ID, bound int64, gen *cow.Generation) *unsafe.Pointer {
+	x.bound = min(x.bound, bound)
+	at := &x.root
+	for h := range x.height {
+		n := x.ownInner(at, gen)
+		i := n.search(id)
+		n.bound[i] = min(n.bound[i], bound)
+		p[h].n, p[h].i = n, i
+		at = &n.child[i]
+	}
+	return at
+}
+
+// own returns the value of id, which is there, for writing. What the caller writes must not need a lower bound than the
+// one it passes.
+func (x *index[T]) own(id ID, bound int64, gen *cow.Generation) *T {
+	var p path
+	l := x.ownLeaf(x.descend(&p, id, bound, gen), gen)
+	i, _ := l.search(id)
+	return &l.items[i].v
+}
+
+// put returns the value of id for writing, as own does, and adds an item if there is none.
+func (x *index[T]) put(id ID, bound int64, gen *cow.Generation) (v *T, fresh bool) {
+	if x.root == nil {
+		l := &leaf[T]{stamp: gen.Current()}
+		x.root, x.bound = unsafe.Pointer(l), noBound
+		x.bytes += l.size()
+	}
+	var p path
+	l := x.ownLeaf(x.descend(&p, id, bound, gen), gen)
+	i, ok := l.search(id)
+	if ok {
+		return &l.items[i].v, false
+	}
+	x.n++
+	if len(l.items) == leafItems {
+		l, i = x.split(&p, l, i, id, bound, gen)
+	}
+	if len(l.items) == cap(l.items) {
+		x.bytes -= l.size()
+		l.items = append(make([]item[T], 0, min(max(1, 2*cap(l.items)), leafItems)), l.items...)
+		x.bytes += l.size()
+	}
+	l.items = slices.Insert(l.items, i, item[T]{id: id})
+	return &l.items[i].v, true
+}
+
+// add adds an item and reports false if there is one with this ID.
+func (x *index[T]) add(id ID, v T, gen *cow.Generation) bool {
+	p, fresh := x.put(id, noBound, gen)
+	if fresh {
+		*p = v
+	}
+	return fresh
+}
+
+// split makes room for id at position i of the full leaf at the path's end, and returns where it goes then.
+func (x *index[T]) split(p *path, l *leaf[T], i int, id ID, bound int64, gen *cow.Generation) (*leaf[T], int) {
+	right := &leaf[T]{stamp: gen.Current(), items: make([]item[T], 0, leafItems)}
+	x.bytes += right.size()
+	end := i == leafItems && p.last(x.height)
+	least := id
+	if !end {
+		const cut = leafItems / 2
+		right.items = append(right.items, l.items[cut:]...)
+		clear(l.items[cut:])
+		l.items = l.items[:cut]
+		least, bound = right.items[0].id, x.bound
+		if x.height > 0 {
+			s := p[x.height-1]
+			bound = s.n.bound[s.i]
+		}
+		if i > cut {
+			l, i = right, i-cut
+		}
+	} else {
+		l, i = right, 0
+	}
+	x.insertChild(p, least, bound, unsafe.Pointer(right), end, gen)
+	return l, i
+}
+
+// insertChild adds a child of height 0 behind the one by which the path goes. At the end of the tree full nodes stay so.
+func (x *index[T]) insertChild(p *path, least ID, bound int64, child unsafe.Pointer, end bool, gen *cow.Generation) {
+	for h := x.height - 1; h >= 0; h-- {
+		n, at := p[h].n, p[h].i+1
+		if n.n < innerItems {
+			n.insert(at, least, bound, child)
+			return
+		}
+		right := &inner{stamp: gen.Current()}
+		x.bytes += innerSize
+		cut := innerItems / 2
+		if end {
+			cut = innerItems
+		}
+		right.take(n, cut)
+		if !end && at <= cut {
+			n.insert(at, least, bound, child)
+		} else {
+			right.insert(at-cut, least, bound, child)
+		}
+		least, child = right.least[0], unsafe.Pointer(right)
+		_, bound = right.lowest()
+	}
+	if x.height == maxHeight {
+		panic("stream: the index is too high")
+	}
+	root := &inner{stamp: gen.Current()}
+	x.bytes += innerSize
+	root.insert(0, ID{}, x.bound, x.root)
+	root.insert(1, least, bound, child)
+	x.root = unsafe.Pointer(root)
+	x.height++
+}
+
+// remove removes the item of id and reports whether there was one.
+func (x *index[T]) remove(id ID, gen *cow.Generation) bool {
+	if _, ok := x.get(id); !ok {
+		return false
+	}
+	var p path
+	l := x.ownLeaf(x.descend(&p, id, noBound, gen), gen)
+	i, _ := l.search(id)
+	l.items = slices.Delete(l.items, i, i+1)
+	x.n--
+	if n := len(l.items); i > 0 && cap(l.items) > max(2*n, keptRoom) {
+		x.bytes -= l.size()
+		l.items = append(make([]item[T], 0, n+keptRoom), l.items...)
+		x.bytes += l.size()
+	}
+	switch {
+	case len(l.items) == 0:
+		x.dropLeaf(&p, l, gen)
+	case len(l.items) < leafItems/2 && x.height > 0:
+		x.mergeLeaf(&p, gen)
+	}
+	return true
+}
+
+// removeFirst removes the first k items, all of which are in the first leaf.
+func (x *index[T]) removeFirst(k int, gen *cow.Generation) {
+	var p path
+	at := x.descend(&p, ID{}, noBound, gen)
+	l := (*leaf[T])(*at)
+	x.n -= k
+	if k == len(l.items) {
+		x.dropLeaf(&p, l, gen)
+		return
+	}
+	l = x.ownLeaf(at, gen)
+	l.items = slices.Delete(l.items, 0, k)
+}
+
+// dropLeaf takes the leaf at the path's end out of the tree.
+func (x *index[T]) dropLeaf(p *path, l *leaf[T], gen *cow.Generation) {
+	if x.height == 0 {
+		x.bound = noBound
+		if cap(l.items) > keptRoom || !gen.Owns(l.stamp) {
+			x.root = nil
+			x.bytes -= l.size()
+			return
+		}
+		clear(l.items)
+		l.items = l.items[:0]
+		return
+	}
+	x.bytes -= l.size()
+	x.dropChild(p, x.height-1, gen)
+}
+
+// dropChild removes the child by which the path goes from the node of row h, and mends the rows above.
+func (x *index[T]) dropChild(p *path, h int, gen *cow.Generation) {
+	for ; h >= 0; h-- {
+		n := p[h].n
+		n.remove(p[h].i)
+		switch {
+		case n.n == 0:
+			x.bytes -= innerSize
+			if h == 0 {
+				x.root, x.height, x.bound = nil, 0, noBound
+				return
+			}
+			continue // to remove it in turn
+		case h > 0 && n.n < innerItems/2 && x.mergeInner(p, h, gen):
+			continue
+		}
+		break
+	}
+	for x.height > 0 {
+		n := (*inner)(x.root)
+		if n.n > 1 {
+			return
+		}
+		x.root = n.child[0]
+		x.height--
+		x.bytes -= innerSize
+	}
+}
+
+// mergeLeaf puts the leaf at the path's end and a neighbour together, if they fit.
+func (x *index[T]) mergeLeaf(p *path, gen *cow.Generation) {
+	h := x.height - 1
+	n, i := p[h].n, p[h].i
+	count := func(i int) int { return len((*leaf[T])(n.child[i]).items) }
+	const limit = leafItems * 3 / 4
+	switch {
+	case i+1 < n.n && count(i)+count(i+1) <= limit:
+	case i > 0 && count(i-1)+count(i) <= limit:
+		i--
+	default:
+		return
+	}
+	l, r := x.ownLeaf(&n.child[i], gen), (*leaf[T])(n.child[i+1])
+	x.bytes -= l.size() + r.size()
+	if need := len(l.items) + len(r.items); need > cap(l.items) {
+		l.items = append(make([]item[T], 0, leafItems), l.items...)
+	}
+	l.items = append(l.items, r.items...)
+	x.bytes += l.size()
+	n.bound[i] = min(n.bound[i], n.bound[i+1])
+	p[h].i = i + 1
+	x.dropChild(p, h, gen)
+}
+
+// mergeInner puts the node of row h and a neighbour together, if they fit, and leaves the path at the child of the row
+// above that is to be removed.
+func (x *index[T]) mergeInner(p *path, h int, gen *cow.Generation) bool {
+	n, i := p[h-1].n, p[h-1].i
+	count := func(i int) int { return (*inner)(n.child[i]).n }
+	const limit = innerItems * 3 / 4
+	switch {
+	case i+1 < n.n && count(i)+count(i+1) <= limit:
+	case i > 0 && count(i-1)+count(i) <= limit:
+		i--
+	default:
+		return false
+	}
+	l, r := x.ownInner(&n.child[i], gen), *(*inner)(n.child[i+1])
+	// The first child's least may be too low for a place among others.
+	r.least[0] = n.least[i+1]
+	l.take(&r, 0)
+	x.bytes -= innerSize
+	n.bound[i] = min(n.bound[i], n.bound[i+1])
+	p[h-1].i = i + 1
+	return true
+}
+
+// oldest returns the least value that fn gives for an item, and the first ID that has it. fn of an item is not lower than
+// the bound that was passed with it.
+func (x *index[T]) oldest(fn func(T) int64) (id ID, ok bool) {
+	if x.n == 0 {
+		return ID{}, false
+	}
+descent:
+	for {
+		at, above := x.root, &x.bound
+		for range x.height {
+			n := (*inner)(at)
+			i, bound := n.lowest()
+			if bound > *above {
+				*above = bound
+				continue descent
+			}
+			at, above = n.child[i], &n.bound[i]
+		}
+		items := (*leaf[T])(at).items
+		least, when := 0, fn(items[0].v)
+		for i := range items[1:] {
+			if t := fn(items[i+1].v); t < when {
+				least, when = i+1, t
+			}
+		}
+		if when > *above {
+			*above = when
+			continue
+		}
+		return items[least].id, true
+	}
+}
+
+// each calls fn for each item in order until it returns false.
 func (x *index[T]) each(fn func(id ID, v T) bool) {
-	for _, p := range x.pages {
-		for k := range p.items {
-			if !fn(p.items[k].id, p.items[k].v) {
+	for l, i := x.seek(ID{}); l != nil; l, i = x.after(l) {
+		for ; i < len(l.items); i++ {
+			if !fn(l.items[i].id, l.items[i].v) {
 				return
 			}
 		}
 	}
 }
 
-// fork returns an index that is changed in the place of x.
-func (x *index[T]) fork() index[T] {
-	f := *x
-	f.bytes -= mem.SizePtr(pointerSize * cap(f.pages))
-	f.pages = slices.Clone(x.pages)
-	f.bytes += mem.SizePtr(pointerSize * cap(f.pages))
-	return f
+// after returns the place of the first item behind a leaf that has items.
+func (x *index[T]) after(l *leaf[T]) (*leaf[T], int) {
+	id, ok := l.items[len(l.items)-1].id.Next()
+	if !ok {
+		return nil, 0
+	}
+	return x.seek(id)
+}
+
+// before returns the place of the last item before a leaf that has items.
+func (x *index[T]) before(l *leaf[T]) (*leaf[T], int) {
+	id, ok := l.items[0].id.Prev()
+	if !ok {
+		return nil, 0
+	}
+	return x.seekBack(id)
 }
 
 // cloneIndex returns a copy that shares nothing with x; fn copies a value.
 func cloneIndex[T any](x *index[T], stamp uint64, fn func(T) T) index[T] {
-	c := index[T]{n: x.n, pages: make([]*page[T], len(x.pages))}
-	c.bytes = mem.SizePtr(pointerSize * cap(c.pages))
-	for i, p := range x.pages {
-		n := &page[T]{items: slices.Clone(p.items), stamp: stamp}
-		for k := range n.items {
-			n.items[k].v = fn(n.items[k].v)
+	var clone func(at unsafe.Pointer, height int) unsafe.Pointer
+	clone = func(at unsafe.Pointer, height int) unsafe.Pointer {
+		if height == 0 {
+			l := (*leaf[T])(at)
+			c := &leaf[T]{stamp: stamp, items: append(make([]item[T], 0, cap(l.items)), l.items...)}
+			for i := range c.items {
+				c.items[i].v = fn(c.items[i].v)
+			}
+			return unsafe.Pointer(c)
 		}
-		c.pages[i] = n
-		c.bytes += n.size()
+		c := *(*inner)(at)
+		c.stamp = stamp
+		for i := range c.n {
+			c.child[i] = clone(c.child[i], height-1)
+		}
+		return unsafe.Pointer(&c)
+	}
+	c := *x
+	if x.root != nil {
+		c.root = clone(x.root, x.height)
 	}
 	return c
 }

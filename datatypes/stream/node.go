@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"encoding/binary"
 	"errors"
 
 	"ferrous/datatypes/listpack"
@@ -14,7 +15,8 @@ import (
 //	               flags | ms | seq | value 1 ... value n | elements of the entry before this one
 //
 // ms and seq are relative to the node's master ID. An entry that was deleted keeps its place and is marked; entries counts
-// those that are not.
+// those that are not. Foreign nodes that passed Validate may hold entries whose IDs do not ascend: they are stored and
+// counted like others, though not every search finds them.
 type node struct {
 	lp    listpack.Listpack
 	stamp uint64
@@ -110,45 +112,226 @@ func Validate(lp listpack.Listpack) (entries int, err error) {
 	return entries, nil
 }
 
-// reader goes over the entries of a node.
-type reader struct {
-	walker
-	master  ID
-	fields  []listpack.Value // of the master entry
+// A cursor reads the entries of a node in place.
+type cursor struct {
+	lp     listpack.Listpack
+	master ID
+	fields int // number of fields of the master entry
+	names  int // position of the first of them
+	head   int // position of the first entry
+	// The entry that was read last:
+	at      int // position of its flags
 	id      ID
 	deleted bool
-	pairs   []listpack.Value
+	same    bool // it has the fields of the master entry
+	pairs   int  // number of its pairs that were not read yet
+	name    int  // position of the next field, if same
+	value   int  // position of the next value, or field and value
 }
 
-func (r *reader) start(master ID, lp listpack.Listpack) {
-	r.walker = walker{lp: lp, p: listpack.HeaderSize}
-	r.master = master
-	r.skip(2)
-	r.fields = r.fields[:0]
-	for n := r.int(); n > 0; n-- {
-		r.fields = append(r.fields, r.value())
+// number returns the integer at p and the position behind it.
+func number(lp listpack.Listpack, p int) (n int64, next int) {
+	if b := lp[p]; b < 1<<7 { // most of them
+		return int64(b), p + 2
 	}
-	r.skip(1)
+	return wideNumber(lp, p)
 }
 
-// next reads an entry and reports whether there was one.
-func (r *reader) next() bool {
-	if r.p == r.lp.End() || r.bad {
+func wideNumber(lp listpack.Listpack, p int) (n int64, next int) {
+	v, next := lp.Read(p)
+	n, _ = v.Integer()
+	return n, next
+}
+
+// counts returns how many entries of a node are live, and how many there are in all.
+func counts(lp listpack.Listpack) (live, all int) {
+	n, p := number(lp, listpack.HeaderSize)
+	gone, _ := number(lp, p)
+	return int(n), int(n + gone)
+}
+
+func (c *cursor) open(master ID, lp listpack.Listpack) {
+	c.lp, c.master = lp, master
+	_, p := number(lp, listpack.HeaderSize)
+	_, p = number(lp, p)
+	n, p := number(lp, p)
+	c.fields, c.names = int(n), p
+	c.head = lp.Skip(p, c.fields+1)
+}
+
+// read reads the entry at p, but for its pairs.
+func (c *cursor) read(p int) {
+	c.at = p
+	flags, p := number(c.lp, p)
+	ms, p := number(c.lp, p)
+	seq, p := number(c.lp, p)
+	c.id = ID{c.master.Ms + uint64(ms), c.master.Seq + uint64(seq)}
+	c.deleted, c.same = flags&flagDeleted != 0, flags&flagSameFields != 0
+	c.pairs, c.name = c.fields, c.names
+	if !c.same {
+		n, next := number(c.lp, p)
+		c.pairs, p = int(n), next
+	}
+	c.value = p
+}
+
+// pair reads the next field and value of the entry.
+func (c *cursor) pair() (field, value listpack.Value) {
+	if c.same {
+		field, c.name = c.lp.Read(c.name)
+	} else {
+		field, c.value = c.lp.Read(c.value)
+	}
+	value, c.value = c.lp.Read(c.value)
+	c.pairs--
+	return field, value
+}
+
+// end returns the position behind the entry.
+func (c *cursor) end() int {
+	n := c.pairs
+	if !c.same {
+		n *= 2
+	}
+	p := c.lp.Skip(c.value, n)
+	c.pairs, c.value = 0, p
+	return c.lp.Skip(p, 1)
+}
+
+// before returns the position of the entry that ends at p.
+func (c *cursor) before(p int) int {
+	p = c.lp.Back(p, 1)
+	n, _ := number(c.lp, p)
+	return c.lp.Back(p, int(n))
+}
+
+// lastID returns the ID of the last entry of a node, deleted or not; the master's if there is none.
+func lastID(master ID, lp listpack.Listpack) ID {
+	var c cursor
+	c.open(master, lp)
+	if c.head == lp.End() {
+		return master
+	}
+	c.read(c.before(lp.End()))
+	return c.id
+}
+
+// mark marks the entry whose flags are at p as deleted and returns by how many bytes the node has grown: none, but for
+// foreign nodes that encode flags in another way. The counts are left to count.
+func (n *node) mark(p int) (grown int) {
+	flags, _ := number(n.lp, p)
+	before := len(n.lp)
+	n.lp = n.lp.ReplaceInt(p, flags|flagDeleted)
+	return len(n.lp) - before
+}
+
+// count changes the counts of a node in which gone more entries were marked.
+func (n *node) count(gone int) {
+	live, p := number(n.lp, listpack.HeaderSize)
+	marked, _ := number(n.lp, p)
+	n.lp = n.lp.ReplaceInt(p, marked+int64(gone))
+	n.lp = n.lp.ReplaceInt(listpack.HeaderSize, live-int64(gone))
+}
+
+// Limits are the directives stream-node-max-bytes and stream-node-max-entries; 0 is no limit.
+type Limits struct {
+	Bytes   int
+	Entries int
+}
+
+const (
+	// maxBytes is the length of what is added, or of a node, that Redis keeps to.
+	maxBytes = 1 << 30
+	// roomBytes is how far a node's room grows ahead of its contents: Redis allocates that much at once.
+	roomBytes = 4096
+)
+
+// full reports whether a node gets no other entry of that many bytes of text.
+func (l Limits) full(lp listpack.Listpack, text int) bool {
+	limit := l.Bytes
+	if limit <= 0 || limit > maxBytes {
+		limit = maxBytes
+	}
+	if len(lp)+text >= limit {
+		return true
+	}
+	if l.Entries <= 0 {
 		return false
 	}
-	flags := r.int()
-	r.deleted = flags&flagDeleted != 0
-	r.id = ID{r.master.Ms + uint64(r.int()), r.master.Seq + uint64(r.int())}
-	r.pairs = r.pairs[:0]
-	if flags&flagSameFields != 0 {
-		for _, f := range r.fields {
-			r.pairs = append(r.pairs, f, r.value())
-		}
-	} else {
-		for n := r.int(); n > 0; n-- {
-			r.pairs = append(r.pairs, r.value(), r.value())
-		}
+	_, all := counts(lp)
+	return all >= l.Entries
+}
+
+// newNode returns the listpack of a node that has a master entry with these fields and no entries.
+func newNode(pairs [][]byte, room int) listpack.Listpack {
+	need := listpack.Overhead + 4*listpack.OfInt(int64(len(pairs))).Size() // not less than the four integers take
+	for i := 0; i < len(pairs); i += 2 {
+		need += listpack.Of(pairs[i]).Size()
 	}
-	r.skip(1)
-	return !r.bad
+	lp := listpack.New(max(need, room)).AppendInt(0).AppendInt(0).AppendInt(int64(len(pairs) / 2))
+	for i := 0; i < len(pairs); i += 2 {
+		lp = lp.Append(pairs[i])
+	}
+	return lp.AppendInt(0)
+}
+
+// appendEntry returns lp with an entry appended and counted. owned tells that it may be written in place.
+func appendEntry(lp listpack.Listpack, master, id ID, pairs [][]byte, owned bool) listpack.Listpack {
+	var c cursor
+	c.open(master, lp)
+	same := c.fields == len(pairs)/2
+	for i, p := 0, c.names; same && i < len(pairs); i += 2 {
+		var v listpack.Value
+		v, p = lp.Read(p)
+		same = v.Equal(pairs[i])
+	}
+	flags, elements := int64(0), len(pairs)+4
+	if same {
+		flags, elements = flagSameFields, len(pairs)/2+3
+	}
+	head := [4]listpack.Entry{listpack.OfInt(flags), listpack.OfInt(int64(id.Ms - master.Ms)),
+		listpack.OfInt(int64(id.Seq - master.Seq)), listpack.OfInt(int64(len(pairs) / 2))}
+	fixed := head[:]
+	if same {
+		fixed = head[:3]
+	}
+	tail := listpack.OfInt(int64(elements))
+	step := 1
+	if same {
+		step = 2
+	}
+	size := tail.Size()
+	for i := range fixed {
+		size += fixed[i].Size()
+	}
+	for i := step - 1; i < len(pairs); i += step {
+		size += listpack.Of(pairs[i]).Size()
+	}
+	const counter = 1 // what the count of entries may grow by
+	if need := len(lp) + size + counter; need > cap(lp) || !owned {
+		grown := listpack.New(max(need, min(2*need, roomBytes), need+need/8))[:len(lp)]
+		copy(grown, lp)
+		lp = grown
+	}
+	p := lp.End()
+	lp = lp[:len(lp)+size]
+	for i := range fixed {
+		fixed[i].Put(lp[p:])
+		p += fixed[i].Size()
+	}
+	for i := step - 1; i < len(pairs); i += step {
+		e := listpack.Of(pairs[i])
+		e.Put(lp[p:])
+		p += e.Size()
+	}
+	tail.Put(lp[p:])
+	lp[lp.End()] = 0xff
+	binary.LittleEndian.PutUint32(lp, uint32(len(lp)))
+	const unknown = 1<<16 - 1 // elements, see listpack
+	n := int(binary.LittleEndian.Uint16(lp[4:]))
+	if n != unknown {
+		binary.LittleEndian.PutUint16(lp[4:], uint16(min(n+elements+1, unknown)))
+	}
+	live, _ := number(lp, listpack.HeaderSize)
+	return lp.ReplaceInt(listpack.HeaderSize, live+1)
 }

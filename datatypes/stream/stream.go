@@ -4,34 +4,66 @@
 // # Structure
 //
 // Entries are packed into nodes. A node is a listpack in Redis's own layout (node.go): what an RDB file holds, byte for
-// byte. The nodes are in an ordered index (index.go) by their master ID, that of the first entry they ever had, to which
-// the IDs in the node are relative. The same index holds what is pending: in a group by ID with time and number of
-// deliveries and the consumer, in a consumer by ID alone. A consumer is named by a number there, which stays when its
-// struct is copied. Groups, and the consumers of a group, are slices in the order of their names.
+// byte. The nodes are in an index (index.go), a copy-on-write B+ tree, by their master ID: that of the first entry they
+// ever had, to which the IDs in the node are relative.
+//
+// A group has its pending entries in an index by ID, with time and number of deliveries and the number of the consumer;
+// each consumer has the IDs of its own in another. So a pending entry takes 51 bytes: the record is there once, and the
+// consumer's index says only that the group's has it. A consumer's number stays when its struct is copied. Delivery
+// counts that do not fit into 32 bits are in an index of their own. Groups, and the consumers of a group, are slices in
+// the order of their names.
 //
 // Beside the entries a stream remembers what was: the last ID given, the first ID still there, the greatest ID that was
 // deleted, and how many entries were ever added. Info is all of that.
 //
 // # Costs
 //
-// Finding a node or a pending entry is two binary searches; adding at the end touches the last page of an index. Len and
-// Size are kept up to date.
+// Finding a node or a pending entry, adding and removing one, and finding the pending entry that was delivered first are
+// O(log n). Len and Size are kept up to date. Trimming drops whole nodes without reading their entries. Deleting a
+// stream is dropping the reference to it. Append to a node that has room, Ack, SetPending for a pending entry, and
+// iterating allocate nothing; room grows ahead (appendEntry, index).
 //
 // # Copy-on-write
 //
-// A stream bears the stamp of the generation that made it, see package cow, and so do nodes, pages of an index, groups and
-// consumers. Whoever changes a stream must own it, or change a Fork: a new head, which shares all below it. Whatever is
-// then changed for the first time is copied first: a page of pointers, a node's bytes, a group's head. Reads change
-// nothing and may run beside the owner of a Fork.
+// A stream bears the stamp of the generation that made it, see package cow, and so do nodes, the parts of an index,
+// groups and consumers. Whoever changes a stream must own it, or change a Fork: a new head, which shares all below it.
+// Whatever is then changed for the first time is copied first: the bytes of a node (some 4 KiB), the path in an index (2
+// KiB for a leaf and 1 KiB for each row above), a group's head (16 bytes a consumer), a consumer's head. Reads change
+// nothing and may run beside the owner of a Fork. Oldest alone is for the owner: it corrects bounds that only it reads.
 //
-// What is here loads, keeps and saves streams, and copies them. To build on it: XADD appends to the last node or adds one
-// (index.set of a node that was owned), XDEL and XTRIM mark entries in nodes or remove nodes (index.delete), XREADGROUP,
-// XACK and XCLAIM change pending entries through owned groups and consumers; each ends with the change of bytes.
+// # Use
+//
+// A command that changes a stream
+//
+//  1. makes the key's value its own (keyspace.DB.Own), or makes a stream with New,
+//  2. takes the group that it changes with OwnGroup, and consumers whose Seen and Active it writes with OwnConsumer or
+//     AddConsumer. What Group and Consumer return is for reading only,
+//  3. changes entries and what is pending with the methods of Stream, and the fields Last and Read of an owned group and
+//     Seen and Active of an owned consumer directly,
+//  4. tells the database by how much Size has changed.
+//
+// Pointers to groups and consumers are good until the command ends: while a snapshot is held, a change may put a copy in
+// their place. A pointer from OwnGroup or OwnConsumer stays the right one until the next snapshot begins. The gen that
+// is passed is that of the database (keyspace.DB.Generation).
+//
+// An Iter or PendingIter is good until the next change of what it reads: for an Iter the entries, so that delivering
+// what it returns to a group is allowed; for a PendingIter the pending entries of the group. A loop that changes pending
+// entries on its way asks NextPending for each. Fields and values point into the node and are good until the stream's
+// next change: they are written to the reply, or copied, before.
+//
+// Entries and pending entries know nothing of each other: deleting an entry leaves it pending, as in Redis, unless
+// DropRefs is called too.
+//
+// # Loading
+//
+// A loader builds a stream with AddNode, AddGroup, Group.AddConsumer, Group.AddPending and Group.Own, and ends each group
+// with Account. What Validate accepts, and any Info, cannot make the methods here fail, though answers about entries
+// whose IDs do not ascend are arbitrary. Len is always the number of live entries in the nodes.
 package stream
 
 import (
-	"bytes"
 	"encoding/binary"
+	"math"
 	"slices"
 	"strconv"
 	"unsafe"
@@ -57,6 +89,27 @@ func (id ID) Compare(other ID) int {
 		return -1
 	}
 	return 1
+}
+
+func (id ID) less(other ID) bool { return id.Ms < other.Ms || id.Ms == other.Ms && id.Seq < other.Seq }
+
+// MaxID is the greatest ID.
+var MaxID = ID{math.MaxUint64, math.MaxUint64}
+
+// Next returns the ID behind id, false if id is MaxID.
+func (id ID) Next() (ID, bool) {
+	if id.Seq != math.MaxUint64 {
+		return ID{id.Ms, id.Seq + 1}, true
+	}
+	return ID{Ms: id.Ms + 1}, id.Ms != math.MaxUint64
+}
+
+// Prev returns the ID before id, false if id is 0-0.
+func (id ID) Prev() (ID, bool) {
+	if id.Seq != 0 {
+		return ID{id.Ms, id.Seq - 1}, true
+	}
+	return ID{id.Ms - 1, math.MaxUint64}, id.Ms != 0
 }
 
 // IsZero reports whether id is 0-0, which no entry has.
@@ -96,8 +149,11 @@ type Stream struct {
 	Info
 	nodes  index[*node]
 	groups []*Group
+	// The first skip bytes of entries in the node skipIn are deleted ones.
+	skip   int
+	skipIn ID
 	length int
-	bytes  int // of nodes, groups and all below, but for the pages of nodes
+	bytes  int // of nodes, groups and all below, but for the index of nodes
 	stamp  uint64
 }
 
@@ -128,11 +184,10 @@ func (s *Stream) Encoding() record.Encoding { return record.StreamTree }
 func (s *Stream) Stamp() uint64 { return s.stamp }
 
 // Fork returns a stream with the same contents that is changed in the place of s, which from then on is only read. gen is
-// pinned. It copies one pointer for every 64 nodes, and one a group.
+// pinned. It copies one pointer a group.
 func (s *Stream) Fork(gen *cow.Generation) *Stream {
 	f := *s
 	f.stamp = gen.Current()
-	f.nodes = s.nodes.fork()
 	f.groups = slices.Clone(s.groups)
 	return &f
 }
@@ -140,7 +195,7 @@ func (s *Stream) Fork(gen *cow.Generation) *Stream {
 // Clone returns a copy that shares nothing which is ever written with s: that of COPY. It costs O(N).
 func (s *Stream) Clone(gen *cow.Generation) *Stream {
 	stamp := gen.Current()
-	c := &Stream{Info: s.Info, length: s.length, stamp: stamp}
+	c := &Stream{Info: s.Info, skip: s.skip, skipIn: s.skipIn, length: s.length, stamp: stamp}
 	c.nodes = cloneIndex(&s.nodes, stamp, func(n *node) *node {
 		n = &node{lp: n.lp.Clone(), stamp: stamp}
 		c.bytes += n.size()
@@ -157,12 +212,21 @@ func (s *Stream) Clone(gen *cow.Generation) *Stream {
 // AddNode adds a node, whose listpack it takes over and which Validate has accepted, with entries not marked as deleted. It
 // reports false if there is a node with this master ID.
 func (s *Stream) AddNode(master ID, lp listpack.Listpack, entries int, gen *cow.Generation) bool {
-	n := &node{lp: lp, stamp: gen.Current()}
-	if !s.nodes.add(master, n, gen) {
+	if !s.addNode(master, &node{lp: lp, stamp: gen.Current()}, gen) {
 		return false
 	}
 	s.length += entries
+	return true
+}
+
+func (s *Stream) addNode(master ID, n *node, gen *cow.Generation) bool {
+	if !s.nodes.add(master, n, gen) {
+		return false
+	}
 	s.bytes += n.size()
+	if master == s.skipIn {
+		s.skip = 0 // there was another node of this master ID, before XSETID
+	}
 	return true
 }
 
@@ -177,25 +241,33 @@ func (s *Stream) Nodes(fn func(master ID, lp listpack.Listpack) bool) {
 // Each calls fn for each entry in the order of their IDs until it returns false. Fields and values are by turns in pairs,
 // which is good until fn returns.
 func (s *Stream) Each(fn func(id ID, pairs []listpack.Value) bool) {
-	var r reader
-	s.nodes.each(func(master ID, n *node) bool {
-		r.start(master, n.lp)
-		for r.next() {
-			if !r.deleted && !fn(r.id, r.pairs) {
-				return false
-			}
+	var pairs []listpack.Value
+	var it Iter
+	for it.Start(s, ID{}, MaxID, false); it.Next(); {
+		pairs = pairs[:0]
+		for it.Pairs() > 0 {
+			field, value := it.Pair()
+			pairs = append(pairs, field, value)
 		}
-		return true
-	})
+		if !fn(it.ID(), pairs) {
+			return
+		}
+	}
 }
 
-// FirstID returns the ID of the first entry, zero if there is none.
-func (s *Stream) FirstID() (first ID) {
-	s.Each(func(id ID, _ []listpack.Value) bool {
-		first = id
-		return false
-	})
-	return first
+// FirstID returns the ID of the first entry, zero if there is none. Info has it too; this is for those who write Info.
+func (s *Stream) FirstID() ID { return s.edge(false) }
+
+// TopID returns the ID of the last entry that is there, zero if there is none.
+func (s *Stream) TopID() ID { return s.edge(true) }
+
+func (s *Stream) edge(reverse bool) ID {
+	var it Iter
+	it.Start(s, ID{}, MaxID, reverse)
+	if !it.Next() {
+		return ID{}
+	}
+	return it.ID()
 }
 
 // Read estimates how many of all entries ever added a group has read whose last ID is id; Unknown if that cannot be told.
@@ -219,177 +291,4 @@ func (s *Stream) Read(id ID) int64 {
 		}
 	}
 	return Unknown
-}
-
-// Group is a group of consumers.
-type Group struct {
-	name []byte
-	// Last is the ID of the last entry that was delivered.
-	Last ID
-	// Read is how many of the entries ever added were, Unknown if that cannot be told.
-	Read      int64
-	pending   index[Pending]
-	consumers []*Consumer // by name
-	numbered  []*Consumer // by number
-	stamp     uint64
-}
-
-// Pending is an entry that was delivered and not acknowledged.
-type Pending struct {
-	Time     int64 // of the last delivery, in Unix milliseconds
-	Count    uint64
-	consumer uint32 // number plus one, 0 for none
-}
-
-// Consumer is a consumer of a group.
-type Consumer struct {
-	name []byte
-	// Seen is when the consumer last asked for entries, Active when it last got some, in Unix milliseconds.
-	Seen, Active int64
-	pending      index[struct{}]
-	number       uint32
-	stamp        uint64
-}
-
-func (g *Group) size() int {
-	n := groupSize + mem.Size(len(g.name)) + g.pending.bytes + mem.SizePtr(pointerSize*cap(g.consumers)) +
-		mem.SizePtr(pointerSize*cap(g.numbered))
-	for _, c := range g.consumers {
-		n += c.size()
-	}
-	return n
-}
-
-func (c *Consumer) size() int { return consumerSize + mem.Size(len(c.name)) + c.pending.bytes }
-
-func (g *Group) clone(stamp uint64) *Group {
-	c := *g
-	c.stamp = stamp
-	c.pending = cloneIndex(&g.pending, stamp, func(p Pending) Pending { return p })
-	c.consumers = make([]*Consumer, len(g.consumers))
-	c.numbered = make([]*Consumer, len(g.numbered))
-	for i, from := range g.consumers {
-		n := *from
-		n.stamp = stamp
-		n.pending = cloneIndex(&from.pending, stamp, func(struct{}) struct{} { return struct{}{} })
-		c.consumers[i] = &n
-		c.numbered[n.number] = &n
-	}
-	return &c
-}
-
-// Groups returns the groups in the order of their names. The slice must not be written.
-func (s *Stream) Groups() []*Group { return s.groups }
-
-// Group returns the group of a name, nil if there is none.
-func (s *Stream) Group(name []byte) *Group {
-	i, ok := slices.BinarySearchFunc(s.groups, name, func(g *Group, name []byte) int { return bytes.Compare(g.name, name) })
-	if !ok {
-		return nil
-	}
-	return s.groups[i]
-}
-
-// AddGroup adds a group, whose name is copied, to a stream that is owned. It returns nil if there is one of that name.
-// What is then put into the group must be told with Account.
-func (s *Stream) AddGroup(name []byte, last ID, read int64, gen *cow.Generation) *Group {
-	i, ok := slices.BinarySearchFunc(s.groups, name, func(g *Group, name []byte) int { return bytes.Compare(g.name, name) })
-	if ok {
-		return nil
-	}
-	g := &Group{name: bytes.Clone(name), Last: last, Read: read, stamp: gen.Current()}
-	s.groups = slices.Insert(s.groups, i, g)
-	s.bytes += g.size()
-	return g
-}
-
-// Account takes a group's size anew that was before when the group was last accounted for.
-func (s *Stream) Account(g *Group, before int) { s.bytes += g.size() - before }
-
-// Size returns the bytes that the group holds.
-func (g *Group) Size() int { return g.size() }
-
-// Name returns the group's name, which must not be written.
-func (g *Group) Name() []byte { return g.name }
-
-// NumPending returns the number of pending entries.
-func (g *Group) NumPending() int { return g.pending.n }
-
-// EachPending calls fn for each pending entry in the order of IDs until it returns false. c is nil for one without a
-// consumer.
-func (g *Group) EachPending(fn func(id ID, p Pending, c *Consumer) bool) {
-	g.pending.each(func(id ID, p Pending) bool { return fn(id, p, g.consumer(p)) })
-}
-
-func (g *Group) consumer(p Pending) *Consumer {
-	if p.consumer == 0 {
-		return nil
-	}
-	return g.numbered[p.consumer-1]
-}
-
-// AddPending adds an entry that is pending, of no consumer yet. It reports false if it was pending.
-func (g *Group) AddPending(id ID, time int64, count uint64, gen *cow.Generation) bool {
-	return g.pending.add(id, Pending{Time: time, Count: count}, gen)
-}
-
-// Consumers returns the consumers in the order of their names. The slice must not be written.
-func (g *Group) Consumers() []*Consumer { return g.consumers }
-
-// AddConsumer adds a consumer, whose name is copied. It returns nil if there is one of that name.
-func (g *Group) AddConsumer(name []byte, seen, active int64, gen *cow.Generation) *Consumer {
-	i, ok := slices.BinarySearchFunc(g.consumers, name, func(c *Consumer, name []byte) int { return bytes.Compare(c.name, name) })
-	if ok {
-		return nil
-	}
-	c := &Consumer{name: bytes.Clone(name), Seen: seen, Active: active, stamp: gen.Current()}
-	c.number = uint32(len(g.numbered))
-	g.numbered = append(g.numbered, c)
-	g.consumers = slices.Insert(g.consumers, i, c)
-	return c
-}
-
-// Own makes an entry that is pending in the group the consumer's. found is false if it is not pending, fresh if it is the
-// consumer's already.
-func (g *Group) Own(c *Consumer, id ID, gen *cow.Generation) (found, fresh bool) {
-	p := g.pending.own(id, gen)
-	if p == nil {
-		return false, false
-	}
-	fresh = c.pending.add(id, struct{}{}, gen)
-	p.consumer = c.number + 1
-	return true, fresh
-}
-
-// Orphan reports whether an entry is pending that no consumer has.
-func (g *Group) Orphan() bool {
-	orphan := false
-	g.pending.each(func(_ ID, p Pending) bool {
-		orphan = p.consumer == 0
-		return !orphan
-	})
-	return orphan
-}
-
-// DropOrphans removes the pending entries that no consumer has. The change of the group's size must be told with Account.
-func (g *Group) DropOrphans(gen *cow.Generation) {
-	var kept index[Pending]
-	g.pending.each(func(id ID, p Pending) bool {
-		if p.consumer != 0 {
-			kept.add(id, p, gen)
-		}
-		return true
-	})
-	g.pending = kept
-}
-
-// Name returns the consumer's name, which must not be written.
-func (c *Consumer) Name() []byte { return c.name }
-
-// NumPending returns the number of entries that are pending with the consumer.
-func (c *Consumer) NumPending() int { return c.pending.n }
-
-// EachPending calls fn for each of them in the order of IDs until it returns false.
-func (c *Consumer) EachPending(fn func(id ID) bool) {
-	c.pending.each(func(id ID, _ struct{}) bool { return fn(id) })
 }

@@ -1,0 +1,470 @@
+package stream
+
+import (
+	"errors"
+
+	"ferrous/datatypes/cow"
+	"ferrous/datatypes/listpack"
+)
+
+var (
+	// ErrOrder is returned for an ID that is not greater than all before.
+	ErrOrder = errors.New("stream: the ID is not greater than the last one")
+	// ErrTooLarge is returned for an entry of more than 1 GiB.
+	ErrTooLarge = errors.New("stream: the entry is too large")
+)
+
+// NextID returns the ID that an entry gets which is added now, in Unix milliseconds: greater than the last one even if the
+// clock goes back. It is false when there is none.
+func (s *Stream) NextID(now uint64) (ID, bool) {
+	if s.Last.Ms < now {
+		return ID{Ms: now}, true
+	}
+	return s.Last.Next()
+}
+
+// NextSeq returns the next ID with the given milliseconds, for IDs of the form ms-*; false when there is none that is
+// greater than the last one.
+func (s *Stream) NextSeq(ms uint64) (ID, bool) {
+	switch {
+	case ms > s.Last.Ms:
+		return ID{Ms: ms}, true
+	case ms < s.Last.Ms:
+		return ID{}, false
+	}
+	id, ok := s.Last.Next()
+	return id, ok && id.Ms == ms
+}
+
+// Append adds an entry at the end: fields and values by turns, which are copied. The stream is owned. It returns ErrOrder
+// if id is not greater than the last ID, ErrTooLarge if the entry is too large.
+func (s *Stream) Append(id ID, pairs [][]byte, limits Limits, gen *cow.Generation) error {
+	if !s.Last.less(id) {
+		return ErrOrder
+	}
+	text := 0
+	for _, p := range pairs {
+		text += len(p)
+	}
+	if text > maxBytes {
+		return ErrTooLarge
+	}
+	var n *node
+	var master ID
+	room := 0
+	for l, i := s.nodes.seekBack(MaxID); l != nil; l, i = s.nodes.seekBack(MaxID) {
+		n, master = l.items[i].v, l.items[i].id
+		if master.less(id) {
+			break
+		}
+		if live, _ := counts(n.lp); live > 0 {
+			return ErrOrder // the last ID is a lie
+		}
+		// XSETID went back behind a node of tombstones.
+		s.bytes -= n.size()
+		s.nodes.remove(master, gen)
+		n = nil
+	}
+	if n != nil && limits.full(n.lp, text) {
+		room = min(len(n.lp), roomBytes)
+		s.seal(master, n, gen)
+		n = nil
+	}
+	if n == nil {
+		master = id
+		n = &node{stamp: gen.Current(), lp: appendEntry(newNode(pairs, room), master, id, pairs, true)}
+		s.addNode(master, n, gen)
+	} else {
+		s.bytes -= n.size()
+		owned := gen.Owns(n.stamp)
+		lp := appendEntry(n.lp, master, id, pairs, owned)
+		if !owned {
+			n = s.replace(master, lp, gen)
+		}
+		n.lp = lp
+		s.bytes += n.size()
+	}
+	s.length++
+	s.Added++
+	s.Last = id
+	if s.length == 1 {
+		s.First = id
+	}
+	return nil
+}
+
+// replace puts a node with the listpack lp in the place of one that a snapshot can reach. The caller accounts for its
+// bytes.
+func (s *Stream) replace(master ID, lp listpack.Listpack, gen *cow.Generation) *node {
+	n := &node{lp: lp}
+	n.stamp = gen.Copying(n.size())
+	*s.nodes.own(master, noBound, gen) = n
+	return n
+}
+
+// seal gives back the room of a node to which nothing is appended any more.
+func (s *Stream) seal(master ID, n *node, gen *cow.Generation) {
+	lp := n.lp.ShrinkToFit()
+	if cap(lp) == cap(n.lp) {
+		return
+	}
+	s.bytes -= n.size()
+	if !gen.Owns(n.stamp) {
+		n = s.replace(master, lp, gen)
+	}
+	n.lp = lp
+	s.bytes += n.size()
+}
+
+// own returns the node n for writing.
+func (s *Stream) own(master ID, n *node, gen *cow.Generation) *node {
+	if gen.Owns(n.stamp) {
+		return n
+	}
+	s.bytes -= n.size()
+	n = s.replace(master, n.lp.Clone(), gen)
+	s.bytes += n.size()
+	return n
+}
+
+// Exists reports whether there is an entry with this ID.
+func (s *Stream) Exists(id ID) bool {
+	var it Iter
+	it.Start(s, id, id, false)
+	return it.Next()
+}
+
+// Delete deletes an entry and reports whether there was one. The stream is owned.
+func (s *Stream) Delete(id ID, gen *cow.Generation) bool {
+	var it Iter
+	it.Start(s, id, id, false)
+	if !it.Next() {
+		return false
+	}
+	master, n := it.master, it.leaf.items[it.i].v
+	if live, _ := counts(n.lp); live == 1 {
+		s.bytes -= n.size()
+		s.nodes.remove(master, gen)
+	} else {
+		n = s.own(master, n, gen)
+		s.bytes -= n.size()
+		s.mark(n, it.at)
+		n.count(1)
+		s.bytes += n.size()
+	}
+	s.length--
+	if s.MaxDeleted.less(id) {
+		s.MaxDeleted = id
+	}
+	s.mendFirst(id == s.First)
+	return true
+}
+
+func (s *Stream) mark(n *node, p int) (grown int) {
+	if grown = n.mark(p); grown != 0 {
+		s.skip = 0
+	}
+	return grown
+}
+
+// mendFirst sets First after entries were removed, if it was one of them or no entry is left.
+func (s *Stream) mendFirst(removed bool) {
+	if s.length == 0 {
+		s.First = ID{}
+		return
+	}
+	if !removed {
+		return
+	}
+	var it Iter
+	it.Start(s, ID{}, MaxID, false)
+	if it.Next() {
+		s.First = it.ID()
+		s.skip, s.skipIn = it.at-it.head, it.master
+	}
+}
+
+// SetID is XSETID. added is how many entries were ever added, maxDeleted the greatest ID that was deleted; they are left as
+// they are with Unknown and zero. The caller has checked that the ID is not lower than TopID and MaxDeleted.
+func (s *Stream) SetID(last ID, added int64, maxDeleted ID) {
+	s.Last = last
+	if added != Unknown {
+		s.Added = uint64(added)
+	}
+	if !maxDeleted.IsZero() {
+		s.MaxDeleted = maxDeleted
+	}
+}
+
+// Refs says what becomes of the references that groups have to an entry which is trimmed: that it is pending, or that it
+// was not delivered yet.
+type Refs uint8
+
+const (
+	KeepRef Refs = iota // references stay
+	DelRef              // it is pending no more
+	Acked               // an entry with references is not trimmed
+)
+
+// Trim says what Trim removes, from the first entry on.
+type Trim struct {
+	MinID  ID  // with ByID: entries before it
+	MaxLen int // else: entries until this many are left
+	ByID   bool
+	Approx bool // only whole nodes
+	Limit  int  // no more entries than this, unless 0; what would remove a part of a node's entries stops before the node
+	Refs   Refs
+}
+
+// Trim removes entries and returns how many. The stream is owned. Unlike Delete it leaves MaxDeleted as it is, as Redis
+// does. With KeepRef it costs O(1) for each node that goes as a whole.
+func (s *Stream) Trim(t Trim, gen *cow.Generation) (deleted int) {
+	for from := (ID{}); ; {
+		l, i := s.nodes.seek(from)
+		if l == nil {
+			break
+		}
+		if t.Refs == KeepRef {
+			k, stop := s.dropNodes(t, l.items, &deleted)
+			if k > 0 {
+				whole := k == len(l.items)
+				s.nodes.removeFirst(k, gen)
+				if whole && !stop {
+					continue
+				}
+				if !stop {
+					l, i = s.nodes.seek(from)
+				}
+			}
+			if stop {
+				break
+			}
+		} else if !t.ByID && s.length <= t.MaxLen {
+			break
+		}
+		master, n := l.items[i].id, l.items[i].v
+		live, _ := counts(n.lp)
+		if t.Limit > 0 && deleted+live > t.Limit {
+			break
+		}
+		whole := t.whole(s.length, master, n.lp)
+		if t.Approx && !whole {
+			break
+		}
+		deleted += s.trimNode(t, master, n, gen)
+		if !whole && (t.ByID || s.length <= t.MaxLen) {
+			break
+		}
+		var ok bool
+		if from, ok = master.Next(); !ok {
+			break
+		}
+	}
+	s.mendFirst(deleted > 0)
+	return deleted
+}
+
+// whole reports whether all entries of a node are to be removed.
+func (t *Trim) whole(length int, master ID, lp listpack.Listpack) bool {
+	if t.ByID {
+		return lastID(master, lp).less(t.MinID)
+	}
+	live, _ := counts(lp)
+	return length-live >= t.MaxLen
+}
+
+// dropNodes accounts for the nodes of the first leaf that go as a whole, and returns how many these are. stop tells that
+// nothing else is to be removed.
+func (s *Stream) dropNodes(t Trim, items []item[*node], deleted *int) (k int, stop bool) {
+	for i := range items {
+		n := items[i].v
+		live, _ := counts(n.lp)
+		switch {
+		case !t.ByID && s.length <= t.MaxLen, t.Limit > 0 && *deleted+live > t.Limit:
+			return i, true
+		case !t.whole(s.length, items[i].id, n.lp):
+			return i, t.Approx
+		}
+		s.length -= live
+		*deleted += live
+		s.bytes -= n.size()
+	}
+	return len(items), false
+}
+
+// trimNode removes the entries of one node that are to be removed, one by one, and returns how many. With KeepRef a node
+// keeps its place though all its entries were removed, as in Redis.
+func (s *Stream) trimNode(t Trim, master ID, n *node, gen *cow.Generation) (gone int) {
+	var c cursor
+	c.open(master, n.lp)
+	for p := c.head + s.skipped(master); p != c.lp.End(); {
+		c.read(p)
+		if t.ByID && !c.id.less(t.MinID) || !t.ByID && s.length <= t.MaxLen {
+			break
+		}
+		p = c.end()
+		if c.deleted || t.Refs == Acked && s.Referenced(c.id) {
+			continue
+		}
+		if t.Refs == DelRef {
+			s.DropRefs(c.id, gen)
+		}
+		if gone == 0 {
+			n = s.own(master, n, gen)
+			s.bytes -= n.size()
+		}
+		p += s.mark(n, c.at)
+		c.lp = n.lp
+		gone++
+		s.length--
+	}
+	if gone == 0 {
+		return 0
+	}
+	n.count(gone)
+	s.bytes += n.size()
+	if live, _ := counts(n.lp); live == 0 && t.Refs != KeepRef {
+		s.bytes -= n.size()
+		s.nodes.remove(master, gen)
+	}
+	return gone
+}
+
+// skipped returns how many bytes of deleted entries a node begins with, as far as is known. That saves a stream that is
+// trimmed exactly with each entry added, or used as a queue, from reading them again and again.
+func (s *Stream) skipped(master ID) int {
+	if master == s.skipIn {
+		return s.skip
+	}
+	return 0
+}
+
+// An Iter goes over the entries of a range of IDs, both ends included:
+//
+//	var it stream.Iter
+//	for it.Start(s, start, end, false); it.Next(); {
+//		... it.ID(), it.Pairs() ...
+//		for it.Pairs() > 0 {
+//			field, value := it.Pair()
+//
+// Pairs need not be read. An Iter can be used again.
+type Iter struct {
+	cursor
+	s          *Stream
+	start, end ID
+	reverse    bool
+	leaf       *leaf[*node] // nil when there is nothing more
+	i          int
+	p          int  // where the next entry begins or, in reverse, ends
+	inside     bool // forward: p is that of the entry read last
+}
+
+// Start begins an iteration from start to end or, in reverse, from end to start.
+func (it *Iter) Start(s *Stream, start, end ID, reverse bool) {
+	it.s, it.start, it.end, it.reverse = s, start, end, reverse
+	if reverse {
+		it.leaf, it.i = s.nodes.seekBack(end)
+		it.enter()
+		return
+	}
+	if it.leaf, it.i = s.nodes.seekBack(start); it.leaf == nil {
+		it.leaf, it.i = s.nodes.seek(start)
+	}
+	it.enter()
+	if it.leaf != nil {
+		it.seek()
+	}
+}
+
+// enter opens the node at the iterator's place.
+func (it *Iter) enter() {
+	if it.leaf == nil {
+		return
+	}
+	e := &it.leaf.items[it.i]
+	it.open(e.id, e.v.lp)
+	it.inside = false
+	it.p = it.head + it.s.skipped(e.id)
+	if it.reverse {
+		it.p = it.lp.End()
+	}
+}
+
+// seek moves to the first entry from start on from the node's end, if start is nearer to that than to the beginning.
+func (it *Iter) seek() {
+	p := it.lp.End()
+	if it.p == p || it.start.less(it.master) {
+		return
+	}
+	before := it.before(p)
+	it.read(before)
+	at, last := it.start.Ms-it.master.Ms, it.id.Ms-it.master.Ms
+	if last == 0 {
+		at, last = it.start.Seq-it.master.Seq, it.id.Seq-it.master.Seq
+	}
+	if at < last/2 {
+		return
+	}
+	for !it.id.less(it.start) {
+		p = before
+		if p == it.p {
+			return
+		}
+		before = it.before(p)
+		it.read(before)
+	}
+	it.p = p
+}
+
+// Next goes on to the next entry and reports whether there is one.
+func (it *Iter) Next() bool {
+	for it.leaf != nil {
+		if it.reverse {
+			if it.p == it.head+it.s.skipped(it.master) {
+				if it.i--; it.i < 0 {
+					it.leaf, it.i = it.s.nodes.before(it.leaf)
+				}
+				it.enter()
+				continue
+			}
+			it.p = it.before(it.p)
+			it.read(it.p)
+			if it.deleted || it.end.less(it.id) {
+				continue
+			}
+			if it.id.less(it.start) {
+				break
+			}
+			return true
+		}
+		if it.inside {
+			it.p = it.cursor.end()
+		}
+		if it.inside = it.p != it.lp.End(); !it.inside {
+			if it.i++; it.i == len(it.leaf.items) {
+				it.leaf, it.i = it.s.nodes.after(it.leaf)
+			}
+			it.enter()
+			continue
+		}
+		it.read(it.p)
+		if it.deleted || it.id.less(it.start) {
+			continue
+		}
+		if it.end.less(it.id) {
+			break
+		}
+		return true
+	}
+	it.leaf = nil
+	return false
+}
+
+// ID returns the ID of the entry.
+func (it *Iter) ID() ID { return it.id }
+
+// Pairs returns the number of pairs of the entry that Pair has not returned yet.
+func (it *Iter) Pairs() int { return it.pairs }
+
+// Pair returns the next field and value of the entry.
+func (it *Iter) Pair() (field, value listpack.Value) { return it.pair() }
