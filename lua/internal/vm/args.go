@@ -74,7 +74,7 @@ func CheckTable(L *lua.LState, n int) *lua.LTable {
 func CheckWritable(L *lua.LState, n int) *lua.LTable {
 	t := CheckTable(L, n)
 	if tableOf(t).readonly {
-		Errorf(L, "%s", ReadonlyText)
+		Raise(lua.LString(ReadonlyText))
 	}
 	return t
 }

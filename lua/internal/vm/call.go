@@ -326,3 +326,19 @@ func (h *Host) ClearStack() {
 		f.Fn = nil
 	}
 }
+
+// Protect runs f and returns the Lua error that it raises.
+func Protect(L *lua.LState, f func()) (ok bool, err *Error) {
+	t := threadOf(L)
+	sp, nested, top := t.sp, t.h.nested, t.reg.top
+	defer func() {
+		if ok {
+			return
+		}
+		r := recover()
+		err = t.caught(r, nil, sp, nested, top)
+		t.reg.top = top
+	}()
+	f()
+	return true, nil
+}

@@ -39,11 +39,7 @@ func Resume(L *lua.LState, co *lua.LState, first int) (n int, err *Error) {
 	from, to := threadOf(L), threadOf(co)
 	h := from.h
 	if to.status != threadFresh && to.status != threadSuspended {
-		status := Status(co)
-		if status == "running" || status == "normal" {
-			status = "non-suspended"
-		}
-		return 0, &Error{Value: lua.LString("cannot resume " + status + " coroutine")}
+		return 0, &Error{Value: lua.LString("cannot resume " + Status(co) + " coroutine")}
 	}
 	if h.nested >= maxNested {
 		return 0, &Error{Value: lua.LString("C stack overflow")}

@@ -49,8 +49,9 @@ type Host struct {
 	nested  int
 	boxes   boxes
 	next    *lua.LFunction
-	// frames is a list of frames that threads have given back.
-	events [eventCount]lua.LString
+	hidden  map[string]*lua.LFunction
+	// Memory returns the bytes that scripts use, for collectgarbage('count').
+	Memory func() int64
 }
 
 // Thread is one Lua thread. The LState is its first field, so that the address of a thread is a *lua.LState.
@@ -90,9 +91,6 @@ func NewHost() *Host {
 	}
 	seed := lua.NewState(lua.Options{CallStackSize: 1, RegistrySize: 128, SkipOpenLibs: true})
 	h := &Host{global: seed.G, Globals: NewTable(0, 64), budget: tickBudget}
-	for i, name := range eventNames {
-		h.events[i] = lua.LString(name)
-	}
 	h.main = h.newThread(1024)
 	h.main.status = threadRunning
 	h.current = h.main
@@ -227,3 +225,32 @@ func (t *Thread) free() int {
 
 // SetNext tells the interpreter which function is next: loops over it take a shorter way.
 func (h *Host) SetNext(f *lua.LFunction) { h.next = f }
+
+// NextFunction returns the function next.
+func (h *Host) NextFunction() *lua.LFunction { return h.next }
+
+// NextKey returns the key that follows k in t, and its value. ok is false where k is no key of t.
+func NextKey(L *lua.LState, t *lua.LTable, k lua.LValue) (key, val lua.LValue, ok bool) {
+	return tableOf(t).next(&threadOf(L).h.boxes, k)
+}
+
+// Hidden returns the function value of f, which no global names; it is made once a host.
+func (h *Host) Hidden(name string, f lua.LGFunction) *lua.LFunction {
+	fn, ok := h.hidden[name]
+	if !ok {
+		if h.hidden == nil {
+			h.hidden = make(map[string]*lua.LFunction)
+		}
+		fn = h.Function(f)
+		h.hidden[name] = fn
+	}
+	return fn
+}
+
+// MemoryKB is what collectgarbage('count') answers.
+func (h *Host) MemoryKB() float64 {
+	if h.Memory == nil {
+		return 0
+	}
+	return float64(h.Memory()) / 1024
+}

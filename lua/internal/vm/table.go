@@ -458,7 +458,9 @@ func SetString(t *lua.LTable, k string, v lua.LValue) { tableOf(t).setEntry(lua.
 func SetInt(t *lua.LTable, i int, v lua.LValue) { tableOf(t).setNumber(float64(i), nil, v) }
 
 // Append stores v, which is not nil, behind the border of t.
-func Append(t *lua.LTable, v lua.LValue) { tableOf(t).setNumber(float64(len(tableOf(t).array)+1), nil, v) }
+func Append(t *lua.LTable, v lua.LValue) {
+	tableOf(t).setNumber(float64(len(tableOf(t).array)+1), nil, v)
+}
 
 // Len returns the border of t, what #t answers: t[n] is not nil (or n is 0) and t[n+1] is.
 func Len(t *lua.LTable) int { return len(tableOf(t).array) }
