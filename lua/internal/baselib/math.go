@@ -42,7 +42,7 @@ func openMath(h *vm.Host) {
 		"abs": one(math.Abs), "acos": one(math.Acos), "asin": one(math.Asin), "atan": one(math.Atan),
 		"atan2": two(math.Atan2), "ceil": one(math.Ceil), "cos": one(math.Cos), "cosh": one(math.Cosh),
 		"deg": one(func(x float64) float64 { return x / (math.Pi / 180) }), "exp": one(math.Exp), "floor": one(math.Floor),
-		"fmod": two(math.Mod), "mod": two(math.Mod), "frexp": mathFrexp, "ldexp": mathLdexp, "log": one(math.Log),
+		"fmod": two(fmod), "mod": two(fmod), "frexp": mathFrexp, "ldexp": mathLdexp, "log": one(math.Log),
 		"log10": one(math.Log10), "max": mathMax, "min": mathMin, "modf": mathModf, "pow": two(vm.Power),
 		"rad": one(func(x float64) float64 { return x * (math.Pi / 180) }), "random": g.random, "randomseed": g.randomSeed,
 		"sin": one(math.Sin), "sinh": one(math.Sinh), "sqrt": one(math.Sqrt), "tan": one(math.Tan), "tanh": one(math.Tanh),
@@ -50,6 +50,14 @@ func openMath(h *vm.Host) {
 	t := h.Library("math")
 	vm.SetString(t, "pi", lua.LNumber(math.Pi))
 	vm.SetString(t, "huge", lua.LNumber(math.Inf(1)))
+}
+
+// fmod is C's, whose result is the machine's own nan where there is none.
+func fmod(a, b float64) float64 {
+	if f := math.Mod(a, b); f == f || a != a || b != b {
+		return f
+	}
+	return math.Copysign(math.NaN(), -1)
 }
 
 func mathFrexp(L *lua.LState) int {

@@ -66,9 +66,9 @@ type parser struct {
 	info []string
 }
 
-// Compile compiles src. chunk is the name in front of the line in error texts, levels the nesting at which the caller
-// stands already, number converts numerals. The error is an *Error.
-func Compile(src, chunk string, levels int, number func(string) (float64, bool)) (proto *lua.FunctionProto, err error) {
+// Compile compiles src. source becomes the SourceName of the code, chunk is the name in front of the line in error texts,
+// levels the nesting at which the caller stands already, number converts numerals. The error is an *Error.
+func Compile(src, source, chunk string, levels int, number func(string) (float64, bool)) (proto *lua.FunctionProto, err error) {
 	p := &parser{levels: levels, info: []string{""}}
 	p.src, p.chunk, p.line, p.lastLine, p.lexer.number = src, chunk, 1, 1, number
 	p.fn = &function{main: true, vararg: true}
@@ -85,20 +85,20 @@ func Compile(src, chunk string, levels int, number func(string) (float64, bool))
 	p.advance()
 	body := p.block()
 	p.check(tkEOF)
-	proto = p.generate(body)
+	proto = p.generate(body, source)
 	p.describe(proto)
 	proto.IsVarArg = lua.VarArgIsVarArg
 	return proto, nil
 }
 
 // generate runs the module's compiler.
-func (p *parser) generate(body []ast.Stmt) *lua.FunctionProto {
+func (p *parser) generate(body []ast.Stmt, source string) *lua.FunctionProto {
 	defer func() {
 		if r := recover(); r != nil {
 			p.tooComplex()
 		}
 	}()
-	proto, err := lua.Compile(body, p.chunk)
+	proto, err := lua.Compile(body, source)
 	if err != nil {
 		p.tooComplex()
 	}

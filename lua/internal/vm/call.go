@@ -62,8 +62,8 @@ func (t *Thread) callable(at, nargs int) *lua.LFunction {
 	fn, ok := t.h.meta(v, evCall).(*lua.LFunction)
 	if !ok {
 		var name [2]string
-		if t.sp > 0 && !t.frames[t.sp-1].Fn.IsG {
-			name, _ = t.frames[t.sp-1].describe()
+		if f := t.top(); f != nil && !f.Fn.IsG && int(f.Fn.Proto.Code[f.Pc-1]>>26) != lua.OP_TFORLOOP {
+			name, _ = f.describe()
 		}
 		t.typeError("call", v, name)
 	}
@@ -284,6 +284,7 @@ func (h *Host) Run(fn *lua.LFunction, handler func(lua.LValue) lua.LValue, args 
 			if !ok {
 				panic(r)
 			}
+			k.Source, k.Line, _ = h.Position()
 			results, err = nil, k
 		}
 		h.rest()

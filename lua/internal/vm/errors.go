@@ -17,7 +17,7 @@ func (f *frame) position() string {
 	if f.Fn.IsG {
 		return ""
 	}
-	return f.Fn.Proto.SourceName + ":" + strconv.Itoa(f.line()) + ": "
+	return chunkID(f.Fn.Proto.SourceName) + ":" + strconv.Itoa(f.line()) + ": "
 }
 
 // line returns the line that the frame of a Lua function runs.
@@ -56,18 +56,22 @@ func Where(L *lua.LState, level int) string {
 	return ""
 }
 
-// Position returns the source and line of the innermost Lua function among levels 0 and 1.
+// Position returns the source, as its chunk was named, and the line of the function at level 0, or of the one that called
+// it where that is Go's. A source that is no Lua is "=[C]", with line -1.
 func (h *Host) Position() (source string, line int, ok bool) {
 	for level := range 2 {
-		f, inside := h.main.level(level)
-		if !inside {
-			return "", 0, false
-		}
-		if !f.Fn.IsG {
+		f, inside := h.current.level(level)
+		switch {
+		case !inside:
+			if h.current.sp == 0 || level == 0 {
+				return "", 0, false
+			}
+			return "=(tail call)", -1, h.current.sp > 1
+		case !f.Fn.IsG:
 			return f.Fn.Proto.SourceName, f.line(), true
 		}
 	}
-	return "", 0, false
+	return "=[C]", -1, true
 }
 
 // raise raises text with the position of the running Lua function, as the interpreter does.

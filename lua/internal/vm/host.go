@@ -31,6 +31,9 @@ func (e *Error) Error() string {
 // Kill is the panic that ends a script and that no script can catch. Text becomes its error.
 type Kill struct {
 	Text string
+	// Source and Line tell where it struck; Run sets them.
+	Source string
+	Line   int
 }
 
 // Host is one Lua state: the globals, the main thread and what all threads share.
@@ -253,4 +256,15 @@ func (h *Host) MemoryKB() float64 {
 		return 0
 	}
 	return float64(h.Memory()) / 1024
+}
+
+// ResetTicks begins a new count of steps.
+func (h *Host) ResetTicks() { h.budget = tickBudget }
+
+// top returns the current frame, or nil.
+func (t *Thread) top() *frame {
+	if t.sp == 0 {
+		return nil
+	}
+	return t.frames[t.sp-1]
 }

@@ -160,3 +160,40 @@ func (b *boxes) number(f float64) (v lua.LValue) {
 	w.tab, w.data = numberTab, unsafe.Pointer(p)
 	return v
 }
+
+// stringTab is the type word of a string in an LValue.
+var stringTab = func() unsafe.Pointer {
+	var v lua.LValue = lua.LString("")
+	return (*iface)(unsafe.Pointer(&v)).tab
+}()
+
+// stringAt makes a value of a string that lies in memory of its own: it must not change any more.
+func stringAt(s *lua.LString) (v lua.LValue) {
+	w := (*iface)(unsafe.Pointer(&v))
+	w.tab, w.data = stringTab, unsafe.Pointer(s)
+	return v
+}
+
+// BytesValue makes a string value of a copy of b: one allocation where b is short.
+func BytesValue(b []byte) lua.LValue {
+	switch {
+	case len(b) <= 16:
+		p := new(struct {
+			s lua.LString
+			b [16]byte
+		})
+		p.s = lua.LString(String(p.b[:copy(p.b[:], b)]))
+		return stringAt(&p.s)
+	case len(b) <= 48:
+		p := new(struct {
+			s lua.LString
+			b [48]byte
+		})
+		p.s = lua.LString(String(p.b[:copy(p.b[:], b)]))
+		return stringAt(&p.s)
+	}
+	return lua.LString(b)
+}
+
+// Bytes returns the bytes of s without copying them. They must not be written to.
+func Bytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

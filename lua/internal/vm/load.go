@@ -20,7 +20,7 @@ func (h *Host) Load(src, name string) (*lua.LFunction, error) {
 
 // Compile compiles src for any host. nested is the nesting that the caller has used up already.
 func Compile(src, name string, nested int) (*lua.FunctionProto, error) {
-	proto, err := parser.Compile(src, chunkID(name), nested, ParseNumber)
+	proto, err := parser.Compile(src, name, chunkID(name), nested, ParseNumber)
 	if err != nil {
 		return nil, &Error{Value: lua.LString(err.Error())}
 	}

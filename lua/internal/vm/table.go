@@ -517,3 +517,42 @@ func SetReadonly(t *lua.LTable) {
 		return true
 	})
 }
+
+// SwapContents exchanges what two tables hold, but not their metatables.
+func SwapContents(a, b *lua.LTable) {
+	x, y := tableOf(a), tableOf(b)
+	*x, *y = *y, *x
+	x.Metatable, y.Metatable = y.Metatable, x.Metatable
+}
+
+// FillStrings empties t, whatever a script did to it, and makes it a list of copies of values. All share one
+// allocation of text, which it returns, and one of strings.
+func FillStrings(t *lua.LTable, values [][]byte) []byte {
+	x := tableOf(t)
+	array := x.array[:0]
+	clear(x.array)
+	if cap(array) > 1024 {
+		array = nil
+	}
+	*x = table{array: array}
+	x.Metatable = lua.LNil
+	size := 0
+	for _, v := range values {
+		size += len(v)
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	text := make([]byte, 0, size)
+	strs := make([]lua.LString, len(values))
+	for i, v := range values {
+		from := len(text)
+		text = append(text, v...)
+		strs[i] = lua.LString(String(text[from:len(text):len(text)]))
+		x.array = append(x.array, stringAt(&strs[i]))
+	}
+	return text
+}
+
+// HasStringKeys tells whether t may hold keys other than those of its array.
+func HasStringKeys(t *lua.LTable) bool { return tableOf(t).live > 0 }
