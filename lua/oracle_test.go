@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
 
 // oracle is a redis-server that scripts are compared with by hand: LUA_ORACLE=host:port go test -run Oracle, with the
@@ -102,7 +103,12 @@ func TestOracle(t *testing.T) {
 		}
 		sum := sha1.Sum([]byte(line))
 		want = strings.ReplaceAll(want, hex.EncodeToString(sum[:]), "{sha}")
-		if got := eval(e, line, false); got == want {
+		began := time.Now()
+		got := eval(e, line, false)
+		if d := time.Since(began); d > 200*time.Millisecond {
+			t.Logf("%v: %s", d, line)
+		}
+		if got == want {
 			same++
 		} else {
 			other++

@@ -60,7 +60,7 @@ func collectGarbage(L *lua.LState) int {
 		case "count":
 			vm.PushNumber(L, vm.Of(L).MemoryKB())
 		case "step":
-			L.Push(lua.LTrue)
+			L.Push(lua.LFalse)
 		case "setpause", "setstepmul":
 			vm.PushNumber(L, 200)
 		default:
@@ -137,7 +137,7 @@ func next(L *lua.LState) int {
 	}
 	k, v, ok := vm.NextKey(L, t, k)
 	if !ok {
-		vm.Errorf(L, "invalid key to 'next'")
+		vm.Raise(lua.LString("invalid key to 'next'"))
 	}
 	if k == lua.LNil {
 		L.Push(k)
@@ -158,7 +158,10 @@ func pairs(L *lua.LState) int {
 
 // pcall answers the text of an error table that Redis made, not the table.
 func pcall(L *lua.LState) int {
-	vm.CheckAny(L, 1)
+	if L.GetTop() == 0 {
+		// Redis's own pcall calls the true that it has put in front already.
+		L.Push(lua.LTrue)
+	}
 	n, err := vm.PCall(L, L.GetTop()-1, nil)
 	if err != nil {
 		v := err.Value
@@ -333,42 +336,38 @@ func unpack(L *lua.LState) int {
 
 func loadString(L *lua.LState) int {
 	src := vm.CheckString(L, 1)
-	return loaded(L, src, vm.OptString(L, 2, src))
+	vm.Tick(L, len(src))
+	return load2(L, src, nil, vm.OptString(L, 2, src))
 }
 
 func load(L *lua.LState) int {
 	name := vm.OptString(L, 2, "=(load)")
 	f := vm.CheckFunction(L, 1)
-	var src strings.Builder
-	_, err := vm.Protect(L, func() {
-		for {
-			v := vm.Call1(L, f)
-			if v == lua.LNil {
-				return
-			}
-			s, ok := vm.ToString(v)
-			if !ok {
-				vm.Errorf(L, "reader function must return a string")
-			}
-			if s == "" {
-				return
-			}
-			vm.CheckLength(L, src.Len()+len(s))
-			src.WriteString(s)
+	return load2(L, "", func() string {
+		v := vm.Call1(L, f)
+		if v == lua.LNil {
+			return ""
 		}
-	})
-	if err != nil {
-		L.Push(lua.LNil)
-		L.Push(err.Value)
-		return 2
-	}
-	return loaded(L, src.String(), name)
+		s, ok := vm.ToString(v)
+		if !ok {
+			vm.Errorf(L, "reader function must return a string")
+		}
+		vm.Tick(L, len(s))
+		return s
+	}, name)
 }
 
-func loaded(L *lua.LState, src, name string) int {
-	vm.Tick(L, len(src))
-	fn, err := vm.Of(L).Load(src, name)
-	if err != nil {
+// load2 compiles src and what more returns, and answers a function, or nil and the error's text.
+func load2(L *lua.LState, src string, more func() string, name string) int {
+	var fn *lua.LFunction
+	var err error
+	_, raised := vm.Protect(L, func() { fn, err = vm.Of(L).LoadPieces(src, more, name) })
+	switch {
+	case raised != nil:
+		L.Push(lua.LNil)
+		L.Push(raised.Value)
+		return 2
+	case err != nil:
 		L.Push(lua.LNil)
 		L.Push(lua.LString(err.Error()))
 		return 2

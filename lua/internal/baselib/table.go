@@ -61,7 +61,7 @@ func tableForeach(L *lua.LState) int {
 	for {
 		var ok bool
 		if k, v, ok = vm.NextKey(L, t, k); !ok {
-			vm.Errorf(L, "invalid key to 'next'")
+			vm.Raise(lua.LString("invalid key to 'next'"))
 		}
 		if k == lua.LNil {
 			return 0

@@ -22,8 +22,29 @@ func (p *parser) describe(proto *lua.FunctionProto) {
 			use(r)
 		}
 	}
-	for pc, i := range proto.Code {
+	var constants map[lua.LValue]int
+	var blocks [256]int
+	for pc := 0; pc < len(proto.Code); pc++ {
+		i := proto.Code[pc]
 		line := proto.DbgSourcePositions[pc]
+		if line&constantMark != 0 {
+			n := line &^ constantMark >> infoShift
+			if int(i>>26) == lua.OP_LOADBOOL && n < len(p.values) {
+				if constants == nil {
+					constants = make(map[lua.LValue]int)
+				}
+				v := p.values[n]
+				at, ok := constants[v]
+				if !ok {
+					at = len(proto.Constants)
+					constants[v] = at
+					proto.Constants = append(proto.Constants, v)
+				}
+				i = uint32(lua.OP_LOADK)<<26 | i&(0xff<<18) | uint32(at)
+				proto.Code[pc] = i
+			}
+			line &= lineMask
+		}
 		if n := line >> infoShift; n > 0 && n < len(p.info) {
 			proto.DbgCalls = append(proto.DbgCalls, lua.DbgCall{Pc: pc, Name: p.info[n]})
 		}
@@ -31,7 +52,10 @@ func (p *parser) describe(proto *lua.FunctionProto) {
 		a, b, c := int(i>>18)&0xff, int(i&0x1ff), int(i>>9)&0x1ff
 		switch int(i >> 26) {
 		case lua.OP_JMP, lua.OP_NOP, lua.OP_CLOSE:
-		case lua.OP_LOADK, lua.OP_GETGLOBAL, lua.OP_SETGLOBAL, lua.OP_CLOSURE, lua.OP_LOADBOOL, lua.OP_NEWTABLE, lua.OP_TEST,
+		case lua.OP_NEWTABLE:
+			use(a)
+			blocks[a] = 0
+		case lua.OP_LOADK, lua.OP_GETGLOBAL, lua.OP_SETGLOBAL, lua.OP_CLOSURE, lua.OP_LOADBOOL, lua.OP_TEST,
 			lua.OP_GETUPVAL, lua.OP_SETUPVAL:
 			use(a)
 		case lua.OP_CALL, lua.OP_TAILCALL:
@@ -41,6 +65,18 @@ func (p *parser) describe(proto *lua.FunctionProto) {
 			use(a + max(b-1, 0))
 		case lua.OP_SETLIST:
 			use(a + b)
+			// The compiler loses count of the blocks behind the 511th, and of one that has an open list only.
+			blocks[a]++
+			switch {
+			case c == 0:
+				pc++
+				proto.Code[pc] = uint32(blocks[a])
+				proto.DbgSourcePositions[pc] &= lineMask
+			case blocks[a] <= 511:
+				proto.Code[pc] = i&^(0x1ff<<9) | uint32(blocks[a])<<9
+			default:
+				p.fail("constructor too long", noToken)
+			}
 		case lua.OP_SELF:
 			use(a + 1)
 			operand(b)

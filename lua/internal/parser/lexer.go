@@ -63,7 +63,9 @@ type token struct {
 }
 
 type lexer struct {
-	src     string
+	src string
+	// more returns the next piece of the source, "" at its end.
+	more    func() string
 	pos     int
 	current int
 	line    int
@@ -83,12 +85,16 @@ type Error struct {
 func (e *Error) Error() string { return e.Text }
 
 func (l *lexer) next() {
+	if l.pos == len(l.src) && l.more != nil {
+		if l.src, l.pos = l.more(), 0; l.src == "" {
+			l.more = nil
+		}
+	}
 	if l.pos < len(l.src) {
 		l.current = int(l.src[l.pos])
 		l.pos++
 	} else {
 		l.current = eof
-		l.pos = len(l.src) + 1
 	}
 }
 
@@ -358,16 +364,13 @@ func (l *lexer) lex() token {
 			case isDigit(c):
 				return l.readNumber()
 			case isAlpha(c):
-				from := l.pos - 1
 				for isAlpha(l.current) || isDigit(l.current) {
-					l.next()
+					l.save()
 				}
-				name := l.src[from : l.pos-1]
-				if kind, ok := reserved[name]; ok {
+				if kind, ok := reserved[string(l.buffer)]; ok {
 					return token{kind: kind}
 				}
-				l.buffer = append(l.buffer, name...)
-				return token{kind: tkName, text: name}
+				return token{kind: tkName, text: string(l.buffer)}
 			}
 			l.next()
 			return token{kind: c}

@@ -24,12 +24,17 @@ const (
 	maxLevels   = 200
 	maxLocals   = 200
 	maxUpvalues = 60
-	// maxConstants bounds the distinct constants of a function: the compiler searches them one by one.
-	maxConstants = 16000
-	// maxChain bounds chains of operators, calls and elseifs, which the compiler walks by recursion.
-	maxChain = 20000
-	// maxItems bounds the list items of a constructor: the compiler numbers blocks of 50 up to 511.
-	maxItems = 25000
+	// fewConstants is the number of distinct constants of a function that are left to the compiler, which searches them
+	// one by one; maxNames bounds those that must be (names of globals and methods), maxConstants all.
+	fewConstants = 256
+	maxNames     = 8000
+	maxConstants = 1 << 17
+	// maxChain bounds chains of operators and calls, which the compiler walks by recursion; maxElseifs those of elseifs,
+	// each of which it asks for all blocks around it.
+	maxChain   = 20000
+	maxElseifs = 4000
+	// maxItems bounds the list items of a constructor.
+	maxItems = 1 << 26
 	// foldChain is the length of a chain of arithmetic from which on the compiler's search for constants is cut short.
 	foldChain = 100
 )
@@ -38,7 +43,11 @@ const (
 // instructions, so that each instruction can be traced to its expression.
 const infoShift = 32
 
-const lineMask = 1<<infoShift - 1
+const (
+	lineMask = 1<<infoShift - 1
+	// constantMark is set in the line of a "true" that stands for a constant, which describe puts in its place.
+	constantMark = 1 << 60
+)
 
 type variable struct {
 	name, unique string
@@ -52,6 +61,7 @@ type function struct {
 	locals    []variable
 	upvalues  map[string]bool
 	constants map[string]bool
+	names     int
 	loops     int
 }
 
@@ -64,13 +74,15 @@ type parser struct {
 	unique     int
 	// info is what the expressions with a number are called: operands separated by \x01, kind and name by \x00.
 	info []string
+	// values are the constants that "true" stands for.
+	values []lua.LValue
 }
 
-// Compile compiles src. source becomes the SourceName of the code, chunk is the name in front of the line in error texts,
+// Compile compiles src and what more, where it is not nil, returns piece by piece. source becomes the SourceName of the code, chunk is the name in front of the line in error texts,
 // levels the nesting at which the caller stands already, number converts numerals. The error is an *Error.
-func Compile(src, source, chunk string, levels int, number func(string) (float64, bool)) (proto *lua.FunctionProto, err error) {
+func Compile(src string, more func() string, source, chunk string, levels int, number func(string) (float64, bool)) (proto *lua.FunctionProto, err error) {
 	p := &parser{levels: levels, info: []string{""}}
-	p.src, p.chunk, p.line, p.lastLine, p.lexer.number = src, chunk, 1, 1, number
+	p.src, p.more, p.chunk, p.line, p.lastLine, p.lexer.number = src, more, chunk, 1, 1, number
 	p.fn = &function{main: true, vararg: true}
 	defer func() {
 		if r := recover(); r != nil {
@@ -238,7 +250,7 @@ func (p *parser) resolve(name string) (kind, unique string) {
 		}
 		return "upvalue", u
 	}
-	p.constant("s" + name)
+	p.nameConstant(name)
 	return "global", name
 }
 
@@ -255,6 +267,16 @@ func (p *parser) constant(key string) {
 	c[key] = true
 	if len(c) > maxConstants {
 		p.fail("constant table overflow", noToken)
+	}
+}
+
+// nameConstant counts a constant that the compiler must find by itself.
+func (p *parser) nameConstant(name string) {
+	if key := "g" + name; !p.fn.constants[key] {
+		p.constant(key)
+		if p.fn.names++; p.fn.names > maxNames {
+			p.fail("constant table overflow", noToken)
+		}
 	}
 }
 
@@ -312,15 +334,35 @@ type upvalueExpr struct {
 	name string
 }
 
-// plain replaces what the compiler does not know.
-func plain(e ast.Expr) ast.Expr {
+// known replaces what the compiler does not know.
+func known(e ast.Expr) ast.Expr {
 	switch x := e.(type) {
 	case *upvalueExpr:
 		return &x.IdentExpr
 	case *parenthesized:
-		return plain(x.Expr)
+		return known(x.Expr)
 	}
 	return e
+}
+
+// plain replaces what the compiler does not know. Where a function has many constants, it also hides one behind a "true",
+// which is no less true: only an operand of and, or, not must stay what it is.
+func (p *parser) plain(e ast.Expr) ast.Expr {
+	if len(p.fn.constants) <= fewConstants {
+		return known(e)
+	}
+	var v lua.LValue
+	switch x := e.(type) {
+	case *ast.StringExpr:
+		v = lua.LString(x.Value)
+	case *ast.NumberExpr:
+		f, _ := constantNumber(x)
+		v = lua.LNumber(f)
+	default:
+		return known(e)
+	}
+	p.values = append(p.values, v)
+	return at(&ast.TrueExpr{}, e.Line()&lineMask|(len(p.values)-1)<<infoShift|constantMark)
 }
 
 func (p *parser) variable(name string) ast.Expr {
@@ -413,7 +455,7 @@ func (p *parser) statement() (s ast.Stmt, last bool) {
 		return p.ifStatement(line), false
 	case tkWhile:
 		p.advance()
-		s := &ast.WhileStmt{Condition: plain(p.expression())}
+		s := &ast.WhileStmt{Condition: known(p.expression())}
 		p.expect(tkDo)
 		p.fn.loops++
 		s.Stmts = p.scopedBlock()
@@ -437,7 +479,7 @@ func (p *parser) statement() (s ast.Stmt, last bool) {
 			s.Stmts = p.block()
 			p.match(tkUntil, tkRepeat, line)
 			p.fn.loops--
-			s.Condition = plain(p.expression())
+			s.Condition = known(p.expression())
 		})
 		s.SetLine(line)
 		s.SetLastLine(p.lastLine)
@@ -475,7 +517,7 @@ func (p *parser) ifStatement(line int) ast.Stmt {
 	chain := 0
 	for {
 		p.advance() // if or elseif
-		s := &ast.IfStmt{Condition: plain(p.expression())}
+		s := &ast.IfStmt{Condition: known(p.expression())}
 		at(s, p.lastLine)
 		p.expect(tkThen)
 		s.Then = p.scopedBlock()
@@ -488,7 +530,7 @@ func (p *parser) ifStatement(line int) ast.Stmt {
 		if p.tok.kind != tkElseif {
 			break
 		}
-		if chain++; chain > maxChain {
+		if chain++; chain > maxElseifs {
 			p.tooComplex()
 		}
 	}
@@ -517,11 +559,11 @@ func (p *parser) numericFor(name string, line int) ast.Stmt {
 	p.scope(func() {
 		p.checkLocals(4)
 		p.advance()
-		s.Init = plain(p.expression())
+		s.Init = p.plain(p.expression())
 		p.expect(',')
-		s.Limit = plain(p.expression())
+		s.Limit = p.plain(p.expression())
 		if p.accept(',') {
-			s.Step = plain(p.expression())
+			s.Step = p.plain(p.expression())
 		} else {
 			s.Step = p.numeral(1, p.line)
 		}
@@ -578,7 +620,7 @@ func (p *parser) functionStatement(line int) ast.Stmt {
 		}
 	}
 	f := p.body(method, line)
-	s := at(&ast.AssignStmt{Lhs: []ast.Expr{plain(target)}, Rhs: []ast.Expr{f}}, line)
+	s := at(&ast.AssignStmt{Lhs: []ast.Expr{p.plain(target)}, Rhs: []ast.Expr{f}}, line)
 	return s
 }
 
@@ -624,7 +666,7 @@ func (p *parser) expressionStatement() ast.Stmt {
 func (p *parser) target(e ast.Expr) ast.Expr {
 	switch e.(type) {
 	case *ast.IdentExpr, *upvalueExpr, *ast.AttrGetExpr:
-		return plain(e)
+		return known(e)
 	}
 	p.syntaxError("syntax error")
 	return nil
@@ -642,7 +684,7 @@ func (p *parser) assignment(targets, values []ast.Expr) ast.Stmt {
 		}
 		hold := func(e ast.Expr) ast.Expr {
 			switch e := e.(type) {
-			case *ast.StringExpr, *ast.NumberExpr:
+			case *ast.StringExpr, *ast.NumberExpr, *ast.TrueExpr:
 				return e
 			case *ast.IdentExpr:
 				assigned := false
@@ -690,9 +732,9 @@ func (f *function) localUnique(unique string) (int, bool) {
 // Expressions.
 
 func (p *parser) expressions() []ast.Expr {
-	list := []ast.Expr{plain(p.expression())}
+	list := []ast.Expr{p.plain(p.expression())}
 	for p.accept(',') {
-		list = append(list, plain(p.expression()))
+		list = append(list, p.plain(p.expression()))
 	}
 	return list
 }
@@ -748,16 +790,16 @@ func (p *parser) unary(op int, e ast.Expr) ast.Expr {
 		case *ast.TrueExpr, *ast.NumberExpr, *ast.StringExpr:
 			return at(&ast.FalseExpr{}, line)
 		}
-		return at(&ast.UnaryNotOpExpr{Expr: plain(e)}, line)
+		return at(&ast.UnaryNotOpExpr{Expr: known(e)}, line)
 	case '-':
 		if f, ok := constantNumber(e); ok {
 			return p.numeral(-f, line)
 		}
-		n := &ast.UnaryMinusOpExpr{Expr: plain(e)}
+		n := &ast.UnaryMinusOpExpr{Expr: p.plain(e)}
 		p.called(n, line, describeExpr(e), describeExpr(e))
 		return n
 	}
-	n := &ast.UnaryLenOpExpr{Expr: plain(e)}
+	n := &ast.UnaryLenOpExpr{Expr: p.plain(e)}
 	p.called(n, line, describeExpr(e))
 	return n
 }
@@ -766,17 +808,17 @@ func (p *parser) binary(op int, a, b ast.Expr, chain int) ast.Expr {
 	line := p.lastLine
 	switch op {
 	case tkAnd, tkOr:
-		return at(&ast.LogicalOpExpr{Operator: tokenText(op), Lhs: plain(a), Rhs: plain(b)}, line)
+		return at(&ast.LogicalOpExpr{Operator: tokenText(op), Lhs: known(a), Rhs: known(b)}, line)
 	case tkConcat:
 		names := []string{describeExpr(a), describeExpr(b)}
 		if c, ok := b.(*ast.StringConcatOpExpr); ok {
 			names = append(names[:1], strings.Split(p.info[c.Line()>>infoShift], "\x01")...)
 		}
-		n := &ast.StringConcatOpExpr{Lhs: plain(a), Rhs: plain(b)}
+		n := &ast.StringConcatOpExpr{Lhs: p.plain(a), Rhs: p.plain(b)}
 		p.called(n, line, names...)
 		return n
 	case tkNe, tkEq, '<', tkLe, '>', tkGe:
-		return at(&ast.RelationalOpExpr{Operator: tokenText(op), Lhs: plain(a), Rhs: plain(b)}, line)
+		return at(&ast.RelationalOpExpr{Operator: tokenText(op), Lhs: p.plain(a), Rhs: p.plain(b)}, line)
 	}
 	if x, ok := constantNumber(a); ok {
 		if y, ok := constantNumber(b); ok {
@@ -789,9 +831,9 @@ func (p *parser) binary(op int, a, b ast.Expr, chain int) ast.Expr {
 	}
 	names := []string{describeExpr(a), describeExpr(b)}
 	if chain > 0 && chain%foldChain == 0 {
-		a = opaque(plain(a))
+		a = opaque(known(a))
 	}
-	n := &ast.ArithmeticOpExpr{Operator: tokenText(op), Lhs: plain(a), Rhs: plain(b)}
+	n := &ast.ArithmeticOpExpr{Operator: tokenText(op), Lhs: p.plain(a), Rhs: p.plain(b)}
 	p.called(n, line, names...)
 	return n
 }
@@ -900,25 +942,25 @@ func (p *parser) primary() (e ast.Expr, call bool) {
 			e, call = p.field(e), false
 		case '[':
 			p.advance()
-			key := plain(p.expression())
+			key := p.plain(p.expression())
 			line := p.line
 			p.expect(']')
-			n := &ast.AttrGetExpr{Object: plain(e), Key: key}
+			n := &ast.AttrGetExpr{Object: p.plain(e), Key: key}
 			p.called(n, line, describeExpr(e))
 			e, call = n, false
 		case ':':
 			p.advance()
 			method := p.name()
-			p.constant("s" + method)
+			p.nameConstant(method)
 			line := p.line
 			args := p.arguments()
-			n := &ast.FuncCallExpr{Receiver: plain(e), Method: method, Args: args}
+			n := &ast.FuncCallExpr{Receiver: p.plain(e), Method: method, Args: args}
 			p.called(n, line, "method\x00"+method, describeExpr(e))
 			e, call = n, true
 		case '(', tkString, '{':
 			line := p.line
 			args := p.arguments()
-			n := &ast.FuncCallExpr{Func: plain(e), Args: args}
+			n := &ast.FuncCallExpr{Func: p.plain(e), Args: args}
 			p.called(n, line, describeExpr(e))
 			e, call = n, true
 		default:
@@ -931,7 +973,7 @@ func (p *parser) primary() (e ast.Expr, call bool) {
 func (p *parser) field(object ast.Expr) ast.Expr {
 	line := p.line
 	key := p.str(p.name(), line)
-	n := &ast.AttrGetExpr{Object: plain(object), Key: key}
+	n := &ast.AttrGetExpr{Object: p.plain(object), Key: key}
 	p.called(n, line, describeExpr(object))
 	return n
 }
@@ -971,7 +1013,7 @@ func (p *parser) constructor() ast.Expr {
 		switch {
 		case p.tok.kind == '[':
 			p.advance()
-			f.Key = plain(p.expression())
+			f.Key = p.plain(p.expression())
 			p.expect(']')
 			p.expect('=')
 		case p.tok.kind == tkName && p.peek() == '=':
@@ -979,7 +1021,7 @@ func (p *parser) constructor() ast.Expr {
 			f.Key = p.str(p.name(), at)
 			p.advance()
 		}
-		f.Value = plain(p.expression())
+		f.Value = p.plain(p.expression())
 		if f.Key == nil {
 			if items++; items > maxItems {
 				p.fail("constructor too long", noToken)

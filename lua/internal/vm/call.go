@@ -29,6 +29,7 @@ func (t *Thread) enter() {
 // with MultRet, up to the stack's top) and returns how many there are. It may be called from Go only.
 func (t *Thread) invoke(at, nargs, nret int) int {
 	t.enter()
+	t.h.tick(1)
 	sp := t.sp
 	fn, ok := t.reg.array[at].(*lua.LFunction)
 	if !ok {

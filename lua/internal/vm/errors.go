@@ -129,8 +129,12 @@ func (t *Thread) names() (first, second [2]string) {
 	return t.frames[t.sp-1].describe()
 }
 
-func (t *Thread) indexError(v lua.LValue) {
+// indexError raises that v has no fields. named tells that v is the operand itself, and not reached by metamethods.
+func (t *Thread) indexError(v lua.LValue, named bool) {
 	first, second := t.names()
+	if !named {
+		t.typeError("index", v, [2]string{})
+	}
 	if t.sp > 0 {
 		// The instruction that fetches a method shares its names with the call: the method, then its object.
 		if f := t.frames[t.sp-1]; !f.Fn.IsG && int(f.Fn.Proto.Code[f.Pc-1]>>26) == lua.OP_SELF {

@@ -11,7 +11,7 @@ const (
 	// maxNested is the number of nested calls through Go: metamethods, pcall, sort, coroutines.
 	maxNested = 200
 	// maxFrames bounds recursion of Lua functions.
-	maxFrames = 16384
+	maxFrames = 19999
 	// maxRegistry is the number of values on the stack of one thread.
 	maxRegistry = 1 << 20
 	// tickBudget is the number of steps between two calls of Host.OnTick.

@@ -11,25 +11,16 @@ import (
 // Load compiles src. name is Lua's name of a chunk: behind "@" or "=" it is used as it is, any other is program text and
 // shown as [string "…"]. The error is a *Error with Lua's text.
 func (h *Host) Load(src, name string) (*lua.LFunction, error) {
-	proto, err := Compile(src, name, h.nested)
-	if err != nil {
-		return nil, err
-	}
-	return h.Instantiate(proto), nil
+	return h.LoadPieces(src, nil, name)
 }
 
-// Compile compiles src for any host. nested is the nesting that the caller has used up already.
-func Compile(src, name string, nested int) (*lua.FunctionProto, error) {
-	proto, err := parser.Compile(src, name, chunkID(name), nested, ParseNumber)
+// LoadPieces is Load of src and of what more returns, until that is "".
+func (h *Host) LoadPieces(src string, more func() string, name string) (*lua.LFunction, error) {
+	proto, err := parser.Compile(src, more, name, chunkID(name), h.nested, ParseNumber)
 	if err != nil {
 		return nil, &Error{Value: lua.LString(err.Error())}
 	}
-	return proto, nil
-}
-
-// Instantiate makes a function of compiled code.
-func (h *Host) Instantiate(proto *lua.FunctionProto) *lua.LFunction {
-	return &lua.LFunction{Env: h.Globals, Proto: proto}
+	return &lua.LFunction{Env: h.Globals, Proto: proto}, nil
 }
 
 // idSize is the length of a chunk's name in texts, with the zero byte that C puts behind it.

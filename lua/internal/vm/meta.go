@@ -85,7 +85,7 @@ const maxLoop = 100
 func Index(L *lua.LState, v, k lua.LValue) lua.LValue { return threadOf(L).index(v, k) }
 
 func (t *Thread) index(v, k lua.LValue) lua.LValue {
-	for range maxLoop {
+	for i := range maxLoop {
 		var m lua.LValue
 		if tb, ok := v.(*lua.LTable); ok {
 			if r := tableOf(tb).get(k); r != lua.LNil {
@@ -99,7 +99,7 @@ func (t *Thread) index(v, k lua.LValue) lua.LValue {
 				return lua.LNil
 			}
 		} else if m = t.h.meta(v, evIndex); m == lua.LNil {
-			t.indexError(v)
+			t.indexError(v, i == 0)
 		}
 		if f, ok := m.(*lua.LFunction); ok {
 			return t.call1(f, v, k)
@@ -111,7 +111,7 @@ func (t *Thread) index(v, k lua.LValue) lua.LValue {
 }
 
 func (t *Thread) setIndex(v, k, val lua.LValue) {
-	for range maxLoop {
+	for i := range maxLoop {
 		var m lua.LValue
 		if tb, ok := v.(*lua.LTable); ok {
 			x := tableOf(tb)
@@ -142,7 +142,7 @@ func (t *Thread) setIndex(v, k, val lua.LValue) {
 				return
 			}
 		} else if m = t.h.meta(v, evNewindex); m == lua.LNil {
-			t.indexError(v)
+			t.indexError(v, i == 0)
 		}
 		if f, ok := m.(*lua.LFunction); ok {
 			t.callN(f, 0, v, k, val)
