@@ -159,10 +159,6 @@ func (e *Engine) begin() {
 		e.protocol = 2
 		e.bridge.SetProtocol(2)
 	}
-	if e.Pace.Slow != nil || e.loading != nil {
-		e.began = e.now()
-		e.nextSlow = e.Pace.After
-	}
 	e.host.ResetTicks()
 }
 
@@ -175,10 +171,10 @@ func (e *Engine) Running() bool { return e.running }
 // tick runs every 20,000 steps of a script.
 func (e *Engine) tick() {
 	if !e.ticked {
+		// The clock is first looked at here, well under a millisecond after the run began: most runs never get here.
 		e.ticked = true
-		if e.Pace.Slow == nil && e.loading == nil {
-			e.began = e.now()
-		}
+		e.began = e.now()
+		e.nextSlow = e.Pace.After
 		if e.MemoryLimit > 0 {
 			e.heap = e.heapBytes()
 			e.heapCheck = time.Millisecond

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -116,4 +117,56 @@ func TestOracle(t *testing.T) {
 		}
 	}
 	t.Logf("%d the same, %d others", same, other)
+}
+
+// TestOracleCPU compares what the scripts of the benchmarks cost here and on the oracle, in CPU time.
+func TestOracleCPU(t *testing.T) {
+	addr := os.Getenv("LUA_ORACLE")
+	if addr == "" {
+		t.Skip("LUA_ORACLE names no server")
+	}
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &oracle{c, bufio.NewReader(c)}
+	theirs := func() float64 {
+		info, _ := o.do("INFO", "cpu")
+		sum := 0.0
+		for _, name := range []string{"used_cpu_sys:", "used_cpu_user:"} {
+			_, rest, _ := strings.Cut(info, name)
+			var f float64
+			fmt.Sscanf(rest, "%f", &f)
+			sum += f
+		}
+		return sum
+	}
+	ours := func() float64 {
+		var u syscall.Rusage
+		syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+		return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
+	}
+	only := os.Getenv("LUA_ONLY")
+	for _, b := range benchScripts {
+		if only != "" && b.name != only {
+			continue
+		}
+		e := New(&fixed{})
+		s, err := e.Load([]byte(b.body), FromLoad)
+		if err != nil {
+			t.Fatal(err)
+		}
+		best, other := 1e9, 1e9
+		for range 5 {
+			began := ours()
+			if err := e.Run(s, [][]byte{[]byte("k")}, nil, nothing{}); err != nil {
+				t.Fatal(err)
+			}
+			best = min(best, ours()-began)
+			began = theirs()
+			o.do("EVAL", b.body, "1", "k")
+			other = min(other, theirs()-began)
+		}
+		t.Logf("%-12s %8.1f ns, redis %8.1f ns: %5.2f", b.name, best*1e9/float64(b.n), other*1e9/float64(b.n), best/other)
+	}
 }

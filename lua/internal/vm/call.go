@@ -78,6 +78,7 @@ func (t *Thread) callable(at, nargs int) *lua.LFunction {
 // or -1 where the function yields: its frame stays then.
 func (t *Thread) callGo(fn *lua.LFunction, at, nargs, nret int) int {
 	t.ensure(at + nargs + MinStack + 4)
+	t.high = max(t.high, at+nargs)
 	f := t.push()
 	f.Fn, f.Base, f.LocalBase, f.ReturnBase = fn, at, at+1, at
 	f.NArgs, f.NRet, f.Pc, f.TailCall = nargs, nret, 0, 0
@@ -114,7 +115,9 @@ func (t *Thread) callGo(fn *lua.LFunction, at, nargs, nret int) int {
 func (t *Thread) callLua(fn *lua.LFunction, at, nargs, nret int) {
 	p := fn.Proto
 	np := int(p.NumParameters)
-	t.ensure(at + 1 + 2*max(nargs, np) + int(p.NumUsedRegisters) + 8)
+	end := at + 1 + 2*max(nargs, np) + int(p.NumUsedRegisters) + 8
+	t.ensure(end)
+	t.high = max(t.high, end)
 	f := t.push()
 	f.Fn, f.Base, f.LocalBase, f.ReturnBase = fn, at, at+1, at
 	f.NArgs, f.NRet, f.Pc, f.TailCall = nargs, nret, 0, 0
@@ -319,13 +322,11 @@ func (h *Host) ClearStack() {
 	if len(t.reg.array) > 4096 {
 		t.reg.array = make([]lua.LValue, 1024)
 	} else {
-		clear(t.reg.array)
+		clear(t.reg.array[:min(t.high+MinStack+8, len(t.reg.array))])
 	}
+	t.high = 0
 	if len(t.frames) > 256 {
 		t.frames = t.frames[:64:64]
-	}
-	for _, f := range t.frames {
-		f.Fn = nil
 	}
 }
 

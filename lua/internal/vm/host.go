@@ -64,6 +64,8 @@ type Thread struct {
 	reg    *registry
 	frames []*frame
 	sp     int
+	// high is about the highest register used since ClearStack.
+	high   int
 	status threadStatus
 	// nestedBase is Host.nested when the thread was resumed: yielding is possible only at that depth.
 	nestedBase int
