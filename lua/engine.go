@@ -123,9 +123,11 @@ func (e *Engine) open() {
 	guard := vm.NewTable(0, 1)
 	vm.SetString(guard, "__index", h.Function(missingGlobal))
 	g.Metatable = guard
-	if h.StringMeta != nil {
-		vm.SetReadonly(h.StringMeta)
+	if h.StringMeta == nil {
+		h.StringMeta = vm.NewTable(0, 1)
+		vm.SetString(h.StringMeta, "__index", h.Library("string"))
 	}
+	vm.SetReadonly(h.StringMeta)
 	vm.SetReadonly(guard)
 	vm.SetReadonly(g)
 	// KEYS and ARGV are ordinary tables under names that cannot be assigned to.

@@ -664,9 +664,16 @@ func (p *parser) expressionStatement() ast.Stmt {
 }
 
 func (p *parser) target(e ast.Expr) ast.Expr {
-	switch e.(type) {
-	case *ast.IdentExpr, *upvalueExpr, *ast.AttrGetExpr:
+	switch x := e.(type) {
+	case *ast.IdentExpr, *upvalueExpr:
 		return known(e)
+	case *ast.AttrGetExpr:
+		switch x.Object.(type) {
+		case *ast.StringExpr, *ast.NumberExpr:
+			// The compiler takes the table of a store for a register.
+			x.Object = opaque(x.Object)
+		}
+		return e
 	}
 	p.syntaxError("syntax error")
 	return nil
