@@ -288,7 +288,7 @@ func (h *Host) Run(fn *lua.LFunction, handler func(lua.LValue) lua.LValue, args 
 			if !ok {
 				panic(r)
 			}
-			k.Source, k.Line, _ = h.Position()
+			k.Source, k.Line = h.innermost()
 			results, err = nil, k
 		}
 		h.rest()

@@ -74,6 +74,16 @@ func (h *Host) Position() (source string, line int, ok bool) {
 	return "=[C]", -1, true
 }
 
+// innermost returns the source and line of the innermost Lua function of the main thread.
+func (h *Host) innermost() (source string, line int) {
+	for i := h.main.sp - 1; i >= 0; i-- {
+		if f := h.main.frames[i]; !f.Fn.IsG {
+			return f.Fn.Proto.SourceName, f.line()
+		}
+	}
+	return "", 0
+}
+
 // raise raises text with the position of the running Lua function, as the interpreter does.
 func (t *Thread) raise(text string) {
 	where := ""

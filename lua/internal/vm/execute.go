@@ -233,13 +233,12 @@ reload:
 
 		case lua.OP_JMP:
 			d := int(i&0x3ffff) - sbxBias
-			f.Pc += d
 			if d < 0 {
 				if h.budget--; h.budget < 0 {
 					h.tick(0)
-					goto reload
 				}
 			}
+			f.Pc += d
 
 		case lua.OP_EQ:
 			x, y := operands(i, R, K)
@@ -390,11 +389,10 @@ reload:
 			*counter = n
 			if step > 0 && n <= limit || step <= 0 && limit <= n {
 				R[A+3] = h.boxes.number(n)
-				f.Pc += int(i&0x3ffff) - sbxBias
 				if h.budget--; h.budget < 0 {
 					h.tick(0)
-					goto reload
 				}
+				f.Pc += int(i&0x3ffff) - sbxBias
 			}
 
 		case lua.OP_TFORLOOP:
