@@ -85,7 +85,7 @@ type Engine struct {
 	loading   *Library
 	protocol  int
 	running   bool
-	// argv is the vector of the last call of a command, used again.
+	// argv is the vector of the last call of a command, and store the text of the numbers in it; both are used again.
 	argv  [][]byte
 	store []byte
 

@@ -359,6 +359,9 @@ func TestKeysAreFresh(t *testing.T) {
 		"*5\r\n:1\r\n$1\r\nd\r\n$4\r\nnone\r\n$4\r\nnone\r\n$4\r\nnone\r\n" {
 		t.Error(got)
 	}
+	if got := eval(e, `redis.call('echo', 1234) return KEYS[1] .. ARGV[1]`, false, "abcd"); got != "$8\r\nabcdabcd\r\n" {
+		t.Error(got)
+	}
 	if got := eval(e, `return #_G['KEYS']`, false); got != ":0\r\n" {
 		t.Error(got)
 	}

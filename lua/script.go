@@ -264,10 +264,10 @@ func (e *Engine) Run(s *Script, keys, args [][]byte, out Reply) error {
 		}
 	}
 	if s.usesKeys {
-		e.store = vm.FillStrings(e.keys, keys)
+		vm.FillStrings(e.keys, keys)
 	}
 	if s.usesArgs {
-		e.store = vm.FillStrings(e.args, args)
+		vm.FillStrings(e.args, args)
 	}
 	return e.call(s.fn, s.SHA, nil, out)
 }

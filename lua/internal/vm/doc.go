@@ -12,6 +12,9 @@
 //	h.Register("string", map[string]lua.LGFunction{"rep": rep, …})
 //	h.Library("cjson")           the table, for constants: vm.SetString(t, "null", …)
 //
+// The metatable of strings is made by package lua: the string library registers its functions under "string", and no
+// more. Package lua lists each library's Open in libraries.go, and makes all tables read-only after them.
+//
 // A function is gopher-lua's: func(L *lua.LState) int. It finds its arguments with this package's Check functions,
 // pushes its results with L.Push and returns their number. L is the thread that runs (the script's own or a
 // coroutine); vm.Of(L) is the host. Of gopher-lua's methods only L.Push, L.Pop, L.Get, L.GetTop, L.SetTop, L.Insert,

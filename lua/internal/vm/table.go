@@ -526,8 +526,8 @@ func SwapContents(a, b *lua.LTable) {
 }
 
 // FillStrings empties t, whatever a script did to it, and makes it a list of copies of values. All share one
-// allocation of text, which it returns, and one of strings.
-func FillStrings(t *lua.LTable, values [][]byte) []byte {
+// allocation of text, and one of strings.
+func FillStrings(t *lua.LTable, values [][]byte) {
 	x := tableOf(t)
 	array := x.array[:0]
 	clear(x.array)
@@ -541,7 +541,7 @@ func FillStrings(t *lua.LTable, values [][]byte) []byte {
 		size += len(v)
 	}
 	if len(values) == 0 {
-		return nil
+		return
 	}
 	text := make([]byte, 0, size)
 	strs := make([]lua.LString, len(values))
@@ -551,7 +551,6 @@ func FillStrings(t *lua.LTable, values [][]byte) []byte {
 		strs[i] = lua.LString(String(text[from:len(text):len(text)]))
 		x.array = append(x.array, stringAt(&strs[i]))
 	}
-	return text
 }
 
 // HasStringKeys tells whether t may hold keys other than those of its array.
