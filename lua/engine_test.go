@@ -202,6 +202,12 @@ func TestReplyOfEndlessTable(t *testing.T) {
 	if !strings.HasPrefix(got, "*1\r\n*1\r\n") || !strings.HasSuffix(got, "*1\r\n-ERR reached lua stack limit\r\n") {
 		t.Errorf("%.40q … %q", got, got[max(0, len(got)-60):])
 	}
+	if n := strings.Count(got, "*1"); n != 7995 {
+		t.Errorf("%d arrays, redis-server writes 7995", n)
+	}
+	if n := strings.Count(eval(e, `local t={} t.map={a=t} return t`, false), "*2"); n != 2665 {
+		t.Errorf("%d maps, redis-server writes 2665", n)
+	}
 }
 
 func TestCache(t *testing.T) {

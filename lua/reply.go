@@ -27,8 +27,12 @@ type Reply interface {
 	Map(n int)
 }
 
-// maxReplyDepth is the nesting of a script's result from which on it is refused: Redis's stack holds about so much.
-const maxReplyDepth = 7996
+// maxReplyDepth is the nesting from which on a script's result is refused, counted in places on Redis's stack: an array
+// takes one, a map or set mapDepth.
+const (
+	maxReplyDepth = 7994
+	mapDepth      = 3
+)
 
 // maxReplyItems bounds the values of a result: tables that share others can stand for any number of them.
 const maxReplyItems = 1 << 26
@@ -135,8 +139,8 @@ func (e *Engine) writeTable(t *glua.LTable, out Reply, depth int) {
 		if m, ok := vm.GetString(t, "map").(*glua.LTable); ok {
 			out.Map(vm.Count(m))
 			vm.ForEach(m, func(k, v glua.LValue) bool {
-				e.write(k, out, depth+1)
-				e.write(v, out, depth+1)
+				e.write(k, out, depth+mapDepth)
+				e.write(v, out, depth+mapDepth)
 				return true
 			})
 			return
@@ -144,7 +148,7 @@ func (e *Engine) writeTable(t *glua.LTable, out Reply, depth int) {
 		if m, ok := vm.GetString(t, "set").(*glua.LTable); ok {
 			out.Set(vm.Count(m))
 			vm.ForEach(m, func(k, _ glua.LValue) bool {
-				e.write(k, out, depth+1)
+				e.write(k, out, depth+mapDepth)
 				return true
 			})
 			return
