@@ -1,0 +1,199 @@
+package vm
+
+import (
+	"reflect"
+	"unsafe"
+
+	lua "github.com/yuin/gopher-lua"
+)
+
+// This file is the only one that knows what gopher-lua v1.1.2 keeps in unexported fields. Each struct below mirrors
+// one of the module's, field by field; layoutError compares them by reflection, and NewHost refuses to start where
+// they differ. The interpreter loop needs the registry and the frames directly: the module's own loop can neither be
+// stopped nor name the variable that an error is about.
+
+// frame mirrors callFrame. Base is the register of the called function, LocalBase the first local.
+type frame struct {
+	Idx        int
+	Fn         *lua.LFunction
+	Parent     *frame
+	Pc         int
+	Base       int
+	LocalBase  int
+	ReturnBase int
+	NArgs      int
+	NRet       int
+	TailCall   int
+}
+
+// registry mirrors registry: the stack of values of one thread.
+type registry struct {
+	array   []lua.LValue
+	top     int
+	growBy  int
+	maxSize int
+	alloc   unsafe.Pointer
+	handler any
+}
+
+// upvalue mirrors Upvalue. An open one points into a registry, a closed one holds its value.
+type upvalue struct {
+	next   *upvalue
+	reg    *registry
+	index  int
+	value  lua.LValue
+	closed bool
+}
+
+// stateLayout mirrors LState.
+type stateLayout struct {
+	G            *lua.Global
+	Parent       *lua.LState
+	Env          *lua.LTable
+	Panic        func(*lua.LState)
+	Dead         bool
+	Options      lua.Options
+	stop         int32
+	reg          *registry
+	stack        any
+	alloc        unsafe.Pointer
+	currentFrame *frame
+	wrapped      bool
+	uvcache      *upvalue
+	hasErrorFunc bool
+	mainLoop     func(*lua.LState, *frame)
+	ctx          any
+	ctxCancelFn  func()
+}
+
+func layoutOf(L *lua.LState) *stateLayout { return (*stateLayout)(unsafe.Pointer(L)) }
+
+func upvalueOf(u *lua.Upvalue) *upvalue { return (*upvalue)(unsafe.Pointer(u)) }
+
+// layoutError returns what differs between the mirrors above and the module that is linked in, or "".
+func layoutError() string {
+	state := reflect.TypeFor[lua.LState]()
+	pointee := func(field string) reflect.Type {
+		f, ok := state.FieldByName(field)
+		if !ok || f.Type.Kind() != reflect.Pointer {
+			return reflect.TypeFor[struct{}]()
+		}
+		return f.Type.Elem()
+	}
+	for _, c := range []struct{ theirs, ours reflect.Type }{
+		{state, reflect.TypeFor[stateLayout]()},
+		{pointee("reg"), reflect.TypeFor[registry]()},
+		{pointee("currentFrame"), reflect.TypeFor[frame]()},
+		{reflect.TypeFor[lua.Upvalue](), reflect.TypeFor[upvalue]()},
+	} {
+		if c.theirs.Size() != c.ours.Size() || c.theirs.NumField() != c.ours.NumField() {
+			return c.ours.Name() + " has another size"
+		}
+		for i := range c.ours.NumField() {
+			a, b := c.theirs.Field(i), c.ours.Field(i)
+			if a.Name != b.Name || a.Offset != b.Offset || a.Type.Size() != b.Type.Size() {
+				return c.ours.Name() + "." + b.Name + " lies elsewhere"
+			}
+			ka, kb := a.Type.Kind(), b.Type.Kind()
+			if ka == reflect.Pointer && kb == reflect.UnsafePointer {
+				continue
+			}
+			if ka != kb {
+				return c.ours.Name() + "." + b.Name + " is of another kind"
+			}
+		}
+	}
+	var v lua.LValue = lua.LNumber(0)
+	if reflect.TypeOf(v).Kind() != reflect.Float64 {
+		return "a number is no float64"
+	}
+	return ""
+}
+
+// iface is a Go interface value: its type word and its data word.
+type iface struct {
+	tab  unsafe.Pointer
+	data unsafe.Pointer
+}
+
+// numberTab is the type word of a number in an LValue.
+var numberTab = func() unsafe.Pointer {
+	var v lua.LValue = lua.LNumber(0)
+	return (*iface)(unsafe.Pointer(&v)).tab
+}()
+
+// dataWord returns the address that an LValue points at.
+func dataWord(v lua.LValue) unsafe.Pointer { return (*iface)(unsafe.Pointer(&v)).data }
+
+// smallNumbers are the boxes of the integers that scripts use most.
+const smallNumbers = 1024
+
+var smallBoxes = func() (t [smallNumbers]lua.LValue) {
+	for i := range t {
+		t[i] = lua.LNumber(i)
+	}
+	return t
+}()
+
+// boxes hands out float64s for numbers from blocks: one allocation for numberBlock numbers. A block lives as long as
+// one of its numbers.
+type boxes struct {
+	block []float64
+}
+
+const numberBlock = 64
+
+// number boxes f.
+func (b *boxes) number(f float64) (v lua.LValue) {
+	if f >= 0 && f < smallNumbers {
+		if i := int(f); float64(i) == f && (i != 0 || 1/f > 0) {
+			return smallBoxes[i]
+		}
+	}
+	if len(b.block) == 0 {
+		b.block = make([]float64, numberBlock)
+	}
+	p := &b.block[0]
+	b.block = b.block[1:]
+	*p = f
+	w := (*iface)(unsafe.Pointer(&v))
+	w.tab, w.data = numberTab, unsafe.Pointer(p)
+	return v
+}
+
+// stringTab is the type word of a string in an LValue.
+var stringTab = func() unsafe.Pointer {
+	var v lua.LValue = lua.LString("")
+	return (*iface)(unsafe.Pointer(&v)).tab
+}()
+
+// stringAt makes a value of a string that lies in memory of its own: it must not change any more.
+func stringAt(s *lua.LString) (v lua.LValue) {
+	w := (*iface)(unsafe.Pointer(&v))
+	w.tab, w.data = stringTab, unsafe.Pointer(s)
+	return v
+}
+
+// BytesValue makes a string value of a copy of b: one allocation where b is short.
+func BytesValue(b []byte) lua.LValue {
+	switch {
+	case len(b) <= 16:
+		p := new(struct {
+			s lua.LString
+			b [16]byte
+		})
+		p.s = lua.LString(String(p.b[:copy(p.b[:], b)]))
+		return stringAt(&p.s)
+	case len(b) <= 48:
+		p := new(struct {
+			s lua.LString
+			b [48]byte
+		})
+		p.s = lua.LString(String(p.b[:copy(p.b[:], b)]))
+		return stringAt(&p.s)
+	}
+	return lua.LString(b)
+}
+
+// Bytes returns the bytes of s without copying them. They must not be written to.
+func Bytes(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }

@@ -1,0 +1,63 @@
+package vm
+
+import (
+	"strings"
+
+	lua "github.com/yuin/gopher-lua"
+
+	"ferrous/lua/internal/parser"
+)
+
+// Load compiles src. name is Lua's name of a chunk: behind "@" or "=" it is used as it is, any other is program text and
+// shown as [string "…"]. The error is a *Error with Lua's text.
+func (h *Host) Load(src, name string) (*lua.LFunction, error) {
+	return h.LoadPieces(src, nil, name)
+}
+
+// LoadPieces is Load of src and of what more returns, until that is "".
+func (h *Host) LoadPieces(src string, more func() string, name string) (*lua.LFunction, error) {
+	proto, err := parser.Compile(src, more, name, chunkID(name), h.nested, ParseNumber)
+	if err != nil {
+		return nil, &Error{Value: lua.LString(err.Error())}
+	}
+	return &lua.LFunction{Env: h.Globals, Proto: proto}, nil
+}
+
+// idSize is the length of a chunk's name in texts, with the zero byte that C puts behind it.
+const idSize = 60
+
+// chunkID returns how texts show the name of a chunk.
+func chunkID(name string) string {
+	switch {
+	case strings.HasPrefix(name, "="):
+		return name[1:min(len(name), idSize)]
+	case strings.HasPrefix(name, "@"):
+		name = name[1:]
+		if room := idSize - len(" '...' ") - 1; len(name) > room {
+			return "..." + name[len(name)-room:]
+		}
+		return name
+	}
+	line := name
+	if i := strings.IndexAny(name, "\r\n"); i >= 0 {
+		line = name[:i]
+	}
+	room := idSize - len(` [string "..."] `) - 1
+	if len(line) > room {
+		line = line[:room]
+	}
+	if len(line) < len(name) {
+		return `[string "` + line + `..."]`
+	}
+	return `[string "` + line + `"]`
+}
+
+// Eval compiles and runs src as a script whose chunk is called @user_script, and returns its results. It is meant for
+// tests of libraries.
+func (h *Host) Eval(src string) ([]lua.LValue, error) {
+	fn, err := h.Load(src, "@user_script")
+	if err != nil {
+		return nil, err
+	}
+	return h.Run(fn, nil)
+}

@@ -1,0 +1,15 @@
+package lua
+
+import (
+	"ferrous/lua/internal/vm"
+)
+
+// openLibraries makes the libraries known that have packages of their own.
+func openLibraries(h *vm.Host) {
+	for _, open := range libraries {
+		open(h)
+	}
+}
+
+// libraries are the functions that open them.
+var libraries []func(h *vm.Host)

@@ -1,0 +1,344 @@
+package lua
+
+import (
+	"crypto/sha1"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	glua "github.com/yuin/gopher-lua"
+
+	"ferrous/lua/internal/vm"
+)
+
+// Flags are what a script's shebang, or the registration of a function, asks for.
+type Flags uint8
+
+const (
+	NoWrites Flags = 1 << iota
+	AllowOOM
+	AllowStale
+	NoCluster
+	AllowCrossSlotKeys
+	// CompatMode is the mark of a script without a shebang: Redis checks its commands one by one.
+	CompatMode
+)
+
+var flagNames = []struct {
+	name string
+	flag Flags
+}{
+	{"no-writes", NoWrites}, {"allow-oom", AllowOOM}, {"allow-stale", AllowStale}, {"no-cluster", NoCluster},
+	{"allow-cross-slot-keys", AllowCrossSlotKeys},
+}
+
+func flagNamed(name string) (Flags, bool) {
+	for _, f := range flagNames {
+		if f.name == name {
+			return f.flag, true
+		}
+	}
+	return 0, false
+}
+
+// Names returns the flags as FUNCTION LIST shows them.
+func (f Flags) Names() (names []string) {
+	for _, n := range flagNames {
+		if f&n.flag != 0 {
+			names = append(names, n.name)
+		}
+	}
+	return names
+}
+
+// Script is a compiled script.
+type Script struct {
+	SHA   string
+	Body  string
+	Flags Flags
+
+	fn   *glua.LFunction
+	host *vm.Host
+	// keep: it came by SCRIPT LOAD or was called by its SHA1, so that its place in the cache is sure.
+	keep bool
+	// older and newer link the scripts that came by EVAL only.
+	older, newer *Script
+	usesKeys     bool
+	usesArgs     bool
+}
+
+// Origin tells how a script came.
+type Origin int
+
+const (
+	FromEval Origin = iota
+	FromLoad
+)
+
+// MaxEvalScripts is the number of scripts that came by EVAL only which are kept.
+const MaxEvalScripts = 500
+
+// cache holds scripts by SHA1 and by text.
+type cache struct {
+	bySHA   map[string]*Script
+	byText  map[string]*Script
+	list    Script // the ring of scripts that came by EVAL only; list.newer is the oldest
+	evals   int
+	bytes   int64
+	evicted int64
+}
+
+func (c *cache) init() {
+	c.bySHA = make(map[string]*Script)
+	c.byText = make(map[string]*Script)
+	c.list.older, c.list.newer = &c.list, &c.list
+	c.evals, c.bytes = 0, 0
+}
+
+func (c *cache) unlink(s *Script) {
+	if s.older != nil {
+		s.older.newer, s.newer.older = s.newer, s.older
+		s.older, s.newer = nil, nil
+		c.evals--
+	}
+}
+
+// scriptOverhead is about what a compiled script costs beside its text.
+const scriptOverhead = 1024
+
+func (c *cache) add(s *Script, from Origin) {
+	c.bySHA[s.SHA] = s
+	c.byText[s.Body] = s
+	c.bytes += 5*int64(len(s.Body)) + scriptOverhead
+	if from == FromLoad {
+		s.keep = true
+		return
+	}
+	last := c.list.older
+	s.older, s.newer = last, &c.list
+	last.newer, c.list.older = s, s
+	if c.evals++; c.evals > MaxEvalScripts {
+		old := c.list.newer
+		c.unlink(old)
+		delete(c.bySHA, old.SHA)
+		delete(c.byText, old.Body)
+		c.bytes -= 5*int64(len(old.Body)) + scriptOverhead
+		c.evicted++
+	}
+}
+
+// Keep makes sure of the script's place in the cache: it is named by its SHA1.
+func (e *Engine) Keep(s *Script) {
+	if !s.keep {
+		s.keep = true
+		e.scripts.unlink(s)
+	}
+}
+
+// Find returns the script with a SHA1 of 40 hexadecimal digits, or nil.
+func (e *Engine) Find(sha []byte) *Script {
+	if s := e.scripts.bySHA[string(sha)]; s != nil {
+		return s
+	}
+	if len(sha) != 40 {
+		return nil
+	}
+	return e.scripts.bySHA[strings.ToLower(string(sha))]
+}
+
+// FindText returns the script with this text, or nil.
+func (e *Engine) FindText(body []byte) *Script { return e.scripts.byText[string(body)] }
+
+// Count returns the number of cached scripts.
+func (e *Engine) Count() int { return len(e.scripts.bySHA) }
+
+// Evicted returns how many scripts the bound of the cache has pushed out since the start.
+func (e *Engine) Evicted() int64 { return e.scripts.evicted }
+
+// Memory returns about how many bytes the cached scripts occupy.
+func (e *Engine) Memory() int64 { return e.scripts.bytes }
+
+// Flush empties the cache. Scripts that a caller still holds can be run.
+func (e *Engine) Flush() { e.scripts.init() }
+
+// ErrNoScript is the reply to a SHA1 that the cache does not hold.
+const ErrNoScript = "NOSCRIPT No matching script. Please use EVAL."
+
+// Load returns the script with this text, compiled and cached. The error is the text of a reply, behind "ERR ".
+func (e *Engine) Load(body []byte, from Origin) (*Script, error) {
+	if s := e.FindText(body); s != nil {
+		if from == FromLoad {
+			e.Keep(s)
+		}
+		return s, nil
+	}
+	sum := sha1.Sum(body)
+	s := &Script{SHA: hex.EncodeToString(sum[:]), Body: string(body)}
+	skip, err := s.shebang()
+	if err != nil {
+		return nil, err
+	}
+	if err := e.compile(s, skip); err != nil {
+		return nil, fmt.Errorf("Error compiling script (new function): %s", oneLine(err.Error()))
+	}
+	e.scripts.add(s, from)
+	return s, nil
+}
+
+// compile makes the function of a script whose first skip bytes are a shebang.
+func (e *Engine) compile(s *Script, skip int) error {
+	fn, err := e.host.Load(s.Body[skip:], "@user_script")
+	if err != nil {
+		return err
+	}
+	s.fn, s.host = fn, e.host
+	s.usesKeys, s.usesArgs = names(fn.Proto)
+	return nil
+}
+
+// names tells which of the tables KEYS and ARGV the code names. Code that can reach the globals otherwise (by _G, or by
+// compiling more) counts as naming both.
+func names(p *glua.FunctionProto) (keys, args bool) {
+	for _, k := range p.Constants {
+		switch k {
+		case glua.LString("KEYS"):
+			keys = true
+		case glua.LString("ARGV"):
+			args = true
+		case glua.LString("_G"), glua.LString("load"), glua.LString("loadstring"):
+			return true, true
+		}
+	}
+	for _, sub := range p.FunctionPrototypes {
+		k, a := names(sub)
+		keys, args = keys || k, args || a
+	}
+	return keys, args
+}
+
+// shebang reads the first line of the script, where it begins with "#!". It returns how many bytes the compiler does not
+// see: the newline stays, so that the line counts.
+func (s *Script) shebang() (skip int, err error) {
+	if !strings.HasPrefix(s.Body, "#!") {
+		s.Flags = CompatMode
+		return 0, nil
+	}
+	end := strings.IndexByte(s.Body, '\n')
+	if end < 0 {
+		return 0, errors.New("Invalid script shebang")
+	}
+	parts, ok := splitArgs(s.Body[:end])
+	if !ok || len(parts) == 0 {
+		return 0, errors.New("Invalid engine in script shebang")
+	}
+	if parts[0] != "#!lua" {
+		return 0, fmt.Errorf("Unexpected engine in script shebang: %s", oneLine(parts[0]))
+	}
+	for _, part := range parts[1:] {
+		list, ok := strings.CutPrefix(part, "flags=")
+		if !ok {
+			return 0, fmt.Errorf("Unknown lua shebang option: %s", oneLine(part))
+		}
+		if list == "" {
+			continue
+		}
+		for name := range strings.SplitSeq(list, ",") {
+			flag, ok := flagNamed(name)
+			if !ok {
+				return 0, fmt.Errorf("Unexpected flag in script shebang: %s", oneLine(name))
+			}
+			s.Flags |= flag
+		}
+	}
+	return end, nil
+}
+
+// Run calls the script and writes its result to out. The error is an *Error.
+func (e *Engine) Run(s *Script, keys, args [][]byte, out Reply) error {
+	if s.host != e.host {
+		// The state was made anew since.
+		skip, _ := s.shebang()
+		if err := e.compile(s, skip); err != nil {
+			return &Error{Text: "ERR " + err.Error()}
+		}
+	}
+	if s.usesKeys {
+		vm.FillStrings(e.keys, keys)
+	}
+	if s.usesArgs {
+		vm.FillStrings(e.args, args)
+	}
+	return e.call(s.fn, s.SHA, nil, out)
+}
+
+// splitArgs splits a line into words as Redis's sdssplitargs does: quotes, and escapes in double quotes.
+func splitArgs(line string) (words []string, ok bool) {
+	isSpace := func(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
+	i := 0
+	for {
+		for i < len(line) && isSpace(line[i]) {
+			i++
+		}
+		if i >= len(line) || line[i] == 0 {
+			return words, true
+		}
+		word := []byte{}
+		var quote byte
+		for {
+			if i >= len(line) || line[i] == 0 {
+				if quote != 0 {
+					return nil, false
+				}
+				break
+			}
+			c := line[i]
+			if quote == 0 {
+				if isSpace(c) {
+					break
+				}
+				if c == '"' || c == '\'' {
+					quote = c
+				} else {
+					word = append(word, c)
+				}
+				i++
+				continue
+			}
+			switch {
+			case c == '\\' && quote == '"' && i+3 < len(line) && line[i+1] == 'x' && hexValue(line[i+2]) >= 0 && hexValue(line[i+3]) >= 0:
+				word = append(word, byte(hexValue(line[i+2])<<4|hexValue(line[i+3])))
+				i += 3
+			case c == '\\' && quote == '"' && i+1 < len(line):
+				i++
+				c = line[i]
+				if at := strings.IndexByte("nrtba", c); at >= 0 {
+					c = "\n\r\t\b\a"[at]
+				}
+				word = append(word, c)
+			case c == '\\' && quote == '\'' && i+1 < len(line) && line[i+1] == '\'':
+				i++
+				word = append(word, '\'')
+			case c == quote:
+				quote = 0
+				if i+1 < len(line) && !isSpace(line[i+1]) {
+					return nil, false
+				}
+			default:
+				word = append(word, c)
+			}
+			i++
+		}
+		words = append(words, string(word))
+	}
+}
+
+func hexValue(c byte) int {
+	switch {
+	case c >= '0' && c <= '9':
+		return int(c - '0')
+	case c|0x20 >= 'a' && c|0x20 <= 'f':
+		return int(c|0x20-'a') + 10
+	}
+	return -1
+}
