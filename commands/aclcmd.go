@@ -1,6 +1,8 @@
 package commands
 
 import (
+	"ferrous/commands/session"
+
 	crand "crypto/rand"
 	"encoding/hex"
 	"strconv"
@@ -13,59 +15,59 @@ import (
 // requests are in rights.go.
 
 // aclSub is what all subcommands of ACL but HELP have in common.
-const aclSub = NoScript | Loading | Stale
+const aclSub = session.NoScript | session.Loading | session.Stale
 
-var aclCommand = Command{
-	Name: "acl", Arity: -2, Group: GroupServer, Since: "6.0.0", Complexity: "Depends on the subcommand.",
+var aclCommand = session.Command{
+	Name: "acl", Arity: -2, Group: session.GroupServer, Since: "6.0.0", Complexity: "Depends on the subcommand.",
 	Summary: "Container of commands about users and their rights.",
-	Subs: []Command{
-		{Name: "cat", Arity: -2, Flags: aclSub, Handler: aclCat,
-			Group: GroupServer, Since: "6.0.0", Complexity: "O(1), since what there is does not change",
+	Subs: []session.Command{
+		{Name: "cat", Arity: -2, Flags: aclSub, Handler: connected(aclCat),
+			Group: session.GroupServer, Since: "6.0.0", Complexity: "O(1), since what there is does not change",
 			Summary: "Lists the categories of commands, or the commands of a category.",
-			Args:    []Arg{aString("category").optional()}},
-		{Name: "deluser", Arity: -3, Flags: aclSub | Admin, Handler: aclDelUser,
-			Group: GroupServer, Since: "6.0.0", Complexity: "O(1) for each user, and O(N) in the number of connections",
+			Args:    []session.Arg{session.StringArg("category").Opt()}},
+		{Name: "deluser", Arity: -3, Flags: aclSub | session.Admin, Handler: connected(aclDelUser),
+			Group: session.GroupServer, Since: "6.0.0", Complexity: "O(1) for each user, and O(N) in the number of connections",
 			Summary: "Deletes users and ends their sessions.", Hints: allNodesSucceed,
-			Args: []Arg{aString("username").multiple()}},
-		{Name: "dryrun", Arity: -4, Flags: aclSub | Admin, Handler: aclDryRun,
-			Group: GroupServer, Since: "7.0.0", Complexity: "O(1)",
+			Args: []session.Arg{session.StringArg("username").Many()}},
+		{Name: "dryrun", Arity: -4, Flags: aclSub | session.Admin, Handler: connected(aclDryRun),
+			Group: session.GroupServer, Since: "7.0.0", Complexity: "O(1)",
 			Summary: "Tells whether a user may run a command, without running it.",
-			Args:    []Arg{aString("username"), aString("command"), aString("arg").optional().multiple()}},
-		{Name: "genpass", Arity: -2, Flags: aclSub, Handler: aclGenPass,
-			Group: GroupServer, Since: "6.0.0", Complexity: "O(1)",
-			Summary: "Makes a random password.", Args: []Arg{anInt("bits").optional()}},
-		{Name: "getuser", Arity: 3, Flags: aclSub | Admin, Handler: aclGetUser,
-			Group: GroupServer, Since: "6.0.0", Complexity: "O(N) in the number of the user's rules",
-			Summary: "Tells the rules of a user.", Args: []Arg{aString("username")},
-			History: []Change{{"6.2.0", "Patterns of channels."},
+			Args:    []session.Arg{session.StringArg("username"), session.StringArg("command"), session.StringArg("arg").Opt().Many()}},
+		{Name: "genpass", Arity: -2, Flags: aclSub, Handler: connected(aclGenPass),
+			Group: session.GroupServer, Since: "6.0.0", Complexity: "O(1)",
+			Summary: "Makes a random password.", Args: []session.Arg{session.IntArg("bits").Opt()}},
+		{Name: "getuser", Arity: 3, Flags: aclSub | session.Admin, Handler: connected(aclGetUser),
+			Group: session.GroupServer, Since: "6.0.0", Complexity: "O(N) in the number of the user's rules",
+			Summary: "Tells the rules of a user.", Args: []session.Arg{session.StringArg("username")},
+			History: []session.Change{{"6.2.0", "Patterns of channels."},
 				{"7.0.0", "Selectors; patterns of keys and channels are given as rules instead of lists."}}},
-		{Name: "help", Arity: 2, Flags: Loading | Stale, Handler: aclHelp,
-			Group: GroupServer, Since: "6.0.0", Complexity: "O(1)", Summary: "Lists the subcommands."},
-		{Name: "list", Arity: 2, Flags: aclSub | Admin, Handler: aclList,
-			Group: GroupServer, Since: "6.0.0", Complexity: "O(N) in the number of users",
+		{Name: "help", Arity: 2, Flags: session.Loading | session.Stale, Handler: connected(aclHelp),
+			Group: session.GroupServer, Since: "6.0.0", Complexity: "O(1)", Summary: "Lists the subcommands."},
+		{Name: "list", Arity: 2, Flags: aclSub | session.Admin, Handler: connected(aclList),
+			Group: session.GroupServer, Since: "6.0.0", Complexity: "O(N) in the number of users",
 			Summary: "Tells all users with their rules, as files have them."},
-		{Name: "load", Arity: 2, Flags: aclSub | Admin, Handler: aclLoad,
-			Group: GroupServer, Since: "6.0.0", Complexity: "O(N) in the number of users",
+		{Name: "load", Arity: 2, Flags: aclSub | session.Admin, Handler: connected(aclLoad),
+			Group: session.GroupServer, Since: "6.0.0", Complexity: "O(N) in the number of users",
 			Summary: "Reads all users from the file of users."},
-		{Name: "log", Arity: -2, Flags: aclSub | Admin, Handler: aclLogGet,
-			Group: GroupServer, Since: "6.0.0", Complexity: "O(N) in the number of entries told",
+		{Name: "log", Arity: -2, Flags: aclSub | session.Admin, Handler: connected(aclLogGet),
+			Group: session.GroupServer, Since: "6.0.0", Complexity: "O(N) in the number of entries told",
 			Summary: "Tells the latest requests and log-ins that were denied.",
-			History: []Change{{"7.2.0", "Entries have a number, the time when they were made, and when they were last changed."}},
-			Args: []Arg{Arg{Name: "operation", Type: ArgOneOf, Optional: true,
-				Args: []Arg{anInt("count"), aToken("reset", "RESET", "")}}}},
-		{Name: "save", Arity: 2, Flags: aclSub | Admin, Handler: aclSave,
-			Group: GroupServer, Since: "6.0.0", Complexity: "O(N) in the number of users",
+			History: []session.Change{{"7.2.0", "Entries have a number, the time when they were made, and when they were last changed."}},
+			Args: []session.Arg{session.Arg{Name: "operation", Type: session.ArgOneOf, Optional: true,
+				Args: []session.Arg{session.IntArg("count"), session.TokenWord("reset", "RESET", "")}}}},
+		{Name: "save", Arity: 2, Flags: aclSub | session.Admin, Handler: connected(aclSave),
+			Group: session.GroupServer, Since: "6.0.0", Complexity: "O(N) in the number of users",
 			Summary: "Writes all users to the file of users.", Hints: allNodesSucceed},
-		{Name: "setuser", Arity: -3, Flags: aclSub | Admin, Handler: aclSetUser,
-			Group: GroupServer, Since: "6.0.0", Complexity: "O(N) in the number of rules",
+		{Name: "setuser", Arity: -3, Flags: aclSub | session.Admin, Handler: connected(aclSetUser),
+			Group: session.GroupServer, Since: "6.0.0", Complexity: "O(N) in the number of rules",
 			Summary: "Makes a user, or changes the rules of one.", Hints: allNodesSucceed,
-			History: []Change{{"6.2.0", "Patterns of channels."}, {"7.0.0", "Selectors, and patterns of keys to read or to write."}},
-			Args:    []Arg{aString("username"), aString("rule").optional().multiple()}},
-		{Name: "users", Arity: 2, Flags: aclSub | Admin, Handler: aclUsers,
-			Group: GroupServer, Since: "6.0.0", Complexity: "O(N) in the number of users",
+			History: []session.Change{{"6.2.0", "Patterns of channels."}, {"7.0.0", "Selectors, and patterns of keys to read or to write."}},
+			Args:    []session.Arg{session.StringArg("username"), session.StringArg("rule").Opt().Many()}},
+		{Name: "users", Arity: 2, Flags: aclSub | session.Admin, Handler: connected(aclUsers),
+			Group: session.GroupServer, Since: "6.0.0", Complexity: "O(N) in the number of users",
 			Summary: "Tells the names of all users."},
-		{Name: "whoami", Arity: 2, Flags: aclSub, Handler: aclWhoAmI,
-			Group: GroupServer, Since: "6.0.0", Complexity: "O(1)", Summary: "Tells the name of the connection's user."},
+		{Name: "whoami", Arity: 2, Flags: aclSub, Handler: connected(aclWhoAmI),
+			Group: session.GroupServer, Since: "6.0.0", Complexity: "O(1)", Summary: "Tells the name of the connection's user."},
 	},
 }
 
@@ -83,90 +85,90 @@ var errGenPass = "ERR ACL GENPASS argument must be the number of bits for the ou
 	strconv.Itoa(maxGenPassBits)
 
 func aclCat(c *Client) {
-	switch len(c.args) {
+	switch len(c.Args) {
 	case 2:
-		c.w.Array(len(CategoryNames))
-		for _, name := range CategoryNames {
-			c.w.BulkString(name)
+		c.W.Array(len(session.CategoryNames))
+		for _, name := range session.CategoryNames {
+			c.W.BulkString(name)
 		}
 	case 3:
-		cat := categoryNamed([]byte(cString(c.args[2])))
+		cat := categoryNamed([]byte(session.CString(c.Args[2])))
 		if cat == 0 {
-			name := cString(c.args[2])
-			c.error("ERR Unknown category '" + name[:min(len(name), 128)] + "'")
+			name := session.CString(c.Args[2])
+			c.Error("ERR Unknown category '" + name[:min(len(name), 128)] + "'")
 			return
 		}
-		m, n := c.w.BeginArray(), 0
+		m, n := c.W.BeginArray(), 0
 		for _, e := range c.srv.reg.shown {
-			if e.cats&cat != 0 {
-				c.w.BulkString(e.full)
+			if e.Cats&cat != 0 {
+				c.W.BulkString(e.Full)
 				n++
 			}
 		}
-		c.w.EndArray(m, n)
+		c.W.EndArray(m, n)
 	default:
-		c.error(errUnknownSubOrArity(c.args))
+		c.Error(errUnknownSubOrArity(c.Args))
 	}
 }
 
 func aclSetUser(c *Client) {
-	name := c.arg(2)
+	name := c.Arg(2)
 	if !acl.ValidName(name) {
-		c.error(errUserName)
+		c.Error(errUserName)
 		return
 	}
 	u, lost, err := c.srv.security.users.Set(name, c.strings(3))
 	if err != nil {
-		c.error("ERR " + err.Error())
+		c.Error("ERR " + err.Error())
 		return
 	}
 	if lost {
 		c.srv.endSubscribers(u)
 	}
-	c.w.OK()
+	c.W.OK()
 }
 
 func aclDelUser(c *Client) {
-	for _, name := range c.args[2:] {
+	for _, name := range c.Args[2:] {
 		if string(name) == acl.DefaultName {
-			c.error(errDelDefault)
+			c.Error(errDelDefault)
 			return
 		}
 	}
 	var gone []*acl.User
-	for _, name := range c.args[2:] {
+	for _, name := range c.Args[2:] {
 		if u := c.srv.security.users.Delete(name); u != nil {
 			gone = append(gone, u)
 		}
 	}
 	c.srv.endSessions(gone...)
-	c.w.Int(int64(len(gone)))
+	c.W.Int(int64(len(gone)))
 }
 
 func aclGetUser(c *Client) {
-	u := c.srv.security.users.Get(c.args[2])
+	u := c.srv.security.users.Get(c.Args[2])
 	if u == nil {
-		c.w.Null()
+		c.W.Null()
 		return
 	}
-	c.w.Map(6)
-	c.w.BulkString("flags")
+	c.W.Map(6)
+	c.W.BulkString("flags")
 	flags := u.Flags()
-	c.w.Set(len(flags))
+	c.W.Set(len(flags))
 	for _, f := range flags {
-		c.w.BulkString(f)
+		c.W.BulkString(f)
 	}
-	c.w.BulkString("passwords")
-	c.w.Array(len(u.Passwords()))
+	c.W.BulkString("passwords")
+	c.W.Array(len(u.Passwords()))
 	for _, p := range u.Passwords() {
-		c.w.BulkString(p)
+		c.W.BulkString(p)
 	}
 	selectors := u.Selectors()
 	c.aclSelector(selectors[0])
-	c.w.BulkString("selectors")
-	c.w.Array(len(selectors) - 1)
+	c.W.BulkString("selectors")
+	c.W.Array(len(selectors) - 1)
 	for _, s := range selectors[1:] {
-		c.w.Map(3)
+		c.W.Map(3)
 		c.aclSelector(s)
 	}
 }
@@ -174,110 +176,110 @@ func aclGetUser(c *Client) {
 // aclSelector writes the three fields of a selector.
 func (c *Client) aclSelector(s acl.Selector) {
 	for _, field := range [...][2]string{{"commands", s.Commands}, {"keys", s.Keys}, {"channels", s.Channels}} {
-		c.w.BulkString(field[0])
-		c.w.BulkString(field[1])
+		c.W.BulkString(field[0])
+		c.W.BulkString(field[1])
 	}
 }
 
 func aclList(c *Client) {
 	all := c.srv.security.users.Sorted()
-	c.w.Array(len(all))
+	c.W.Array(len(all))
 	for _, u := range all {
-		c.w.BulkString(u.Line())
+		c.W.BulkString(u.Line())
 	}
 }
 
 func aclUsers(c *Client) {
 	all := c.srv.security.users.Sorted()
-	c.w.Array(len(all))
+	c.W.Array(len(all))
 	for _, u := range all {
-		c.w.BulkString(u.Name())
+		c.W.BulkString(u.Name())
 	}
 }
 
 func aclWhoAmI(c *Client) {
 	if c.user == nil {
-		c.w.Null()
+		c.W.Null()
 		return
 	}
-	c.w.BulkString(c.user.Name())
+	c.W.BulkString(c.user.Name())
 }
 
 func aclLoad(c *Client) {
-	if c.srv.cfg.ACLFile == "" {
-		c.error(errNoUsersFile)
+	if c.srv.Config.ACLFile == "" {
+		c.Error(errNoUsersFile)
 		return
 	}
 	if err := c.srv.readUsers(); err != nil {
-		c.error("ERR " + err.Error())
+		c.Error("ERR " + err.Error())
 		return
 	}
-	c.w.OK()
+	c.W.OK()
 }
 
 func aclSave(c *Client) {
-	cfg := c.srv.cfg
+	cfg := c.srv.Config
 	if cfg.ACLFile == "" {
-		c.error(errNoUsersFile)
+		c.Error(errNoUsersFile)
 		return
 	}
 	if cfg.ReplaceFile("ACL", cfg.Path(cfg.ACLFile), c.srv.security.users.Text()) != nil {
-		c.error(errUsersNotSaved)
+		c.Error(errUsersNotSaved)
 		return
 	}
-	c.w.OK()
+	c.W.OK()
 }
 
 func aclGenPass(c *Client) {
 	bits := int64(256)
-	switch len(c.args) {
+	switch len(c.Args) {
 	case 2:
 	case 3:
 		var ok bool
-		if bits, ok = c.int64Arg(2); !ok {
+		if bits, ok = c.Int64Arg(2); !ok {
 			return
 		}
 	default:
-		c.error(errUnknownSubOrArity(c.args))
+		c.Error(errUnknownSubOrArity(c.Args))
 		return
 	}
 	if bits <= 0 || bits > maxGenPassBits {
-		c.error(errGenPass)
+		c.Error(errGenPass)
 		return
 	}
 	digits := (bits + 3) / 4
 	raw := make([]byte, (digits+1)/2)
 	if _, err := crand.Read(raw); err != nil {
-		c.error("ERR no random numbers: " + err.Error())
+		c.Error("ERR no random numbers: " + err.Error())
 		return
 	}
-	c.w.BulkString(hex.EncodeToString(raw)[:digits])
+	c.W.BulkString(hex.EncodeToString(raw)[:digits])
 }
 
 func aclDryRun(c *Client) {
-	u := c.srv.security.users.Get(c.args[2])
+	u := c.srv.security.users.Get(c.Args[2])
 	if u == nil {
-		c.error("ERR User '" + cString(c.args[2]) + "' not found")
+		c.Error("ERR User '" + session.CString(c.Args[2]) + "' not found")
 		return
 	}
-	args := c.args[3:]
+	args := c.Args[3:]
 	e, unknownSub := c.srv.reg.lookup(args)
 	if e == nil || unknownSub {
-		c.error("ERR Command '" + cString(args[0]) + "' not found")
+		c.Error("ERR Command '" + session.CString(args[0]) + "' not found")
 		return
 	}
 	if e.Arity > 0 && len(args) != e.Arity || len(args) < -e.Arity {
-		c.error(errArity(e.full))
+		c.Error(session.ErrArity(e.Full))
 		return
 	}
 	why, pos := c.srv.check(u, e, args)
 	switch why {
 	case acl.Allowed:
-		c.w.OK()
+		c.W.OK()
 	case acl.DeniedCommand:
-		c.w.BulkString(errDenied(why, u, e))
+		c.W.BulkString(errDenied(why, u, e))
 	default:
-		c.w.BulkString("User " + u.Name() + " has no permissions to access the '" + string(args[pos]) + "' " + why.String())
+		c.W.BulkString("User " + u.Name() + " has no permissions to access the '" + string(args[pos]) + "' " + why.String())
 	}
 }
 
@@ -325,7 +327,7 @@ func (s *Server) logDenialOf(c *Client, why acl.Denial, object, user string) {
 		context = contextMulti
 	}
 	l := &s.security.log
-	now, client := s.ks.Now, c.info()
+	now, client := s.Keyspace.Now, c.info()
 	for i, e := range l.entries[:min(len(l.entries), aclLogMergeLook)] {
 		if age := now - e.lastTime; e.why == why && e.context == context && e.object == object && e.user == user &&
 			age <= aclLogMergeMs && age >= -aclLogMergeMs {
@@ -339,11 +341,11 @@ func (s *Server) logDenialOf(c *Client, why acl.Denial, object, user string) {
 	e := &aclLogEntry{id: l.nextID, count: 1, why: why, context: context, object: object, user: user, client: client,
 		made: now, lastTime: now}
 	l.nextID++
-	if n := len(l.entries); n > 0 && n >= s.cfg.ACLLogMaxLen {
-		clear(l.entries[max(s.cfg.ACLLogMaxLen-1, 0):])
-		l.entries = l.entries[:max(s.cfg.ACLLogMaxLen-1, 0)]
+	if n := len(l.entries); n > 0 && n >= s.Config.ACLLogMaxLen {
+		clear(l.entries[max(s.Config.ACLLogMaxLen-1, 0):])
+		l.entries = l.entries[:max(s.Config.ACLLogMaxLen-1, 0)]
 	}
-	if s.cfg.ACLLogMaxLen > 0 {
+	if s.Config.ACLLogMaxLen > 0 {
 		l.entries = append(l.entries, nil)
 		copy(l.entries[1:], l.entries)
 		l.entries[0] = e
@@ -354,48 +356,48 @@ func aclLogGet(c *Client) {
 	l := &c.srv.security.log
 	count := int64(aclLogDefault)
 	switch {
-	case len(c.args) > 3:
-		c.error(errUnknownSubOrArity(c.args))
+	case len(c.Args) > 3:
+		c.Error(errUnknownSubOrArity(c.Args))
 		return
-	case len(c.args) == 3 && c.is(2, "reset"):
+	case len(c.Args) == 3 && c.Is(2, "reset"):
 		l.entries = nil
-		c.w.OK()
+		c.W.OK()
 		return
-	case len(c.args) == 3:
-		n, ok := resp.ParseInt(c.args[2])
+	case len(c.Args) == 3:
+		n, ok := resp.ParseInt(c.Args[2])
 		if !ok {
-			c.error(errNotInteger)
+			c.Error(session.ErrNotInteger)
 			return
 		}
 		count = max(n, 0)
 	}
 	shown := l.entries[:min(count, int64(len(l.entries)))]
-	c.w.Array(len(shown))
+	c.W.Array(len(shown))
 	for _, e := range shown {
-		c.w.Map(10)
-		c.w.BulkString("count")
-		c.w.Int(e.count)
+		c.W.Map(10)
+		c.W.BulkString("count")
+		c.W.Int(e.count)
 		for _, field := range [...][2]string{{"reason", e.why.String()}, {"context", e.context}, {"object", e.object},
 			{"username", e.user}} {
-			c.w.BulkString(field[0])
-			c.w.BulkString(field[1])
+			c.W.BulkString(field[0])
+			c.W.BulkString(field[1])
 		}
-		c.w.BulkString("age-seconds")
-		c.w.Double(float64(c.srv.ks.Now-e.lastTime) / 1000)
-		c.w.BulkString("client-info")
-		c.w.BulkString(e.client)
+		c.W.BulkString("age-seconds")
+		c.W.Double(float64(c.srv.Keyspace.Now-e.lastTime) / 1000)
+		c.W.BulkString("client-info")
+		c.W.BulkString(e.client)
 		for _, field := range [...]struct {
 			name string
 			n    int64
 		}{{"entry-id", e.id}, {"timestamp-created", e.made}, {"timestamp-last-updated", e.lastTime}} {
-			c.w.BulkString(field.name)
-			c.w.Int(field.n)
+			c.W.BulkString(field.name)
+			c.W.Int(field.n)
 		}
 	}
 }
 
 func aclHelp(c *Client) {
-	c.help(
+	c.Help(
 		"CAT [<category>]",
 		"    List the categories of commands, or the commands of one category.",
 		"DELUSER <username> [<username> ...]",

@@ -269,7 +269,7 @@ func TestUsersFile(t *testing.T) {
 	if got, want := ts.doLine("ACL LOAD"), "-ERR Error loading ACLs, opening file 'users.acl': No such file or directory\r\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	ts.cfg.Dir = filepath.Join(dir, "nosuch")
+	ts.Config.Dir = filepath.Join(dir, "nosuch")
 	if got := ts.doLine("ACL SAVE"); got != "-"+errUsersNotSaved+"\r\n" {
 		t.Errorf("%q", got)
 	}
@@ -279,7 +279,7 @@ func TestUsersFile(t *testing.T) {
 func TestCommandsOfRedisAreNotOurs(t *testing.T) {
 	ours := map[string]bool{}
 	for _, e := range newRegistry().shown {
-		ours[e.full] = true
+		ours[e.Full] = true
 	}
 	for _, name := range strings.Fields(commandsOfRedis) {
 		if ours[name] {

@@ -31,8 +31,8 @@ func TestConfigEffects(t *testing.T) {
 	if s.limits.MaxBulk != 2<<20 || s.limits.MaxBuffered != 3<<20 {
 		t.Errorf("limits are %+v", s.limits)
 	}
-	if s.ks.LFU == nil || s.ks.LFU.LogFactor != 3 || s.ks.LFU.DecayTime != 7 {
-		t.Errorf("LFU is %+v", s.ks.LFU)
+	if s.Keyspace.LFU == nil || s.Keyspace.LFU.LogFactor != 3 || s.Keyspace.LFU.DecayTime != 7 {
+		t.Errorf("LFU is %+v", s.Keyspace.LFU)
 	}
 	if s.slowNanos != 5000 {
 		t.Errorf("slowNanos is %d", s.slowNanos)
@@ -41,7 +41,7 @@ func TestConfigEffects(t *testing.T) {
 		{"CONFIG SET maxmemory-policy allkeys-lru", "+OK\r\n"},
 		{"CONFIG SET slowlog-log-slower-than -1", "+OK\r\n"},
 	})
-	if s.ks.LFU != nil {
+	if s.Keyspace.LFU != nil {
 		t.Error("LFU goes on under an LRU policy")
 	}
 	if s.slowNanos != 2e6 {
@@ -121,14 +121,14 @@ func TestResetStat(t *testing.T) {
 	s.doLine("GET k")
 	s.doLine("GET nosuch")
 	s.doLine("nosuch")
-	s.ks.ExpiredKeys = 3
+	s.Keyspace.ExpiredKeys = 3
 	s.stats.peakMemory = 1 << 40
 	check(t, s, [][2]string{{"CONFIG RESETSTAT", "+OK\r\n"}})
-	if s.stats.hits != 0 || s.stats.misses != 0 || s.stats.errorReplies != 0 || s.ks.ExpiredKeys != 0 || len(s.errors) != 0 {
-		t.Errorf("left: %+v, %d expired, errors %v", s.stats, s.ks.ExpiredKeys, s.errors)
+	if s.Counters.Hits != 0 || s.Counters.Misses != 0 || s.Counters.ErrorReplies != 0 || s.Keyspace.ExpiredKeys != 0 || len(s.Errors) != 0 {
+		t.Errorf("left: %+v, %+v, %d expired, errors %v", s.stats, s.Counters, s.Keyspace.ExpiredKeys, s.Errors)
 	}
-	if e := s.reg.byName["get"]; e.calls != 0 || e.nanos != 0 || e.times != nil {
-		t.Errorf("GET still has %d calls", e.calls)
+	if e := s.reg.byName["get"]; e.Calls != 0 || e.Nanos != 0 || e.Times != nil {
+		t.Errorf("GET still has %d calls", e.Calls)
 	}
 	if s.stats.peakMemory != 1<<40 {
 		t.Error("the peak of memory is gone")
@@ -182,8 +182,8 @@ func TestDebugPopulate(t *testing.T) {
 		{"DEBUG POPULATE -1", "-ERR value is out of range, must be positive\r\n"},
 		{"DEBUG POPULATE x", "-ERR value is out of range, must be positive\r\n"},
 	})
-	if got := s.propagated(); got != "" || s.dirty != 1 {
-		t.Errorf("propagated %q, dirty %d", got, s.dirty)
+	if got := s.propagated(); got != "" || s.Dirty != 1 {
+		t.Errorf("propagated %q, dirty %d", got, s.Dirty)
 	}
 }
 
@@ -199,7 +199,7 @@ func TestDebugForms(t *testing.T) {
 		{"DEBUG PROTOCOL verbatim", "$25\r\nThis is a verbatim\nstring\r\n"},
 		{"DEBUG PROTOCOL push", "-ERR RESP2 is not supported by this command\r\n"},
 	})
-	if n := s.errors["oops"]; n != 0 {
+	if n := s.Errors["oops"]; n != 0 {
 		t.Error("DEBUG ERROR was counted as an error of the server")
 	}
 	if got := s.do("DEBUG", "ERROR", "a\r\nb"); got != "-a  b\r\n" {
@@ -244,13 +244,13 @@ func TestHashTableStats(t *testing.T) {
 	for _, n := range []string{"5", "1000", "30000"} {
 		s.doLine("DEBUG POPULATE " + n)
 		s.doLine("EXPIRE key:1 100")
-		st := s.ks.DBs()[0].TableStats()
+		st := s.Keyspace.DBs()[0].TableStats()
 		records, buckets := 0, 0
 		for i, k := range st.Chains {
 			records += i * k
 			buckets += k
 		}
-		if records != s.ks.DBs()[0].Len() || buckets != st.Buckets || st.Used > st.Buckets || st.Longest != len(st.Chains)-1 ||
+		if records != s.Keyspace.DBs()[0].Len() || buckets != st.Buckets || st.Used > st.Buckets || st.Longest != len(st.Chains)-1 ||
 			st.Overflow > st.Reserve || records > st.Slots {
 			t.Errorf("with %s keys: %+v", n, st)
 		}
@@ -300,9 +300,9 @@ func TestMemoryUsage(t *testing.T) {
 	s := newTestServer(t)
 	s.do("SET", "small", "v")
 	s.do("SET", "large", strings.Repeat("x", 100_000))
-	before := s.ks.Bytes()
+	before := s.Keyspace.Bytes()
 	s.do("DEL", "large")
-	freed := before - s.ks.Bytes()
+	freed := before - s.Keyspace.Bytes()
 	s.do("SET", "large", strings.Repeat("x", 100_000))
 	check(t, s, [][2]string{
 		{"MEMORY USAGE nosuch", "$-1\r\n"},
@@ -384,7 +384,7 @@ func TestShutdown(t *testing.T) {
 	if string(buf[:n]) != "+OK\r\n" {
 		t.Errorf("got %q, %v", buf[:n], err)
 	}
-	if db := s.ks.DBs()[0]; db.PeekStale([]byte("a")) == nil || db.PeekStale([]byte("b")) != nil {
+	if db := s.Keyspace.DBs()[0]; db.PeekStale([]byte("a")) == nil || db.PeekStale([]byte("b")) != nil {
 		t.Error("not exactly what came before SHUTDOWN was executed")
 	}
 	if s.ExitCode() != 0 {

@@ -7,10 +7,12 @@ import (
 
 	"ferrous/aof"
 	"ferrous/commands/config"
+	"ferrous/commands/session"
 	"ferrous/datatypes/hash"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/list"
 	"ferrous/datatypes/record"
+
 	dset "ferrous/datatypes/set"
 	"ferrous/datatypes/sortedset"
 	"ferrous/eventloop"
@@ -110,32 +112,32 @@ func (s *Server) newAppendOnly() {
 	levels := map[aof.Level]config.LogLevel{aof.Debug: config.LogDebug, aof.Verbose: config.LogVerbose,
 		aof.Notice: config.LogNotice, aof.Warning: config.LogWarning}
 	s.aof.file = aof.New(aof.Options{
-		Dir: s.cfg.Dir, DirName: s.cfg.AppendDirname, FileName: s.cfg.AppendFilename,
+		Dir: s.Config.Dir, DirName: s.Config.AppendDirname, FileName: s.Config.AppendFilename,
 		Post:    func(fn func()) { s.loop.Post(func() { fn(); s.resumeReplies() }) },
 		Go:      s.guarded,
-		Logf:    func(l aof.Level, format string, args ...any) { s.logf(levels[l], format, args...) },
-		Now:     func() int64 { return s.ks.Now },
+		Logf:    func(l aof.Level, format string, args ...any) { s.Logf(levels[l], format, args...) },
+		Now:     func() int64 { return s.Keyspace.Now },
 		Offset:  func() int64 { return s.aof.fed },
 		Latency: func(event string, d time.Duration) { s.latencySample(event, d.Milliseconds()) },
 	}, s.aofSettings())
 	for _, name := range []string{"appendfsync", "no-appendfsync-on-rewrite", "aof-timestamp-enabled", "aof-load-truncated",
 		"aof-use-rdb-preamble", "aof-rewrite-incremental-fsync", "aof-disable-auto-gc", "auto-aof-rewrite-percentage",
 		"auto-aof-rewrite-min-size"} {
-		s.cfg.OnApply(func(*config.Config) error {
+		s.Config.OnApply(func(*config.Config) error {
 			s.aof.file.Settings = s.aofSettings()
 			s.aof.file.CollectHistory()
 			return nil
 		}, name)
 	}
 	// A file that was switched off by mistake would be whole again only after a rewrite.
-	s.cfg.OnApplyLast(func(*config.Config) error { return s.switchAppendOnly() }, "appendonly")
-	s.aof.dir = s.cfg.Dir
-	s.cfg.OnApply(func(*config.Config) error { s.leaveDir(); return nil }, "dir")
+	s.Config.OnApplyLast(func(*config.Config) error { return s.switchAppendOnly() }, "appendonly")
+	s.aof.dir = s.Config.Dir
+	s.Config.OnApply(func(*config.Config) error { s.leaveDir(); return nil }, "dir")
 }
 
 // followDir tells the file where its folder is by now.
 func (s *Server) followDir() {
-	if dir := s.cfg.WorkDir(); dir != s.aof.dir {
+	if dir := s.Config.WorkDir(); dir != s.aof.dir {
 		s.aof.file.Moved(s.aof.dir, dir)
 		s.aof.dir = dir
 	}
@@ -144,15 +146,15 @@ func (s *Server) followDir() {
 // leaveDir is the effect of CONFIG SET dir: a file that is on stays where it is, complete, since a new one somewhere else
 // is complete only after a rewrite. (Redis writes the next files elsewhere, without those before them until a rewrite.)
 func (s *Server) leaveDir() {
-	s.aof.dir = s.cfg.Dir
-	if s.aof.on() && s.aof.file.Dir() != s.cfg.Dir {
-		s.logf(config.LogWarning, "WARNING: the append-only file stays in %s although dir is %s now. A server that is started there does not find it: set appendonly to no and to yes again to have it there.",
-			s.aof.file.Dir(), s.cfg.Dir)
+	s.aof.dir = s.Config.Dir
+	if s.aof.on() && s.aof.file.Dir() != s.Config.Dir {
+		s.Logf(config.LogWarning, "WARNING: the append-only file stays in %s although dir is %s now. A server that is started there does not find it: set appendonly to no and to yes again to have it there.",
+			s.aof.file.Dir(), s.Config.Dir)
 	}
 }
 
 func (s *Server) aofSettings() aof.Settings {
-	c := s.cfg
+	c := s.Config
 	policies := map[config.Fsync]aof.Policy{config.FsyncNo: aof.FsyncNo, config.FsyncAlways: aof.FsyncAlways,
 		config.FsyncEverysec: aof.FsyncEverysec}
 	return aof.Settings{Fsync: policies[c.AppendFsync], NoFsyncOnRewrite: c.NoAppendFsyncOnRewrite,
@@ -172,37 +174,37 @@ func (a *appendOnly) on() bool { return a.file.State() != aof.Off }
 
 // feedFile begins or ends feeding the file, as its state wants.
 func (s *Server) feedFile() {
-	for i, k := range s.sinks {
-		if k == Sink(&s.aof) {
+	for i, k := range s.Sinks {
+		if k == session.Sink(&s.aof) {
 			if !s.aof.on() {
-				s.sinks = append(s.sinks[:i:i], s.sinks[i+1:]...)
+				s.Sinks = append(s.Sinks[:i:i], s.Sinks[i+1:]...)
 			}
 			return
 		}
 	}
 	if s.aof.on() {
-		s.sinks = append(s.sinks, &s.aof)
+		s.Sinks = append(s.Sinks, &s.aof)
 	}
 }
 
 // switchAppendOnly applies the directive appendonly at run time.
 func (s *Server) switchAppendOnly() error {
 	a := &s.aof
-	if !s.ready || s.cfg.AppendOnly == a.on() {
+	if !s.ready || s.Config.AppendOnly == a.on() {
 		return nil
 	}
 	defer s.feedFile()
-	if !s.cfg.AppendOnly {
+	if !s.Config.AppendOnly {
 		a.file.Disable()
 		s.releaseReplies()
 		return nil
 	}
-	if err := a.file.Enable(s.cfg.Dir); err != nil {
+	if err := a.file.Enable(s.Config.Dir); err != nil {
 		return refusal("Unable to turn on AOF. Check server logs.")
 	}
 	if s.unit.open {
 		// What the transaction has changed until now would be in the snapshot, and in the file once more when EXEC ends.
-		s.logf(config.LogNotice, "The append-only file was switched on inside a transaction: an AOF background was scheduled to begin when that is done.")
+		s.Logf(config.LogNotice, "The append-only file was switched on inside a transaction: an AOF background was scheduled to begin when that is done.")
 		return nil
 	}
 	s.rewriteIfDue()
@@ -315,7 +317,7 @@ func (s *Server) rewriteFile() error {
 		},
 		Done: func(error) {
 			if a.snap != nil {
-				a.lastCopied = s.ks.Generation().Copied()
+				a.lastCopied = s.Keyspace.Generation().Copied()
 				a.snap.Release()
 				a.snap = nil
 			}
@@ -329,7 +331,7 @@ func (s *Server) rewriteFile() error {
 // baseWriter returns what writes a snapshot as a base file, in any goroutine.
 func (s *Server) baseWriter(snap *keyspace.Snapshot) func(*aof.BaseFile) error {
 	o := s.saveOptions()
-	if s.cfg.AOFUseRDBPreamble {
+	if s.Config.AOFUseRDBPreamble {
 		o.AOFBase = true
 		return func(f *aof.BaseFile) error {
 			o.OnKey = delayed(s.saveDelay, f.Stop(), nil)
@@ -339,8 +341,8 @@ func (s *Server) baseWriter(snap *keyspace.Snapshot) func(*aof.BaseFile) error {
 		}
 	}
 	stamp := int64(0)
-	if s.cfg.AOFTimestampEnabled {
-		stamp = s.ks.Now / 1000
+	if s.Config.AOFTimestampEnabled {
+		stamp = s.Keyspace.Now / 1000
 	}
 	return func(f *aof.BaseFile) error {
 		o.OnKey = delayed(s.saveDelay, f.Stop(), nil)
@@ -379,7 +381,7 @@ func writeCommands(w *aof.Commands, snap *keyspace.Snapshot, o *rdb.Options) (er
 		key := r.Key()
 		switch r.Type() {
 		case record.String:
-			var number intText
+			var number session.IntText
 			w.String(key, r.String(number[:0]))
 		case record.List:
 			l := record.Value[list.List](r)
@@ -435,7 +437,7 @@ func writeHash(w *aof.Commands, key []byte, h *hash.Hash, element func(hash.Valu
 		last = max(last, when)
 		return true
 	})
-	if last > maxFieldExpiry {
+	if last > session.MaxFieldExpiry {
 		return false
 	}
 	w.Hash(key, n)
@@ -443,8 +445,8 @@ func writeHash(w *aof.Commands, key []byte, h *hash.Hash, element func(hash.Valu
 		element(field)
 		element(value)
 		if when != record.NoExpiry {
-			var text intText
-			deadlines = append(deadlines, deadline{append([]byte(nil), bytesOf(field, &text)...), when})
+			var text session.IntText
+			deadlines = append(deadlines, deadline{append([]byte(nil), session.BytesOf(field, &text)...), when})
 		}
 		return true
 	})
@@ -478,7 +480,7 @@ func (s *Server) loadFile(then func()) {
 		took := time.Since(s.persist.loading.start)
 		s.endLoading()
 		if loadErr == nil && (status == aof.Loaded || status == aof.Truncated) {
-			s.logf(config.LogNotice, "DB loaded from append only file: %.3f seconds", took.Seconds())
+			s.Logf(config.LogNotice, "DB loaded from append only file: %.3f seconds", took.Seconds())
 		}
 		if loadErr == nil {
 			loadErr = a.file.Start(s.writeFirstBase)
@@ -494,7 +496,7 @@ func (s *Server) loadFile(then func()) {
 
 // writeFirstBase makes the base of a file that is begun at start.
 func (s *Server) writeFirstBase(f *aof.BaseFile) error {
-	return s.baseWriter(s.ks.Live())(f)
+	return s.baseWriter(s.Keyspace.Live())(f)
 }
 
 // fileClient executes the commands of an append-only file.
@@ -529,7 +531,9 @@ func (f *fileClient) loader(progress func(int64) error) *aof.Loader {
 
 // newInnerClient makes a client without a connection, which may do everything.
 func (s *Server) newInnerClient() *Client {
-	return &Client{srv: s, db: s.ks.DBs()[0], proto: 2, w: new(resp.Writer), authed: true}
+	c := s.newClient(new(resp.Writer), new(session.Replication))
+	c.authed = true
+	return c
 }
 
 // apply executes one command.
@@ -540,26 +544,26 @@ func (f *fileClient) apply(argv [][]byte) error {
 		return aof.ErrUnknownCommand
 	}
 	if e.Arity > 0 && len(argv) != e.Arity || len(argv) < -e.Arity {
-		return errors.New(errArity(e.full))
+		return errors.New(session.ErrArity(e.Full))
 	}
-	c.args, c.last = argv, e
-	c.w.Reset()
+	c.Args, c.last = argv, e
+	c.W.Reset()
 	outer := s.current
 	s.current = c
-	if c.inMulti() && !e.direct {
+	if c.inMulti() && !e.Direct {
 		s.enqueue(c, e)
 	} else {
-		c.cmd = e
-		e.Handler(c)
-		c.repl = replication{}
+		c.Cmd = e
+		e.Handler(&c.Client)
+		*c.Repl = session.Replication{}
 	}
 	s.current = outer
 	return nil
 }
 
-var aofCommands = []Command{
-	{Name: "bgrewriteaof", Arity: 1, Flags: NoAsyncLoading | Admin | NoScript, Handler: bgrewriteaof,
-		Group: GroupServer, Since: "1.0.0", Complexity: "O(1)",
+var aofCommands = []session.Command{
+	{Name: "bgrewriteaof", Arity: 1, Flags: session.NoAsyncLoading | session.Admin | session.NoScript, Handler: connected(bgrewriteaof),
+		Group: session.GroupServer, Since: "1.0.0", Complexity: "O(1)",
 		Summary: "Rewrites the append-only file in the background."},
 	waitaofRow,
 }
@@ -568,26 +572,26 @@ func bgrewriteaof(c *Client) {
 	s := c.srv
 	switch {
 	case s.aof.file.Rewriting():
-		c.error("ERR Background append only file rewriting already in progress")
+		c.Error("ERR Background append only file rewriting already in progress")
 	case s.busyWithSnapshot() || s.unit.open:
 		s.aof.file.Schedule()
-		c.w.Status("Background append only file rewriting scheduled")
+		c.W.Status("Background append only file rewriting scheduled")
 	case s.aof.file.Probe() != nil || s.rewriteFile() != nil:
-		c.error("ERR Can't execute an AOF background rewriting. Please check the server logs for more information.")
+		c.Error("ERR Can't execute an AOF background rewriting. Please check the server logs for more information.")
 	default:
-		c.w.Status("Background append only file rewriting started")
+		c.W.Status("Background append only file rewriting started")
 	}
 }
 
 // debugFlushSleep slows the writing of the append-only file down.
 func debugFlushSleep(c *Client) {
-	us, ok := resp.ParseInt(c.args[2])
+	us, ok := resp.ParseInt(c.Args[2])
 	if !ok || us < 0 || us > 1<<40 {
-		c.error(errNotInteger)
+		c.Error(session.ErrNotInteger)
 		return
 	}
 	c.srv.aof.nap = time.Duration(us) * time.Microsecond
-	c.w.OK()
+	c.W.OK()
 }
 
 // debugLoadAOF empties the databases and loads the append-only file while everybody waits. With the file off that is what
@@ -596,10 +600,10 @@ func debugFlushSleep(c *Client) {
 func debugLoadAOF(c *Client) {
 	s := c.srv
 	if s.persist.loading != nil {
-		c.error(errLoading)
+		c.Error(errLoading)
 		return
 	}
-	c.propagateNothing() // else the next load would find the command in the file
+	c.PropagateNothing() // else the next load would find the command in the file
 	if err := s.aof.file.Flush(true); err != nil {
 		s.fileFailed(err)
 		return
@@ -613,22 +617,22 @@ func debugLoadAOF(c *Client) {
 		}
 		s.aof.file.CollectHistory()
 	}
-	s.emptyDatabases(s.ks.DBs()...)
+	s.emptyDatabases(s.Keyspace.DBs()...)
 	loader := &fileClient{s: s}
-	sinks := s.sinks
-	s.sinks = nil
+	sinks := s.Sinks
+	s.Sinks = nil
 	s.beginLoading(0)
 	_, err := s.aof.file.Load(loader.loader(func(int64) error { return nil }))
 	s.endLoading()
-	s.sinks = sinks
+	s.Sinks = sinks
 	if err != nil {
-		c.error("ERR Error trying to load the AOF files, check server logs.")
+		c.Error("ERR Error trying to load the AOF files, check server logs.")
 		s.giveUp()
 		return
 	}
-	s.persist.clean = s.dirty
-	s.logf(config.LogWarning, "Append Only File loaded by DEBUG LOADAOF")
-	c.w.OK()
+	s.persist.clean = s.Dirty
+	s.Logf(config.LogWarning, "Append Only File loaded by DEBUG LOADAOF")
+	c.W.OK()
 }
 
 // writingInitialFile reports whether a shutdown that is not forced must wait: the data is in no file yet.
@@ -637,10 +641,10 @@ func (s *Server) writingInitialFile(forced bool) bool {
 		return false
 	}
 	if forced {
-		s.logf(config.LogWarning, "Writing initial AOF. Exit anyway.")
+		s.Logf(config.LogWarning, "Writing initial AOF. Exit anyway.")
 		return false
 	}
-	s.logf(config.LogWarning, "Writing initial AOF, can't exit.")
+	s.Logf(config.LogWarning, "Writing initial AOF, can't exit.")
 	s.tellSupervisor("STATUS=Writing initial AOF, can't exit.")
 	return true
 }
@@ -652,7 +656,7 @@ func (s *Server) syncFile() bool {
 	if !a.on() {
 		return true
 	}
-	s.logf(config.LogNotice, "Calling fsync() on the AOF file.")
+	s.Logf(config.LogNotice, "Calling fsync() on the AOF file.")
 	if err := a.file.Sync(); err != nil {
 		s.fileFailed(err)
 		return false
@@ -667,11 +671,11 @@ func (s *Server) closeFile() {
 	_ = s.aof.file.Close() // it has logged
 }
 
-var waitaofRow = Command{Name: "waitaof", Arity: 4, Flags: NoScript, ACL: CatConnection, Handler: waitaof,
-	Group: GroupGeneric, Since: "7.2.0", Complexity: "O(1)",
+var waitaofRow = session.Command{Name: "waitaof", Arity: 4, Flags: session.NoScript, ACL: session.CatConnection, Handler: connected(waitaof),
+	Group: session.GroupGeneric, Since: "7.2.0", Complexity: "O(1)",
 	Summary: "Waits until what this client has changed is on the disk here and on replicas.",
 	Hints:   []string{"request_policy:all_shards", "response_policy:agg_min"},
-	Args:    []Arg{anInt("numlocal"), anInt("numreplicas"), anInt("timeout")}}
+	Args:    []session.Arg{session.IntArg("numlocal"), session.IntArg("numreplicas"), session.IntArg("timeout")}}
 
 const (
 	errWaitLocal    = "ERR value is out of range, value must between 0 and 1"
@@ -680,42 +684,42 @@ const (
 
 // waitaof waits for the disk of this server. There are no replicas to wait for: who asks for some waits for the timeout.
 func waitaof(c *Client) {
-	local, ok := c.int64Arg(1)
+	local, ok := c.Int64Arg(1)
 	if !ok {
 		return
 	}
 	if local < 0 || local > 1 {
-		c.error(errWaitLocal)
+		c.Error(errWaitLocal)
 		return
 	}
-	replicas, ok := c.atLeast(2, 0, errPositive)
+	replicas, ok := c.AtLeast(2, 0, session.ErrPositive)
 	if !ok {
 		return
 	}
-	ms, ok := resp.ParseInt(c.args[3])
-	switch now := c.srv.ks.Now; {
+	ms, ok := resp.ParseInt(c.Args[3])
+	switch now := c.srv.Keyspace.Now; {
 	case !ok:
-		c.error(errTimeoutNotInt)
+		c.Error(session.ErrTimeoutNotInt)
 		return
 	case ms < 0:
-		c.error(errTimeoutNegative)
+		c.Error(session.ErrTimeoutNegative)
 		return
 	case ms > 1<<63-1-now:
-		c.error(errTimeoutRange)
+		c.Error(session.ErrTimeoutRange)
 		return
 	case ms > 0:
 		ms += now
 	}
 	a := &c.srv.aof
 	if local > 0 && !a.on() {
-		c.error(errWaitDisabled)
+		c.Error(errWaitDisabled)
 		return
 	}
-	if replicas == 0 && (local == 0 || a.file.FsyncedOffset() >= c.wrote) || !c.mayBlock() {
+	if replicas == 0 && (local == 0 || a.file.FsyncedOffset() >= c.wrote) || !c.MayBlock() {
 		c.localWaitReply()
 		return
 	}
-	c.block(record.String, nil, ms)
+	c.Block(record.String, nil, ms)
 	c.blocked.answer = (*Client).localWaitReply
 	if replicas == 0 {
 		a.waiting = append(a.waiting, c)
@@ -728,9 +732,9 @@ func (c *Client) localWaitReply() {
 	if a := &c.srv.aof; a.on() && a.file.FsyncedOffset() >= c.wrote {
 		n = 1
 	}
-	c.w.Array(2)
-	c.w.Int(n)
-	c.w.Int(0)
+	c.W.Array(2)
+	c.W.Int(n)
+	c.W.Int(0)
 }
 
 // endLocalWaits answers those in WAITAOF whose changes have come to the disk, and forgets those who no longer wait.

@@ -48,12 +48,12 @@ func TestBaseOfCommands(t *testing.T) {
 	packed := "\x18\x00\x00\x00\x03\x00\x81f\x02\x81v\x02\xf4\x00\x00\x00\x00\x00\x80\x00\x00\x09\xff"
 	packed = string([]byte{byte(len(packed))}) + packed[1:]
 	payload := "\x19" + "\x00\x00\x00\x00\x00\x80\x00\x00" + string([]byte{byte(len(packed))}) + packed + "\x0c\x00" + strings.Repeat("\x00", 8)
-	ts.skipChecksum = true
+	ts.SkipChecksum = true
 	if got := ts.do("RESTORE", "late", "0", payload); got != "+OK\r\n" {
 		t.Fatal(got)
 	}
 	var b bytes.Buffer
-	if err := writeCommands(aof.NewCommands(&b, 0), ts.ks.Live(), &rdb.Options{Version: 9}); err != nil {
+	if err := writeCommands(aof.NewCommands(&b, 0), ts.Keyspace.Live(), &rdb.Options{Version: 9}); err != nil {
 		t.Fatal(err)
 	}
 	other := newTestServer(t)

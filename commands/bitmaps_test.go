@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"ferrous/commands/session"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
 )
@@ -50,7 +51,7 @@ func TestBitEffects(t *testing.T) {
 		{long, "setbit k 5 1", ":0\r\n", "=", 1, "setbit k"},
 		{long, "setbit k 199999 0", ":0\r\n", "=", 1, "setbit k"},
 		{"set k 12", "setbit k 7 1", ":1\r\n", "", 0, ""},
-		{"", "setbit k 7 2", "-" + errBit + "\r\n", "", 0, ""},
+		{"", "setbit k 7 2", "-" + session.ErrBit + "\r\n", "", 0, ""},
 		{"", "getbit k 7", ":0\r\n", "", 0, "keymiss k"},
 		{"", "bitcount k", ":0\r\n", "", 0, "keymiss k"},
 		{"", "bitpos k 1", ":-1\r\n", "", 0, "keymiss k"},
@@ -59,7 +60,7 @@ func TestBitEffects(t *testing.T) {
 		{"set a abc; set d x ex 9", "bitop or d a", ":3\r\n", "=", 1, "set d"},
 		{"set d x", "bitop or d a", ":0\r\n", "=", 1, "keymiss a; del d"},
 		{"", "bitop or d a", ":0\r\n", "", 0, "keymiss a"},
-		{"set a abc", "bitop nor d a", "-" + errSyntax + "\r\n", "", 0, ""},
+		{"set a abc", "bitop nor d a", "-" + session.ErrSyntax + "\r\n", "", 0, ""},
 
 		{"", "bitfield k set u8 0 5", "*1\r\n:0\r\n", "=", 1, "setbit k"},
 		{"", "bitfield k set u8 0 0 set u8 8 0", "*2\r\n:0\r\n:0\r\n", "=", 2, "setbit k"},
@@ -124,32 +125,8 @@ func TestBitOpDestination(t *testing.T) {
 		if got := ts.doLine("bitcount d"); got != ":90007\r\n" {
 			t.Errorf("%s: then %q", setup, got)
 		}
-		if got := ts.ks.DBs()[0].Peek([]byte("d")).Encoding(); got != record.Raw {
+		if got := ts.Keyspace.DBs()[0].Peek([]byte("d")).Encoding(); got != record.Raw {
 			t.Errorf("%s: encoding %v", setup, got)
-		}
-	}
-}
-
-func TestBitFieldKeys(t *testing.T) {
-	for _, tc := range []struct {
-		cmd  string
-		want KeyFlags
-	}{
-		{"bitfield k", KeyRO | KeyAccess},
-		{"bitfield k get u8 0", KeyRO | KeyAccess},
-		{"bitfield k overflow sat get u8 0", KeyRO | KeyAccess},
-		{"bitfield k get u8 0 set u8 0 1", KeyRW | KeyAccess | KeyUpdate},
-		{"bitfield k overflow sat incrby u8 0 1", KeyRW | KeyAccess | KeyUpdate},
-		{"bitfield k get u8", KeyRW | KeyAccess | KeyUpdate},
-		{"bitfield k nonsense", KeyRW | KeyAccess | KeyUpdate},
-	} {
-		var args [][]byte
-		for _, w := range strings.Fields(tc.cmd) {
-			args = append(args, []byte(w))
-		}
-		refs, ok := bitfieldKeys(args)
-		if !ok || len(refs) != 1 || refs[0] != (KeyRef{Pos: 1, Flags: tc.want}) {
-			t.Errorf("%s: %v %v", tc.cmd, refs, ok)
 		}
 	}
 }
@@ -258,7 +235,7 @@ func TestBitModel(t *testing.T) {
 		if rnd.IntN(100) == 0 {
 			if snap == nil {
 				var err error
-				if snap, err = ts.ks.Snapshot(); err != nil {
+				if snap, err = ts.Keyspace.Snapshot(); err != nil {
 					t.Fatal(err)
 				}
 				frozen = map[string]string{}
@@ -329,8 +306,8 @@ func TestBitModel(t *testing.T) {
 				model[k] = withBit(model[k], at+i, byte(v>>(width-1-i)&1))
 			}
 		default:
-			op := rnd.IntN(len(bitOpNames))
-			words = []string{"bitop", bitOpNames[op].word, key()}
+			op := rnd.IntN(len(bitOpWords))
+			words = []string{"bitop", bitOpWords[op], key()}
 			var sources []string
 			longest := 0
 			for range 2 + rnd.IntN(4) {
@@ -339,7 +316,7 @@ func TestBitModel(t *testing.T) {
 				sources = append(sources, model[s])
 				longest = max(longest, len(model[s]))
 			}
-			if bitOp(op) == bitNot {
+			if bitOpWords[op] == "not" {
 				words, sources = words[:4], sources[:1]
 				longest = len(sources[0])
 			}
@@ -377,7 +354,7 @@ func TestBitModel(t *testing.T) {
 			}
 		}
 		if step%200 == 0 {
-			db := ts.ks.DBs()[0]
+			db := ts.Keyspace.DBs()[0]
 			sum := db.Overhead()
 			db.Each(func(r *record.Record) bool {
 				sum += keyspace.Size(r)
@@ -416,3 +393,6 @@ func BenchmarkBitmaps(b *testing.B) {
 		})
 	}
 }
+
+// bitOpWords are the operations of BITOP in the order of TestBitModel's results.
+var bitOpWords = [...]string{"and", "or", "xor", "not", "diff", "diff1", "andor", "one"}

@@ -1,11 +1,10 @@
 package commands
 
 import (
-	"math"
 	"time"
 
 	"ferrous/commands/config"
-	"ferrous/commands/longdouble"
+	"ferrous/commands/session"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
 	"ferrous/eventloop"
@@ -16,7 +15,7 @@ import (
 //
 // # Waiting
 //
-// A handler that finds nothing calls Client.block. The request is copied (blocked), the client is stopped, so that what
+// A handler that finds nothing calls Client.Block. The request is copied (blocked), the client is stopped, so that what
 // it sends meanwhile stays in its parser, and a wait of the client joins the queue of each key. Server.waiting finds the
 // queues: database, key, queue. A queue is a list in the order of arrival, so that entering and leaving cost the same
 // however many wait. A client that waits costs no time: it is in lists, and in the heap of timers if it has a timeout.
@@ -90,55 +89,16 @@ const (
 )
 
 const (
-	errTimeoutNotFloat = "ERR timeout is not a float or out of range"
-	errUnblocked       = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
-	errUnblockReason   = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"
+	errUnblocked     = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+	errUnblockReason = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"
 )
 
-// timeoutArg parses argument i, a timeout in seconds, and returns the deadline in Unix ms, 0 for none. On failure it has
-// replied.
-func (c *Client) timeoutArg(i int) (deadline int64, ok bool) {
-	ms, inRange := int64(0), true
-	if n, ok := resp.ParseInt(c.args[i]); ok && n <= math.MaxInt64/1000 && n >= math.MinInt64/1000 {
-		ms = n * 1000
-	} else {
-		v, ok := longdouble.Parse(c.args[i])
-		if !ok {
-			c.error(errTimeoutNotFloat)
-			return 0, false
-		}
-		ms, inRange = longdouble.Times(v, 1000).Ceil()
-	}
-	switch now := c.srv.ks.Now; {
-	case !inRange:
-		c.error(errTimeoutRange)
-	case ms < 0:
-		c.error(errTimeoutNegative)
-	case ms == 0:
-		return 0, true
-	case ms > math.MaxInt64-now:
-		c.error(errTimeoutRange)
-	default:
-		return now + ms, true
-	}
-	return 0, false
-}
+// MayBlock reports whether the client may wait: not inside a transaction, and not one that has no connection.
+func (c *Client) MayBlock() bool { return c.conn != nil && !c.inMulti() }
 
-// mayBlock reports whether the client may wait: not inside a transaction, and not one that has no connection.
-func (c *Client) mayBlock() bool { return c.conn != nil && !c.inMulti() }
-
-// blockOrNull is block for a client that may wait; another gets at once what a timeout answers.
-func (c *Client) blockOrNull(kind record.Type, keys [][]byte, deadline int64) {
-	if c.mayBlock() {
-		c.block(kind, keys, deadline)
-	} else {
-		c.w.NullArray()
-	}
-}
-
-// block makes the client wait until one of the keys, arguments of the request that runs, holds a value of a kind.
+// Block makes the client wait until one of the keys, arguments of the request that runs, holds a value of a kind.
 // The handler must not have replied or changed anything.
-func (c *Client) block(kind record.Type, keys [][]byte, deadline int64) {
+func (c *Client) Block(kind record.Type, keys [][]byte, deadline int64) {
 	s := c.srv
 	bl := &s.blocking
 	b := bl.retrying
@@ -149,7 +109,7 @@ func (c *Client) block(kind record.Type, keys [][]byte, deadline int64) {
 		} else {
 			b = new(blocked)
 		}
-		b.keep(c.args)
+		b.keep(c.Args)
 		b.deadline = deadline
 		if deadline != 0 {
 			s.startTimeout(b)
@@ -186,7 +146,7 @@ func (b *blocked) keep(args [][]byte) {
 
 // join puts a client at the end of the queue for a key of its database.
 func (s *Server) join(b *blocked, key []byte) {
-	bl, db := &s.blocking, b.c.db
+	bl, db := &s.blocking, b.c.DB
 	q := bl.waiting[db][string(key)]
 	if q == nil {
 		q = &waitQueue{db: db, key: string(key)}
@@ -259,7 +219,7 @@ func (s *Server) release(b *blocked) {
 
 // startTimeout sets the timer of a request with a deadline.
 func (s *Server) startTimeout(b *blocked) {
-	d := time.Duration(min(b.deadline-s.ks.Now, maxPause)) * time.Millisecond
+	d := time.Duration(min(b.deadline-s.Keyspace.Now, maxPause)) * time.Millisecond
 	if b.timer == nil {
 		b.timer = s.loop.AfterFunc(d, func() { s.timedOut(b) })
 	} else {
@@ -270,7 +230,7 @@ func (s *Server) startTimeout(b *blocked) {
 // timedOut is called when the time of a waiting request is over.
 func (s *Server) timedOut(b *blocked) {
 	s.setNow(s.nanos())
-	if s.ks.Now < b.deadline {
+	if s.Keyspace.Now < b.deadline {
 		s.startTimeout(b) // the timer was set for less, or the clock was set back
 		return
 	}
@@ -281,19 +241,19 @@ func (s *Server) timedOut(b *blocked) {
 func (s *Server) endWait(c *Client, errText string) {
 	b := s.unblock(c)
 	outer := s.takeTurn(c)
-	c.cmd, c.args = c.last, b.args
+	c.Cmd, c.Args = c.last, b.args
 	if errText != "" {
-		c.error(errText)
+		c.Error(errText)
 	} else if b.answer != nil {
 		b.answer(c)
 	} else {
-		c.w.NullArray()
+		c.W.NullArray()
 	}
 	if c.replyOff || c.replySkip > 0 {
 		s.w.Reset()
 	}
 	c.replySkip = 0
-	s.countCall(c, c.cmd, b.spent)
+	s.countCall(c, c.Cmd, b.spent)
 	s.endTurn(c, outer)
 	s.release(b)
 }
@@ -319,10 +279,10 @@ func (s *Server) takeTurn(c *Client) turn {
 // endTurn sends the replies and goes on with the client who was being served. What the client has sent while it
 // waited will be executed in a later round.
 func (s *Server) endTurn(c *Client, outer turn) {
-	c.args = nil
+	c.Args = nil
 	s.send(c)
 	s.account(c)
-	c.lastActive = s.ks.Now
+	c.lastActive = s.Keyspace.Now
 	if c.closing {
 		c.conn.CloseAfterSend()
 	} else if !c.stopped && c.parser.Buffered() > 0 {
@@ -353,18 +313,18 @@ func (s *Server) resumeUnblocked() {
 
 // hearOfKeys has new keys told to keyAdded while clients wait for keys or the keyspace event is asked for.
 func (s *Server) hearOfKeys() {
-	switch want := s.blocking.clients > 0 || s.cfg.NotifyKeyspaceEvents&config.NotifyNew != 0; {
+	switch want := s.blocking.clients > 0 || s.Config.NotifyKeyspaceEvents&config.NotifyNew != 0; {
 	case !want:
-		s.ks.OnAdd = nil
-	case s.ks.OnAdd == nil:
-		s.ks.OnAdd = s.keyAdded
+		s.Keyspace.OnAdd = nil
+	case s.Keyspace.OnAdd == nil:
+		s.Keyspace.OnAdd = s.keyAdded
 	}
 }
 
 // keyAdded is told each new key, and each whose type has changed.
 func (s *Server) keyAdded(db *keyspace.DB, r *record.Record, replaced bool) {
 	if !replaced {
-		s.notify(config.NotifyNew, "new", r.Key(), db)
+		s.Notify(config.NotifyNew, "new", r.Key(), db)
 	}
 	if s.blocking.clients == 0 {
 		return
@@ -418,7 +378,7 @@ func (s *Server) serveQueue(q *waitQueue, now int64) int64 {
 	w := q.first
 	for n := q.n; n > 0 && w != nil; n-- { // one who waits again comes last, and has had its turn
 		r := q.db.PeekStale(key) // only a command that looks for an expired key deletes it
-		if r == nil || s.ks.Expired(r) {
+		if r == nil || s.Keyspace.Expired(r) {
 			break
 		}
 		next, c := w.next, w.b.c
@@ -439,7 +399,7 @@ func (s *Server) retry(c *Client, now int64) int64 {
 	b := s.unblock(c)
 	outer := s.takeTurn(c)
 	bl.retrying = b
-	c.args = b.args
+	c.Args = b.args
 	now = s.execute(c, now)
 	if bl.retrying != nil { // it did not block again
 		bl.retrying = nil
@@ -449,40 +409,40 @@ func (s *Server) retry(c *Client, now int64) int64 {
 	return now
 }
 
-var clientUnblockRow = Command{
-	Name: "unblock", Arity: -3, Flags: Admin | NoScript | Loading | Stale, ACL: CatConnection, Handler: clientUnblock,
-	Group: GroupConnection, Since: "5.0.0", Complexity: "O(log N) with N the number of connections",
+var clientUnblockRow = session.Command{
+	Name: "unblock", Arity: -3, Flags: session.Admin | session.NoScript | session.Loading | session.Stale, ACL: session.CatConnection, Handler: connected(clientUnblock),
+	Group: session.GroupConnection, Since: "5.0.0", Complexity: "O(log N) with N the number of connections",
 	Summary: "Ends the waiting of a client that is blocked by a command.",
-	Args: []Arg{anInt("client-id"),
-		aChoice("unblock-type", aToken("timeout", "TIMEOUT", ""), aToken("error", "ERROR", "")).optional()},
+	Args: []session.Arg{session.IntArg("client-id"),
+		session.OneOf("unblock-type", session.TokenWord("timeout", "TIMEOUT", ""), session.TokenWord("error", "ERROR", "")).Opt()},
 }
 
 func clientUnblock(c *Client) {
-	if len(c.args) > 4 {
-		c.error(errUnknownSubOrArity(c.args))
+	if len(c.Args) > 4 {
+		c.Error(errUnknownSubOrArity(c.Args))
 		return
 	}
 	text := ""
-	if len(c.args) == 4 {
+	if len(c.Args) == 4 {
 		switch {
-		case c.is(3, "timeout"):
-		case c.is(3, "error"):
+		case c.Is(3, "timeout"):
+		case c.Is(3, "error"):
 			text = errUnblocked
 		default:
-			c.error(errUnblockReason)
+			c.Error(errUnblockReason)
 			return
 		}
 	}
-	id, ok := c.int64Arg(2)
+	id, ok := c.Int64Arg(2)
 	if !ok {
 		return
 	}
 	// A client that CLIENT PAUSE holds back is not blocked by a command.
 	target := c.srv.clients[id]
 	if target == nil || target.blocked == nil {
-		c.w.Int(0)
+		c.W.Int(0)
 		return
 	}
 	c.srv.endWait(target, text)
-	c.w.Int(1)
+	c.W.Int(1)
 }

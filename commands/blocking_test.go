@@ -76,9 +76,9 @@ func TestBlockedCommandsAreCounted(t *testing.T) {
 					}
 				}
 				e := s.reg.named([]byte(words[0]))
-				if entries != 1 || e.calls != 1 || e.times.Total() != 1 || e.failed != int64(test.failed) || e.rejected != 0 {
+				if entries != 1 || e.Calls != 1 || e.Times.Total() != 1 || e.Failed != int64(test.failed) || e.Rejected != 0 {
 					t.Errorf("%d entries in the slow log, %d calls, %d in the histogram, %d failed, %d rejected",
-						entries, e.calls, e.times.Total(), e.failed, e.rejected)
+						entries, e.Calls, e.Times.Total(), e.Failed, e.Rejected)
 				}
 			})
 		})
@@ -104,8 +104,8 @@ func TestBlockedAndForbidden(t *testing.T) {
 	}
 	s.on(func() {
 		e := s.reg.named([]byte("blpop"))
-		if e.calls != 0 || e.rejected != 1 {
-			t.Errorf("%d calls, %d rejected", e.calls, e.rejected)
+		if e.Calls != 0 || e.Rejected != 1 {
+			t.Errorf("%d calls, %d rejected", e.Calls, e.Rejected)
 		}
 		for _, x := range s.slowlog.entries {
 			if x.args[0] == "BLPOP" {

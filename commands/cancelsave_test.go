@@ -58,14 +58,14 @@ func TestCancelAtBusyDisk(t *testing.T) {
 	for _, op := range []string{"write", "sync", "rename"} {
 		t.Run(op, func(t *testing.T) {
 			ts := newTestServer(t)
-			if err := ts.cfg.LoadString("save 3600 1\n"); err != nil {
+			if err := ts.Config.LoadString("save 3600 1\n"); err != nil {
 				t.Fatal(err)
 			}
 			disk := &busyDisk{FS: memfs.New(), op: op, reached: make(chan struct{}), gate: make(chan struct{})}
 			ts.persist.disk = disk
-			for i, r := range ts.cfg.Dir[1:] + "/" {
+			for i, r := range ts.Config.Dir[1:] + "/" {
 				if r == '/' {
-					if err := disk.Mkdir(ts.cfg.Dir[:i+1]); err != nil {
+					if err := disk.Mkdir(ts.Config.Dir[:i+1]); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -103,7 +103,7 @@ func TestCancelAtBusyDisk(t *testing.T) {
 			if ts.persist.saving != nil || ts.persist.failed {
 				t.Errorf("in progress %v, failed %v", ts.persist.saving != nil, ts.persist.failed)
 			}
-			names, err := disk.List(ts.cfg.Path("."))
+			names, err := disk.List(ts.Config.Path("."))
 			if err != nil || len(names) != 1 || names[0] != "dump.rdb" {
 				t.Errorf("there are %q, %v", names, err)
 			}
@@ -122,8 +122,8 @@ func TestCancelAtBusyDisk(t *testing.T) {
 			}
 			b = ts.persist.saving
 			<-b.done
-			if ts.saved(b); ts.dirty != 0 || ts.persist.failed {
-				t.Errorf("the next save: dirty %d, failed %v", ts.dirty, ts.persist.failed)
+			if ts.saved(b); ts.unsaved() != 0 || ts.persist.failed {
+				t.Errorf("the next save: %d changes are unsaved, failed %v", ts.unsaved(), ts.persist.failed)
 			}
 		})
 	}

@@ -222,9 +222,9 @@ func (p *clientPeaks) max() (in, out int) {
 func (s *Server) clientTick(c *Client) {
 	s.account(c)
 	if c.window.size > 0 {
-		c.window.shrink(c.parser.Buffered(), c.parser.Announced(), s.ks.Now-c.lastActive)
+		c.window.shrink(c.parser.Buffered(), c.parser.Announced(), s.Keyspace.Now-c.lastActive)
 	}
-	c.room.adapt(s.rooms, s.ks.Now)
+	c.room.adapt(s.rooms, s.Keyspace.Now)
 	if c.counted > 0 {
 		out := 0
 		if c.conn != nil {
@@ -258,15 +258,15 @@ func (c *Client) appendInfo(b []byte) []byte {
 	}
 	unsent := 0
 	if c == c.srv.current {
-		unsent = len(c.w.Buf)
+		unsent = len(c.W.Buf)
 	}
 	held := c.held() + c.parser.Coming()
 	if c == c.srv.current {
 		held = c.counted + c.announced // its parser has the shared buffer in hand
 	}
-	now := c.srv.ks.Now / 1000
+	now := c.srv.Keyspace.Now / 1000
 	waiting := c.parser.Buffered()
-	argMem := c.parser.ArgBytes() + argBytes(c.args) + argBytes(c.deferred)
+	argMem := c.parser.ArgBytes() + argBytes(c.Args) + argBytes(c.deferred)
 	if c.blocked != nil {
 		argMem += cap(c.blocked.buf)
 	}
@@ -280,7 +280,7 @@ func (c *Client) appendInfo(b []byte) []byte {
 	num(" idle=", int(now-c.lastActive/1000))
 	b = append(b, " flags="...)
 	b = c.appendFlags(b)
-	num(" db=", c.db.ID)
+	num(" db=", c.DB.ID)
 	num(" sub=", c.subscriptions(kindChannel))
 	num(" psub=", c.subscriptions(kindPattern))
 	num(" ssub=", c.subscriptions(kindShard))
@@ -305,7 +305,7 @@ func (c *Client) appendInfo(b []byte) []byte {
 	}
 	b = append(b, " cmd="...)
 	if c.last != nil {
-		b = append(b, c.last.full...)
+		b = append(b, c.last.Full...)
 	} else {
 		b = append(b, "NULL"...)
 	}
@@ -355,7 +355,7 @@ func (c *Client) appendFlags(b []byte) []byte {
 	if c.noEvict {
 		b = append(b, 'e')
 	}
-	if c.noTouch {
+	if c.NoTouch {
 		b = append(b, 'T')
 	}
 	if len(b) == n {
@@ -368,21 +368,21 @@ func (c *Client) appendFlags(b []byte) []byte {
 func debugReplyBuffer(c *Client) {
 	rules := &c.srv.rooms
 	switch {
-	case c.is(2, "resizing"):
+	case c.Is(2, "resizing"):
 		rules.fixed = !c.flag(3)
-	case !c.is(2, "peak-reset-time"):
-		c.error(errUnknownSubOrArity(c.args[:2]))
+	case !c.Is(2, "peak-reset-time"):
+		c.Error(errUnknownSubOrArity(c.Args[:2]))
 		return
-	case c.is(3, "never"):
+	case c.Is(3, "never"):
 		rules.resetMs = -1
-	case c.is(3, "reset"):
+	case c.Is(3, "reset"):
 		rules.resetMs = roomResetMs
 	default:
-		ms, ok := c.int64Arg(3)
+		ms, ok := c.Int64Arg(3)
 		if !ok {
 			return
 		}
 		rules.resetMs = ms
 	}
-	c.w.OK()
+	c.W.OK()
 }

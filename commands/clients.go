@@ -7,38 +7,39 @@ import (
 	"strings"
 
 	"ferrous/commands/config"
+	"ferrous/commands/session"
 	"ferrous/eventloop/resp"
 )
 
 // CLIENT and its subcommands; what they show of a client is made in clientinfo.go, pausing is in pause.go.
 
 // clientSub is what all subcommands of CLIENT but HELP have in common.
-const clientSub = NoScript | Loading | Stale
+const clientSub = session.NoScript | session.Loading | session.Stale
 
-var clientCommand = Command{
-	Name: "client", Arity: -2, Group: GroupConnection, Since: "2.4.0", Complexity: "Depends on the subcommand.",
+var clientCommand = session.Command{
+	Name: "client", Arity: -2, Group: session.GroupConnection, Since: "2.4.0", Complexity: "Depends on the subcommand.",
 	Summary: "Container of commands about connections.",
-	Subs: []Command{
+	Subs: []session.Command{
 		clientCachingRow,
-		{Name: "capa", Arity: -3, Flags: clientSub, ACL: CatConnection, Handler: clientCapa,
-			Group: GroupConnection, Since: "8.0.0", Complexity: "O(1)", Summary: "Tells what the client can do.",
-			Args: []Arg{aString("capability").multiple()}},
-		{Name: "getname", Arity: 2, Flags: clientSub, ACL: CatConnection, Handler: clientGetName,
-			Group: GroupConnection, Since: "2.6.9", Complexity: "O(1)", Summary: "Tells the connection's name."},
-		{Name: "getredir", Arity: 2, Flags: clientSub, ACL: CatConnection, Handler: clientGetRedir,
-			Group: GroupConnection, Since: "6.0.0", Complexity: "O(1)",
+		{Name: "capa", Arity: -3, Flags: clientSub, ACL: session.CatConnection, Handler: connected(clientCapa),
+			Group: session.GroupConnection, Since: "8.0.0", Complexity: "O(1)", Summary: "Tells what the client can do.",
+			Args: []session.Arg{session.StringArg("capability").Many()}},
+		{Name: "getname", Arity: 2, Flags: clientSub, ACL: session.CatConnection, Handler: connected(clientGetName),
+			Group: session.GroupConnection, Since: "2.6.9", Complexity: "O(1)", Summary: "Tells the connection's name."},
+		{Name: "getredir", Arity: 2, Flags: clientSub, ACL: session.CatConnection, Handler: connected(clientGetRedir),
+			Group: session.GroupConnection, Since: "6.0.0", Complexity: "O(1)",
 			Summary: "Tells the id of the client that gets this one's tracking messages."},
-		{Name: "help", Arity: 2, Flags: Loading | Stale, ACL: CatConnection, Handler: clientHelp,
-			Group: GroupConnection, Since: "5.0.0", Complexity: "O(1)", Summary: "Lists the subcommands."},
-		{Name: "id", Arity: 2, Flags: clientSub, ACL: CatConnection, Handler: clientID,
-			Group: GroupConnection, Since: "5.0.0", Complexity: "O(1)", Summary: "Tells the connection's number."},
-		{Name: "info", Arity: 2, Flags: clientSub, ACL: CatConnection, Handler: clientInfo,
-			Group: GroupConnection, Since: "6.2.0", Complexity: "O(1)", Summary: "Describes the connection.",
+		{Name: "help", Arity: 2, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: connected(clientHelp),
+			Group: session.GroupConnection, Since: "5.0.0", Complexity: "O(1)", Summary: "Lists the subcommands."},
+		{Name: "id", Arity: 2, Flags: clientSub, ACL: session.CatConnection, Handler: connected(clientID),
+			Group: session.GroupConnection, Since: "5.0.0", Complexity: "O(1)", Summary: "Tells the connection's number."},
+		{Name: "info", Arity: 2, Flags: clientSub, ACL: session.CatConnection, Handler: connected(clientInfo),
+			Group: session.GroupConnection, Since: "6.2.0", Complexity: "O(1)", Summary: "Describes the connection.",
 			Hints: []string{"nondeterministic_output"}},
-		{Name: "kill", Arity: -3, Flags: clientSub | Admin, ACL: CatConnection, Handler: clientKill,
-			Group: GroupConnection, Since: "2.4.0", Complexity: "O(N) in the number of connections",
+		{Name: "kill", Arity: -3, Flags: clientSub | session.Admin, ACL: session.CatConnection, Handler: connected(clientKill),
+			Group: session.GroupConnection, Since: "2.4.0", Complexity: "O(N) in the number of connections",
 			Summary: "Closes connections.",
-			History: []Change{
+			History: []session.Change{
 				{"2.8.12", "Filters instead of one address."},
 				{"2.8.12", "The filter `ID`."},
 				{"3.2.0", "The type `master`."},
@@ -47,23 +48,23 @@ var clientCommand = Command{
 				{"7.4.0", "The filter `MAXAGE`."},
 				{"8.1.0", "Several ids for the filter `ID`."},
 				{"9.0.0", "The filters from `NAME` on."}},
-			Args: []Arg{aChoice("filter",
-				Arg{Name: "old-format", Display: "ip:port", Type: ArgString, Deprecated: "2.8.12"},
-				aChoice("new-format", append([]Arg{
-					aTokenArg("client-id", ArgInteger, "ID", "2.8.12").optional().multiple(),
-					Arg{Name: "client-type", Type: ArgOneOf, Token: "TYPE", Since: "2.8.12", Optional: true, Args: []Arg{
-						aToken("normal", "NORMAL", ""), aToken("master", "MASTER", "3.2.0"), aToken("primary", "PRIMARY", "8.0.0"),
-						aToken("slave", "SLAVE", ""), aToken("replica", "REPLICA", "5.0.0"), aToken("pubsub", "PUBSUB", "")}},
-					aTokenArg("username", ArgString, "USER", "").optional(),
-					Arg{Name: "addr", Display: "ip:port", Type: ArgString, Token: "ADDR", Optional: true},
-					Arg{Name: "laddr", Display: "ip:port", Type: ArgString, Token: "LADDR", Since: "6.2.0", Optional: true},
-					Arg{Name: "skipme", Type: ArgOneOf, Token: "SKIPME", Optional: true,
-						Args: []Arg{aToken("yes", "YES", ""), aToken("no", "NO", "")}},
-					aTokenArg("maxage", ArgInteger, "MAXAGE", "7.4.0").optional()}, filterArgs()...)...).multiple())}},
-		{Name: "list", Arity: -2, Flags: clientSub | Admin, ACL: CatConnection, Handler: clientList,
-			Group: GroupConnection, Since: "2.4.0", Complexity: "O(N) in the number of connections",
+			Args: []session.Arg{session.OneOf("filter",
+				session.Arg{Name: "old-format", Display: "ip:port", Type: session.ArgString, Deprecated: "2.8.12"},
+				session.OneOf("new-format", append([]session.Arg{
+					session.TokenArg("client-id", session.ArgInteger, "ID", "2.8.12").Opt().Many(),
+					session.Arg{Name: "client-type", Type: session.ArgOneOf, Token: "TYPE", Since: "2.8.12", Optional: true, Args: []session.Arg{
+						session.TokenWord("normal", "NORMAL", ""), session.TokenWord("master", "MASTER", "3.2.0"), session.TokenWord("primary", "PRIMARY", "8.0.0"),
+						session.TokenWord("slave", "SLAVE", ""), session.TokenWord("replica", "REPLICA", "5.0.0"), session.TokenWord("pubsub", "PUBSUB", "")}},
+					session.TokenArg("username", session.ArgString, "USER", "").Opt(),
+					session.Arg{Name: "addr", Display: "ip:port", Type: session.ArgString, Token: "ADDR", Optional: true},
+					session.Arg{Name: "laddr", Display: "ip:port", Type: session.ArgString, Token: "LADDR", Since: "6.2.0", Optional: true},
+					session.Arg{Name: "skipme", Type: session.ArgOneOf, Token: "SKIPME", Optional: true,
+						Args: []session.Arg{session.TokenWord("yes", "YES", ""), session.TokenWord("no", "NO", "")}},
+					session.TokenArg("maxage", session.ArgInteger, "MAXAGE", "7.4.0").Opt()}, filterArgs()...)...).Many())}},
+		{Name: "list", Arity: -2, Flags: clientSub | session.Admin, ACL: session.CatConnection, Handler: connected(clientList),
+			Group: session.GroupConnection, Since: "2.4.0", Complexity: "O(N) in the number of connections",
 			Summary: "Describes connections.", Hints: []string{"nondeterministic_output"},
-			History: []Change{
+			History: []session.Change{
 				{"2.8.12", "The field `id`."},
 				{"5.0.0", "The filter `TYPE`."},
 				{"6.0.0", "The field `user`."},
@@ -72,53 +73,53 @@ var clientCommand = Command{
 				{"7.0.3", "The field `ssub`."},
 				{"8.1.0", "The filters `USER`, `ADDR`, `LADDR`, `SKIPME` and `MAXAGE`."},
 				{"9.0.0", "The filters from `NAME` on."}},
-			Args: append([]Arg{
-				{Name: "client-type", Type: ArgOneOf, Token: "TYPE", Since: "5.0.0", Optional: true, Args: []Arg{
-					aToken("normal", "NORMAL", ""), aToken("master", "MASTER", ""), aToken("replica", "REPLICA", ""),
-					aToken("pubsub", "PUBSUB", "")}},
-				aTokenArg("client-id", ArgInteger, "ID", "6.2.0").optional().multiple(),
-				aTokenArg("username", ArgString, "USER", "8.1.0").optional(),
-				{Name: "addr", Display: "ip:port", Type: ArgString, Token: "ADDR", Since: "8.1.0", Optional: true},
-				{Name: "laddr", Display: "ip:port", Type: ArgString, Token: "LADDR", Since: "8.1.0", Optional: true},
-				{Name: "skipme", Type: ArgOneOf, Token: "SKIPME", Since: "8.1.0", Optional: true,
-					Args: []Arg{aToken("yes", "YES", ""), aToken("no", "NO", "")}},
-				aTokenArg("maxage", ArgInteger, "MAXAGE", "8.1.0").optional()}, filterArgs()...)},
-		{Name: "no-evict", Arity: 3, Flags: clientSub | Admin, ACL: CatConnection, Handler: clientNoEvict,
-			Group: GroupConnection, Since: "7.0.0", Complexity: "O(1)",
+			Args: append([]session.Arg{
+				{Name: "client-type", Type: session.ArgOneOf, Token: "TYPE", Since: "5.0.0", Optional: true, Args: []session.Arg{
+					session.TokenWord("normal", "NORMAL", ""), session.TokenWord("master", "MASTER", ""), session.TokenWord("replica", "REPLICA", ""),
+					session.TokenWord("pubsub", "PUBSUB", "")}},
+				session.TokenArg("client-id", session.ArgInteger, "ID", "6.2.0").Opt().Many(),
+				session.TokenArg("username", session.ArgString, "USER", "8.1.0").Opt(),
+				{Name: "addr", Display: "ip:port", Type: session.ArgString, Token: "ADDR", Since: "8.1.0", Optional: true},
+				{Name: "laddr", Display: "ip:port", Type: session.ArgString, Token: "LADDR", Since: "8.1.0", Optional: true},
+				{Name: "skipme", Type: session.ArgOneOf, Token: "SKIPME", Since: "8.1.0", Optional: true,
+					Args: []session.Arg{session.TokenWord("yes", "YES", ""), session.TokenWord("no", "NO", "")}},
+				session.TokenArg("maxage", session.ArgInteger, "MAXAGE", "8.1.0").Opt()}, filterArgs()...)},
+		{Name: "no-evict", Arity: 3, Flags: clientSub | session.Admin, ACL: session.CatConnection, Handler: connected(clientNoEvict),
+			Group: session.GroupConnection, Since: "7.0.0", Complexity: "O(1)",
 			Summary: "Spares the connection when clients are evicted.", Args: onOff},
-		{Name: "no-touch", Arity: 3, Flags: clientSub, ACL: CatConnection, Handler: clientNoTouch,
-			Group: GroupConnection, Since: "7.2.0", Complexity: "O(1)",
+		{Name: "no-touch", Arity: 3, Flags: clientSub, ACL: session.CatConnection, Handler: connected(clientNoTouch),
+			Group: session.GroupConnection, Since: "7.2.0", Complexity: "O(1)",
 			Summary: "Keeps the connection's commands from counting as accesses to keys.", Args: onOff},
-		{Name: "pause", Arity: -3, Flags: clientSub | Admin, ACL: CatConnection, Handler: clientPause,
-			Group: GroupConnection, Since: "3.0.0", Complexity: "O(1)", Summary: "Makes clients wait for a time.",
-			History: []Change{{"6.2.0", "The mode `WRITE`."}},
-			Args: []Arg{anInt("timeout"), Arg{Name: "mode", Type: ArgOneOf, Since: "6.2.0", Optional: true,
-				Args: []Arg{aToken("write", "WRITE", ""), aToken("all", "ALL", "")}}}},
-		{Name: "reply", Arity: 3, Flags: clientSub, ACL: CatConnection, Handler: clientReply,
-			Group: GroupConnection, Since: "3.2.0", Complexity: "O(1)",
+		{Name: "pause", Arity: -3, Flags: clientSub | session.Admin, ACL: session.CatConnection, Handler: connected(clientPause),
+			Group: session.GroupConnection, Since: "3.0.0", Complexity: "O(1)", Summary: "Makes clients wait for a time.",
+			History: []session.Change{{"6.2.0", "The mode `WRITE`."}},
+			Args: []session.Arg{session.IntArg("timeout"), session.Arg{Name: "mode", Type: session.ArgOneOf, Since: "6.2.0", Optional: true,
+				Args: []session.Arg{session.TokenWord("write", "WRITE", ""), session.TokenWord("all", "ALL", "")}}}},
+		{Name: "reply", Arity: 3, Flags: clientSub, ACL: session.CatConnection, Handler: connected(clientReply),
+			Group: session.GroupConnection, Since: "3.2.0", Complexity: "O(1)",
 			Summary: "Switches replies to the connection's commands on and off.",
-			Args: []Arg{aChoice("action", aToken("on", "ON", ""), aToken("off", "OFF", ""),
-				aToken("skip", "SKIP", ""))}},
-		{Name: "setinfo", Arity: 4, Flags: clientSub, ACL: CatConnection, Handler: clientSetInfo,
-			Group: GroupConnection, Since: "7.2.0", Complexity: "O(1)",
+			Args: []session.Arg{session.OneOf("action", session.TokenWord("on", "ON", ""), session.TokenWord("off", "OFF", ""),
+				session.TokenWord("skip", "SKIP", ""))}},
+		{Name: "setinfo", Arity: 4, Flags: clientSub, ACL: session.CatConnection, Handler: connected(clientSetInfo),
+			Group: session.GroupConnection, Since: "7.2.0", Complexity: "O(1)",
 			Summary: "Tells the server which library the client uses.",
 			Hints:   []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
-			Args: []Arg{aChoice("attr", aTokenArg("libname", ArgString, "LIB-NAME", ""),
-				aTokenArg("libver", ArgString, "LIB-VER", ""))}},
-		{Name: "setname", Arity: 3, Flags: clientSub, ACL: CatConnection, Handler: clientSetName,
-			Group: GroupConnection, Since: "2.6.9", Complexity: "O(1)", Summary: "Names the connection.",
+			Args: []session.Arg{session.OneOf("attr", session.TokenArg("libname", session.ArgString, "LIB-NAME", ""),
+				session.TokenArg("libver", session.ArgString, "LIB-VER", ""))}},
+		{Name: "setname", Arity: 3, Flags: clientSub, ACL: session.CatConnection, Handler: connected(clientSetName),
+			Group: session.GroupConnection, Since: "2.6.9", Complexity: "O(1)", Summary: "Names the connection.",
 			Hints: []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
-			Args:  []Arg{aString("connection-name")}},
+			Args:  []session.Arg{session.StringArg("connection-name")}},
 		clientTrackingRow,
 		clientTrackingInfoRow,
 		clientUnblockRow,
-		{Name: "unpause", Arity: 2, Flags: clientSub | Admin, ACL: CatConnection, Handler: clientUnpause,
-			Group: GroupConnection, Since: "6.2.0", Complexity: "O(N) in the number of clients that wait",
+		{Name: "unpause", Arity: 2, Flags: clientSub | session.Admin, ACL: session.CatConnection, Handler: connected(clientUnpause),
+			Group: session.GroupConnection, Since: "6.2.0", Complexity: "O(N) in the number of clients that wait",
 			Summary: "Ends a pause."},
 	},
 }
 
-var onOff = []Arg{aChoice("enabled", aToken("on", "ON", ""), aToken("off", "OFF", ""))}
+var onOff = []session.Arg{session.OneOf("enabled", session.TokenWord("on", "ON", ""), session.TokenWord("off", "OFF", ""))}
 
 const (
 	errClientName   = "ERR Client names cannot contain spaces, newlines or special characters."
@@ -166,43 +167,43 @@ func (c *Client) setName(name []byte) {
 }
 
 func clientSetName(c *Client) {
-	if !validAttribute(c.args[2]) {
-		c.error(errClientName)
+	if !validAttribute(c.Args[2]) {
+		c.Error(errClientName)
 		return
 	}
-	c.setName(c.args[2])
-	c.w.OK()
+	c.setName(c.Args[2])
+	c.W.OK()
 }
 
 func clientGetName(c *Client) {
 	if c.ident == nil || c.ident.name == "" {
-		c.w.Null()
+		c.W.Null()
 		return
 	}
-	c.w.BulkString(c.ident.name)
+	c.W.BulkString(c.ident.name)
 }
 
 func clientSetInfo(c *Client) {
-	isName := c.is(2, "lib-name")
-	if !isName && !c.is(2, "lib-ver") {
-		c.error("ERR Unrecognized option '" + cString(c.args[2]) + "'")
+	isName := c.Is(2, "lib-name")
+	if !isName && !c.Is(2, "lib-ver") {
+		c.Error("ERR Unrecognized option '" + session.CString(c.Args[2]) + "'")
 		return
 	}
-	if !validAttribute(c.args[3]) {
-		c.error("ERR " + cString(c.args[2]) + " cannot contain spaces, newlines or special characters.")
+	if !validAttribute(c.Args[3]) {
+		c.Error("ERR " + session.CString(c.Args[2]) + " cannot contain spaces, newlines or special characters.")
 		return
 	}
 	if id := c.identity(); isName {
-		id.libName = cString(c.args[3])
+		id.libName = session.CString(c.Args[3])
 	} else {
-		id.libVer = cString(c.args[3])
+		id.libVer = session.CString(c.Args[3])
 	}
-	c.w.OK()
+	c.W.OK()
 }
 
-func clientID(c *Client) { c.w.Int(c.id) }
+func clientID(c *Client) { c.W.Int(c.id) }
 
-func clientInfo(c *Client) { c.w.Verbatim("txt", c.info()+"\n") }
+func clientInfo(c *Client) { c.W.Verbatim("txt", c.info()+"\n") }
 
 // byID returns the clients in the order in which they connected.
 func (s *Server) byID() []*Client {
@@ -226,14 +227,14 @@ const classMaster = 3
 // clientList is CLIENT LIST.
 func clientList(c *Client) {
 	f := clientFilter{is72: true}
-	switch n := len(c.args); {
+	switch n := len(c.Args); {
 	case n == 3:
-		c.error(errSyntax)
+		c.Error(session.ErrSyntax)
 		return
 	case !c.clientFilters(2, &f):
 		return
 	}
-	c.w.Verbatim("txt", string(c.srv.clientLines(&f)))
+	c.W.Verbatim("txt", string(c.srv.clientLines(&f)))
 }
 
 // clientLines describes the clients that a filter selects, one a line.
@@ -266,9 +267,9 @@ func (s *Server) named(ids []int64) []*Client {
 
 func clientKill(c *Client) {
 	f := clientFilter{skip: c}
-	old := len(c.args) == 3
+	old := len(c.Args) == 3
 	if old {
-		byAddr, _ := valueFilters["ADDR"](c, "ADDR", c.args[2])
+		byAddr, _ := valueFilters["ADDR"](c, "ADDR", c.Args[2])
 		f.skip = nil
 		f.add(byAddr, false)
 	} else if !c.clientFilters(2, &f) {
@@ -288,11 +289,11 @@ func clientKill(c *Client) {
 	}
 	switch {
 	case !old:
-		c.w.Int(killed)
+		c.W.Int(killed)
 	case killed == 0:
-		c.error(errNoSuchClient)
+		c.Error(errNoSuchClient)
 	default:
-		c.w.OK()
+		c.W.OK()
 	}
 	if self {
 		c.closeAfterReply()
@@ -351,15 +352,15 @@ func (s *Server) settle() {
 // onOffArg reads the argument of CLIENT NO-EVICT and NO-TOUCH, sets the switch and replies.
 func (c *Client) onOffArg(flag *bool) {
 	switch {
-	case c.is(2, "on"):
+	case c.Is(2, "on"):
 		*flag = true
-	case c.is(2, "off"):
+	case c.Is(2, "off"):
 		*flag = false
 	default:
-		c.error(errSyntax)
+		c.Error(session.ErrSyntax)
 		return
 	}
-	c.w.OK()
+	c.W.OK()
 }
 
 func clientNoEvict(c *Client) {
@@ -367,72 +368,69 @@ func clientNoEvict(c *Client) {
 	c.srv.sortClient(c)
 }
 
-func clientNoTouch(c *Client) { c.onOffArg(&c.noTouch) }
+func clientNoTouch(c *Client) { c.onOffArg(&c.NoTouch) }
 
 // clientReply is CLIENT REPLY; execute drops what must not be sent, so OFF and SKIP just append nothing.
 func clientReply(c *Client) {
 	switch {
-	case c.is(2, "on"):
+	case c.Is(2, "on"):
 		c.replyOff, c.replySkip = false, 0
-		c.w.OK()
-	case c.is(2, "off"):
+		c.W.OK()
+	case c.Is(2, "off"):
 		c.replyOff = true
-	case c.is(2, "skip"):
+	case c.Is(2, "skip"):
 		if !c.replyOff {
 			c.replySkip = 2
 		}
 	default:
-		c.error(errSyntax)
+		c.Error(session.ErrSyntax)
 	}
 }
 
 const (
-	errTimeoutNotInt   = "ERR timeout is not an integer or out of range"
-	errTimeoutNegative = "ERR timeout is negative"
-	errTimeoutRange    = "ERR timeout is out of range"
-	errPauseMode       = "ERR CLIENT PAUSE mode must be WRITE or ALL"
+	errPauseMode = "ERR CLIENT PAUSE mode must be WRITE or ALL"
 )
 
 func clientPause(c *Client) {
-	if len(c.args) > 4 {
-		c.error(errUnknownSubOrArity(c.args))
+	if len(c.Args) > 4 {
+		c.Error(errUnknownSubOrArity(c.Args))
 		return
 	}
 	all := true
-	if len(c.args) == 4 {
-		if all = c.is(3, "all"); !all && !c.is(3, "write") {
-			c.error(errPauseMode)
+	if len(c.Args) == 4 {
+		if all = c.Is(3, "all"); !all && !c.Is(3, "write") {
+			c.Error(errPauseMode)
 			return
 		}
 	}
-	ms, ok := resp.ParseInt(c.args[2])
+	ms, ok := resp.ParseInt(c.Args[2])
 	switch {
 	case !ok:
-		c.error(errTimeoutNotInt)
+		c.Error(session.ErrTimeoutNotInt)
 	case ms < 0:
-		c.error(errTimeoutNegative)
-	case ms > math.MaxInt64-c.srv.ks.Now:
-		c.error(errTimeoutRange)
+		c.Error(session.ErrTimeoutNegative)
+	case ms > math.MaxInt64-c.srv.Keyspace.Now:
+		c.Error(session.ErrTimeoutRange)
 	default:
 		c.srv.pauseClients(ms, all)
-		c.w.OK()
+		c.W.OK()
 	}
 }
 
 func clientUnpause(c *Client) {
 	c.srv.unpauseClients()
-	c.w.OK()
+	c.W.OK()
 }
 
 // errUnknownSubOrArity is Redis's text where a container's own parser does not understand its arguments.
 func errUnknownSubOrArity(args [][]byte) string {
-	name := cString(args[0])
-	return "ERR unknown subcommand or wrong number of arguments for '" + quoted([]byte(cString(args[1])), 128) + "'. Try " +
+	name := session.CString(args[0])
+	return "ERR unknown subcommand or wrong number of arguments for '" + session.Quoted([]byte(session.CString(args[1])), 128) + "'. Try " +
 		strings.ToUpper(name) + " HELP."
 }
 
 func clientHelp(c *Client) {
-	c.help(
+	c.Help(
 		"CACHING (YES|NO)",
 		"    Have the keys of the next command tracked, or not.",
 		"CAPA <option> [options...]",

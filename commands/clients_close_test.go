@@ -406,12 +406,12 @@ func TestCloseAnywhere(t *testing.T) {
 	s.eventually("all are gone", func() bool { return len(s.clients) == 0 })
 	s.on(func() {
 		s.checkCounters(t)
-		want := s.baseMemory + s.ks.Bytes()
+		want := s.baseMemory + s.Keyspace.Bytes()
 		if got := s.usedMemory(); got != want {
 			t.Errorf("without clients %d bytes are used, the data and the empty server take %d", got, want)
 		}
-		if s.tracking.Bytes() != 0 || len(s.listeners) != 0 || s.observed {
-			t.Errorf("%d bytes of tracking, %d listeners, observed %v", s.tracking.Bytes(), len(s.listeners), s.observed)
+		if s.tracking.Bytes() != 0 || len(s.Listeners) != 0 || s.observed {
+			t.Errorf("%d bytes of tracking, %d listeners, observed %v", s.tracking.Bytes(), len(s.Listeners), s.observed)
 		}
 	})
 }

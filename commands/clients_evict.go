@@ -73,9 +73,9 @@ func (s *Server) sortClient(c *Client) {
 
 // applyClientLimit takes over maxmemory-clients, of which a percentage is one of maxmemory.
 func (s *Server) applyClientLimit() error {
-	limit := s.cfg.MaxMemoryClients
+	limit := s.Config.MaxMemoryClients
 	if limit < 0 {
-		limit = int64(float64(s.cfg.MaxMemory) * float64(-limit) / 100)
+		limit = int64(float64(s.Config.MaxMemory) * float64(-limit) / 100)
 	}
 	was := s.eviction.limit
 	s.eviction.limit = int(limit)
@@ -103,7 +103,7 @@ func (s *Server) evictClients() {
 	for b := clientBucket - 1; b >= 0; b-- {
 		for len(ev.buckets[b]) > 0 {
 			c := ev.buckets[b][0]
-			s.logf(config.LogNotice, "Evicting client: %s", c.describe())
+			s.Logf(config.LogNotice, "Evicting client: %s", c.describe())
 			c.end()
 			s.forget(c)
 			ev.evicted++
@@ -114,7 +114,7 @@ func (s *Server) evictClients() {
 	}
 	if ev.helping {
 		ev.helping = false
-		s.logf(config.LogWarning, "Over client maxmemory after evicting all evictable clients")
+		s.Logf(config.LogWarning, "Over client maxmemory after evicting all evictable clients")
 	}
 }
 

@@ -155,7 +155,7 @@ func TestEvictionAccount(t *testing.T) {
 			c := s.order[rnd.IntN(len(s.order))]
 			switch rnd.IntN(12) {
 			case 0:
-				s.cfg.MaxMemoryClients = []int64{0, 1 << 40}[rnd.IntN(2)]
+				s.Config.MaxMemoryClients = []int64{0, 1 << 40}[rnd.IntN(2)]
 				if err := s.applyClientLimit(); err != nil {
 					t.Error(err)
 				}

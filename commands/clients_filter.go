@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"ferrous/commands/session"
 	"ferrous/eventloop/resp"
 )
 
@@ -36,16 +37,16 @@ type valueFilter func(c *Client, word string, value []byte) (pass func(o *Client
 // valueFilters are the filters with one value that have a negation.
 var valueFilters = map[string]valueFilter{
 	"TYPE": func(c *Client, _ string, value []byte) (func(*Client) bool, string) {
-		class, ok := clientTypes[strings.ToLower(cString(value))]
+		class, ok := clientTypes[strings.ToLower(session.CString(value))]
 		if !ok {
-			return nil, "ERR Unknown client type '" + cString(value) + "'"
+			return nil, "ERR Unknown client type '" + session.CString(value) + "'"
 		}
 		return func(o *Client) bool { return o.outputClass() == class }, ""
 	},
 	"USER": func(c *Client, _ string, value []byte) (func(*Client) bool, string) {
 		user := c.srv.security.users.Get(value)
 		if user == nil {
-			return nil, "ERR No such user '" + cString(value) + "'"
+			return nil, "ERR No such user '" + session.CString(value) + "'"
 		}
 		return func(o *Client) bool { return o.user == user }, ""
 	},
@@ -72,14 +73,14 @@ var valueFilters = map[string]valueFilter{
 	},
 	"DB": func(c *Client, word string, value []byte) (func(*Client) bool, string) {
 		n, ok := resp.ParseInt(value)
-		last := int64(len(c.srv.ks.DBs()) - 1)
+		last := int64(len(c.srv.Keyspace.DBs()) - 1)
 		switch {
 		case !ok:
 			return nil, "ERR " + word + " is not an integer or out of range"
 		case n < 0 || n > last:
 			return nil, fmt.Sprintf("ERR %s number should be between 0 and %d", word, last)
 		}
-		return func(o *Client) bool { return int64(o.db.ID) == n }, ""
+		return func(o *Client) bool { return int64(o.DB.ID) == n }, ""
 	},
 }
 
@@ -121,7 +122,7 @@ func unknownLetters(what, word string, value []byte) string {
 	if strings.HasPrefix(word, "NOT-") {
 		where = word
 	}
-	return "ERR Unknown " + what + " found in the " + where + " filter: " + cString(value)
+	return "ERR Unknown " + what + " found in the " + where + " filter: " + session.CString(value)
 }
 
 func containsAll(in, letters []byte) bool {
@@ -136,8 +137,8 @@ func containsAll(in, letters []byte) bool {
 // clientFilters reads the filters that begin at argument i; if something is wrong with them it has replied.
 func (c *Client) clientFilters(i int, f *clientFilter) bool {
 	afterIDs := false
-	for i < len(c.args) {
-		word := strings.ToUpper(cString(c.args[i]))
+	for i < len(c.Args) {
+		word := strings.ToUpper(session.CString(c.Args[i]))
 		plain := strings.TrimPrefix(word, "NOT-")
 		if plain == "ID" {
 			n, ok := c.idFilter(i+1, plain != word, f)
@@ -151,31 +152,31 @@ func (c *Client) clientFilters(i int, f *clientFilter) bool {
 		switch {
 		case filter == nil && word != "SKIPME" && word != "MAXAGE" && word != "IDLE":
 			if afterIDs && f.is72 {
-				c.error(errClientID) // it is taken for one more
+				c.Error(errClientID) // it is taken for one more
 			} else {
-				c.error(errSyntax)
+				c.Error(session.ErrSyntax)
 			}
 			return false
-		case i+1 == len(c.args):
-			c.error(errSyntax)
+		case i+1 == len(c.Args):
+			c.Error(session.ErrSyntax)
 			return false
 		case word == "SKIPME":
 			switch {
-			case c.is(i+1, "yes"):
+			case c.Is(i+1, "yes"):
 				f.skip = c
-			case c.is(i+1, "no"):
+			case c.Is(i+1, "no"):
 				f.skip = nil
 			default:
-				c.error(errSyntax)
+				c.Error(session.ErrSyntax)
 				return false
 			}
 		default:
 			if filter == nil {
 				filter = ageFilter
 			}
-			pass, errText := filter(c, word, c.args[i+1])
+			pass, errText := filter(c, word, c.Args[i+1])
 			if errText != "" {
-				c.error(errText)
+				c.Error(errText)
 				return false
 			}
 			f.add(pass, plain != word)
@@ -197,25 +198,25 @@ func (f *clientFilter) add(pass func(o *Client) bool, not bool) {
 // idFilter reads ids from argument i on, up to the first argument that is none, and returns their number.
 func (c *Client) idFilter(i int, not bool, f *clientFilter) (n int, ok bool) {
 	var ids []int64
-	for ; i+n < len(c.args); n++ {
-		id, ok := resp.ParseInt(c.args[i+n])
+	for ; i+n < len(c.Args); n++ {
+		id, ok := resp.ParseInt(c.Args[i+n])
 		if !ok {
 			break
 		}
 		if id < 1 && !f.is72 {
-			c.error(errKillID)
+			c.Error(errKillID)
 			return 0, false
 		}
 		ids = append(ids, id)
 	}
 	if n == 0 {
 		switch {
-		case i == len(c.args):
-			c.error(errSyntax)
+		case i == len(c.Args):
+			c.Error(session.ErrSyntax)
 		case f.is72:
-			c.error(errClientID)
+			c.Error(errClientID)
 		default:
-			c.error(errKillID)
+			c.Error(errKillID)
 		}
 		return 0, false
 	}
@@ -236,7 +237,7 @@ func ageFilter(c *Client, word string, value []byte) (func(o *Client) bool, stri
 	case age < 1:
 		return nil, "ERR " + name + " should be greater than 0"
 	}
-	now := c.srv.ks.Now / 1000
+	now := c.srv.Keyspace.Now / 1000
 	return func(o *Client) bool {
 		since := o.created
 		if word == "IDLE" {
@@ -248,30 +249,30 @@ func ageFilter(c *Client, word string, value []byte) (func(o *Client) bool, stri
 
 // clientCapa is CLIENT CAPA: what the client can do. What the server does not know is no error.
 func clientCapa(c *Client) {
-	for i := range c.args[2:] {
-		if c.is(2+i, "redirect") {
+	for i := range c.Args[2:] {
+		if c.Is(2+i, "redirect") {
 			c.identity().redirects = true
 		}
 	}
-	c.w.OK()
+	c.W.OK()
 }
 
 // filterArgs is the grammar of the filters that only Valkey has, but for USER to MAXAGE of CLIENT LIST.
-func filterArgs() []Arg {
-	args := []Arg{aTokenArg("name", ArgString, "NAME", "9.0.0"), aTokenArg("idle", ArgInteger, "IDLE", "9.0.0"),
-		aTokenArg("flags", ArgString, "FLAGS", "9.0.0"), aTokenArg("lib-name", ArgString, "LIB-NAME", "9.0.0"),
-		aTokenArg("lib-ver", ArgString, "LIB-VER", "9.0.0"), aTokenArg("db", ArgInteger, "DB", "9.0.0"),
-		aTokenArg("capa", ArgString, "CAPA", "9.0.0"), aTokenArg("ip", ArgString, "IP", "9.0.0"),
-		{Name: "not-client-type", Type: ArgOneOf, Token: "NOT-TYPE", Since: "9.0.0", Args: []Arg{
-			aToken("normal", "NORMAL", ""), aToken("master", "MASTER", ""), aToken("primary", "PRIMARY", ""),
-			aToken("slave", "SLAVE", ""), aToken("replica", "REPLICA", ""), aToken("pubsub", "PUBSUB", "")}},
-		aTokenArg("not-client-id", ArgInteger, "NOT-ID", "9.0.0").multiple()}
+func filterArgs() []session.Arg {
+	args := []session.Arg{session.TokenArg("name", session.ArgString, "NAME", "9.0.0"), session.TokenArg("idle", session.ArgInteger, "IDLE", "9.0.0"),
+		session.TokenArg("flags", session.ArgString, "FLAGS", "9.0.0"), session.TokenArg("lib-name", session.ArgString, "LIB-NAME", "9.0.0"),
+		session.TokenArg("lib-ver", session.ArgString, "LIB-VER", "9.0.0"), session.TokenArg("db", session.ArgInteger, "DB", "9.0.0"),
+		session.TokenArg("capa", session.ArgString, "CAPA", "9.0.0"), session.TokenArg("ip", session.ArgString, "IP", "9.0.0"),
+		{Name: "not-client-type", Type: session.ArgOneOf, Token: "NOT-TYPE", Since: "9.0.0", Args: []session.Arg{
+			session.TokenWord("normal", "NORMAL", ""), session.TokenWord("master", "MASTER", ""), session.TokenWord("primary", "PRIMARY", ""),
+			session.TokenWord("slave", "SLAVE", ""), session.TokenWord("replica", "REPLICA", ""), session.TokenWord("pubsub", "PUBSUB", "")}},
+		session.TokenArg("not-client-id", session.ArgInteger, "NOT-ID", "9.0.0").Many()}
 	for _, word := range []string{"USER", "ADDR", "LADDR", "NAME", "FLAGS", "LIB-NAME", "LIB-VER", "DB", "CAPA", "IP"} {
-		kind := ArgString
+		kind := session.ArgString
 		if word == "DB" {
-			kind = ArgInteger
+			kind = session.ArgInteger
 		}
-		args = append(args, aTokenArg("not-"+strings.ToLower(word), kind, "NOT-"+word, "9.0.0"))
+		args = append(args, session.TokenArg("not-"+strings.ToLower(word), kind, "NOT-"+word, "9.0.0"))
 	}
 	for i := range args {
 		args[i].Optional = true

@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"testing"
+
+	"ferrous/commands/session"
 )
 
 // listedIDs returns the ids in CLIENT LIST's reply, in their order.
@@ -83,13 +85,13 @@ func TestClientFilters(t *testing.T) {
 	for _, c := range []struct{ options, reply string }{
 		{"ID abc", errClientID},
 		{"ID 1 abc", errClientID},
-		{"ID", errSyntax},
-		{"NAME", errSyntax},
-		{"WHAT x", errSyntax},
-		{"NOT-SKIPME yes", errSyntax},
-		{"NOT-MAXAGE 1", errSyntax},
-		{"SKIPME maybe", errSyntax},
-		{"NAME worker WHAT", errSyntax},
+		{"ID", session.ErrSyntax},
+		{"NAME", session.ErrSyntax},
+		{"WHAT x", session.ErrSyntax},
+		{"NOT-SKIPME yes", session.ErrSyntax},
+		{"NOT-MAXAGE 1", session.ErrSyntax},
+		{"SKIPME maybe", session.ErrSyntax},
+		{"NAME worker WHAT", session.ErrSyntax},
 		{"TYPE nosuch", "ERR Unknown client type 'nosuch'"},
 		{"NOT-TYPE nosuch", "ERR Unknown client type 'nosuch'"},
 		{"USER nosuch", "ERR No such user 'nosuch'"},

@@ -146,7 +146,7 @@ func TestClientOutputMemory(t *testing.T) {
 		if q := s.clients[1].conn.QueuedMem(); s.heldBytes < q {
 			t.Errorf("%d bytes held, %d queued", s.heldBytes, q)
 		}
-		s.peaks.advance(s.ks.Now / 1000)
+		s.peaks.advance(s.Keyspace.Now / 1000)
 		s.clientTick(s.clients[1])
 		if _, out := s.peaks.max(); out < 1<<20 {
 			t.Errorf("largest output %d", out)

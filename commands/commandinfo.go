@@ -2,50 +2,50 @@ package commands
 
 import (
 	"bytes"
-	"math"
 
 	"ferrous/commands/glob"
+	"ferrous/commands/session"
 )
 
 // COMMAND tells clients what the command table says, in the shapes of Redis 7.2. It is the table's reader for the wire
 // as keyspecs.go is the one for dispatch: nothing about any single command is known here.
 
-var commandCommand = Command{
-	Name: "command", Arity: -1, Flags: Loading | Stale, ACL: CatConnection, Handler: commandAll,
-	Group: GroupServer, Since: "2.8.13", Complexity: "O(N) in the number of commands of the server",
+var commandCommand = session.Command{
+	Name: "command", Arity: -1, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: connected(commandAll),
+	Group: session.GroupServer, Since: "2.8.13", Complexity: "O(N) in the number of commands of the server",
 	Summary: "Describes all commands.", Hints: anyOrder,
-	Subs: []Command{
-		{Name: "count", Arity: 2, Flags: Loading | Stale, ACL: CatConnection, Handler: commandCount,
-			Group: GroupServer, Since: "2.8.13", Complexity: "O(1)", Summary: "Counts the commands of the server."},
-		{Name: "docs", Arity: -2, Flags: Loading | Stale, ACL: CatConnection, Handler: commandDocs,
-			Group: GroupServer, Since: "7.0.0", Complexity: "O(N) in the number of commands asked for",
+	Subs: []session.Command{
+		{Name: "count", Arity: 2, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: connected(commandCount),
+			Group: session.GroupServer, Since: "2.8.13", Complexity: "O(1)", Summary: "Counts the commands of the server."},
+		{Name: "docs", Arity: -2, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: connected(commandDocs),
+			Group: session.GroupServer, Since: "7.0.0", Complexity: "O(N) in the number of commands asked for",
 			Summary: "Documents some commands, or all.", Hints: anyOrder, Args: commandNames},
-		{Name: "getkeys", Arity: -3, Flags: Loading | Stale, ACL: CatConnection, Handler: commandGetKeys,
-			Group: GroupServer, Since: "2.8.13", Complexity: "O(N) in the number of arguments of the command",
+		{Name: "getkeys", Arity: -3, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: connected(commandGetKeys),
+			Group: session.GroupServer, Since: "2.8.13", Complexity: "O(N) in the number of arguments of the command",
 			Summary: "Finds the keys among the arguments of a command.", Args: commandLine},
-		{Name: "getkeysandflags", Arity: -3, Flags: Loading | Stale, ACL: CatConnection, Handler: commandGetKeysAndFlags,
-			Group: GroupServer, Since: "7.0.0", Complexity: "O(N) in the number of arguments of the command",
+		{Name: "getkeysandflags", Arity: -3, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: connected(commandGetKeysAndFlags),
+			Group: session.GroupServer, Since: "7.0.0", Complexity: "O(N) in the number of arguments of the command",
 			Summary: "Finds the keys among the arguments of a command, and what it does with them.", Args: commandLine},
-		{Name: "help", Arity: 2, Flags: Loading | Stale, ACL: CatConnection, Handler: commandHelp,
-			Group: GroupServer, Since: "5.0.0", Complexity: "O(1)", Summary: "Lists the subcommands."},
-		{Name: "info", Arity: -2, Flags: Loading | Stale, ACL: CatConnection, Handler: commandInfo,
-			Group: GroupServer, Since: "2.8.13", Complexity: "O(N) in the number of commands asked for",
+		{Name: "help", Arity: 2, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: connected(commandHelp),
+			Group: session.GroupServer, Since: "5.0.0", Complexity: "O(1)", Summary: "Lists the subcommands."},
+		{Name: "info", Arity: -2, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: connected(commandInfo),
+			Group: session.GroupServer, Since: "2.8.13", Complexity: "O(N) in the number of commands asked for",
 			Summary: "Describes some commands, or all.", Hints: anyOrder, Args: commandNames,
-			History: []Change{{"7.0.0", "Without a name it describes all commands."}}},
-		{Name: "list", Arity: -2, Flags: Loading | Stale, ACL: CatConnection, Handler: commandList,
-			Group: GroupServer, Since: "7.0.0", Complexity: "O(N) in the number of commands of the server",
+			History: []session.Change{{"7.0.0", "Without a name it describes all commands."}}},
+		{Name: "list", Arity: -2, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: connected(commandList),
+			Group: session.GroupServer, Since: "7.0.0", Complexity: "O(N) in the number of commands of the server",
 			Summary: "Names the commands.", Hints: anyOrder,
-			Args: []Arg{{Name: "filterby", Token: "FILTERBY", Type: ArgOneOf, Optional: true, Args: []Arg{
-				aTokenArg("module-name", ArgString, "MODULE", ""),
-				aTokenArg("category", ArgString, "ACLCAT", ""),
-				aTokenArg("pattern", ArgPattern, "PATTERN", "")}}}},
+			Args: []session.Arg{{Name: "filterby", Token: "FILTERBY", Type: session.ArgOneOf, Optional: true, Args: []session.Arg{
+				session.TokenArg("module-name", session.ArgString, "MODULE", ""),
+				session.TokenArg("category", session.ArgString, "ACLCAT", ""),
+				session.TokenArg("pattern", session.ArgPattern, "PATTERN", "")}}}},
 	},
 }
 
 var (
 	anyOrder     = []string{"nondeterministic_output_order"}
-	commandNames = []Arg{aString("command-name").optional().multiple()}
-	commandLine  = []Arg{aString("command"), aString("arg").optional().multiple()}
+	commandNames = []session.Arg{session.StringArg("command-name").Opt().Many()}
+	commandLine  = []session.Arg{session.StringArg("command"), session.StringArg("arg").Opt().Many()}
 )
 
 const (
@@ -57,81 +57,81 @@ const (
 
 func commandAll(c *Client) {
 	list := c.srv.reg.list
-	c.w.Array(len(list))
+	c.W.Array(len(list))
 	for _, e := range list {
 		c.commandInfo(e)
 	}
 }
 
-func commandCount(c *Client) { c.w.Int(int64(len(c.srv.reg.list))) }
+func commandCount(c *Client) { c.W.Int(int64(len(c.srv.reg.list))) }
 
 func commandInfo(c *Client) {
-	if len(c.args) == 2 {
+	if len(c.Args) == 2 {
 		commandAll(c)
 		return
 	}
-	names := c.args[2:]
-	c.w.Array(len(names))
+	names := c.Args[2:]
+	c.W.Array(len(names))
 	for _, name := range names {
 		if e := c.srv.reg.named(name); e != nil {
 			c.commandInfo(e)
 		} else {
-			c.w.Null()
+			c.W.Null()
 		}
 	}
 }
 
 func commandDocs(c *Client) {
-	if len(c.args) == 2 {
+	if len(c.Args) == 2 {
 		list := c.srv.reg.list
-		c.w.Map(len(list))
+		c.W.Map(len(list))
 		for _, e := range list {
 			c.commandDocs(e)
 		}
 		return
 	}
-	m, n := c.w.BeginMap(), 0
-	for _, name := range c.args[2:] {
+	m, n := c.W.BeginMap(), 0
+	for _, name := range c.Args[2:] {
 		if e := c.srv.reg.named(name); e != nil {
 			c.commandDocs(e)
 			n++
 		}
 	}
-	c.w.EndMap(m, n)
+	c.W.EndMap(m, n)
 }
 
 func commandList(c *Client) {
-	wanted := func(*entry) bool { return true }
+	wanted := func(*session.Entry) bool { return true }
 	switch {
-	case len(c.args) == 2:
-	case len(c.args) != 5 || !c.is(2, "filterby"):
-		c.error(errSyntax)
+	case len(c.Args) == 2:
+	case len(c.Args) != 5 || !c.Is(2, "filterby"):
+		c.Error(session.ErrSyntax)
 		return
-	case c.is(3, "module"):
-		wanted = func(*entry) bool { return false } // there are no modules
-	case c.is(3, "aclcat"):
-		cat := categoryNamed(c.args[4])
-		wanted = func(e *entry) bool { return e.cats&cat != 0 }
-	case c.is(3, "pattern"):
-		wanted = func(e *entry) bool { return glob.Match(c.args[4], []byte(e.full), true) }
+	case c.Is(3, "module"):
+		wanted = func(*session.Entry) bool { return false } // there are no modules
+	case c.Is(3, "aclcat"):
+		cat := categoryNamed(c.Args[4])
+		wanted = func(e *session.Entry) bool { return e.Cats&cat != 0 }
+	case c.Is(3, "pattern"):
+		wanted = func(e *session.Entry) bool { return glob.Match(c.Args[4], []byte(e.Full), true) }
 	default:
-		c.error(errSyntax)
+		c.Error(session.ErrSyntax)
 		return
 	}
-	m, n := c.w.BeginArray(), 0
-	show := func(e *entry) {
+	m, n := c.W.BeginArray(), 0
+	show := func(e *session.Entry) {
 		if wanted(e) {
-			c.w.BulkString(e.full)
+			c.W.BulkString(e.Full)
 			n++
 		}
 	}
 	for _, e := range c.srv.reg.list {
 		show(e)
-		for _, s := range e.order {
+		for _, s := range e.Order {
 			show(s)
 		}
 	}
-	c.w.EndArray(m, n)
+	c.W.EndArray(m, n)
 }
 
 func commandGetKeys(c *Client) { c.commandGetKeys(false) }
@@ -139,30 +139,30 @@ func commandGetKeys(c *Client) { c.commandGetKeys(false) }
 func commandGetKeysAndFlags(c *Client) { c.commandGetKeys(true) }
 
 func (c *Client) commandGetKeys(flags bool) {
-	args := c.args[2:]
+	args := c.Args[2:]
 	e, unknownSub := c.srv.reg.lookup(args)
 	switch {
 	case e == nil || unknownSub:
-		c.error(errInvalidCommand)
+		c.Error(errInvalidCommand)
 		return
-	case !e.hasKeys():
-		c.error(errNoKeyArgs)
+	case !e.HasKeys():
+		c.Error(errNoKeyArgs)
 		return
 	case e.Arity > 0 && len(args) != e.Arity || len(args) < -e.Arity:
-		c.error(errInvalidNumberArgs)
+		c.Error(errInvalidNumberArgs)
 		return
 	}
-	keys := e.keys(nil, args)
-	if len(keys) == 0 && e.Flags&NoMandatoryKeys == 0 {
-		c.error(errInvalidCommandArgs)
+	keys := e.FindKeys(nil, args)
+	if len(keys) == 0 && e.Flags&session.NoMandatoryKeys == 0 {
+		c.Error(errInvalidCommandArgs)
 		return
 	}
-	c.w.Array(len(keys))
+	c.W.Array(len(keys))
 	for _, k := range keys {
 		if flags {
-			c.w.Array(2)
+			c.W.Array(2)
 		}
-		c.w.Bulk(args[k.Pos])
+		c.W.Bulk(args[k.Pos])
 		if flags {
 			writeFlags(c, k.Flags, keyFlagNames)
 		}
@@ -170,7 +170,7 @@ func (c *Client) commandGetKeys(flags bool) {
 }
 
 func commandHelp(c *Client) {
-	c.help("(no subcommand)",
+	c.Help("(no subcommand)",
 		"    Describe all commands.",
 		"COUNT",
 		"    Count the commands.",
@@ -187,19 +187,19 @@ func commandHelp(c *Client) {
 }
 
 // named returns the entry of a name as COMMAND INFO takes it, "get" or "config|get" in any case; nil if there is none.
-func (g *registry) named(name []byte) *entry {
+func (g *registry) named(name []byte) *session.Entry {
 	parent, sub, isSub := bytes.Cut(name, []byte{'|'})
 	e := find(g.byName, parent)
 	if e == nil || !isSub {
 		return e
 	}
-	return find(e.subs, sub)
+	return find(e.Subs, sub)
 }
 
 // categoryNamed returns the ACL category of a name in any case, 0 if there is none.
-func categoryNamed(name []byte) Category {
-	for i, n := range CategoryNames {
-		if equalFold(name, n) {
+func categoryNamed(name []byte) session.Category {
+	for i, n := range session.CategoryNames {
+		if session.EqualFold(name, n) {
 			return 1 << i
 		}
 	}
@@ -207,21 +207,21 @@ func categoryNamed(name []byte) Category {
 }
 
 // commandInfo writes what COMMAND INFO tells of a command.
-func (c *Client) commandInfo(e *entry) {
-	first, last, step := e.legacyRange()
-	w := c.w
+func (c *Client) commandInfo(e *session.Entry) {
+	first, last, step := e.LegacyRange()
+	w := c.W
 	w.Array(10)
-	w.BulkString(e.full)
+	w.BulkString(e.Full)
 	w.Int(int64(e.Arity))
 	flags := e.Flags
-	if e.movable() {
-		flags |= MovableKeys
+	if e.Movable() {
+		flags |= session.MovableKeys
 	}
 	writeFlags(c, flags, flagNames)
 	w.Int(int64(first))
 	w.Int(int64(last))
 	w.Int(int64(step))
-	c.categories(e.cats)
+	c.categories(e.Cats)
 	w.Set(len(e.Hints))
 	for _, h := range e.Hints {
 		w.BulkString(h)
@@ -230,31 +230,31 @@ func (c *Client) commandInfo(e *entry) {
 	for i := range e.Keys {
 		c.keySpec(&e.Keys[i])
 	}
-	if e.subs == nil {
+	if e.Subs == nil {
 		w.Set(0)
 		return
 	}
-	w.Array(len(e.order))
-	for _, s := range e.order {
+	w.Array(len(e.Order))
+	for _, s := range e.Order {
 		c.commandInfo(s)
 	}
 }
 
 // categories writes a set of ACL categories.
-func (c *Client) categories(cats Category) {
-	m, n := c.w.BeginSet(), 0
-	for i, name := range CategoryNames {
+func (c *Client) categories(cats session.Category) {
+	m, n := c.W.BeginSet(), 0
+	for i, name := range session.CategoryNames {
 		if cats&(1<<i) != 0 {
-			c.w.Status("@" + name)
+			c.W.Status("@" + name)
 			n++
 		}
 	}
-	c.w.EndSet(m, n)
+	c.W.EndSet(m, n)
 }
 
 // keySpec writes a key spec as nested maps.
-func (c *Client) keySpec(k *KeySpec) {
-	w := c.w
+func (c *Client) keySpec(k *session.KeySpec) {
+	w := c.W
 	pair := func(name string, n int) {
 		w.BulkString(name)
 		w.Int(int64(n))
@@ -306,9 +306,9 @@ func (c *Client) keySpec(k *KeySpec) {
 }
 
 // commandDocs writes a command's name and what COMMAND DOCS tells of it.
-func (c *Client) commandDocs(e *entry) {
-	w := c.w
-	w.BulkString(e.full)
+func (c *Client) commandDocs(e *session.Entry) {
+	w := c.W
+	w.BulkString(e.Full)
 	m, n := w.BeginMap(), 0
 	text := func(name, s string) {
 		if s != "" {
@@ -342,8 +342,8 @@ func (c *Client) commandDocs(e *entry) {
 		w.Set(len(e.History))
 		for _, h := range e.History {
 			w.Array(2)
-			w.BulkString(h.Since)
-			w.BulkString(h.What)
+			w.BulkString(h[0])
+			w.BulkString(h[1])
 		}
 		n++
 	}
@@ -352,10 +352,10 @@ func (c *Client) commandDocs(e *entry) {
 		c.argDocs(e.Args)
 		n++
 	}
-	if e.subs != nil {
+	if e.Subs != nil {
 		w.BulkString("subcommands")
-		w.Map(len(e.order))
-		for _, s := range e.order {
+		w.Map(len(e.Order))
+		for _, s := range e.Order {
 			c.commandDocs(s)
 		}
 		n++
@@ -364,8 +364,8 @@ func (c *Client) commandDocs(e *entry) {
 }
 
 // argDocs writes a list of arguments, each a map, with what they consist of.
-func (c *Client) argDocs(args []Arg) {
-	w := c.w
+func (c *Client) argDocs(args []session.Arg) {
+	w := c.W
 	w.Array(len(args))
 	for i := range args {
 		a := &args[i]
@@ -378,8 +378,8 @@ func (c *Client) argDocs(args []Arg) {
 			}
 		}
 		text("name", a.Name)
-		text("type", ArgTypeNames[a.Type])
-		nested := a.Type == ArgOneOf || a.Type == ArgBlock
+		text("type", session.ArgTypeNames[a.Type])
+		nested := a.Type == session.ArgOneOf || a.Type == session.ArgBlock
 		switch {
 		case nested:
 		case a.Display != "":
@@ -387,7 +387,7 @@ func (c *Client) argDocs(args []Arg) {
 		default:
 			text("display_text", a.Name)
 		}
-		if a.Type == ArgKey || a.Key > 0 {
+		if a.Type == session.ArgKey || a.Key > 0 {
 			w.BulkString("key_spec_index")
 			w.Int(int64(a.Key))
 			n++
@@ -426,89 +426,25 @@ type flagName[F ~uint16 | ~uint32] struct {
 }
 
 // flagNames are the flags that COMMAND INFO shows, in its order. The others are for the server itself.
-var flagNames = []flagName[Flags]{{Write, "write"}, {ReadOnly, "readonly"}, {DenyOOM, "denyoom"}, {Admin, "admin"},
-	{PubSub, "pubsub"}, {NoScript, "noscript"}, {Blocking, "blocking"}, {Loading, "loading"}, {Stale, "stale"},
-	{SkipMonitor, "skip_monitor"}, {SkipSlowlog, "skip_slowlog"}, {Asking, "asking"}, {Fast, "fast"},
-	{NoAuth, "no_auth"}, {NoMandatoryKeys, "no_mandatory_keys"}, {NoAsyncLoading, "no_async_loading"},
-	{NoMulti, "no_multi"}, {MovableKeys, "movablekeys"}, {AllowBusy, "allow_busy"}}
+var flagNames = []flagName[session.Flags]{{session.Write, "write"}, {session.ReadOnly, "readonly"}, {session.DenyOOM, "denyoom"}, {session.Admin, "admin"},
+	{session.PubSub, "pubsub"}, {session.NoScript, "noscript"}, {session.Blocking, "blocking"}, {session.Loading, "loading"}, {session.Stale, "stale"},
+	{session.SkipMonitor, "skip_monitor"}, {session.SkipSlowlog, "skip_slowlog"}, {session.Asking, "asking"}, {session.Fast, "fast"},
+	{session.NoAuth, "no_auth"}, {session.NoMandatoryKeys, "no_mandatory_keys"}, {session.NoAsyncLoading, "no_async_loading"},
+	{session.NoMulti, "no_multi"}, {session.MovableKeys, "movablekeys"}, {session.AllowBusy, "allow_busy"}}
 
 // keyFlagNames are the flags of keys in the order in which they are shown.
-var keyFlagNames = []flagName[KeyFlags]{{KeyRO, "RO"}, {KeyRW, "RW"}, {KeyOW, "OW"}, {KeyRM, "RM"},
-	{KeyAccess, "access"}, {KeyUpdate, "update"}, {KeyInsert, "insert"}, {KeyDelete, "delete"}, {KeyNotKey, "not_key"},
-	{KeyIncomplete, "incomplete"}, {KeyVariable, "variable_flags"}}
+var keyFlagNames = []flagName[session.KeyFlags]{{session.KeyRO, "RO"}, {session.KeyRW, "RW"}, {session.KeyOW, "OW"}, {session.KeyRM, "RM"},
+	{session.KeyAccess, "access"}, {session.KeyUpdate, "update"}, {session.KeyInsert, "insert"}, {session.KeyDelete, "delete"}, {session.KeyNotKey, "not_key"},
+	{session.KeyIncomplete, "incomplete"}, {session.KeyVariable, "variable_flags"}}
 
 // writeFlags writes the names of a set of flags.
 func writeFlags[F ~uint16 | ~uint32](c *Client, flags F, names []flagName[F]) {
-	m, n := c.w.BeginSet(), 0
+	m, n := c.W.BeginSet(), 0
 	for _, f := range names {
 		if flags&f.flag != 0 {
-			c.w.Status(f.name)
+			c.W.Status(f.name)
 			n++
 		}
 	}
-	c.w.EndSet(m, n)
-}
-
-// legacyRange describes the command's keys the way clients did before key specs: the first and the last key's places
-// and the distance between two (zeros: none). The range joins the specs that lie at fixed places one after the other;
-// last is negative where it counts from the end.
-func (cmd *Command) legacyRange() (first, last, step int) {
-	if len(cmd.Keys) == 1 {
-		if k := &cmd.Keys[0]; k.fixed() {
-			return k.Index, k.lastPlace(), k.Step
-		}
-		return 0, 0, 0
-	}
-	first = math.MaxInt
-	before := 0
-	for i := range cmd.Keys {
-		k := &cmd.Keys[i]
-		if !k.fixed() || !k.follows(before) {
-			continue
-		}
-		first = min(first, k.Index)
-		// A place counted from the end is behind all that are counted from the start.
-		if l := k.lastPlace(); uint(l) > uint(last) {
-			last = l
-		}
-		before = last
-	}
-	if first == math.MaxInt {
-		return 0, 0, 0
-	}
-	return first, last, 1
-}
-
-// movable reports whether legacyRange does not tell all keys.
-func (cmd *Command) movable() bool {
-	before := 0
-	for i := range cmd.Keys {
-		k := &cmd.Keys[i]
-		if !k.fixed() || k.Flags&KeyIncomplete != 0 {
-			return true
-		}
-		if len(cmd.Keys) > 1 {
-			if !k.follows(before) {
-				return true
-			}
-			before = k.lastPlace()
-		}
-	}
-	return false
-}
-
-// fixed reports whether the keys are at places that do not depend on other arguments.
-func (k *KeySpec) fixed() bool { return !k.Unknown && k.Keyword == "" && k.Step != 0 }
-
-// follows reports whether the keys are in a row that begins behind the place before, 0 standing for anywhere.
-func (k *KeySpec) follows(before int) bool {
-	return k.Step == 1 && (before == 0 || before == k.Index-1)
-}
-
-// lastPlace is the place of the last key, counted from the end if negative.
-func (k *KeySpec) lastPlace() int {
-	if k.Last < 0 {
-		return k.Last
-	}
-	return k.Index + k.Last
+	c.W.EndSet(m, n)
 }

@@ -6,66 +6,67 @@ import (
 	"strings"
 	"testing"
 
+	"ferrous/commands/session"
 	"ferrous/eventloop/resp"
 )
 
 // Rows whose keys are found in every way that there is. What is expected of them is what Redis answers of the commands
 // that they are named after.
 var (
-	rangeOf = func(first, last, step int) KeySpec {
-		return KeySpec{Flags: KeyRO, Index: first, Last: last, Step: step}
+	rangeOf = func(first, last, step int) session.KeySpec {
+		return session.KeySpec{Flags: session.KeyRO, Index: first, Last: last, Step: step}
 	}
-	numKeys = func(at int) KeySpec {
-		return KeySpec{Flags: KeyRO, Index: at, KeyNum: 0, FirstKey: 1, NumStep: 1}
+	numKeys = func(at int) session.KeySpec {
+		return session.KeySpec{Flags: session.KeyRO, Index: at, KeyNum: 0, FirstKey: 1, NumStep: 1}
 	}
 	specRows = []struct {
 		name              string
-		keys              []KeySpec
+		keys              []session.KeySpec
 		first, last, step int
 		movable           bool
 	}{
 		{name: "ping"},
-		{"get", []KeySpec{rangeOf(1, 0, 1)}, 1, 1, 1, false},
-		{"del", []KeySpec{rangeOf(1, -1, 1)}, 1, -1, 1, false},
-		{"mset", []KeySpec{rangeOf(1, -1, 2)}, 1, -1, 2, false},
-		{"blpop", []KeySpec{rangeOf(1, -2, 1)}, 1, -2, 1, false},
-		{"rename", []KeySpec{rangeOf(1, 0, 1), rangeOf(2, 0, 1)}, 1, 2, 1, false},
-		{"bitop", []KeySpec{rangeOf(2, 0, 1), rangeOf(3, -1, 1)}, 2, -1, 1, false},
-		{"object", []KeySpec{rangeOf(2, 0, 1)}, 2, 2, 1, false},
-		{"eval", []KeySpec{numKeys(2)}, 0, 0, 0, true},
-		{"zunionstore", []KeySpec{rangeOf(1, 0, 1), numKeys(2)}, 1, 1, 1, true},
-		{"xread", []KeySpec{{Flags: KeyRO, Keyword: "STREAMS", StartFrom: 1, Last: -1, Step: 1, Limit: 2}}, 0, 0, 0, true},
-		{"sort", []KeySpec{rangeOf(1, 0, 1), {Flags: KeyRO | KeyIncomplete, Unknown: true}}, 1, 1, 1, true},
-		{"migrate", []KeySpec{rangeOf(3, 0, 1),
-			{Flags: KeyRW | KeyIncomplete, Keyword: "KEYS", StartFrom: -2, Last: -1, Step: 1}}, 3, 3, 1, true},
-		{"georadius", []KeySpec{rangeOf(1, 0, 1), {Flags: KeyOW, Keyword: "STORE", StartFrom: 6, Step: 1},
-			{Flags: KeyOW, Keyword: "STOREDIST", StartFrom: 6, Step: 1}}, 1, 1, 1, true},
-		{"gap", []KeySpec{rangeOf(1, 0, 1), rangeOf(3, 0, 1)}, 1, 1, 1, true},
-		{"spublish", []KeySpec{{Flags: KeyNotKey, Index: 1, Step: 1}}, 1, 1, 1, false},
+		{"get", []session.KeySpec{rangeOf(1, 0, 1)}, 1, 1, 1, false},
+		{"del", []session.KeySpec{rangeOf(1, -1, 1)}, 1, -1, 1, false},
+		{"mset", []session.KeySpec{rangeOf(1, -1, 2)}, 1, -1, 2, false},
+		{"blpop", []session.KeySpec{rangeOf(1, -2, 1)}, 1, -2, 1, false},
+		{"rename", []session.KeySpec{rangeOf(1, 0, 1), rangeOf(2, 0, 1)}, 1, 2, 1, false},
+		{"bitop", []session.KeySpec{rangeOf(2, 0, 1), rangeOf(3, -1, 1)}, 2, -1, 1, false},
+		{"object", []session.KeySpec{rangeOf(2, 0, 1)}, 2, 2, 1, false},
+		{"eval", []session.KeySpec{numKeys(2)}, 0, 0, 0, true},
+		{"zunionstore", []session.KeySpec{rangeOf(1, 0, 1), numKeys(2)}, 1, 1, 1, true},
+		{"xread", []session.KeySpec{{Flags: session.KeyRO, Keyword: "STREAMS", StartFrom: 1, Last: -1, Step: 1, Limit: 2}}, 0, 0, 0, true},
+		{"sort", []session.KeySpec{rangeOf(1, 0, 1), {Flags: session.KeyRO | session.KeyIncomplete, Unknown: true}}, 1, 1, 1, true},
+		{"migrate", []session.KeySpec{rangeOf(3, 0, 1),
+			{Flags: session.KeyRW | session.KeyIncomplete, Keyword: "KEYS", StartFrom: -2, Last: -1, Step: 1}}, 3, 3, 1, true},
+		{"georadius", []session.KeySpec{rangeOf(1, 0, 1), {Flags: session.KeyOW, Keyword: "STORE", StartFrom: 6, Step: 1},
+			{Flags: session.KeyOW, Keyword: "STOREDIST", StartFrom: 6, Step: 1}}, 1, 1, 1, true},
+		{"gap", []session.KeySpec{rangeOf(1, 0, 1), rangeOf(3, 0, 1)}, 1, 1, 1, true},
+		{"spublish", []session.KeySpec{{Flags: session.KeyNotKey, Index: 1, Step: 1}}, 1, 1, 1, false},
 	}
 )
 
 func TestLegacyRange(t *testing.T) {
 	for _, tt := range specRows {
-		row := Command{Name: tt.name, Keys: tt.keys}
-		first, last, step := row.legacyRange()
+		row := session.Command{Name: tt.name, Keys: tt.keys}
+		first, last, step := row.LegacyRange()
 		if first != tt.first || last != tt.last || step != tt.step {
 			t.Errorf("%s: %d %d %d, want %d %d %d", tt.name, first, last, step, tt.first, tt.last, tt.step)
 		}
-		if got := row.movable(); got != tt.movable {
+		if got := row.Movable(); got != tt.movable {
 			t.Errorf("%s: movable is %t", tt.name, got)
 		}
 	}
 }
 
 func TestKeys(t *testing.T) {
-	rows := make(map[string]*Command)
+	rows := make(map[string]*session.Command)
 	for _, r := range specRows {
-		rows[r.name] = &Command{Name: r.name, Keys: r.keys}
+		rows[r.name] = &session.Command{Name: r.name, Keys: r.keys}
 	}
-	second := func(args [][]byte) ([]KeyRef, bool) { return []KeyRef{{Pos: 2}}, len(args) > 2 }
+	second := func(args [][]byte) ([]session.KeyRef, bool) { return []session.KeyRef{{Pos: 2}}, len(args) > 2 }
 	rows["sort"].GetKeys = second
-	rows["variable"] = &Command{Keys: []KeySpec{{Flags: KeyRW | KeyVariable, Index: 1, Step: 1}}, GetKeys: second}
+	rows["variable"] = &session.Command{Keys: []session.KeySpec{{Flags: session.KeyRW | session.KeyVariable, Index: 1, Step: 1}}, GetKeys: second}
 	for _, tt := range []struct{ line, want string }{
 		{"ping a", ""},
 		{"get a", "1"},
@@ -107,15 +108,15 @@ func TestKeys(t *testing.T) {
 			args = append(args, []byte(w))
 		}
 		var got []string
-		for _, k := range rows[string(args[0])].keys(nil, args) {
+		for _, k := range rows[string(args[0])].FindKeys(nil, args) {
 			got = append(got, fmt.Sprint(k.Pos))
 		}
 		if strings.Join(got, " ") != tt.want {
 			t.Errorf("%s: keys at %q, want %q", tt.line, got, tt.want)
 		}
 	}
-	prefix := []KeyRef{{Pos: 9}}
-	if got := rows["eval"].keys(prefix, [][]byte{[]byte("eval"), []byte("s"), []byte("1")}); !slices.Equal(got, prefix) {
+	prefix := []session.KeyRef{{Pos: 9}}
+	if got := rows["eval"].FindKeys(prefix, [][]byte{[]byte("eval"), []byte("s"), []byte("1")}); !slices.Equal(got, prefix) {
 		t.Errorf("a failed search changed what was there: %v", got)
 	}
 }
@@ -124,9 +125,9 @@ func TestKeysAllocateNothing(t *testing.T) {
 	s := newTestServer(t)
 	e := s.reg.byName["mset"]
 	args := [][]byte{[]byte("mset"), []byte("a"), []byte("1"), []byte("b"), []byte("2")}
-	var buf [8]KeyRef
+	var buf [8]session.KeyRef
 	if n := allocations(100, func() {
-		if len(e.keys(buf[:0], args)) != 2 {
+		if len(e.FindKeys(buf[:0], args)) != 2 {
 			t.Fatal("wrong keys")
 		}
 	}); n != 0 {

@@ -2,35 +2,36 @@ package commands
 
 import (
 	"ferrous/commands/config"
+	"ferrous/commands/session"
 	"ferrous/datatypes/keyspace"
 )
 
 // CONFIG. What directives there are and how they are read, answered and written back is package config's business;
 // what follows from a change is attached in lifecycle.go.
 
-const configSub = Admin | NoScript | Loading | Stale
+const configSub = session.Admin | session.NoScript | session.Loading | session.Stale
 
-var configCommand = Command{
-	Name: "config", Arity: -2, Group: GroupServer, Since: "2.0.0", Complexity: "Depends on the subcommand.",
+var configCommand = session.Command{
+	Name: "config", Arity: -2, Group: session.GroupServer, Since: "2.0.0", Complexity: "Depends on the subcommand.",
 	Summary: "Container of commands about the configuration.",
-	Subs: []Command{
-		{Name: "get", Arity: -3, Flags: configSub, Handler: configGet,
-			Group: GroupServer, Since: "2.0.0", Complexity: "O(N) in the number of parameters of the configuration",
-			Summary: "Tells the values of parameters.", Args: []Arg{aString("parameter").multiple()},
-			History: []Change{{"7.0.0", "Takes several patterns."}}},
-		{Name: "help", Arity: 2, Flags: Loading | Stale, Handler: configHelp,
-			Group: GroupServer, Since: "5.0.0", Complexity: "O(1)", Summary: "Lists the subcommands."},
-		{Name: "resetstat", Arity: 2, Flags: configSub, Handler: configResetStat,
-			Group: GroupServer, Since: "2.0.0", Complexity: "O(1)", Summary: "Starts the statistics anew.",
+	Subs: []session.Command{
+		{Name: "get", Arity: -3, Flags: configSub, Handler: connected(configGet),
+			Group: session.GroupServer, Since: "2.0.0", Complexity: "O(N) in the number of parameters of the configuration",
+			Summary: "Tells the values of parameters.", Args: []session.Arg{session.StringArg("parameter").Many()},
+			History: []session.Change{{"7.0.0", "Takes several patterns."}}},
+		{Name: "help", Arity: 2, Flags: session.Loading | session.Stale, Handler: connected(configHelp),
+			Group: session.GroupServer, Since: "5.0.0", Complexity: "O(1)", Summary: "Lists the subcommands."},
+		{Name: "resetstat", Arity: 2, Flags: configSub, Handler: connected(configResetStat),
+			Group: session.GroupServer, Since: "2.0.0", Complexity: "O(1)", Summary: "Starts the statistics anew.",
 			Hints: allNodesSucceed},
-		{Name: "rewrite", Arity: 2, Flags: configSub, Handler: configRewrite,
-			Group: GroupServer, Since: "2.8.0", Complexity: "O(1)",
+		{Name: "rewrite", Arity: 2, Flags: configSub, Handler: connected(configRewrite),
+			Group: session.GroupServer, Since: "2.8.0", Complexity: "O(1)",
 			Summary: "Writes the present configuration back to its file.", Hints: allNodesSucceed},
-		{Name: "set", Arity: -4, Flags: configSub, Handler: configSet,
-			Group: GroupServer, Since: "2.0.0", Complexity: "O(N) in the number of parameters given",
+		{Name: "set", Arity: -4, Flags: configSub, Handler: connected(configSet),
+			Group: session.GroupServer, Since: "2.0.0", Complexity: "O(N) in the number of parameters given",
 			Summary: "Changes parameters while the server runs.", Hints: allNodesSucceed,
-			History: []Change{{"7.0.0", "Takes several parameters, all of which change or none."}},
-			Args:    []Arg{aBlock("data", aString("parameter"), aString("value")).multiple()}},
+			History: []session.Change{{"7.0.0", "Takes several parameters, all of which change or none."}},
+			Args:    []session.Arg{session.BlockOf("data", session.StringArg("parameter"), session.StringArg("value")).Many()}},
 	},
 }
 
@@ -38,49 +39,50 @@ var allNodesSucceed = []string{"request_policy:all_nodes", "response_policy:all_
 
 // strings returns the arguments from i on.
 func (c *Client) strings(i int) []string {
-	out := make([]string, 0, len(c.args)-i)
-	for _, a := range c.args[i:] {
+	out := make([]string, 0, len(c.Args)-i)
+	for _, a := range c.Args[i:] {
 		out = append(out, string(a))
 	}
 	return out
 }
 
 func configGet(c *Client) {
-	pairs := c.srv.cfg.Get(c.strings(2)...)
-	c.w.Map(len(pairs))
+	pairs := c.srv.Config.Get(c.strings(2)...)
+	c.W.Map(len(pairs))
 	for _, p := range pairs {
-		c.w.BulkString(p.Name)
-		c.w.BulkString(p.Value)
+		c.W.BulkString(p.Name)
+		c.W.BulkString(p.Value)
 	}
 }
 
 func configSet(c *Client) {
 	local := c.conn == nil || isLocal(c.conn)
 	c.srv.followDir()
-	if err := c.srv.cfg.Set(c.strings(2), config.SetContext{Local: local, Loading: c.srv.persist.loading != nil}); err != nil {
-		c.error(err.Error())
+	if err := c.srv.Config.Set(c.strings(2), config.SetContext{Local: local, Loading: c.srv.persist.loading != nil}); err != nil {
+		c.Error(err.Error())
 		return
 	}
-	c.w.OK()
+	c.W.OK()
 }
 
 func configRewrite(c *Client) {
-	if err := c.srv.cfg.Rewrite(false); err != nil {
-		c.error(err.Error())
+	if err := c.srv.Config.Rewrite(false); err != nil {
+		c.Error(err.Error())
 		return
 	}
-	c.w.OK()
+	c.W.OK()
 }
 
 func configResetStat(c *Client) {
 	c.srv.resetStats()
-	c.w.OK()
+	c.W.OK()
 }
 
 // resetStats sets back what INFO counts since the start; the peak of memory and the age in rounds of cron are
 // states and stay, as do, in Redis 7.2, refusals for missing rights.
 func (s *Server) resetStats() {
 	s.pulse.commands -= s.stats.commands // it counts on
+	s.Counters = session.Counters{}
 	s.stats = stats{
 		peakMemory: s.stats.peakMemory,
 		cronCycles: s.stats.cronCycles,
@@ -89,16 +91,16 @@ func (s *Server) resetStats() {
 	s.persist.saves = 0
 	s.aof.file.ResetStats()
 	s.eviction.evicted = 0
-	s.ks.ExpiredKeys, s.ks.ExpiredFields = 0, 0
-	*s.ks.ExpiryLag() = keyspace.Lag{}
+	s.Keyspace.ExpiredKeys, s.Keyspace.ExpiredFields = 0, 0
+	*s.Keyspace.ExpiryLag() = keyspace.Lag{}
 	for _, e := range s.reg.shown {
-		e.calls, e.nanos, e.rejected, e.failed, e.times = 0, 0, 0, 0, nil
+		e.Calls, e.Nanos, e.Rejected, e.Failed, e.Times = 0, 0, 0, 0, nil
 	}
-	clear(s.errors)
+	clear(s.Errors)
 }
 
 func configHelp(c *Client) {
-	c.help("GET <pattern> [<pattern> ...]",
+	c.Help("GET <pattern> [<pattern> ...]",
 		"    Tell the parameters that match a pattern, with their values.",
 		"RESETSTAT",
 		"    Set the counters of INFO back to zero.",

@@ -2,65 +2,66 @@ package commands
 
 import (
 	"ferrous/commands/acl"
+	"ferrous/commands/session"
 	"ferrous/eventloop/resp"
 )
 
 // Commands about the connection itself. CLIENT is in clients.go.
 
-var connectionCommands = []Command{
-	{Name: "auth", Arity: -2, Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, ACL: CatConnection, Handler: auth,
-		Group: GroupConnection, Since: "1.0.0", Complexity: "O(N) in the number of passwords that the user has",
+var connectionCommands = []session.Command{
+	{Name: "auth", Arity: -2, Flags: session.NoScript | session.Loading | session.Stale | session.Fast | session.NoAuth | session.AllowBusy, ACL: session.CatConnection, Handler: connected(auth),
+		Group: session.GroupConnection, Since: "1.0.0", Complexity: "O(N) in the number of passwords that the user has",
 		Summary: "Logs the connection in.",
-		History: []Change{{"6.0.0", "A user name may precede the password."}},
-		Args:    []Arg{aString("username").optional().since("6.0.0"), aString("password")}},
+		History: []session.Change{{"6.0.0", "A user name may precede the password."}},
+		Args:    []session.Arg{session.StringArg("username").Opt().From("6.0.0"), session.StringArg("password")}},
 	clientCommand,
-	{Name: "echo", Arity: 2, Flags: Loading | Stale | Fast, ACL: CatConnection, Handler: echo,
-		Group: GroupConnection, Since: "1.0.0", Complexity: "O(1)", Summary: "Replies with its argument.",
-		Args: []Arg{aString("message")}},
-	{Name: "hello", Arity: -1, Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, ACL: CatConnection, Handler: hello,
-		Group: GroupConnection, Since: "6.0.0", Complexity: "O(1)",
+	{Name: "echo", Arity: 2, Flags: session.Loading | session.Stale | session.Fast, ACL: session.CatConnection, Handler: connected(echo),
+		Group: session.GroupConnection, Since: "1.0.0", Complexity: "O(1)", Summary: "Replies with its argument.",
+		Args: []session.Arg{session.StringArg("message")}},
+	{Name: "hello", Arity: -1, Flags: session.NoScript | session.Loading | session.Stale | session.Fast | session.NoAuth | session.AllowBusy, ACL: session.CatConnection, Handler: connected(hello),
+		Group: session.GroupConnection, Since: "6.0.0", Complexity: "O(1)",
 		Summary: "Opens the conversation: chooses the protocol, may log in and name the connection.",
-		History: []Change{{"6.2.0", "The protocol version may be left out; the reply then tells the one in use."}},
-		Args: []Arg{aBlock("arguments",
-			anInt("protover"),
-			Arg{Name: "auth", Type: ArgBlock, Token: "AUTH", Optional: true,
-				Args: []Arg{aString("username"), aString("password")}},
-			aTokenArg("clientname", ArgString, "SETNAME", "").optional()).optional()}},
-	{Name: "ping", Arity: -1, Flags: Fast, ACL: CatConnection, Handler: ping,
-		Group: GroupConnection, Since: "1.0.0", Complexity: "O(1)", Summary: "Answers, to show that the server is there.",
+		History: []session.Change{{"6.2.0", "The protocol version may be left out; the reply then tells the one in use."}},
+		Args: []session.Arg{session.BlockOf("arguments",
+			session.IntArg("protover"),
+			session.Arg{Name: "auth", Type: session.ArgBlock, Token: "AUTH", Optional: true,
+				Args: []session.Arg{session.StringArg("username"), session.StringArg("password")}},
+			session.TokenArg("clientname", session.ArgString, "SETNAME", "").Opt()).Opt()}},
+	{Name: "ping", Arity: -1, Flags: session.Fast, ACL: session.CatConnection, Handler: connected(ping),
+		Group: session.GroupConnection, Since: "1.0.0", Complexity: "O(1)", Summary: "Answers, to show that the server is there.",
 		Hints: []string{"request_policy:all_shards", "response_policy:all_succeeded"},
-		Args:  []Arg{aString("message").optional()}},
-	{Name: "quit", Arity: -1, Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, ACL: CatConnection, Handler: quit,
-		Group: GroupConnection, Since: "1.0.0", Complexity: "O(1)", Summary: "Asks the server to close the connection.",
+		Args:  []session.Arg{session.StringArg("message").Opt()}},
+	{Name: "quit", Arity: -1, Flags: session.NoScript | session.Loading | session.Stale | session.Fast | session.NoAuth | session.AllowBusy, ACL: session.CatConnection, Handler: connected(quit),
+		Group: session.GroupConnection, Since: "1.0.0", Complexity: "O(1)", Summary: "Asks the server to close the connection.",
 		Deprecated: "7.2.0", ReplacedBy: "just closing the connection"},
-	{Name: "reset", Arity: 1, Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy, ACL: CatConnection, Handler: reset,
-		Group: GroupConnection, Since: "6.2.0", Complexity: "O(1)", Summary: "Makes the connection as if it were new."},
+	{Name: "reset", Arity: 1, Flags: session.NoScript | session.Loading | session.Stale | session.Fast | session.NoAuth | session.AllowBusy, ACL: session.CatConnection, Handler: connected(reset),
+		Group: session.GroupConnection, Since: "6.2.0", Complexity: "O(1)", Summary: "Makes the connection as if it were new."},
 }
 
 func ping(c *Client) {
-	switch n := len(c.args); {
+	switch n := len(c.Args); {
 	case n <= 2 && c.proto == 2 && c.subscribed():
 		// In the form of a message, since its reader waits for such.
-		c.w.Array(2)
-		c.w.BulkString("pong")
+		c.W.Array(2)
+		c.W.BulkString("pong")
 		if n == 1 {
-			c.w.BulkString("")
+			c.W.BulkString("")
 		} else {
-			c.w.Bulk(c.args[1])
+			c.W.Bulk(c.Args[1])
 		}
 	case n == 1:
-		c.w.Status("PONG")
+		c.W.Status("PONG")
 	case n == 2:
-		c.w.Bulk(c.args[1])
+		c.W.Bulk(c.Args[1])
 	default:
-		c.error(errArity("ping"))
+		c.Error(session.ErrArity("ping"))
 	}
 }
 
-func echo(c *Client) { c.w.Bulk(c.args[1]) }
+func echo(c *Client) { c.W.Bulk(c.Args[1]) }
 
 func quit(c *Client) {
-	c.w.OK()
+	c.W.OK()
 	c.closeAfterReply()
 }
 
@@ -68,20 +69,20 @@ func quit(c *Client) {
 func reset(c *Client) {
 	c.srv.endTransaction(c)
 	c.srv.tellNothing(c)
-	c.db = c.srv.ks.DBs()[0]
+	c.DB = c.srv.Keyspace.DBs()[0]
 	c.setProto(2)
 	c.startAs(c.srv.security.users.Default())
 	if c.ident != nil {
 		c.ident.name, c.ident.redirects = "", false
 	}
-	c.replyOff, c.noTouch, c.noEvict = false, false, false
+	c.replyOff, c.NoTouch, c.noEvict = false, false, false
 	c.srv.sortClient(c)
-	c.w.Status("RESET")
+	c.W.Status("RESET")
 }
 
 func (c *Client) setProto(version int) {
 	c.proto = int8(version)
-	c.w.Proto = version
+	c.W.Proto = version
 }
 
 const (
@@ -95,21 +96,21 @@ const (
 )
 
 func auth(c *Client) {
-	user, password := []byte(acl.DefaultName), c.args[1]
-	switch len(c.args) {
+	user, password := []byte(acl.DefaultName), c.Args[1]
+	switch len(c.Args) {
 	case 2:
 		if c.srv.security.users.Default().NoPass() {
-			c.error(errNoPassword)
+			c.Error(errNoPassword)
 			return
 		}
 	case 3:
-		user, password = c.args[1], c.args[2]
+		user, password = c.Args[1], c.Args[2]
 	default:
-		c.error(errSyntax)
+		c.Error(session.ErrSyntax)
 		return
 	}
 	if c.authenticate(user, password) {
-		c.w.OK()
+		c.W.OK()
 	}
 }
 
@@ -118,8 +119,8 @@ func auth(c *Client) {
 func (c *Client) authenticate(user, password []byte) bool {
 	u := c.srv.security.users.Get(user)
 	if u == nil || !u.Accepts(password) {
-		c.srv.logDenialOf(c, acl.DeniedAuth, cString(c.args[0]), string(user))
-		c.error(errWrongPass)
+		c.srv.logDenialOf(c, acl.DeniedAuth, session.CString(c.Args[0]), string(user))
+		c.Error(session.ErrWrongPass)
 		return false
 	}
 	c.user, c.authed = u, true
@@ -128,32 +129,32 @@ func (c *Client) authenticate(user, password []byte) bool {
 
 func hello(c *Client) {
 	version := int64(0)
-	if len(c.args) > 1 {
+	if len(c.Args) > 1 {
 		var ok bool
-		if version, ok = resp.ParseInt(c.args[1]); !ok {
-			c.error(errHelloVersion)
+		if version, ok = resp.ParseInt(c.Args[1]); !ok {
+			c.Error(errHelloVersion)
 			return
 		}
 		if version < 2 || version > 3 {
-			c.error(errNoProto)
+			c.Error(errNoProto)
 			return
 		}
 	}
 	var user, password, name []byte
-	for i := 2; i < len(c.args); i++ {
-		switch more := len(c.args) - i - 1; {
-		case more >= 2 && c.is(i, "auth"):
-			user, password = c.args[i+1], c.args[i+2]
+	for i := 2; i < len(c.Args); i++ {
+		switch more := len(c.Args) - i - 1; {
+		case more >= 2 && c.Is(i, "auth"):
+			user, password = c.Args[i+1], c.Args[i+2]
 			i += 2
-		case more >= 1 && c.is(i, "setname"):
-			name = c.args[i+1]
+		case more >= 1 && c.Is(i, "setname"):
+			name = c.Args[i+1]
 			if !validAttribute(name) {
-				c.error(errClientName)
+				c.Error(errClientName)
 				return
 			}
 			i++
 		default:
-			c.error("ERR Syntax error in HELLO option '" + cString(c.args[i]) + "'")
+			c.Error("ERR Syntax error in HELLO option '" + session.CString(c.Args[i]) + "'")
 			return
 		}
 	}
@@ -161,7 +162,7 @@ func hello(c *Client) {
 		return
 	}
 	if !c.authed {
-		c.error(errHelloNoAuth)
+		c.Error(errHelloNoAuth)
 		return
 	}
 	if name != nil {
@@ -171,22 +172,22 @@ func hello(c *Client) {
 		c.setProto(int(version))
 	}
 	mode := "standalone"
-	if c.srv.cfg.ClusterEnabled {
+	if c.srv.Config.ClusterEnabled {
 		mode = "cluster"
 	}
-	c.w.Map(7)
-	c.w.BulkString("server")
-	c.w.BulkString("redis")
-	c.w.BulkString("version")
-	c.w.BulkString(RedisVersion)
-	c.w.BulkString("proto")
-	c.w.Int(int64(c.proto))
-	c.w.BulkString("id")
-	c.w.Int(c.id)
-	c.w.BulkString("mode")
-	c.w.BulkString(mode)
-	c.w.BulkString("role")
-	c.w.BulkString("master")
-	c.w.BulkString("modules")
-	c.w.Array(0)
+	c.W.Map(7)
+	c.W.BulkString("server")
+	c.W.BulkString("redis")
+	c.W.BulkString("version")
+	c.W.BulkString(RedisVersion)
+	c.W.BulkString("proto")
+	c.W.Int(int64(c.proto))
+	c.W.BulkString("id")
+	c.W.Int(c.id)
+	c.W.BulkString("mode")
+	c.W.BulkString(mode)
+	c.W.BulkString("role")
+	c.W.BulkString("master")
+	c.W.BulkString("modules")
+	c.W.Array(0)
 }

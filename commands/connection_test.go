@@ -75,7 +75,7 @@ func TestAuth(t *testing.T) {
 		{"RESET", "+RESET\r\n"},
 	})
 	// Without a password there is nothing to ask of those who are connected.
-	if err := ts.cfg.Set([]string{"requirepass", ""}, config.SetContext{}); err != nil {
+	if err := ts.Config.Set([]string{"requirepass", ""}, config.SetContext{}); err != nil {
 		t.Fatal(err)
 	}
 	checkExchanges(t, ts, ts.c, []exchange{{"PING", "+PONG\r\n"}})
@@ -122,7 +122,7 @@ func TestHello(t *testing.T) {
 func TestReset(t *testing.T) {
 	ts := newTestServer(t)
 	c := ts.c
-	c.db = ts.ks.DBs()[3]
+	c.DB = ts.Keyspace.DBs()[3]
 	checkExchanges(t, ts, c, []exchange{
 		{"CLIENT SETNAME me", ok},
 		{"CLIENT SETINFO lib-name lib", ok},
@@ -134,7 +134,7 @@ func TestReset(t *testing.T) {
 	if got := ts.do("RESET"); got != "+RESET\r\n" {
 		t.Errorf("RESET: %q", got)
 	}
-	if c.db.ID != 0 || c.proto != 2 || c.noEvict || c.noTouch || c.replyOff {
+	if c.DB.ID != 0 || c.proto != 2 || c.noEvict || c.NoTouch || c.replyOff {
 		t.Errorf("not reset: %s", c.info())
 	}
 	if !strings.Contains(c.info(), " name= ") || !strings.Contains(c.info(), " lib-name=lib ") {

@@ -141,10 +141,10 @@ func (s *Server) crash(c cause, onLoop bool) {
 	s.crashing.once.Do(func() {
 		// The log may be what is broken.
 		time.AfterFunc(crashDeadline, func() { process.Die(c.signal) })
-		raw := func(text string) { s.log.Raw(logging.Warning, text) }
+		raw := func(text string) { s.Log.Raw(logging.Warning, text) }
 		raw("\n\n=== REDIS BUG REPORT START: Cut & paste starting from here ===\n")
 		for _, l := range c.lines {
-			s.log.Log(logging.Warning, l)
+			s.Log.Log(logging.Warning, l)
 		}
 		if s.crashing.enabled.Load() {
 			raw("\n------ STACK TRACE ------\n")
@@ -157,10 +157,10 @@ func (s *Server) crash(c cause, onLoop bool) {
 		}
 		raw("\n=== REDIS BUG REPORT END. Make sure to include from START to END. ===\n\n" +
 			"       Please report this to those who maintain Ferrous, with the lines of the log above it.\n\n")
-		if s.host != nil && s.host.Daemon() && s.cfg.PidFile != "" {
-			os.Remove(s.cfg.Path(s.cfg.PidFile))
+		if s.host != nil && s.host.Daemon() && s.Config.PidFile != "" {
+			os.Remove(s.Config.Path(s.Config.PidFile))
 		}
-		if c.abort && s.cfg.UseExitOnPanic {
+		if c.abort && s.Config.UseExitOnPanic {
 			os.Exit(1)
 		}
 		process.Die(c.signal)
@@ -201,28 +201,28 @@ func (s *Server) crashState() string {
 	if c := s.current; c != nil {
 		section("CURRENT CLIENT INFO", func() { c.crashInfo(&b) })
 	}
-	section("CONFIG DEBUG OUTPUT", func() { b.WriteString(s.cfg.DebugInfo()) })
+	section("CONFIG DEBUG OUTPUT", func() { b.WriteString(s.Config.DebugInfo()) })
 	return b.String()
 }
 
 // crashInfo tells what a client runs; of each argument its beginning, if it is not secret.
 func (c *Client) crashInfo(b *strings.Builder) {
 	const longest = 128
-	fmt.Fprintf(b, "%s\nargc: '%d'\n", c.describe(), len(c.args))
+	fmt.Fprintf(b, "%s\nargc: '%d'\n", c.describe(), len(c.Args))
 	var secret func(int) bool
-	if c.cmd != nil {
+	if c.Cmd != nil {
 		secret = c.secrets()
 	}
-	for i, a := range c.args {
+	for i, a := range c.Args {
 		text := "(redacted)"
 		if secret == nil || !secret(i) {
 			text = string(appendRepr(nil, a[:min(len(a), longest)]))
 		}
 		fmt.Fprintf(b, "argv[%d]: '%s'\n", i, text)
 	}
-	if len(c.args) > 1 {
-		if r := c.db.PeekStale(c.args[1]); r != nil {
-			fmt.Fprintf(b, "the second argument is a key: a %s in database %d\n", r.Type(), c.db.ID)
+	if len(c.Args) > 1 {
+		if r := c.DB.PeekStale(c.Args[1]); r != nil {
+			fmt.Fprintf(b, "the second argument is a key: a %s in database %d\n", r.Type(), c.DB.ID)
 		}
 	}
 }
@@ -241,13 +241,13 @@ func (s *Server) applyWatchdog() error {
 		close(s.watchdog.stop)
 		s.watchdog.stop = nil
 	}
-	if s.cfg.WatchdogPeriodMs == 0 || s.loop == nil {
+	if s.Config.WatchdogPeriodMs == 0 || s.loop == nil {
 		return nil
 	}
 	stop := make(chan struct{})
 	s.watchdog.stop = stop
 	s.guarded(func() {
-		s.watchLoop(max(time.Duration(s.cfg.WatchdogPeriodMs)*time.Millisecond, minWatchdogPeriod), stop)
+		s.watchLoop(max(time.Duration(s.Config.WatchdogPeriodMs)*time.Millisecond, minWatchdogPeriod), stop)
 	})
 	return nil
 }
@@ -261,7 +261,7 @@ func (s *Server) watchLoop(period time.Duration, stop chan struct{}) {
 		case <-stop:
 			return
 		case <-time.After(period):
-			s.log.Raw(logging.Warning, "\n--- WATCHDOG TIMER EXPIRED ---\n"+string(allStacks())+"--------\n")
+			s.Log.Raw(logging.Warning, "\n--- WATCHDOG TIMER EXPIRED ---\n"+string(allStacks())+"--------\n")
 			select {
 			case <-turned: // one report for each time that it is stuck
 			case <-stop:
@@ -278,10 +278,10 @@ func (s *Server) watchLoop(period time.Duration, stop chan struct{}) {
 
 // attachCrash makes the directives of this file take effect.
 func (s *Server) attachCrash() {
-	enable := func(*config.Config) error { s.crashing.enabled.Store(s.cfg.CrashLogEnabled); return nil }
-	s.cfg.OnApply(enable, "crash-log-enabled")
-	_ = enable(s.cfg)
-	s.cfg.OnApply(func(*config.Config) error { return s.applyWatchdog() }, "watchdog-period")
+	enable := func(*config.Config) error { s.crashing.enabled.Store(s.Config.CrashLogEnabled); return nil }
+	s.Config.OnApply(enable, "crash-log-enabled")
+	_ = enable(s.Config)
+	s.Config.OnApply(func(*config.Config) error { return s.applyWatchdog() }, "watchdog-period")
 }
 
 func debugPanic(*Client) { panic(fmt.Sprintf("DEBUG PANIC called at Unix time %d", time.Now().Unix())) }

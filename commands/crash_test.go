@@ -55,8 +55,8 @@ func TestCrashState(t *testing.T) {
 	ts := newTestServer(t)
 	ts.doLine("SET key value")
 	ts.current = ts.c
-	ts.c.args = [][]byte{[]byte("GET"), []byte("key"), []byte(strings.Repeat("x", 1000))}
-	ts.c.cmd = ts.reg.byName["get"]
+	ts.c.Args = [][]byte{[]byte("GET"), []byte("key"), []byte(strings.Repeat("x", 1000))}
+	ts.c.Cmd = ts.reg.byName["get"]
 	got := ts.crashState()
 	for _, want := range []string{"# Server\r\n", "CURRENT CLIENT INFO", "argc: '3'\n", `argv[0]: '"GET"'`, "is a key: a string in database 0"} {
 		if !strings.Contains(got, want) {
@@ -66,14 +66,14 @@ func TestCrashState(t *testing.T) {
 	if strings.Contains(got, strings.Repeat("x", 200)) {
 		t.Error("an argument is not cut")
 	}
-	ts.c.args = [][]byte{[]byte("AUTH"), []byte("hush")}
-	ts.c.cmd = ts.reg.byName["auth"]
+	ts.c.Args = [][]byte{[]byte("AUTH"), []byte("hush")}
+	ts.c.Cmd = ts.reg.byName["auth"]
 	if got := ts.crashState(); strings.Contains(got, "hush") {
 		t.Error("a password is shown")
 	}
-	ts.c.db = nil
-	ts.c.args = [][]byte{[]byte("GET"), []byte("key")}
-	ts.c.cmd = ts.reg.byName["get"]
+	ts.c.DB = nil
+	ts.c.Args = [][]byte{[]byte("GET"), []byte("key")}
+	ts.c.Cmd = ts.reg.byName["get"]
 	if got := ts.crashState(); !strings.Contains(got, "(cannot be told: ") || !strings.Contains(got, "CONFIG DEBUG OUTPUT") {
 		t.Errorf("with damaged data:\n%s", got)
 	}

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"ferrous/commands/config"
-	"ferrous/datatypes/keyspace"
 )
 
 // cron is what the server does hz times a second: look after clocks, clients and memory.
@@ -14,7 +13,7 @@ func (s *Server) cron() {
 	from := s.nanos()
 	s.tick()
 	if s.cronPaused {
-		s.cronTimer.Reset(time.Second / time.Duration(max(s.cfg.Hz, 1)))
+		s.cronTimer.Reset(time.Second / time.Duration(max(s.Config.Hz, 1)))
 		return
 	}
 	s.obeySignal()
@@ -22,23 +21,23 @@ func (s *Server) cron() {
 	s.clientsCron()
 	s.reap()
 	s.evictClients()
-	s.moves.closeIdle(s.ks.Now)
+	s.moves.closeIdle(s.Keyspace.Now)
 	s.persistCron()
 	s.tickFile()
 	s.sweepTracked()
 	s.stats.peakMemory = max(s.stats.peakMemory, s.usedMemory())
 	s.sampleInstant()
-	live := s.ks.Bytes()
-	ended := s.pulse.beat(s.ks.Now, s.stats.commands, live)
+	live := s.Keyspace.Bytes()
+	ended := s.pulse.beat(s.Keyspace.Now, s.stats.commands, live)
 	s.gc.adjust(live, s.pulse.busy())
 	if ended && s.pulse.idle {
 		s.scratch.Trim()
-		if s.tidy.due(s.ks.Now, live) {
+		if s.tidy.due(s.Keyspace.Now, live) {
 			go debug.FreeOSMemory()
 		}
 	}
 	s.rearmExpiry()
-	s.cronTimer.Reset(time.Second / time.Duration(max(s.cfg.Hz, 1)))
+	s.cronTimer.Reset(time.Second / time.Duration(max(s.Config.Hz, 1)))
 	to := s.nanos()
 	s.stats.cronNanos += to - from
 	s.endCycle(from, to, 0)
@@ -72,8 +71,8 @@ func (s *Server) expire() {
 	}
 	from := s.nanos()
 	until := from + int64(expireStep)
-	more := s.ks.ActiveExpire(
-		func() int64 { s.setNow(s.nanos()); return s.ks.Now },
+	more := s.Keyspace.ActiveExpire(
+		func() int64 { s.setNow(s.nanos()); return s.Keyspace.Now },
 		func() bool { return s.nanos() > until })
 	took := s.nanos() - from
 	s.stats.expireNanos += took
@@ -84,7 +83,7 @@ func (s *Server) expire() {
 		s.stats.expireCapped++
 		// Clients have their turn first: the timer fires in a later round of the loop, and what comes from clients
 		// leaves most of the time to them.
-		s.expAt = s.ks.Now + 4*int64(expireStep/time.Millisecond)
+		s.expAt = s.Keyspace.Now + 4*int64(expireStep/time.Millisecond)
 		s.expTimer.Reset(0)
 		return
 	}
@@ -96,7 +95,7 @@ func (s *Server) rearmExpiry() {
 	if s.activeOff {
 		return
 	}
-	when, ok := s.ks.NextExpiry()
+	when, ok := s.Keyspace.NextExpiry()
 	if !ok || s.expAt != 0 && s.expAt <= when {
 		return
 	}
@@ -111,10 +110,10 @@ const fewClients = 5
 
 // clientsCron closes clients that were idle or over their soft output limit for too long.
 func (s *Server) clientsCron() {
-	idle := int64(s.cfg.TimeoutSec) * 1000
-	s.peaks.advance(s.ks.Now / 1000)
+	idle := int64(s.Config.TimeoutSec) * 1000
+	s.peaks.advance(s.Keyspace.Now / 1000)
 	// Each client is seen about once a second: a round of cron must not take long however many there are.
-	for range min(max(len(s.order)/max(s.cfg.Hz, 1), fewClients), len(s.order)) {
+	for range min(max(len(s.order)/max(s.Config.Hz, 1), fewClients), len(s.order)) {
 		s.cronAt++
 		if s.cronAt >= len(s.order) {
 			s.cronAt = 0
@@ -124,8 +123,8 @@ func (s *Server) clientsCron() {
 		if c.conn == nil || c.conn.Closing() {
 			continue
 		}
-		if idle > 0 && s.ks.Now-c.lastActive > idle && c.idleMayClose() {
-			s.logf(config.LogVerbose, "Closing idle client")
+		if idle > 0 && s.Keyspace.Now-c.lastActive > idle && c.idleMayClose() {
+			s.Logf(config.LogVerbose, "Closing idle client")
 			c.conn.CloseNow()
 			continue
 		}
@@ -139,16 +138,16 @@ func (s *Server) clientsCron() {
 
 // checkOutputLimits closes a client that does not read what it asked for; see client-output-buffer-limit.
 func (s *Server) checkOutputLimits(c *Client) {
-	lim := &s.cfg.OutputBufferLimits[c.outputClass()]
+	lim := &s.Config.OutputBufferLimits[c.outputClass()]
 	used := uint64(c.conn.QueuedMem())
 	soft := lim.Soft > 0 && used >= lim.Soft
 	if !soft {
 		c.softSince = 0
 	} else if c.softSince == 0 {
-		c.softSince = s.ks.Now
+		c.softSince = s.Keyspace.Now
 		soft = false
 	} else {
-		soft = s.ks.Now-c.softSince > lim.SoftSeconds*1000
+		soft = s.Keyspace.Now-c.softSince > lim.SoftSeconds*1000
 	}
 	if soft || lim.Hard > 0 && used >= lim.Hard || c.conn.Queued() > freeReply && c.mustLogIn() && !c.closing {
 		s.closeOverLimit(c)
@@ -164,7 +163,7 @@ func (c *Client) forgetSoft() {
 }
 
 func (s *Server) closeOverLimit(c *Client) {
-	s.logf(config.LogWarning, "Client %s scheduled to be closed ASAP for overcoming of output buffer limits.", c.describe())
+	s.Logf(config.LogWarning, "Client %s scheduled to be closed ASAP for overcoming of output buffer limits.", c.describe())
 	s.stats.outputBufDisconnections++
 	s.doom(c)
 }
@@ -178,7 +177,7 @@ const freeReply = 16 << 10
 // called whenever what that depends on may have changed. What passes the bound is dropped as it is made (resp.Writer), and
 // execute closes the client at the end of the command.
 func (s *Server) limitReply(c *Client) {
-	hard := s.cfg.OutputBufferLimits[c.outputClass()].Hard
+	hard := s.Config.OutputBufferLimits[c.outputClass()].Hard
 	if c.mustLogIn() && c.conn != nil {
 		s.w.Limit = max(freeReply-c.conn.Queued(), 1)
 		return
@@ -194,23 +193,6 @@ func (s *Server) limitReply(c *Client) {
 		limit = max(limit, freeReply)
 	}
 	s.w.Limit = int(limit)
-}
-
-// overLimit reports whether the reply of the running command is above the hard limit, so that more of it is in vain:
-// handlers that make much of little ask it as they go.
-func (c *Client) overLimit() bool { return c.w.Over() }
-
-// drawPortion is how many elements drawMany asks for at once.
-const drawPortion = 4096
-
-// drawMany has draw append n independently drawn elements to the reply, in portions, until there is too much of it: n
-// comes from the client and may be as large as it likes.
-func (c *Client) drawMany(n int, draw func(n int)) {
-	for n > 0 && !c.overLimit() {
-		k := min(n, drawPortion)
-		draw(k)
-		n -= k
-	}
 }
 
 // outputClass is the class of client-output-buffer-limit.
@@ -264,29 +246,18 @@ func (m *instantMetric) rate() int64 {
 }
 
 func (s *Server) sampleInstant() {
-	if i := &s.stats.instant[0]; i.lastTime != 0 && s.ks.Now-i.lastTime < 100 {
+	if i := &s.stats.instant[0]; i.lastTime != 0 && s.Keyspace.Now-i.lastTime < 100 {
 		return
 	}
-	s.stats.instant[instantCommands].add(s.ks.Now, s.stats.commands)
-	s.stats.instant[instantInput].add(s.ks.Now, s.stats.netIn)
-	s.stats.instant[instantOutput].add(s.ks.Now, s.stats.netOut)
-	s.stats.instant[instantCycles].add(s.ks.Now, s.stats.cycles)
+	s.stats.instant[instantCommands].add(s.Keyspace.Now, s.stats.commands)
+	s.stats.instant[instantInput].add(s.Keyspace.Now, s.stats.netIn)
+	s.stats.instant[instantOutput].add(s.Keyspace.Now, s.stats.netOut)
+	s.stats.instant[instantCycles].add(s.Keyspace.Now, s.stats.cycles)
 	// Microseconds a cycle: time where others have counts, and cycles where they have time.
 	s.stats.instant[instantCycleTime].add(s.stats.cycles*1000, s.stats.cycleNanos/1000)
 }
 
 // usedMemory is what INFO calls used_memory: the data with its tables, exactly, and what clients hold.
 func (s *Server) usedMemory() int {
-	return s.baseMemory + s.ks.Bytes() + s.clientsMemory() + s.pushMemory()
-}
-
-// notify publishes a keyspace event of a class to those who asked for it.
-func (s *Server) notify(class config.NotifyFlags, event string, key []byte, db *keyspace.DB) {
-	flags := s.cfg.NotifyKeyspaceEvents
-	if flags&class == 0 || flags&(config.NotifyKeyspace|config.NotifyKeyevent) == 0 {
-		return
-	}
-	for _, o := range s.observers {
-		o(class, event, key, db)
-	}
+	return s.baseMemory + s.Keyspace.Bytes() + s.clientsMemory() + s.pushMemory()
 }

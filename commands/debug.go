@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"ferrous/commands/config"
+	"ferrous/commands/session"
 	"ferrous/datatypes/hash"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/list"
 	"ferrous/datatypes/listpack"
 	"ferrous/datatypes/quicklist"
 	"ferrous/datatypes/record"
+
 	dset "ferrous/datatypes/set"
 	"ferrous/datatypes/sortedset"
 	"ferrous/eventloop/resp"
@@ -24,9 +26,9 @@ import (
 // DEBUG: what test suites and people who look for a fault need of the server's inside. Unlike other containers it is
 // one command; a form is chosen by its word and its number of arguments.
 
-var debugRow = Command{
-	Name: "debug", Arity: -2, Flags: Admin | NoScript | Loading | Stale | Protected, Handler: debugCommand,
-	Group: GroupServer, Since: "1.0.0", Complexity: "Depends on the subcommand.", SysCmd: true,
+var debugRow = session.Command{
+	Name: "debug", Arity: -2, Flags: session.Admin | session.NoScript | session.Loading | session.Stale | session.Protected, Handler: connected(debugCommand),
+	Group: session.GroupServer, Since: "1.0.0", Complexity: "Depends on the subcommand.", SysCmd: true,
 	Summary: "Container of commands for tests of the server.",
 }
 
@@ -97,42 +99,42 @@ func debugForms() []debugForm {
 
 func debugCommand(c *Client) {
 	forms := append(debugForms(), invariantForms()...)
-	if len(c.args) == 2 && c.is(1, "help") {
+	if len(c.Args) == 2 && c.Is(1, "help") {
 		var lines []string
 		for _, f := range forms {
 			lines = append(lines, f.help...)
 		}
-		c.help(lines...)
+		c.Help(lines...)
 		return
 	}
 	for _, f := range forms {
-		if n := len(c.args); c.is(1, f.name) && f.min <= n && n <= f.max {
+		if n := len(c.Args); c.Is(1, f.name) && f.min <= n && n <= f.max {
 			f.run(c)
 			return
 		}
 	}
-	c.error(errUnknownSubOrArity(c.args))
+	c.Error(errUnknownSubOrArity(c.Args))
 }
 
 // flag returns argument i as C's atoi reads a switch: anything but a number other than zero is off.
 func (c *Client) flag(i int) bool {
-	n, ok := resp.ParseInt(c.args[i])
+	n, ok := resp.ParseInt(c.Args[i])
 	return ok && n != 0
 }
 
 func debugRewriteAll(c *Client) {
-	if err := c.srv.cfg.Rewrite(true); err != nil {
-		c.error(err.Error())
+	if err := c.srv.Config.Rewrite(true); err != nil {
+		c.Error(err.Error())
 		return
 	}
-	c.w.OK()
+	c.W.OK()
 }
 
 // debugSleep holds the loop on purpose.
 func debugSleep(c *Client) {
-	seconds, _ := resp.ParseFloat(c.args[2])
+	seconds, _ := resp.ParseFloat(c.Args[2])
 	time.Sleep(time.Duration(seconds*1e6) * time.Microsecond)
-	c.w.OK()
+	c.W.OK()
 }
 
 func debugSetActiveExpire(c *Client) {
@@ -142,19 +144,19 @@ func debugSetActiveExpire(c *Client) {
 		s.expAt = 0
 		s.rearmExpiry()
 	}
-	c.w.OK()
+	c.W.OK()
 }
 
 func debugSkipChecksum(c *Client) {
-	c.srv.skipChecksum = c.flag(2)
-	c.w.OK()
+	c.srv.SkipChecksum = c.flag(2)
+	c.W.OK()
 }
 
 // debugListpack logs the elements of a value that is one listpack.
 func debugListpack(c *Client) {
-	r := c.db.Peek(c.args[2])
+	r := c.DB.Peek(c.Args[2])
 	if r == nil {
-		c.error(errNoKey)
+		c.Error(session.ErrNoKey)
 		return
 	}
 	var lp listpack.Listpack
@@ -172,25 +174,25 @@ func debugListpack(c *Client) {
 		lp = record.Value[sortedset.SortedSet](r).Listpack()
 	}
 	if lp == nil {
-		c.error("ERR Not a listpack encoded object.")
+		c.Error("ERR Not a listpack encoded object.")
 		return
 	}
-	c.srv.logf(config.LogNotice, "DEBUG LISTPACK: %d elements in %d bytes", lp.Len(), len(lp))
+	c.srv.Logf(config.LogNotice, "DEBUG LISTPACK: %d elements in %d bytes", lp.Len(), len(lp))
 	for p := lp.First(); p >= 0; p = lp.Next(p) {
 		v := lp.Get(p)
-		c.srv.logf(config.LogNotice, "DEBUG LISTPACK: at %d, %d bytes: %q", p, lp.EntrySize(p), v.AppendTo(nil))
+		c.srv.Logf(config.LogNotice, "DEBUG LISTPACK: at %d, %d bytes: %q", p, lp.EntrySize(p), v.AppendTo(nil))
 	}
-	c.w.Status("Listpack structure printed on stdout")
+	c.W.Status("Listpack structure printed on stdout")
 }
 
 func debugPauseCron(c *Client) {
 	c.srv.cronPaused = c.flag(2)
-	c.w.OK()
+	c.W.OK()
 }
 
 func debugLog(c *Client) {
-	c.srv.logf(config.LogWarning, "DEBUG LOG: %s", c.args[2])
-	c.w.OK()
+	c.srv.Logf(config.LogWarning, "DEBUG LOG: %s", c.Args[2])
+	c.W.OK()
 }
 
 // debugError replies with a text of the client's as it is; it is no error of the server's and not counted as one.
@@ -200,15 +202,15 @@ func debugError(c *Client) {
 			return ' '
 		}
 		return r
-	}, c.args[2])
-	c.w.RawString("-")
-	c.w.Raw(text)
-	c.w.RawString("\r\n")
+	}, c.Args[2])
+	c.W.RawString("-")
+	c.W.Raw(text)
+	c.W.RawString("\r\n")
 }
 
 func debugProtocol(c *Client) {
-	w := c.w
-	switch strings.ToLower(c.arg(2)) {
+	w := c.W
+	switch strings.ToLower(c.Arg(2)) {
 	case "string":
 		w.BulkString("Hello World")
 	case "integer":
@@ -220,7 +222,7 @@ func debugProtocol(c *Client) {
 	case "null":
 		w.Null()
 	case "array", "set":
-		if c.is(2, "set") {
+		if c.Is(2, "set") {
 			w.Set(3)
 		} else {
 			w.Array(3)
@@ -244,7 +246,7 @@ func debugProtocol(c *Client) {
 		w.BulkString("Some real reply following the attribute")
 	case "push":
 		if !w.RESP3() {
-			c.error("ERR RESP2 is not supported by this command")
+			c.Error("ERR RESP2 is not supported by this command")
 			return
 		}
 		w.Push(2)
@@ -254,42 +256,30 @@ func debugProtocol(c *Client) {
 	case "verbatim":
 		w.Verbatim("txt", "This is a verbatim\nstring")
 	case "true", "false":
-		w.Bool(c.is(2, "true"))
+		w.Bool(c.Is(2, "true"))
 	default:
-		c.error("ERR Wrong protocol type name. Please use one of the following: " +
+		c.Error("ERR Wrong protocol type name. Please use one of the following: " +
 			"string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false")
 	}
 }
 
-// notNegative parses argument i as a number that is not negative; on failure it replies with Redis's error.
-func (c *Client) notNegative(i int) (int64, bool) {
-	n, ok := resp.ParseInt(c.args[i])
-	if !ok || n < 0 {
-		c.error(errNegative)
-		return 0, false
-	}
-	return n, true
-}
-
-const errNegative = "ERR value is out of range, must be positive"
-
 // debugPopulate makes keys without telling those to whom changes are propagated: it is for tests of one server.
 func debugPopulate(c *Client) {
-	count, ok := c.notNegative(2)
+	count, ok := c.NotNegative(2)
 	if !ok {
 		return
 	}
 	prefix := []byte("key")
-	if len(c.args) > 3 {
-		prefix = c.args[3]
+	if len(c.Args) > 3 {
+		prefix = c.Args[3]
 	}
 	size := int64(0)
-	if len(c.args) > 4 {
-		if size, ok = c.notNegative(4); !ok {
+	if len(c.Args) > 4 {
+		if size, ok = c.NotNegative(4); !ok {
 			return
 		}
-		if size > c.srv.cfg.ProtoMaxBulkLen {
-			c.error(errTooLong)
+		if size > c.srv.Config.ProtoMaxBulkLen {
+			c.Error(session.ErrTooLong)
 			return
 		}
 	}
@@ -297,7 +287,7 @@ func debugPopulate(c *Client) {
 	value := make([]byte, size)
 	for i := range count {
 		key = strconv.AppendInt(key[:len(prefix)+1], i, 10)
-		if c.db.Peek(key) != nil {
+		if c.DB.Peek(key) != nil {
 			continue
 		}
 		var buf [32]byte
@@ -307,23 +297,23 @@ func debugPopulate(c *Client) {
 			copy(value, text)
 			text = value
 		}
-		c.db.SetString(key, text, record.NoExpiry)
-		c.srv.keyModified(c.db, key)
+		c.DB.SetString(key, text, record.NoExpiry)
+		c.srv.KeyModified(c.DB, key)
 	}
 	c.srv.rearmExpiry()
-	c.w.OK()
+	c.W.OK()
 }
 
 // debugObject shows a record as it is, expired or not. serializedlength is what the value takes in an RDB file when it
 // is not compressed.
 func debugObject(c *Client) {
-	r := c.db.PeekStale(c.args[2])
+	r := c.DB.PeekStale(c.Args[2])
 	if r == nil {
-		c.error(errNoKey)
+		c.Error(session.ErrNoKey)
 		return
 	}
-	clock := keyspace.LRUClock(c.srv.ks.Now)
-	c.w.Status(fmt.Sprintf("Value at:%p refcount:1 encoding:%s serializedlength:%d lru:%d lru_seconds_idle:%d%s",
+	clock := keyspace.LRUClock(c.srv.Keyspace.Now)
+	c.W.Status(fmt.Sprintf("Value at:%p refcount:1 encoding:%s serializedlength:%d lru:%d lru_seconds_idle:%d%s",
 		r, keyspace.Encoding(r), serializedLen(r), r.Clock(), (clock-r.Clock())&record.ClockMask, quicklistFigures(r)))
 }
 
@@ -349,12 +339,12 @@ func quicklistFigures(r *record.Record) string {
 }
 
 func debugPackedThreshold(c *Client) {
-	n, ok := config.ParseMemory(c.arg(2))
-	if !ok || !c.srv.lists.SetPackedThreshold(n) {
-		c.error("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
+	n, ok := config.ParseMemory(c.Arg(2))
+	if !ok || !c.srv.Lists.SetPackedThreshold(n) {
+		c.Error("ERR argument must be a memory value bigger than 1 and smaller than 4gb")
 		return
 	}
-	c.w.OK()
+	c.W.OK()
 }
 
 // serializedLen returns the length of a value in an RDB file, without its key and type and not compressed: a small
@@ -469,13 +459,13 @@ func serializedBytes(n int) int {
 // debugHashTable describes the table of a database in the form of Redis, whose names are used where they say something
 // of ours: a slot is a place for a record, a chain the records of one bucket with its overflow.
 func debugHashTable(c *Client) {
-	id, ok := c.int64Arg(2)
+	id, ok := c.Int64Arg(2)
 	if !ok {
 		return
 	}
-	dbs := c.srv.ks.DBs()
+	dbs := c.srv.Keyspace.DBs()
 	if id < 0 || id >= int64(len(dbs)) {
-		c.error("ERR Out of range database")
+		c.Error("ERR Out of range database")
 		return
 	}
 	db := dbs[id]
@@ -487,7 +477,7 @@ func debugHashTable(c *Client) {
 	} else {
 		t := db.TableStats()
 		fmt.Fprintf(&b, " table size: %d\n number of elements: %d\n", t.Slots, db.Len())
-		if len(c.args) > 3 && c.is(3, "full") {
+		if len(c.Args) > 3 && c.Is(3, "full") {
 			fmt.Fprintf(&b, " directory entries: %d\n segments: %d\n buckets: %d\n overflow buckets: %d of %d\n",
 				t.Directory, t.Segments, t.Buckets, t.Overflow, t.Reserve)
 			fmt.Fprintf(&b, " different slots: %d\n max chain length: %d\n avg chain length (counted): %.02f\n",
@@ -507,5 +497,5 @@ func debugHashTable(c *Client) {
 		fmt.Fprintf(&b, " number of elements: %d\n entries, stale ones included: %d\n",
 			db.Expires(), db.WheelLen())
 	}
-	c.w.Verbatim("txt", b.String())
+	c.W.Verbatim("txt", b.String())
 }

@@ -6,11 +6,13 @@ import (
 	"encoding/hex"
 	"strconv"
 
+	"ferrous/commands/session"
 	"ferrous/datatypes/hash"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/list"
 	"ferrous/datatypes/listpack"
 	"ferrous/datatypes/record"
+
 	dset "ferrous/datatypes/set"
 	"ferrous/datatypes/sortedset"
 	"ferrous/datatypes/stream"
@@ -54,20 +56,20 @@ func (d *digest) value(r *record.Record) {
 		d.mix(r.String(make([]byte, 20)))
 	case record.Set:
 		record.Value[dset.Set](r).Each(func(v dset.Value) bool {
-			var buf intText
-			d.add(bytesOf(v, &buf))
+			var buf session.IntText
+			d.add(session.BytesOf(v, &buf))
 			return true
 		})
 	case record.List:
 		l := record.Value[list.List](r)
-		var buf intText
-		l.Range(0, l.Len(), false, func(v list.Value) { d.mix(bytesOf(v, &buf)) })
+		var buf session.IntText
+		l.Range(0, l.Len(), false, func(v list.Value) { d.mix(session.BytesOf(v, &buf)) })
 	case record.Hash:
 		record.Value[hash.Hash](r).EachField(func(field, value hash.Value, when int64) bool {
 			var e digest
-			var buf intText
-			e.mix(bytesOf(field, &buf))
-			e.mix(bytesOf(value, &buf))
+			var buf session.IntText
+			e.mix(session.BytesOf(field, &buf))
+			e.mix(session.BytesOf(value, &buf))
 			if when != record.NoExpiry {
 				e.add([]byte("!!hexpire!!"))
 			}
@@ -77,19 +79,19 @@ func (d *digest) value(r *record.Record) {
 	case record.ZSet:
 		record.Value[sortedset.SortedSet](r).Each(func(m sortedset.Value, score float64) bool {
 			var e digest
-			var buf intText
+			var buf session.IntText
 			var text [32]byte
-			e.mix(bytesOf(m, &buf))
+			e.mix(session.BytesOf(m, &buf))
 			e.mix(appendDigested(text[:0], score))
 			d.add(e[:])
 			return true
 		})
 	case record.Stream:
 		record.Value[stream.Stream](r).Each(func(id stream.ID, pairs []listpack.Value) bool {
-			var buf intText
+			var buf session.IntText
 			d.mix(strconv.AppendUint(append(strconv.AppendUint(nil, id.Ms, 10), '.'), id.Seq, 10))
 			for _, v := range pairs {
-				d.mix(bytesOf(v, &buf))
+				d.mix(session.BytesOf(v, &buf))
 			}
 			return true
 		})
@@ -130,16 +132,16 @@ func datasetDigest(ks *keyspace.Keyspace) digest {
 	return all
 }
 
-func debugDigest(c *Client) { c.w.Status(datasetDigest(c.srv.ks).String()) }
+func debugDigest(c *Client) { c.W.Status(datasetDigest(c.srv.Keyspace).String()) }
 
 func debugDigestValue(c *Client) {
-	keys := c.args[2:]
-	c.w.Array(len(keys))
+	keys := c.Args[2:]
+	c.W.Array(len(keys))
 	for _, key := range keys {
 		var d digest
-		if r := c.db.PeekStale(key); r != nil {
+		if r := c.DB.PeekStale(key); r != nil {
 			d.value(r)
 		}
-		c.w.Status(d.String())
+		c.W.Status(d.String())
 	}
 }

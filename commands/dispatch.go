@@ -2,6 +2,7 @@ package commands
 
 import (
 	"ferrous/commands/config"
+	"ferrous/commands/session"
 	"ferrous/datatypes/keyspace"
 )
 
@@ -19,7 +20,7 @@ func (s *Server) execute(c *Client, now int64) int64 {
 			c.replySkip = skip // it comes again
 		}
 	} else {
-		c.cmd = nil
+		c.Cmd = nil
 		if c.deferred != nil {
 			c.replySkip = skip // it comes again
 		}
@@ -46,11 +47,11 @@ func (s *Server) execute(c *Client, now int64) int64 {
 }
 
 // admit finds the request's command and decides whether it may run; if not it has replied.
-func (s *Server) admit(c *Client) *entry {
-	name := c.args[0]
+func (s *Server) admit(c *Client) *session.Entry {
+	name := c.Args[0]
 	e := c.last
 	// Pipelines repeat themselves: the same word is the same command. Containers are looked up each time.
-	if e == nil || e.parent != nil || e.subs != nil || len(name) != len(e.Name) || !equalFold(name, e.Name) || e.renamed {
+	if e == nil || e.Parent != nil || e.Subs != nil || len(name) != len(e.Name) || !session.EqualFold(name, e.Name) || e.Renamed {
 		if isAttack(name) {
 			s.warnOfAttack(c)
 			s.w.Reset()
@@ -59,30 +60,30 @@ func (s *Server) admit(c *Client) *entry {
 			return nil
 		}
 		var unknownSub bool
-		e, unknownSub = s.reg.lookup(c.args)
+		e, unknownSub = s.reg.lookup(c.Args)
 		if e == nil {
 			c.last = nil
-			return c.reject(nil, errUnknownCommand(c.args))
+			return c.reject(nil, session.ErrUnknownCommand(c.Args))
 		}
 		if unknownSub {
-			return c.reject(nil, errUnknownSub(string(name), c.args[1]))
+			return c.reject(nil, session.ErrUnknownSub(string(name), c.Args[1]))
 		}
 		c.last = e
 	}
-	if e.Arity > 0 && len(c.args) != e.Arity || len(c.args) < -e.Arity || e.Handler == nil {
-		return c.reject(e, errArity(e.full))
+	if e.Arity > 0 && len(c.Args) != e.Arity || len(c.Args) < -e.Arity || e.Handler == nil {
+		return c.reject(e, session.ErrArity(e.Full))
 	}
-	if e.Flags&Protected != 0 {
+	if e.Flags&session.Protected != 0 {
 		if msg := s.protectedRefusal(c, e); msg != "" {
 			return c.reject(e, msg)
 		}
 	}
 	flags := e.Flags
 	if c.tx != nil && c.tx.open {
-		if flags&NoMulti != 0 {
+		if flags&session.NoMulti != 0 {
 			return c.reject(e, errNoMulti)
 		}
-		if e.exec {
+		if e.Exec {
 			flags |= c.tx.flags
 		}
 	}
@@ -105,7 +106,7 @@ func (s *Server) admit(c *Client) *entry {
 		s.hold(c)
 		return nil
 	}
-	if c.tx != nil && c.tx.open && !e.direct {
+	if c.tx != nil && c.tx.open && !e.Direct {
 		s.enqueue(c, e)
 		return nil
 	}
@@ -113,29 +114,29 @@ func (s *Server) admit(c *Client) *entry {
 }
 
 // reject refuses a request before it runs.
-func (c *Client) reject(e *entry, msg string) *entry {
-	c.cmd = nil
+func (c *Client) reject(e *session.Entry, msg string) *session.Entry {
+	c.Cmd = nil
 	if c.inMulti() {
 		c.tx.failed = true
 	}
-	if e != nil && e.exec {
+	if e != nil && e.Exec {
 		msg = errExecRefused(msg)
 		c.srv.endTransaction(c)
 	}
-	c.error(msg)
+	c.Error(msg)
 	if e != nil {
-		e.rejected++
+		e.Rejected++
 	}
 	return nil
 }
 
 // call runs a command and propagates what it changed.
-func (s *Server) call(c *Client, e *entry, now int64) int64 {
-	c.cmd = e
-	dirty := s.dirty
-	db := c.db
+func (s *Server) call(c *Client, e *session.Entry, now int64) int64 {
+	c.Cmd = e
+	dirty := s.Dirty
+	db := c.DB
 	again := s.blocking.retrying != nil
-	e.Handler(c)
+	e.Handler(&c.Client)
 	end := s.nanos()
 	if s.observed {
 		s.executed(c, e, again)
@@ -158,7 +159,7 @@ func (s *Server) call(c *Client, e *entry, now int64) int64 {
 	if took >= s.slowNanos {
 		s.latencyOfCall(e, took)
 	}
-	if changed := s.dirty != dirty; changed || c.repl.any() {
+	if changed := s.Dirty != dirty; changed || c.Repl.Any() {
 		s.propagate(c, db, changed)
 		c.wrote = s.aof.fed
 	}
@@ -167,12 +168,12 @@ func (s *Server) call(c *Client, e *entry, now int64) int64 {
 }
 
 // countCall counts a command that is done, in one go or after waiting, and worked for so many nanoseconds in all.
-func (s *Server) countCall(c *Client, e *entry, nanos int64) {
-	e.calls++
-	e.nanos += nanos
+func (s *Server) countCall(c *Client, e *session.Entry, nanos int64) {
+	e.Calls++
+	e.Nanos += nanos
 	s.stats.commands++
-	if s.cfg.LatencyTracking {
-		e.record(nanos)
+	if s.Config.LatencyTracking {
+		e.RecordTime(nanos)
 	}
 	if nanos >= s.slowNanos {
 		s.logSlow(c, e, nanos)
@@ -182,23 +183,23 @@ func (s *Server) countCall(c *Client, e *entry, nanos int64) {
 // propagate is the one point through which changes reach the sinks: further commands first, then the command itself,
 // as it came or as its handler rewrote it.
 func (s *Server) propagate(c *Client, db *keyspace.DB, changed bool) {
-	if len(s.sinks) > 0 {
-		own := c.args
+	if len(s.Sinks) > 0 {
+		own := c.Args
 		switch {
-		case !changed || c.repl.none:
+		case !changed || c.Repl.None:
 			own = nil
-			if c.repl.message {
-				s.feedMessage(db.ID, c.args)
+			if c.Repl.Message {
+				s.feedMessage(db.ID, c.Args)
 			}
-		case c.repl.rewritten != nil:
-			own = c.repl.rewritten
+		case c.Repl.Rewritten != nil:
+			own = c.Repl.Rewritten
 		}
 		// Several commands that stand for one are a transaction to those who follow.
-		several := !s.unit.open && (len(c.repl.more) > 1 || len(c.repl.more) == 1 && own != nil)
+		several := !s.unit.open && (len(c.Repl.More) > 1 || len(c.Repl.More) == 1 && own != nil)
 		if several {
 			s.feed(noDB, propagatedMulti)
 		}
-		for _, argv := range c.repl.more {
+		for _, argv := range c.Repl.More {
 			s.feed(db.ID, argv)
 		}
 		if own != nil {
@@ -208,23 +209,23 @@ func (s *Server) propagate(c *Client, db *keyspace.DB, changed bool) {
 			s.feed(noDB, propagatedExec)
 		}
 	}
-	c.repl = replication{}
-	if s.ks.TakeScheduled() {
+	*c.Repl = session.Replication{}
+	if s.Keyspace.TakeScheduled() {
 		s.rearmExpiry()
 	}
 }
 
 // warnOfAttack logs, at most once a minute, that somebody speaks HTTP.
 func (s *Server) warnOfAttack(c *Client) {
-	if s.ks.Now-s.warned < 60_000 {
+	if s.Keyspace.Now-s.warned < 60_000 {
 		return
 	}
-	s.warned = s.ks.Now
-	s.logf(config.LogWarning, "Possible SECURITY ATTACK detected: a client sent POST or Host: as a command, as a browser does that is "+
+	s.warned = s.Keyspace.Now
+	s.Logf(config.LogWarning, "Possible SECURITY ATTACK detected: a client sent POST or Host: as a command, as a browser does that is "+
 		"misled by cross protocol scripting. Its connection from %s is closed.", c.conn.RemoteAddr())
 }
 
 // isAttack recognises the first words of HTTP requests, by which a browser can be made to talk to a server.
 func isAttack(name []byte) bool {
-	return len(name) == 4 && equalFold(name, "post") || len(name) == 5 && equalFold(name, "host:")
+	return len(name) == 4 && session.EqualFold(name, "post") || len(name) == 5 && session.EqualFold(name, "host:")
 }

@@ -33,7 +33,7 @@ func (f *syncingFile) Write(b []byte) (int, error) {
 
 // syncEvery is after how many bytes a dump is brought to disk, 0 for only at its end.
 func (s *Server) syncEvery() int {
-	if s.cfg.RDBSaveIncrementalFsync {
+	if s.Config.RDBSaveIncrementalFsync {
 		return fileSync
 	}
 	return 0
@@ -96,5 +96,5 @@ func (s *Server) Abandon() {
 		}
 	}
 	s.aof.file.Abandon()
-	s.cfg.Abandon()
+	s.Config.Abandon()
 }

@@ -36,7 +36,7 @@ func newDumpTest(t *testing.T) *dumpTest {
 }
 
 func (d *dumpTest) write() error {
-	return d.writeDump(dumpTestFile, tempDump(), &d.persist.temp, d.ks.Live(), rdb.Options{Checksum: true}, dumpTestSync, nil)
+	return d.writeDump(dumpTestFile, tempDump(), &d.persist.temp, d.Keyspace.Live(), rdb.Options{Checksum: true}, dumpTestSync, nil)
 }
 
 // keys returns how many keys the dump on a disk has: 1 is the old one, 2 the new one.
@@ -50,7 +50,7 @@ func (d *dumpTest) keys(t *testing.T, disk *memfs.FS) int {
 	if _, err = other.loadDump(bytes.NewReader(data), int64(len(data)), nil, rdb.Loader{}); err != nil {
 		t.Fatalf("the dump does not load: %v", err)
 	}
-	return other.ks.DBs()[0].Len()
+	return other.Keyspace.DBs()[0].Len()
 }
 
 // dumpSteps returns how many steps a dump takes, and how many are before it.

@@ -29,7 +29,7 @@ func TestNamesForgeNoLines(t *testing.T) {
 			var log bytes.Buffer
 			control := s.dial()
 			control.do("ACL SETUSER nobody on nopass", ok)
-			s.on(func() { s.log = logging.New(logging.Options{Out: &log}) })
+			s.on(func() { s.Log = logging.New(logging.Options{Out: &log}) })
 			c := s.dial()
 			c.send(wire(request, []string{"AUTH", "nobody", "x"}, []string{"GET", "k"}))
 			s.eventually("it was denied", func() bool { return len(s.security.log.entries) == 1 })
@@ -67,7 +67,7 @@ func TestNamesForgeNoLines(t *testing.T) {
 func TestTextsForgeNoLines(t *testing.T) {
 	ts := newTestServer(t, "enable-debug-command", "yes")
 	var log bytes.Buffer
-	ts.log = logging.New(logging.Options{Out: &log})
+	ts.Log = logging.New(logging.Options{Out: &log})
 	evil := "x\r\n" + forged + "\r\nevil:1"
 	for _, words := range [][]string{
 		{"DEBUG", "LOG", evil},
@@ -97,7 +97,7 @@ func TestTextsForgeNoLines(t *testing.T) {
 			t.Errorf("in the log: %q", line)
 		}
 	}
-	ts.c.error("EVIL\r\nevil:1 text") // as a script may
+	ts.c.Error("EVIL\r\nevil:1 text") // as a script may
 	for _, line := range strings.Split(ts.do("INFO", "everything"), "\r\n") {
 		if strings.HasPrefix(line, "evil:") {
 			t.Errorf("in INFO: %q", line)
@@ -118,7 +118,7 @@ func TestSettingsForgeNoLines(t *testing.T) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
-	if err := ts.cfg.RewriteTo(path, false); err != nil {
+	if err := ts.Config.RewriteTo(path, false); err != nil {
 		t.Fatal(err)
 	}
 	back := config.New()

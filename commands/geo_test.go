@@ -110,22 +110,6 @@ func TestGeoSearchModel(t *testing.T) {
 	}
 }
 
-func TestFourDecimals(t *testing.T) {
-	for _, c := range []struct {
-		f    float64
-		want string
-	}{
-		{0, "0.0000"}, {math.Copysign(0, -1), "0.0000"}, {0.00004, "0.0000"}, {0.00005, "0.0000"}, {0.00025, "0.0002"}, {0.00035, "0.0004"},
-		{0.775, "0.7750"}, {1, "1.0000"}, {166274.15156960033, "166274.1516"}, {-0.01, "-0.0100"}, {99.99999, "100.0000"},
-		// What the conversion to an integer gives in C.
-		{1e300, "-922337203685477.5808"}, {math.Inf(1), "-922337203685477.5808"}, {math.NaN(), "-922337203685477.5808"},
-	} {
-		if got := string(appendFourDecimals(nil, c.f)); got != c.want {
-			t.Errorf("%v: %s, want %s", c.f, got, c.want)
-		}
-	}
-}
-
 // Reading one member allocates nothing.
 func TestGeoAllocations(t *testing.T) {
 	s := newTestServer(t)

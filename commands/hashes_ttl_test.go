@@ -42,8 +42,8 @@ func bulks(words ...string) string {
 
 // expireActively runs background expiry at the test's time.
 func (ts *testServer) expireActively() {
-	ts.ks.Now = ts.now
-	for ts.ks.ActiveExpire(func() int64 { return ts.now }, func() bool { return true }) {
+	ts.Keyspace.Now = ts.now
+	for ts.Keyspace.ActiveExpire(func() int64 { return ts.now }, func() bool { return true }) {
 	}
 }
 
@@ -144,7 +144,7 @@ func TestHashDeadlineEffects(t *testing.T) {
 			t.Errorf("INFO: %s", got)
 		}
 		ts.doLine("FLUSHALL")
-		if n := ts.ks.DBs()[0].FieldExpires(); n != 0 {
+		if n := ts.Keyspace.DBs()[0].FieldExpires(); n != 0 {
 			t.Errorf("%d hashes with deadlines after FLUSHALL", n)
 		}
 	})
@@ -296,7 +296,7 @@ func TestExpiredFieldsWhenMet(t *testing.T) {
 			ts.now++
 			ts.propagated()
 			ts.happened()
-			before := ts.ks.ExpiredFields
+			before := ts.Keyspace.ExpiredFields
 			if got := ts.doLine(c.line); !sameElements(got, c.reply) {
 				t.Errorf("%s: replied %q, want %q", c.line, got, c.reply)
 			}
@@ -316,7 +316,7 @@ func TestExpiredFieldsWhenMet(t *testing.T) {
 			if strings.Contains(c.events, "hdel") {
 				want--
 			}
-			if got := ts.ks.ExpiredFields - before; got != want {
+			if got := ts.Keyspace.ExpiredFields - before; got != want {
 				t.Errorf("%s: %d fields are counted as expired, want %d", c.line, got, want)
 			}
 			checkBytes(t, ts, c.line)
@@ -397,7 +397,7 @@ func TestFieldsKeptExpired(t *testing.T) {
 		ts.doLine("HPEXPIRE h 10 FIELDS 1 a")
 		ts.recordFeed()
 		ts.recordEvents()
-		ts.ks.KeepExpired = true
+		ts.Keyspace.KeepExpired = true
 		ts.now += 100
 		for _, c := range []struct{ line, reply string }{
 			{"HGET h a", "$-1\r\n"},
@@ -427,7 +427,7 @@ func TestFieldsKeptExpired(t *testing.T) {
 		if got := ts.doLine("HMGET h a b"); got != bulks("1", "-") {
 			t.Errorf("HMGET: %q", got)
 		}
-		ts.ks.KeepExpired = false
+		ts.Keyspace.KeepExpired = false
 		ts.expireActively()
 		if got := ts.doLine("HLEN h"); got != ":1\r\n" {
 			t.Errorf("HLEN: %q", got)
@@ -509,7 +509,7 @@ func TestDebugListpack(t *testing.T) {
 		ts.doLine("SET string a")
 		const printed, refused = "+Listpack structure printed on stdout\r\n", "-ERR Not a listpack encoded object.\r\n"
 		hashes := printed
-		if ts.cfg.HashMaxListpackEntries == 0 {
+		if ts.Config.HashMaxListpackEntries == 0 {
 			hashes = refused
 		}
 		check(t, ts, [][2]string{
@@ -531,11 +531,11 @@ func TestHashDeadlineSnapshot(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 5))
 	ts := newTestServer(t, "hash-max-listpack-entries", "20")
-	db := ts.ks.DBs()[0]
+	db := ts.Keyspace.DBs()[0]
 	contents := func(each func(func(*record.Record) bool)) map[string]string {
 		m := map[string]string{}
 		each(func(r *record.Record) bool {
-			if h := peekHash(r); h != nil {
+			if h := record.Value[hash.Hash](r); h != nil {
 				h.EachField(func(field, value hash.Value, when int64) bool {
 					name := string(r.Key()) + "/" + string(field.AppendTo(nil))
 					m[name] = string(value.AppendTo(nil)) + "/" + strconv.FormatInt(when, 10)
@@ -589,7 +589,7 @@ func TestHashDeadlineSnapshot(t *testing.T) {
 			step()
 		}
 		want := contents(db.Each)
-		snap, err := ts.ks.Snapshot()
+		snap, err := ts.Keyspace.Snapshot()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -613,11 +613,11 @@ func TestHashDeadlineSnapshot(t *testing.T) {
 	if n := db.FieldExpires(); n != 0 {
 		t.Errorf("%d hashes have deadlines after all have passed", n)
 	}
-	if ts.ks.ExpiredFields < 100 {
-		t.Errorf("only %d fields have expired", ts.ks.ExpiredFields)
+	if ts.Keyspace.ExpiredFields < 100 {
+		t.Errorf("only %d fields have expired", ts.Keyspace.ExpiredFields)
 	}
 	db.Each(func(r *record.Record) bool {
-		if keyspace.Size(r) <= 0 || peekHash(r).Len() == 0 {
+		if keyspace.Size(r) <= 0 || record.Value[hash.Hash](r).Len() == 0 {
 			t.Errorf("%s is empty", r.Key())
 		}
 		return true

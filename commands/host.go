@@ -61,8 +61,8 @@ func notifySystemd(p *process.Process, logf func(logging.Level, string, ...any),
 // UseProcess gives the server the process that it runs in, to be called once, before Serve.
 func (s *Server) UseProcess(p *process.Process) {
 	s.host = p
-	s.cfg.OnApply(func(*config.Config) error { return s.setOOMScore() }, "oom-score-adj", "oom-score-adj-values")
-	s.cfg.OnApply(func(*config.Config) error { s.setTitle(); return nil }, "proc-title-template")
+	s.Config.OnApply(func(*config.Config) error { return s.setOOMScore() }, "oom-score-adj", "oom-score-adj-values")
+	s.Config.OnApply(func(*config.Config) error { s.setTitle(); return nil }, "proc-title-template")
 	s.setTitle()
 	_ = s.setOOMScore() // it has logged
 }
@@ -70,7 +70,7 @@ func (s *Server) UseProcess(p *process.Process) {
 // tellSupervisor sends systemd a state; see process.Notify.
 func (s *Server) tellSupervisor(state ...string) {
 	if s.host != nil {
-		notifySystemd(s.host, s.log.Logf, state...)
+		notifySystemd(s.host, s.Log.Logf, state...)
 	}
 }
 
@@ -84,8 +84,8 @@ func (s *Server) supervisor() string {
 
 // setTitle writes the process title that the configuration describes.
 func (s *Server) setTitle() {
-	if s.host != nil && s.cfg.SetProcTitle {
-		s.host.SetTitle(s.cfg.ProcTitle(s.host.Name()))
+	if s.host != nil && s.Config.SetProcTitle {
+		s.host.SetTitle(s.Config.ProcTitle(s.host.Name()))
 	}
 }
 
@@ -94,13 +94,13 @@ const errOOMScore = refusal("Failed to set current oom_score_adj. Check server l
 // setOOMScore applies oom-score-adj. The values for replicas and for background processes are kept only: there are neither.
 func (s *Server) setOOMScore() error {
 	var err error
-	if s.cfg.OOMScoreAdj == config.OOMScoreNo {
+	if s.Config.OOMScoreAdj == config.OOMScoreNo {
 		err = s.host.RestoreOOMScore()
 	} else {
-		err = s.host.AdjustOOMScore(s.cfg.OOMScoreAdjValues[0], s.cfg.OOMScoreAdj == config.OOMScoreRelative)
+		err = s.host.AdjustOOMScore(s.Config.OOMScoreAdjValues[0], s.Config.OOMScoreAdj == config.OOMScoreRelative)
 	}
 	if err != nil {
-		s.logf(config.LogWarning, "%v", err)
+		s.Logf(config.LogWarning, "%v", err)
 		return errOOMScore
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"ferrous/commands/session"
 	"ferrous/datatypes/hyperloglog"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
@@ -13,8 +14,8 @@ import (
 
 func TestHyperLogLogEffects(t *testing.T) {
 	const (
-		corrupt = "-" + errCorruptHLL + "\r\n"
-		not     = "-" + errNotHLL + "\r\n"
+		corrupt = "-" + session.ErrCorruptHLL + "\r\n"
+		not     = "-" + session.ErrNotHLL + "\r\n"
 	)
 	checkEffects(t, []setupEffect{
 		{"", "pfadd k", ":1\r\n", "=", 1, "pfadd k"},
@@ -44,9 +45,9 @@ func TestHyperLogLogEffects(t *testing.T) {
 		{"pfadd k a", "pfdebug encoding k", "+sparse\r\n", "", 0, ""},
 		{"pfadd k a", "pfdebug todense k", ":1\r\n", "=", 1, ""},
 		{"pfadd k a; pfdebug todense k", "pfdebug todense k", ":0\r\n", "", 0, ""},
-		{"pfadd k a; pfdebug todense k", "pfdebug decode k", "-" + errDenseHLL + "\r\n", "", 0, ""},
+		{"pfadd k a; pfdebug todense k", "pfdebug decode k", "-" + session.ErrDenseHLL + "\r\n", "", 0, ""},
 		{"pfadd k a; append k x", "pfdebug todense k", corrupt, "", 0, ""},
-		{"", "pfdebug encoding k", "-" + errNoHLLKey + "\r\n", "", 0, ""},
+		{"", "pfdebug encoding k", "-" + session.ErrNoHLLKey + "\r\n", "", 0, ""},
 		{"pfadd k a", "pfdebug nonsense k", "-ERR Unknown PFDEBUG subcommand 'nonsense'\r\n", "", 0, ""},
 	})
 	// An element that was added before another met the corruption stays, and is not kept from replicas.
@@ -54,7 +55,7 @@ func TestHyperLogLogEffects(t *testing.T) {
 	runs := "HYLL\x01" + strings.Repeat("\x00", 11) + "\x5f\xff" // the lower half of the registers
 	ts.do("set", "k", runs)
 	ts.recordFeed()
-	dirty := ts.dirty
+	dirty := ts.Dirty
 	var low, high string // elements of either half
 	for i := range 100 {
 		e := fmt.Sprint(i)
@@ -68,8 +69,8 @@ func TestHyperLogLogEffects(t *testing.T) {
 	if got := ts.doLine(line); got != corrupt {
 		t.Errorf("%s: %q", line, got)
 	}
-	if got := ts.propagated(); got != line || ts.dirty != dirty+1 {
-		t.Errorf("%s: propagated %q, dirty %d", line, got, ts.dirty-dirty)
+	if got := ts.propagated(); got != line || ts.Dirty != dirty+1 {
+		t.Errorf("%s: propagated %q, dirty %d", line, got, ts.Dirty-dirty)
 	}
 }
 
@@ -122,12 +123,12 @@ func TestHyperLogLogSnapshot(t *testing.T) {
 		}
 	}
 	frozen := map[string]string{}
-	db := ts.ks.DBs()[0]
+	db := ts.Keyspace.DBs()[0]
 	db.Each(func(r *record.Record) bool {
 		frozen[string(r.Key())] = string(r.AppendTo(nil))
 		return true
 	})
-	snap, err := ts.ks.Snapshot()
+	snap, err := ts.Keyspace.Snapshot()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,7 +177,7 @@ func TestHyperLogLogMemory(t *testing.T) {
 	for i := range 1400 {
 		ts.do("pfadd", "k", fmt.Sprint(i))
 	}
-	r := ts.ks.DBs()[0].Peek([]byte("k"))
+	r := ts.Keyspace.DBs()[0].Peek([]byte("k"))
 	if n := r.StringLen(); n < 2000 || n > 3000 || r.Size() > n+700 {
 		t.Errorf("%d bytes of value take %d", n, r.Size())
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ferrous/commands/acl"
+	"ferrous/commands/session"
 )
 
 // INFO. A section is a row of infoSections: its title, the names that select it, and a function that appends its fields.
@@ -22,12 +23,12 @@ import (
 // or expired_lag_. Fields of features that keep no state (active defragmentation, forks,
 // threads for input and output) are there with the value that they truly have, zero, since monitors ask for them.
 
-var infoCommands = []Command{
-	{Name: "info", Arity: -1, Flags: Loading | Stale, ACL: CatDangerous, Handler: info,
-		Group: GroupServer, Since: "1.0.0", Complexity: "O(1)", Summary: "Reports on the server's state and statistics.",
-		History: []Change{{"7.0.0", "More than one section may be named."}},
+var infoCommands = []session.Command{
+	{Name: "info", Arity: -1, Flags: session.Loading | session.Stale, ACL: session.CatDangerous, Handler: connected(info),
+		Group: session.GroupServer, Since: "1.0.0", Complexity: "O(1)", Summary: "Reports on the server's state and statistics.",
+		History: []session.Change{{"7.0.0", "More than one section may be named."}},
 		Hints:   []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
-		Args:    []Arg{aString("section").optional().multiple()}},
+		Args:    []session.Arg{session.StringArg("section").Opt().Many()}},
 }
 
 // infoSection is one section of INFO.
@@ -64,7 +65,7 @@ var infoSections = []infoSection{
 	{"Debug", []string{"debug"}, infoHidden, (*infoText).debug},
 }
 
-func info(c *Client) { c.w.Verbatim("txt", c.srv.infoReport(c.args[1:])) }
+func info(c *Client) { c.W.Verbatim("txt", c.srv.infoReport(c.Args[1:])) }
 
 // infoReport reports the sections that names ask for, in any case and any number of times each; unknown names select
 // nothing.
@@ -83,13 +84,13 @@ func (s *Server) infoReport(names [][]byte) string {
 	}
 	for _, n := range names {
 		switch {
-		case equalFold(n, "default"):
+		case session.EqualFold(n, "default"):
 			add(byDefault)
-		case equalFold(n, "all"), equalFold(n, "everything"):
+		case session.EqualFold(n, "all"), session.EqualFold(n, "everything"):
 			add(func(x *infoSection) bool { return x.kind != infoHidden })
 		default:
 			add(func(x *infoSection) bool {
-				return slices.ContainsFunc(x.names, func(name string) bool { return equalFold(n, name) })
+				return slices.ContainsFunc(x.names, func(name string) bool { return session.EqualFold(n, name) })
 			})
 		}
 	}
@@ -206,7 +207,7 @@ func (t *infoText) server() {
 	s := t.s
 	sha, dirty := buildRevision()
 	mode := "standalone"
-	if s.cfg.ClusterEnabled {
+	if s.Config.ClusterEnabled {
 		mode = "cluster"
 	}
 	exe, _ := os.Executable()
@@ -214,9 +215,9 @@ func (t *infoText) server() {
 	if runtime.GOOS == "linux" {
 		api = "epoll"
 	}
-	port := s.cfg.Port
+	port := s.Config.Port
 	if port == 0 {
-		port = s.cfg.TLSPort
+		port = s.Config.TLSPort
 	}
 	uptime := s.nanos() / 1e9
 	t.str("redis_version", RedisVersion)
@@ -238,17 +239,17 @@ func (t *infoText) server() {
 	t.int("server_time_usec", s.wall+s.nanos()/1000)
 	t.int("uptime_in_seconds", uptime)
 	t.int("uptime_in_days", uptime/86400)
-	t.int("hz", int64(s.cfg.Hz))
-	t.int("configured_hz", int64(s.cfg.Hz))
-	t.int("lru_clock", int64(s.ks.Clock))
+	t.int("hz", int64(s.Config.Hz))
+	t.int("configured_hz", int64(s.Config.Hz))
+	t.int("lru_clock", int64(s.Keyspace.Clock))
 	t.str("executable", exe)
-	t.str("config_file", s.cfg.File())
+	t.str("config_file", s.Config.File())
 	t.zeros("io_threads_active")
-	if s.cfg.Port != 0 {
-		t.str("listener0", "name=tcp,bind="+strings.Join(s.cfg.Bind, ",bind=")+",port="+strconv.Itoa(s.cfg.Port))
+	if s.Config.Port != 0 {
+		t.str("listener0", "name=tcp,bind="+strings.Join(s.Config.Bind, ",bind=")+",port="+strconv.Itoa(s.Config.Port))
 	}
-	if s.cfg.UnixSocket != "" {
-		t.str("listener1", "name=unix,bind="+s.cfg.UnixSocket)
+	if s.Config.UnixSocket != "" {
+		t.str("listener1", "name=unix,bind="+s.Config.UnixSocket)
 	}
 }
 
@@ -257,7 +258,7 @@ func (t *infoText) clients() {
 	in, out := s.peaks.max()
 	t.int("connected_clients", int64(len(s.clients)))
 	t.zeros("cluster_connections")
-	t.int("maxclients", int64(s.cfg.MaxClients))
+	t.int("maxclients", int64(s.Config.MaxClients))
 	t.int("client_recent_max_input_buffer", int64(in))
 	t.int("client_recent_max_output_buffer", int64(out))
 	t.int("blocked_clients", int64(len(s.pause.waiting)+s.blocking.clients))
@@ -282,7 +283,7 @@ func (t *infoText) persistence() {
 	}
 	copied := int64(0)
 	if s.busyWithSnapshot() {
-		copied = s.ks.Generation().Copied()
+		copied = s.Keyspace.Generation().Copied()
 	}
 	t.zeros("async_loading")
 	t.int("current_cow_peak", copied) // a snapshot's copies are given back when it ends
@@ -290,7 +291,7 @@ func (t *infoText) persistence() {
 	t.zeros("current_cow_size_age")
 	done, total, began := int64(0), int64(0), int64(-1)
 	if b := p.saving; b != nil {
-		done, total, began = b.keys.Load(), b.total, s.ks.Now/1000-b.start
+		done, total, began = b.keys.Load(), b.total, s.Keyspace.Now/1000-b.start
 	}
 	t.ratio("current_fork_perc", 100*float64(done)/float64(max(total, 1)))
 	t.int("current_save_keys_processed", done)
@@ -337,10 +338,10 @@ func okOrErr(ok bool) string {
 func (t *infoText) statistics() {
 	s := t.s
 	st := &s.stats
-	lag := s.ks.ExpiryLag()
+	lag := s.Keyspace.ExpiryLag()
 	nanos := int64(0)
 	for _, e := range s.reg.shown {
-		nanos += e.nanos
+		nanos += e.Nanos
 	}
 	t.int("total_connections_received", st.connections)
 	t.int("total_commands_processed", st.commands)
@@ -354,8 +355,8 @@ func (t *infoText) statistics() {
 	t.ratio("instantaneous_output_repl_kbps", 0)
 	t.int("rejected_connections", st.rejectedConns)
 	t.zeros("sync_full", "sync_partial_ok", "sync_partial_err")
-	t.int("expired_subkeys", s.ks.ExpiredFields)
-	t.int("expired_keys", s.ks.ExpiredKeys)
+	t.int("expired_subkeys", s.Keyspace.ExpiredFields)
+	t.int("expired_keys", s.Keyspace.ExpiredKeys)
 	t.int("expired_lag_p50_ms", lag.Percentile(50))
 	t.int("expired_lag_p99_ms", lag.Percentile(99))
 	t.int("expired_lag_max_ms", lag.Max)
@@ -365,8 +366,8 @@ func (t *infoText) statistics() {
 	t.zeros("evicted_keys")
 	t.int("evicted_clients", s.eviction.evicted)
 	t.zeros("total_eviction_exceeded_time", "current_eviction_exceeded_time")
-	t.int("keyspace_hits", st.hits)
-	t.int("keyspace_misses", st.misses)
+	t.int("keyspace_hits", s.Counters.Hits)
+	t.int("keyspace_misses", s.Counters.Misses)
 	for kind, name := range [...]string{"pubsub_channels", "pubsub_patterns", "pubsubshard_channels"} {
 		t.int(name, int64(s.channels.registries[kind].Len()))
 	}
@@ -380,7 +381,7 @@ func (t *infoText) statistics() {
 	t.int("tracking_total_items", int64(s.tracking.items))
 	t.int("tracking_total_prefixes", int64(len(s.tracking.prefixes)))
 	t.zeros("unexpected_error_replies")
-	t.int("total_error_replies", st.errorReplies)
+	t.int("total_error_replies", s.Counters.ErrorReplies)
 	t.int("client_query_buffer_limit_disconnections", st.queryBufDisconnections)
 	t.int("client_output_buffer_limit_disconnections", st.outputBufDisconnections)
 	t.zeros("dump_payload_sanitizations")
@@ -409,7 +410,7 @@ func (t *infoText) replication() {
 	t.zeros("master_repl_offset")
 	t.int("second_repl_offset", -1)
 	t.zeros("repl_backlog_active")
-	t.int("repl_backlog_size", s.cfg.ReplBacklogSize)
+	t.int("repl_backlog_size", s.Config.ReplBacklogSize)
 	t.zeros("repl_backlog_first_byte_offset", "repl_backlog_histlen")
 }
 
@@ -439,43 +440,43 @@ func (t *infoText) cpu() {
 
 func (t *infoText) commandstats() {
 	for _, e := range t.s.reg.shown {
-		if e.calls == 0 && e.rejected == 0 && e.failed == 0 {
+		if e.Calls == 0 && e.Rejected == 0 && e.Failed == 0 {
 			continue
 		}
-		usec := e.nanos / 1000
+		usec := e.Nanos / 1000
 		each := 0.0
-		if e.calls > 0 {
-			each = float64(usec) / float64(e.calls)
+		if e.Calls > 0 {
+			each = float64(usec) / float64(e.Calls)
 		}
-		t.str("cmdstat_"+safeInfoName(e.full), fmt.Sprintf("calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
-			e.calls, usec, each, e.rejected, e.failed))
+		t.str("cmdstat_"+safeInfoName(e.Full), fmt.Sprintf("calls=%d,usec=%d,usec_per_call=%.2f,rejected_calls=%d,failed_calls=%d",
+			e.Calls, usec, each, e.Rejected, e.Failed))
 	}
 }
 
 func (t *infoText) latencystats() {
-	if !t.s.cfg.LatencyTracking {
+	if !t.s.Config.LatencyTracking {
 		return
 	}
 	for _, e := range t.s.reg.shown {
-		if e.times == nil {
+		if e.Times == nil {
 			continue
 		}
 		var parts []string
-		for _, p := range t.s.cfg.LatencyPercentiles {
-			parts = append(parts, fmt.Sprintf("p%s=%.3f", strconv.FormatFloat(p, 'f', -1, 64), float64(e.times.Percentile(p))/1000))
+		for _, p := range t.s.Config.LatencyPercentiles {
+			parts = append(parts, fmt.Sprintf("p%s=%.3f", strconv.FormatFloat(p, 'f', -1, 64), float64(e.Times.Percentile(p))/1000))
 		}
-		t.str("latency_percentiles_usec_"+safeInfoName(e.full), strings.Join(parts, ","))
+		t.str("latency_percentiles_usec_"+safeInfoName(e.Full), strings.Join(parts, ","))
 	}
 }
 
 func (t *infoText) errorstats() {
-	codes := make([]string, 0, len(t.s.errors))
-	for code := range t.s.errors {
+	codes := make([]string, 0, len(t.s.Errors))
+	for code := range t.s.Errors {
 		codes = append(codes, code)
 	}
 	slices.Sort(codes)
 	for _, code := range codes {
-		t.str("errorstat_"+safeInfoName(code), fmt.Sprintf("count=%d", t.s.errors[code]))
+		t.str("errorstat_"+safeInfoName(code), fmt.Sprintf("count=%d", t.s.Errors[code]))
 	}
 }
 
@@ -484,10 +485,10 @@ func safeInfoName(s string) string {
 	return strings.NewReplacer("#", "_", ":", "_", "\n", "_", "\r", "_").Replace(s)
 }
 
-func (t *infoText) cluster() { t.flag("cluster_enabled", t.s.cfg.ClusterEnabled) }
+func (t *infoText) cluster() { t.flag("cluster_enabled", t.s.Config.ClusterEnabled) }
 
 func (t *infoText) keyspace() {
-	for _, db := range t.s.ks.DBs() {
+	for _, db := range t.s.Keyspace.DBs() {
 		if db.Len() > 0 {
 			text := fmt.Sprintf("keys=%d,expires=%d,avg_ttl=%d", db.Len(), db.Expires(), db.AverageTTL())
 			// Redis 7.2 does not know hashes with deadlines, and there are tools that take a fourth value for something else.

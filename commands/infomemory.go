@@ -65,7 +65,7 @@ func (t *infoText) memory() {
 	clients := int64(s.clientsMemory())
 	startup := int64(s.baseMemory)
 	overhead := startup + clients + int64(s.pushMemory())
-	for _, db := range s.ks.DBs() {
+	for _, db := range s.Keyspace.DBs() {
 		overhead += int64(db.Overhead())
 	}
 	dataset := used - overhead
@@ -93,8 +93,8 @@ func (t *infoText) memory() {
 	t.bytes("used_memory_vm_total", 0)
 	t.zeros("used_memory_functions")
 	t.bytes("used_memory_scripts", 0)
-	t.bytes("maxmemory", int64(min(s.cfg.MaxMemory, math.MaxInt64)))
-	t.str("maxmemory_policy", s.cfg.MaxMemoryPolicy.String())
+	t.bytes("maxmemory", int64(min(s.Config.MaxMemory, math.MaxInt64)))
+	t.str("maxmemory_policy", s.Config.MaxMemoryPolicy.String())
 	t.ratio("allocator_frag_ratio", ratioOf(active, allocated))
 	t.int("allocator_frag_bytes", active-allocated)
 	t.ratio("allocator_rss_ratio", ratioOf(resident, active))

@@ -9,6 +9,7 @@ import (
 
 	"ferrous/commands/config"
 	"ferrous/commands/pubsub"
+	"ferrous/commands/session"
 	"ferrous/eventloop"
 )
 
@@ -34,7 +35,7 @@ const (
 type invariants struct {
 	packets  int
 	recorded []string
-	refs     []KeyRef // scratch
+	refs     []session.KeyRef // scratch
 }
 
 func invariantForms() []debugForm {
@@ -53,9 +54,9 @@ func debugRecount(c *Client) {
 	r.everything()
 	r.settled()
 	lines = append(lines, r.found...)
-	c.w.Array(len(lines))
+	c.W.Array(len(lines))
 	for _, text := range lines {
-		c.w.BulkString(text)
+		c.W.BulkString(text)
 	}
 }
 
@@ -67,28 +68,28 @@ func (s *Server) record(found []string, after string) {
 		}
 		known := func(line string) bool { return strings.HasPrefix(line, text+" (after ") }
 		if !slices.ContainsFunc(s.checks.recorded, known) {
-			s.logf(config.LogWarning, "Broken invariant after %s: %s", after, text)
+			s.Logf(config.LogWarning, "Broken invariant after %s: %s", after, text)
 			s.checks.recorded = append(s.checks.recorded, text+" (after "+after+")")
 		}
 	}
 }
 
 // checkCommand is called after each command that was executed.
-func (s *Server) checkCommand(c *Client, e *entry) {
+func (s *Server) checkCommand(c *Client, e *session.Entry) {
 	r := recount{s: s}
 	r.signs()
 	if c.conn != nil && c.at >= 0 {
 		r.client(c)
 	}
-	refs := e.keys(s.checks.refs[:0], c.args)
+	refs := e.FindKeys(s.checks.refs[:0], c.Args)
 	s.checks.refs = refs
 	for _, ref := range refs[:min(len(refs), recountKeys)] {
-		if err := c.db.RecountKey(c.args[ref.Pos], recountElements); err != nil {
-			r.add("db %d, key %.64q: %v", c.db.ID, c.args[ref.Pos], err)
+		if err := c.DB.RecountKey(c.Args[ref.Pos], recountElements); err != nil {
+			r.add("db %d, key %.64q: %v", c.DB.ID, c.Args[ref.Pos], err)
 		}
 	}
 	if len(r.found) > 0 {
-		s.record(r.found, e.full)
+		s.record(r.found, e.Full)
 	}
 }
 
@@ -142,7 +143,7 @@ func (r *recount) everything() {
 	r.queues()
 	r.waiting()
 	r.outbox()
-	r.found = append(r.found, r.s.ks.Recount()...)
+	r.found = append(r.found, r.s.Keyspace.Recount()...)
 	r.found = append(r.found, r.s.loop.Recount()...)
 }
 
@@ -167,7 +168,7 @@ func (r *recount) signs() {
 			r.add("%s: %d", x.name, x.n)
 		}
 	}
-	for _, db := range s.ks.DBs() {
+	for _, db := range s.Keyspace.DBs() {
 		if db.Bytes() < 0 || db.Expires() < 0 || db.FieldExpires() < 0 {
 			r.add("db %d: %d bytes, %d and %d deadlines", db.ID, db.Bytes(), db.Expires(), db.FieldExpires())
 		}
@@ -326,7 +327,7 @@ func (r *recount) tracking() {
 			want++
 		}
 	}
-	r.equal("listeners", len(s.listeners), want)
+	r.equal("listeners", len(s.Listeners), want)
 }
 
 // channels recounts the subscriptions.
@@ -435,8 +436,8 @@ func (r *recount) queues() {
 	for _, q := range bl.ready {
 		r.check(q == nil || q.ready, "blocking: a queue among the ready ones that is not ready")
 	}
-	r.check((r.s.ks.OnAdd != nil) == (bl.clients > 0 || r.s.cfg.NotifyKeyspaceEvents&config.NotifyNew != 0),
-		"blocking: new keys are told %v with %d clients that wait", r.s.ks.OnAdd != nil, bl.clients)
+	r.check((r.s.Keyspace.OnAdd != nil) == (bl.clients > 0 || r.s.Config.NotifyKeyspaceEvents&config.NotifyNew != 0),
+		"blocking: new keys are told %v with %d clients that wait", r.s.Keyspace.OnAdd != nil, bl.clients)
 }
 
 // waiting checks the lists of clients that are to be reaped, and that CLIENT PAUSE holds.
@@ -481,7 +482,7 @@ func (r *recount) part(c *Client, p part) {
 // settled checks what cron may have to bring up to date first.
 func (r *recount) settled() {
 	s := r.s
-	sum := s.baseMemory + r.s.ks.Bytes() + s.pushMemory()
+	sum := s.baseMemory + r.s.Keyspace.Bytes() + s.pushMemory()
 	for _, c := range s.order {
 		sum += clientBytes + c.counted
 		if c == s.current {
@@ -500,5 +501,5 @@ func (r *recount) settled() {
 		r.equal(fmt.Sprintf("client %d: bucket", c.id), int(c.place.bucket), bucket)
 	}
 	r.equal("used_memory", s.usedMemory(), sum)
-	r.check(s.persist.saving != nil || s.aof.snap != nil || !s.ks.Generation().Pinned(), "a snapshot is held that nobody reads")
+	r.check(s.persist.saving != nil || s.aof.snap != nil || !s.Keyspace.Generation().Pinned(), "a snapshot is held that nobody reads")
 }

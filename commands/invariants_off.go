@@ -2,11 +2,13 @@
 
 package commands
 
+import "ferrous/commands/session"
+
 // The checks of invariants.go are compiled in by the build tag invariants only.
 
 type invariants struct{}
 
-func (*Server) checkCommand(*Client, *entry) {}
-func (*Server) checkPacket()                 {}
+func (*Server) checkCommand(*Client, *session.Entry) {}
+func (*Server) checkPacket()                         {}
 
 func invariantForms() []debugForm { return nil }

@@ -22,7 +22,7 @@ type effect struct {
 func (ts *testServer) expect(t *testing.T, steps []effect) {
 	t.Helper()
 	for _, e := range steps {
-		dirty := ts.dirty
+		dirty := ts.Dirty
 		reply := ts.doLine(e.line)
 		if reply != e.reply {
 			t.Errorf("%s: reply %q, want %q", e.line, reply, e.reply)
@@ -33,7 +33,7 @@ func (ts *testServer) expect(t *testing.T, steps []effect) {
 		if got := ts.happened(); got != e.events {
 			t.Errorf("%s: events %q, want %q", e.line, got, e.events)
 		}
-		if got := ts.dirty - dirty; got != e.dirty {
+		if got := ts.Dirty - dirty; got != e.dirty {
 			t.Errorf("%s: dirty grew by %d, want %d", e.line, got, e.dirty)
 		}
 	}
@@ -145,7 +145,7 @@ func TestExpireEffects(t *testing.T) {
 		{"EXPIRE e x y", "-ERR Unsupported option y\r\n", "", "", 0},
 		{"EXPIRE nokey x", "-ERR value is not an integer or out of range\r\n", "", "", 0},
 	})
-	ts.cfg.LazyfreeExpire = true
+	ts.Config.LazyfreeExpire = true
 	ts.expect(t, []effect{{"EXPIRE e 0", ":1\r\n", "UNLINK e", "del e", 1}})
 }
 
@@ -191,8 +191,8 @@ func TestExpiredKeys(t *testing.T) {
 			if late && (fed != c.fed || events != c.events) {
 				t.Errorf("%s: propagated %q with events %q, want %q with %q", c.line, fed, events, c.fed, c.events)
 			}
-			if strings.Contains(events, "expired") && ts.ks.ExpiredKeys != 1 {
-				t.Errorf("%s: %d keys counted as expired", c.line, ts.ks.ExpiredKeys)
+			if strings.Contains(events, "expired") && ts.Keyspace.ExpiredKeys != 1 {
+				t.Errorf("%s: %d keys counted as expired", c.line, ts.Keyspace.ExpiredKeys)
 			}
 		}
 	}
@@ -209,7 +209,7 @@ func TestPropagatedDatabase(t *testing.T) {
 	ts := newTestServer(t)
 	sink := &dbSink{}
 	ts.quiet("SELECT 2", "SET k v", "SET old v PX 1", "SELECT 1", "SET k v", "SET dead v PX 1")
-	ts.sinks = append(ts.sinks, sink)
+	ts.Sinks = append(ts.Sinks, sink)
 	ts.now += 5
 	ts.doLine("COPY k dead DB 2") // nothing expires in 2
 	ts.doLine("COPY k old DB 2")  // the old one of 2 does
@@ -227,7 +227,7 @@ func TestPropagatedDatabase(t *testing.T) {
 func TestModifiedKeys(t *testing.T) {
 	ts := newTestServer(t)
 	var told []string
-	ts.listeners = append(ts.listeners, func(db *keyspace.DB, key []byte) {
+	ts.Listeners = append(ts.Listeners, func(db *keyspace.DB, key []byte) {
 		if key == nil {
 			key = []byte("*")
 		}
@@ -309,7 +309,7 @@ func TestAccessClocks(t *testing.T) {
 	} {
 		for _, noTouch := range []bool{false, true} {
 			ts.quiet("SET k v")
-			ts.c.noTouch = noTouch
+			ts.c.NoTouch = noTouch
 			ts.now += 50_000
 			ts.doLine(c.line)
 			want := ":50\r\n"
@@ -319,7 +319,7 @@ func TestAccessClocks(t *testing.T) {
 			if got := ts.doLine("OBJECT IDLETIME k"); got != want {
 				t.Errorf("%s, no-touch %v: idle for %q, want %q", c.line, noTouch, got, want)
 			}
-			ts.c.noTouch = false
+			ts.c.NoTouch = false
 		}
 	}
 }
@@ -348,10 +348,10 @@ func TestHitStatistics(t *testing.T) {
 		{"KEYS *", 0, 0},
 		{"RANDOMKEY", 0, 0},
 	} {
-		ts.stats.hits, ts.stats.misses = 0, 0
+		ts.Counters.Hits, ts.Counters.Misses = 0, 0
 		ts.doLine(c.line)
-		if ts.stats.hits != c.hits || ts.stats.misses != c.misses {
-			t.Errorf("%s: %d hits, %d misses; want %d, %d", c.line, ts.stats.hits, ts.stats.misses, c.hits, c.misses)
+		if ts.Counters.Hits != c.hits || ts.Counters.Misses != c.misses {
+			t.Errorf("%s: %d hits, %d misses; want %d, %d", c.line, ts.Counters.Hits, ts.Counters.Misses, c.hits, c.misses)
 		}
 	}
 }

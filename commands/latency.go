@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ferrous/commands/histogram"
+	"ferrous/commands/session"
 )
 
 // Latency monitoring: what held the loop for at least latency-monitor-threshold milliseconds, by event. Events are those
@@ -31,7 +32,7 @@ type latencyPoint struct {
 
 // latencySample files a sample if it is above the threshold.
 func (s *Server) latencySample(event string, ms int64) {
-	limit := s.cfg.LatencyMonitorMs
+	limit := s.Config.LatencyMonitorMs
 	if limit <= 0 || ms < limit {
 		return
 	}
@@ -40,7 +41,7 @@ func (s *Server) latencySample(event string, ms int64) {
 		l = &latencySeries{event: event}
 		s.latency = append(s.latency, l)
 	}
-	l.add(s.ks.Now/1000, ms)
+	l.add(s.Keyspace.Now/1000, ms)
 }
 
 func (l *latencySeries) add(unix, ms int64) {
@@ -66,130 +67,122 @@ func (s *Server) latencyOf(event []byte) *latencySeries {
 	return nil
 }
 
-var latencyCommand = Command{
-	Name: "latency", Arity: -2, Group: GroupServer, Since: "2.8.13", Complexity: "Depends on the subcommand.",
+var latencyCommand = session.Command{
+	Name: "latency", Arity: -2, Group: session.GroupServer, Since: "2.8.13", Complexity: "Depends on the subcommand.",
 	Summary: "Container of commands about what held the server up.",
-	Subs: []Command{
-		{Name: "doctor", Arity: 2, Flags: configSub, Handler: latencyDoctor,
-			Group: GroupServer, Since: "2.8.13", Complexity: "O(1)",
+	Subs: []session.Command{
+		{Name: "doctor", Arity: 2, Flags: configSub, Handler: connected(latencyDoctor),
+			Group: session.GroupServer, Since: "2.8.13", Complexity: "O(1)",
 			Summary: "Reports on all events, with advice.", Hints: allNodesSpecial},
-		{Name: "graph", Arity: 3, Flags: configSub, Handler: latencyGraph,
-			Group: GroupServer, Since: "2.8.13", Complexity: "O(1)", Summary: "Draws the samples of an event.",
-			Hints: allNodesSpecial, Args: []Arg{aString("event")}},
-		{Name: "help", Arity: 2, Flags: Loading | Stale, Handler: latencyHelp,
-			Group: GroupServer, Since: "2.8.13", Complexity: "O(1)", Summary: "Lists the subcommands."},
-		{Name: "histogram", Arity: -2, Flags: configSub, Handler: latencyHistogram,
-			Group: GroupServer, Since: "7.0.0", Complexity: "O(N) in the number of commands that have been executed.",
+		{Name: "graph", Arity: 3, Flags: configSub, Handler: connected(latencyGraph),
+			Group: session.GroupServer, Since: "2.8.13", Complexity: "O(1)", Summary: "Draws the samples of an event.",
+			Hints: allNodesSpecial, Args: []session.Arg{session.StringArg("event")}},
+		{Name: "help", Arity: 2, Flags: session.Loading | session.Stale, Handler: connected(latencyHelp),
+			Group: session.GroupServer, Since: "2.8.13", Complexity: "O(1)", Summary: "Lists the subcommands."},
+		{Name: "histogram", Arity: -2, Flags: configSub, Handler: connected(latencyHistogram),
+			Group: session.GroupServer, Since: "7.0.0", Complexity: "O(N) in the number of commands that have been executed.",
 			Summary: "Tells how long the executions of commands took.", Hints: allNodesSpecial,
-			Args: []Arg{aString("command").optional().multiple()}},
-		{Name: "history", Arity: 3, Flags: configSub, Handler: latencyHistory,
-			Group: GroupServer, Since: "2.8.13", Complexity: "O(1)", Summary: "Tells the samples of an event.",
-			Hints: allNodesSpecial, Args: []Arg{aString("event")}},
-		{Name: "latest", Arity: 2, Flags: configSub, Handler: latencyLatest,
-			Group: GroupServer, Since: "2.8.13", Complexity: "O(1)", Summary: "Tells the latest sample of each event.",
+			Args: []session.Arg{session.StringArg("command").Opt().Many()}},
+		{Name: "history", Arity: 3, Flags: configSub, Handler: connected(latencyHistory),
+			Group: session.GroupServer, Since: "2.8.13", Complexity: "O(1)", Summary: "Tells the samples of an event.",
+			Hints: allNodesSpecial, Args: []session.Arg{session.StringArg("event")}},
+		{Name: "latest", Arity: 2, Flags: configSub, Handler: connected(latencyLatest),
+			Group: session.GroupServer, Since: "2.8.13", Complexity: "O(1)", Summary: "Tells the latest sample of each event.",
 			Hints: allNodesSpecial},
-		{Name: "reset", Arity: -2, Flags: configSub, Handler: latencyReset,
-			Group: GroupServer, Since: "2.8.13", Complexity: "O(1)", Summary: "Deletes the samples of events.",
+		{Name: "reset", Arity: -2, Flags: configSub, Handler: connected(latencyReset),
+			Group: session.GroupServer, Since: "2.8.13", Complexity: "O(1)", Summary: "Deletes the samples of events.",
 			Hints: []string{"request_policy:all_nodes", "response_policy:agg_sum"},
-			Args:  []Arg{aString("event").optional().multiple()}},
+			Args:  []session.Arg{session.StringArg("event").Opt().Many()}},
 	},
 }
 
 var allNodesSpecial = []string{"nondeterministic_output", "request_policy:all_nodes", "response_policy:special"}
 
-// record counts an execution that took so long.
-func (e *entry) record(nanos int64) {
-	if e.times == nil {
-		e.times = new(histogram.Histogram)
-	}
-	e.times.Record(nanos)
-}
-
 func latencyHistogram(c *Client) {
-	m, n := c.w.BeginMap(), 0
-	one := func(e *entry) {
-		if e.times != nil {
-			c.w.BulkString(e.full)
-			c.durations(e.times)
+	m, n := c.W.BeginMap(), 0
+	one := func(e *session.Entry) {
+		if e.Times != nil {
+			c.W.BulkString(e.Full)
+			c.durations(e.Times)
 			n++
 		}
 	}
-	if len(c.args) == 2 {
+	if len(c.Args) == 2 {
 		for _, e := range c.srv.reg.shown {
 			one(e)
 		}
 	}
-	for _, name := range c.args[2:] {
+	for _, name := range c.Args[2:] {
 		if e := c.srv.reg.named(name); e != nil {
 			one(e)
-			for _, sub := range e.order {
+			for _, sub := range e.Order {
 				one(sub)
 			}
 		}
 	}
-	c.w.EndMap(m, n)
+	c.W.EndMap(m, n)
 }
 
 // durations replies with what a histogram holds.
 func (c *Client) durations(h *histogram.Histogram) {
-	c.w.Map(2)
-	c.w.BulkString("calls")
-	c.w.Int(h.Total())
-	c.w.BulkString("histogram_usec")
-	m, n := c.w.BeginMap(), 0
+	c.W.Map(2)
+	c.W.BulkString("calls")
+	c.W.Int(h.Total())
+	c.W.BulkString("histogram_usec")
+	m, n := c.W.BeginMap(), 0
 	h.Cumulative(func(nanos, count int64) {
-		c.w.Int(nanos / 1000)
-		c.w.Int(count)
+		c.W.Int(nanos / 1000)
+		c.W.Int(count)
 		n++
 	})
-	c.w.EndMap(m, n)
+	c.W.EndMap(m, n)
 }
 
 func latencyLatest(c *Client) {
-	c.w.Array(len(c.srv.latency))
+	c.W.Array(len(c.srv.latency))
 	for _, l := range c.srv.latency {
 		last := l.samples[len(l.samples)-1]
-		c.w.Array(4)
-		c.w.BulkString(l.event)
-		c.w.Int(last.unix)
-		c.w.Int(last.ms)
-		c.w.Int(l.worst)
+		c.W.Array(4)
+		c.W.BulkString(l.event)
+		c.W.Int(last.unix)
+		c.W.Int(last.ms)
+		c.W.Int(l.worst)
 	}
 }
 
 func latencyHistory(c *Client) {
-	l := c.srv.latencyOf(c.args[2])
+	l := c.srv.latencyOf(c.Args[2])
 	if l == nil {
-		c.w.Array(0)
+		c.W.Array(0)
 		return
 	}
-	c.w.Array(len(l.samples))
+	c.W.Array(len(l.samples))
 	for _, p := range l.samples {
-		c.w.Array(2)
-		c.w.Int(p.unix)
-		c.w.Int(p.ms)
+		c.W.Array(2)
+		c.W.Int(p.unix)
+		c.W.Int(p.ms)
 	}
 }
 
 func latencyReset(c *Client) {
 	s := c.srv
 	before := len(s.latency)
-	if len(c.args) == 2 {
+	if len(c.Args) == 2 {
 		s.latency = nil
 	}
-	for i := range c.args[2:] {
-		s.latency = slices.DeleteFunc(s.latency, func(l *latencySeries) bool { return c.is(i+2, l.event) })
+	for i := range c.Args[2:] {
+		s.latency = slices.DeleteFunc(s.latency, func(l *latencySeries) bool { return c.Is(i+2, l.event) })
 	}
-	c.w.Int(int64(before - len(s.latency)))
+	c.W.Int(int64(before - len(s.latency)))
 }
 
 func latencyGraph(c *Client) {
-	l := c.srv.latencyOf(c.args[2])
+	l := c.srv.latencyOf(c.Args[2])
 	if l == nil {
-		c.error("ERR No samples available for event '" + cString(c.args[2]) + "'")
+		c.Error("ERR No samples available for event '" + session.CString(c.Args[2]) + "'")
 		return
 	}
-	c.w.Verbatim("txt", l.graph(c.srv.ks.Now/1000))
+	c.W.Verbatim("txt", l.graph(c.srv.Keyspace.Now/1000))
 }
 
 // A graph has graphRows rows, in each of which a column can be filled to the height of one of graphSteps; wide series
@@ -267,11 +260,11 @@ func ago(seconds int64) string {
 	return fmt.Sprintf("%dd", seconds/(24*3600))
 }
 
-func latencyDoctor(c *Client) { c.w.Verbatim("txt", c.srv.latencyReport()) }
+func latencyDoctor(c *Client) { c.W.Verbatim("txt", c.srv.latencyReport()) }
 
 // latencyReport is the text of LATENCY DOCTOR.
 func (s *Server) latencyReport() string {
-	limit := s.cfg.LatencyMonitorMs
+	limit := s.Config.LatencyMonitorMs
 	if len(s.latency) == 0 {
 		if limit == 0 {
 			return "Latency monitoring is off. CONFIG SET latency-monitor-threshold <milliseconds> switches it on.\n"
@@ -281,7 +274,7 @@ func (s *Server) latencyReport() string {
 	var b strings.Builder
 	b.WriteString("What has held this server for longer than the threshold:\n\n")
 	for i, l := range s.latency {
-		st := l.analyse(s.ks.Now / 1000)
+		st := l.analyse(s.Keyspace.Now / 1000)
 		fmt.Fprintf(&b, "%d. %s: %d latency spikes (average %dms, mean deviation %dms, period %.2f sec). Worst all time event %dms.\n",
 			i+1, l.event, len(l.samples), st.mean, st.deviation, st.period, l.worst)
 	}
@@ -291,7 +284,7 @@ func (s *Server) latencyReport() string {
 			fmt.Fprintf(&b, "- "+format+"\n", args...)
 		}
 	}
-	switch us := s.cfg.SlowlogLogSlowerThanUs; {
+	switch us := s.Config.SlowlogLogSlowerThanUs; {
 	case us < 0:
 		advise("command", "The slow log is off: CONFIG SET slowlog-log-slower-than %d makes it name the commands.", limit*1000)
 	case us > limit*1000:
@@ -328,7 +321,7 @@ func (l *latencySeries) analyse(now int64) latencyStats {
 }
 
 func latencyHelp(c *Client) {
-	c.help("DOCTOR",
+	c.Help("DOCTOR",
 		"    Report on all events, with advice.",
 		"GRAPH <event>",
 		"    Draw the samples of an event.",

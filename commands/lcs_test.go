@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"ferrous/commands/session"
 )
 
 // textbookLCS fills the whole table of lengths, and walks back from its end as Redis does: up where that is longer,
@@ -92,7 +94,7 @@ func TestLCSLimit(t *testing.T) {
 		t.Errorf("at the limit: %q", got)
 	}
 	ts.do("append", "b", "x")
-	if got := ts.doLine("lcs a b len"); got != "-"+errLCSMemory+"\r\n" {
+	if got := ts.doLine("lcs a b len"); got != "-"+session.ErrLCSMemory+"\r\n" {
 		t.Errorf("beyond the limit: %q", got)
 	}
 	if got := ts.doLine("lcs b nokey"); got != "$0\r\n\r\n" {

@@ -10,6 +10,7 @@ import (
 
 	"ferrous/commands/config"
 	"ferrous/commands/logging"
+	"ferrous/commands/session"
 	"ferrous/eventloop"
 )
 
@@ -43,27 +44,27 @@ func (s *Server) applySettings() {
 		"client-output-buffer-limit": s.applyOutputLimits,
 		"maxmemory":                  s.applyClientLimit,
 		"maxmemory-clients":          s.applyClientLimit,
-		"loglevel":                   func() error { s.log.SetLevel(logging.Level(s.cfg.LogLevel)); return nil },
+		"loglevel":                   func() error { s.Log.SetLevel(logging.Level(s.Config.LogLevel)); return nil },
 		"lfu-log-factor":             s.applyPolicy,
 		"lfu-decay-time":             s.applyPolicy,
-		"log-format":                 func() error { s.log.SetFormat(logging.Format(s.cfg.LogFormat)); return nil },
+		"log-format":                 func() error { s.Log.SetFormat(logging.Format(s.Config.LogFormat)); return nil },
 		"slowlog-log-slower-than":    s.applyThresholds,
 		"slowlog-max-len":            s.applyThresholds,
 		"latency-monitor-threshold":  s.applyThresholds,
 		"requirepass":                s.setDefaultPassword,
 		"notify-keyspace-events":     func() error { s.hearOfKeys(); return nil },
-		"rdb-key-save-delay":         func() error { s.persist.delay.Store(int64(s.cfg.RDBKeySaveDelayUs)); return nil },
+		"rdb-key-save-delay":         func() error { s.persist.delay.Store(int64(s.Config.RDBKeySaveDelayUs)); return nil },
 		"locale-collate":             s.checkLocale,
 		"port":                       s.rebind("Unable to listen on this port. Check server logs."),
 		"bind":                       s.rebind("Failed to bind to specified addresses."),
 	}
 	for name, fn := range effects {
-		s.cfg.OnApply(func(*config.Config) error { return fn() }, name)
+		s.Config.OnApply(func(*config.Config) error { return fn() }, name)
 		if err := fn(); err != nil {
-			s.logf(config.LogWarning, "%s: %v", name, err)
+			s.Logf(config.LogWarning, "%s: %v", name, err)
 		}
 	}
-	s.cfg.OnApply(func(*config.Config) error { return s.applyTLS() }, "tls-port", "tls-replication", "tls-cluster")
+	s.Config.OnApply(func(*config.Config) error { return s.applyTLS() }, "tls-port", "tls-replication", "tls-cluster")
 }
 
 // rebind listens where port and bind say; problem is what CONFIG SET answers when that fails.
@@ -73,7 +74,7 @@ func (s *Server) rebind(problem refusal) func() error {
 			return nil // New opens them
 		}
 		if err := s.loop.Rebind(s.tcpAddrs()); err != nil {
-			s.logf(config.LogWarning, "Could not listen on another address: %v", err)
+			s.Logf(config.LogWarning, "Could not listen on another address: %v", err)
 			return problem
 		}
 		s.setTitle()
@@ -83,15 +84,15 @@ func (s *Server) rebind(problem refusal) func() error {
 
 // checkLocale refuses a locale that the host does not have.
 func (s *Server) checkLocale() error {
-	if !hasLocale(s.cfg.LocaleCollate) {
+	if !hasLocale(s.Config.LocaleCollate) {
 		return refusal("Invalid locale name")
 	}
 	return nil
 }
 
 func (s *Server) applyLimits() error {
-	s.limits.MaxBulk = s.cfg.ProtoMaxBulkLen
-	s.limits.MaxBuffered = s.cfg.ClientQueryBufferLimit
+	s.limits.MaxBulk = s.Config.ProtoMaxBulkLen
+	s.limits.MaxBuffered = s.Config.ClientQueryBufferLimit
 	return nil
 }
 
@@ -104,18 +105,18 @@ func (s *Server) applyOutputLimits() error {
 
 // applyPolicy makes access clocks count what the eviction policy wants.
 func (s *Server) applyPolicy() error {
-	s.lfu.LogFactor, s.lfu.DecayTime = s.cfg.LFULogFactor, s.cfg.LFUDecayTime
-	if strings.HasSuffix(s.cfg.MaxMemoryPolicy.String(), "-lfu") {
-		s.ks.LFU = &s.lfu
+	s.lfu.LogFactor, s.lfu.DecayTime = s.Config.LFULogFactor, s.Config.LFUDecayTime
+	if strings.HasSuffix(s.Config.MaxMemoryPolicy.String(), "-lfu") {
+		s.Keyspace.LFU = &s.lfu
 	} else {
-		s.ks.LFU = nil
+		s.Keyspace.LFU = nil
 	}
 	return nil
 }
 
 // reserveFiles raises the limit of open files at the start to what maxclients needs, or lowers maxclients.
 func (s *Server) reserveFiles() error {
-	want := s.cfg.MaxClients
+	want := s.Config.MaxClients
 	granted, limit, err := eventloop.AdjustOpenFiles(want, reserveFDs, minReserveFDs)
 	s.fewFiles = limit > 0 && limit < uint64(granted)+reserveFDs
 	switch {
@@ -123,21 +124,21 @@ func (s *Server) reserveFiles() error {
 		return refusal(fmt.Sprintf("Your current 'ulimit -n' of %d is not enough for the server to start. "+
 			"Please increase your open file limit to at least %d. Exiting.", limit, want+minReserveFDs))
 	case err != nil:
-		s.logf(config.LogWarning, "%v", err)
+		s.Logf(config.LogWarning, "%v", err)
 	case granted < want:
-		s.logf(config.LogWarning, "You requested maxclients of %d requiring at least %d max file descriptors.", want, want+minReserveFDs)
-		s.logf(config.LogWarning, "Server can't set maximum open files to %d because the operating system allows no more.", want+minReserveFDs)
-		s.logf(config.LogWarning, "Current maximum open files is %d. maxclients has been reduced to %d to compensate for low ulimit. If you need higher maxclients increase 'ulimit -n'.", limit, granted)
-		s.cfg.MaxClients = granted
+		s.Logf(config.LogWarning, "You requested maxclients of %d requiring at least %d max file descriptors.", want, want+minReserveFDs)
+		s.Logf(config.LogWarning, "Server can't set maximum open files to %d because the operating system allows no more.", want+minReserveFDs)
+		s.Logf(config.LogWarning, "Current maximum open files is %d. maxclients has been reduced to %d to compensate for low ulimit. If you need higher maxclients increase 'ulimit -n'.", limit, granted)
+		s.Config.MaxClients = granted
 	}
-	s.cfg.OnApply(func(*config.Config) error { return s.applyMaxClients() }, "maxclients")
+	s.Config.OnApply(func(*config.Config) error { return s.applyMaxClients() }, "maxclients")
 	return nil
 }
 
 // applyMaxClients raises the limit of open files for a maxclients that CONFIG SET gives.
 func (s *Server) applyMaxClients() error {
-	granted, _, err := eventloop.AdjustOpenFiles(s.cfg.MaxClients, reserveFDs, minReserveFDs)
-	if err != nil || granted < s.cfg.MaxClients {
+	granted, _, err := eventloop.AdjustOpenFiles(s.Config.MaxClients, reserveFDs, minReserveFDs)
+	if err != nil || granted < s.Config.MaxClients {
 		return refusal(fmt.Sprintf("The operating system is not able to handle the specified number of clients, try with %d", granted))
 	}
 	return nil
@@ -145,7 +146,7 @@ func (s *Server) applyMaxClients() error {
 
 // renameCommands applies rename-command.
 func (s *Server) renameCommands() error {
-	for _, r := range s.cfg.Renames {
+	for _, r := range s.Config.Renames {
 		if err := s.reg.rename(r.From, r.To); err != nil {
 			return err
 		}
@@ -167,14 +168,14 @@ func (reg *registry) rename(from, to string) error {
 	}
 	delete(reg.byName, from)
 	if to == "" {
-		reg.list = slices.DeleteFunc(reg.list, func(x *entry) bool { return x == e })
+		reg.list = slices.DeleteFunc(reg.list, func(x *session.Entry) bool { return x == e })
 		return nil
 	}
 	if reg.byName[to] != nil {
 		return refusal("Target command name already exists")
 	}
 	reg.byName[to] = e
-	e.renamed = true
+	e.Renamed = true
 	return nil
 }
 
@@ -193,30 +194,30 @@ func RenameChecker() func(from, to string) error {
 // checkServed refuses a configuration that asks for what is not there where clients would find out too late, as Redis
 // refuses it when it was built without, and tells of what is left out.
 func (s *Server) checkServed() error {
-	if len(s.cfg.Modules) > 0 {
-		path := s.cfg.Modules[0][0]
-		s.logf(config.LogWarning, "Module %s failed to load: this server does not run modules", path)
+	if len(s.Config.Modules) > 0 {
+		path := s.Config.Modules[0][0]
+		s.Logf(config.LogWarning, "Module %s failed to load: this server does not run modules", path)
 		return refusal("Can't load module from " + path + ": server aborting")
 	}
 	if err := s.checkTLS(); err != nil {
-		s.logf(config.LogWarning, "%v", err)
+		s.Logf(config.LogWarning, "%v", err)
 		return refusal("Failed to configure TLS. Check logs for more info.")
 	}
 	if len(s.listenAddrs()) == 0 {
 		return refusal("Configured to not listen anywhere, exiting.")
 	}
-	s.cfg.WarnOfNoOps()
+	s.Config.WarnOfNoOps()
 	return nil
 }
 
 // checkTLS refuses what would have data travel unprotected where TLS was asked for.
 func (s *Server) checkTLS() error {
 	switch {
-	case s.cfg.TLSPort != 0:
-		return refusal(fmt.Sprintf("Failed finding TLS support: there is none to serve tls-port %d with.", s.cfg.TLSPort))
-	case s.cfg.TLSReplication:
+	case s.Config.TLSPort != 0:
+		return refusal(fmt.Sprintf("Failed finding TLS support: there is none to serve tls-port %d with.", s.Config.TLSPort))
+	case s.Config.TLSReplication:
 		return refusal("Failed finding TLS support: there is none for tls-replication.")
-	case s.cfg.TLSCluster:
+	case s.Config.TLSCluster:
 		return refusal("Failed finding TLS support: there is none for tls-cluster.")
 	}
 	return nil
@@ -225,22 +226,22 @@ func (s *Server) checkTLS() error {
 // applyTLS answers a CONFIG SET of TLS.
 func (s *Server) applyTLS() error {
 	if err := s.checkTLS(); err != nil {
-		s.logf(config.LogWarning, "%v", err)
+		s.Logf(config.LogWarning, "%v", err)
 		return refusal("Unable to update TLS configuration. Check server logs.")
 	}
 	return nil
 }
 
-var shutdownCommand = Command{
-	Name: "shutdown", Arity: -1, Flags: Admin | NoScript | Loading | Stale | NoMulti | AllowBusy, Handler: shutdown,
-	Group: GroupServer, Since: "1.0.0", Complexity: "O(N) in the number of keys when they are saved, else O(1)",
+var shutdownCommand = session.Command{
+	Name: "shutdown", Arity: -1, Flags: session.Admin | session.NoScript | session.Loading | session.Stale | session.NoMulti | session.AllowBusy, Handler: connected(shutdown),
+	Group: session.GroupServer, Since: "1.0.0", Complexity: "O(N) in the number of keys when they are saved, else O(1)",
 	Summary: "Ends the server.",
-	History: []Change{{"7.0.0", "The modifiers `NOW`, `FORCE` and `ABORT`."}},
-	Args: []Arg{
-		aChoice("save-selector", aToken("nosave", "NOSAVE", ""), aToken("save", "SAVE", "")).optional(),
-		aToken("now", "NOW", "7.0.0").optional(),
-		aToken("force", "FORCE", "7.0.0").optional(),
-		aToken("abort", "ABORT", "7.0.0").optional()},
+	History: []session.Change{{"7.0.0", "The modifiers `NOW`, `FORCE` and `ABORT`."}},
+	Args: []session.Arg{
+		session.OneOf("save-selector", session.TokenWord("nosave", "NOSAVE", ""), session.TokenWord("save", "SAVE", "")).Opt(),
+		session.TokenWord("now", "NOW", "7.0.0").Opt(),
+		session.TokenWord("force", "FORCE", "7.0.0").Opt(),
+		session.TokenWord("abort", "ABORT", "7.0.0").Opt()},
 }
 
 const (
@@ -253,33 +254,33 @@ const (
 func shutdown(c *Client) {
 	var how config.ShutdownFlags
 	abort := false
-	for i := range c.args[1:] {
+	for i := range c.Args[1:] {
 		switch i++; {
-		case c.is(i, "save"):
+		case c.Is(i, "save"):
 			how |= config.ShutdownSave
-		case c.is(i, "nosave"):
+		case c.Is(i, "nosave"):
 			how |= config.ShutdownNoSave
-		case c.is(i, "now"):
+		case c.Is(i, "now"):
 			how |= config.ShutdownNow
-		case c.is(i, "force"):
+		case c.Is(i, "force"):
 			how |= config.ShutdownForce
-		case c.is(i, "abort"):
+		case c.Is(i, "abort"):
 			abort = true
 		default:
-			c.error(errSyntax)
+			c.Error(session.ErrSyntax)
 			return
 		}
 	}
 	const both = config.ShutdownSave | config.ShutdownNoSave
 	switch {
 	case abort && how != 0, how&both == both:
-		c.error(errSyntax)
+		c.Error(session.ErrSyntax)
 	case abort && c.srv.abortShutdown():
-		c.w.OK()
+		c.W.OK()
 	case abort:
-		c.error(errNoShutdown)
+		c.Error(errNoShutdown)
 	case !c.srv.beginShutdown(how):
-		c.error(errShutdown)
+		c.Error(errShutdown)
 	default:
 		c.stopped = true
 	}
@@ -293,9 +294,9 @@ func (s *Server) Terminate(signal string) (insists bool) {
 	}
 	s.loop.Post(func() {
 		if s.persist.loading != nil {
-			s.logf(config.LogWarning, "Received shutdown signal during loading, scheduling shutdown.")
+			s.Logf(config.LogWarning, "Received shutdown signal during loading, scheduling shutdown.")
 		} else {
-			s.logf(config.LogWarning, "Received %s scheduling shutdown...", signal)
+			s.Logf(config.LogWarning, "Received %s scheduling shutdown...", signal)
 		}
 		s.shutdown.signal = signal
 		if !s.cronPaused { // Redis obeys in its cron
@@ -312,13 +313,13 @@ func (s *Server) obeySignal() {
 		return
 	}
 	s.shutdown.signal = ""
-	how := s.cfg.ShutdownOnSigterm
+	how := s.Config.ShutdownOnSigterm
 	if signal == "SIGINT" {
-		how = s.cfg.ShutdownOnSigint
+		how = s.Config.ShutdownOnSigint
 	}
 	if !s.beginShutdown(how) {
 		s.shutdown.asked.Store(false)
-		s.logf(config.LogWarning, "Errors trying to shut down the server. Check the logs for more information.")
+		s.Logf(config.LogWarning, "Errors trying to shut down the server. Check the logs for more information.")
 	}
 }
 
@@ -329,7 +330,7 @@ func (s *Server) abortShutdown() bool {
 	}
 	s.shutdown.signal = ""
 	s.shutdown.asked.Store(false)
-	s.logf(config.LogNotice, "Shutdown manually aborted.")
+	s.Logf(config.LogNotice, "Shutdown manually aborted.")
 	return true
 }
 
@@ -340,7 +341,7 @@ func (s *Server) beginShutdown(how config.ShutdownFlags) bool {
 	if s.shutdown.begun {
 		return true
 	}
-	s.logf(config.LogNotice, "User requested shutdown...")
+	s.Logf(config.LogNotice, "User requested shutdown...")
 	forced := how&config.ShutdownForce != 0
 	if s.writingInitialFile(forced) {
 		return false
@@ -348,7 +349,7 @@ func (s *Server) beginShutdown(how config.ShutdownFlags) bool {
 	if !s.syncFile() {
 		return true // it ends for another reason
 	}
-	wanted := how&config.ShutdownSave != 0 || len(s.cfg.Save) > 0 && how&config.ShutdownNoSave == 0
+	wanted := how&config.ShutdownSave != 0 || len(s.Config.Save) > 0 && how&config.ShutdownNoSave == 0
 	if wanted && s.persist.loading == nil && !s.saveFinally(forced) { // half of the data must not replace all of it
 		return false
 	}
@@ -358,15 +359,15 @@ func (s *Server) beginShutdown(how config.ShutdownFlags) bool {
 	s.endSave()
 	s.closeFile()
 	s.moves.closeAll()
-	if path := s.cfg.PidFile; path != "" && s.host != nil {
-		s.logf(config.LogNotice, "Removing the pid file.")
-		os.Remove(s.cfg.Path(path))
+	if path := s.Config.PidFile; path != "" && s.host != nil {
+		s.Logf(config.LogNotice, "Removing the pid file.")
+		os.Remove(s.Config.Path(path))
 	}
-	if s.cfg.UnixSocket != "" {
-		s.logf(config.LogNotice, "Removing the unix socket file.")
-		s.socket.remove(s.cfg)
+	if s.Config.UnixSocket != "" {
+		s.Logf(config.LogNotice, "Removing the unix socket file.")
+		s.socket.remove(s.Config)
 	}
-	s.logf(config.LogWarning, "Ferrous is now ready to exit, bye bye...")
+	s.Logf(config.LogWarning, "Ferrous is now ready to exit, bye bye...")
 	s.Abandon() // what a canceled save is still busy with
 	s.loop.Shutdown()
 	return true
@@ -375,15 +376,15 @@ func (s *Server) beginShutdown(how config.ShutdownFlags) bool {
 // saveFinally writes the last dump. It returns false if that failed and the shutdown is not forced. A background save, which
 // would replace the dump later, ends before; it is begun anew where the server goes on.
 func (s *Server) saveFinally(forced bool) bool {
-	s.logf(config.LogNotice, "Saving the final RDB snapshot before exiting.")
+	s.Logf(config.LogNotice, "Saving the final RDB snapshot before exiting.")
 	s.tellSupervisor("STATUS=Saving the final RDB snapshot")
 	b := s.endSave()
 	switch {
 	case s.save() == nil:
 	case forced:
-		s.logf(config.LogWarning, "Error trying to save the DB. It is lost: the shutdown is forced.")
+		s.Logf(config.LogWarning, "Error trying to save the DB. It is lost: the shutdown is forced.")
 	default:
-		s.logf(config.LogWarning, "Error trying to save the DB, can't exit.")
+		s.Logf(config.LogWarning, "Error trying to save the DB, can't exit.")
 		s.tellSupervisor("STATUS=Error trying to save the DB, can't exit.")
 		if b != nil && errors.Is(b.err, errCanceled) {
 			s.persist.scheduled = true
@@ -397,7 +398,7 @@ func (s *Server) saveFinally(forced bool) bool {
 func (s *Server) endSave() *saving {
 	b := s.persist.saving
 	if b != nil {
-		s.logf(config.LogNotice, "A background save is in progress and is ended.")
+		s.Logf(config.LogNotice, "A background save is in progress and is ended.")
 		s.cancelSave()
 	}
 	return b
@@ -422,7 +423,7 @@ func Logo(port int) string {
 // keys returns the number of keys of all databases.
 func (s *Server) keys() int {
 	n := 0
-	for _, db := range s.ks.DBs() {
+	for _, db := range s.Keyspace.DBs() {
 		n += db.Len()
 	}
 	return n

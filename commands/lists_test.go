@@ -45,12 +45,12 @@ func TestListGrowsBeforeItFails(t *testing.T) {
 	for _, line := range []string{"LSET l 5 ", "LINSERT l BEFORE nope "} {
 		s := newTestServer(t)
 		s.do("RPUSH", "l", "a")
-		dirty := s.dirty
+		dirty := s.Dirty
 		s.doLine(line + strings.Repeat("x", 10000))
 		if got := s.do("OBJECT", "ENCODING", "l"); got != "$9\r\nquicklist\r\n" {
 			t.Errorf("after %sthe encoding is %q", line, got)
 		}
-		if s.dirty != dirty {
+		if s.Dirty != dirty {
 			t.Errorf("%scounts as a change", line)
 		}
 		checkBytes(t, s, line)

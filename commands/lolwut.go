@@ -3,16 +3,18 @@ package commands
 import (
 	"math/rand/v2"
 	"strings"
+
+	"ferrous/commands/session"
 )
 
 // LOLWUT: a picture by the computer, and the version. The picture is the maze of the one-line program
 // 10 PRINT CHR$(205.5+RND(1)); : GOTO 10, which came with the Commodore 64 in 1982; see Montfort and others, "10 PRINT",
 // MIT Press 2012.
 
-var lolwutRow = Command{
-	Name: "lolwut", Arity: -1, Flags: ReadOnly | Fast, Handler: lolwut, Group: GroupServer, Since: "5.0.0",
+var lolwutRow = session.Command{
+	Name: "lolwut", Arity: -1, Flags: session.ReadOnly | session.Fast, Handler: connected(lolwut), Group: session.GroupServer, Since: "5.0.0",
 	Summary: "Shows a picture by the computer, and the version.",
-	Args:    []Arg{aTokenArg("version", ArgInteger, "VERSION", "").optional()},
+	Args:    []session.Arg{session.TokenArg("version", session.ArgInteger, "VERSION", "").Opt()},
 }
 
 // The size of the picture.
@@ -26,15 +28,15 @@ const (
 // one; others, as in Redis 7, have not.
 func lolwut(c *Client) {
 	columns, rows := int64(mazeColumns), int64(mazeRows)
-	sizes := c.args[1:]
-	if len(c.args) > 2 && c.is(1, "version") {
-		version, ok := c.int64Arg(2)
+	sizes := c.Args[1:]
+	if len(c.Args) > 2 && c.Is(1, "version") {
+		version, ok := c.Int64Arg(2)
 		if !ok {
 			return
 		}
-		sizes = c.args[3:]
+		sizes = c.Args[3:]
 		if version != 5 && version != 6 {
-			c.w.Verbatim("txt", versionLine)
+			c.W.Verbatim("txt", versionLine)
 			return
 		}
 	}
@@ -42,7 +44,7 @@ func lolwut(c *Client) {
 		if i >= len(sizes) {
 			break
 		}
-		n, ok := c.int64Arg(len(c.args) - len(sizes) + i)
+		n, ok := c.Int64Arg(len(c.Args) - len(sizes) + i)
 		if !ok {
 			return
 		}
@@ -56,7 +58,7 @@ func lolwut(c *Client) {
 		b.WriteByte('\n')
 	}
 	b.WriteString("\n10 PRINT CHR$(205.5+RND(1)); : GOTO 10 -- a maze, Commodore 64, 1982. " + versionLine)
-	c.w.Verbatim("txt", b.String())
+	c.W.Verbatim("txt", b.String())
 }
 
 const versionLine = "Redis ver. " + RedisVersion + "\n"

@@ -7,33 +7,34 @@ import (
 	"strings"
 
 	"ferrous/commands/config"
+	"ferrous/commands/session"
 	"ferrous/datatypes/keyspace"
 )
 
 // MEMORY: where the memory goes. The figures are those of INFO memory (see infomemory.go for what each means), and
 // every one of them is counted, none estimated.
 
-var memoryCommand = Command{
-	Name: "memory", Arity: -2, Group: GroupServer, Since: "4.0.0", Complexity: "Depends on the subcommand.",
+var memoryCommand = session.Command{
+	Name: "memory", Arity: -2, Group: session.GroupServer, Since: "4.0.0", Complexity: "Depends on the subcommand.",
 	Summary: "Container of commands about memory.",
-	Subs: []Command{
-		{Name: "doctor", Arity: 2, Handler: memoryDoctor, Group: GroupServer, Since: "4.0.0", Complexity: "O(1)",
+	Subs: []session.Command{
+		{Name: "doctor", Arity: 2, Handler: connected(memoryDoctor), Group: session.GroupServer, Since: "4.0.0", Complexity: "O(1)",
 			Summary: "Reports what is unusual about the use of memory.", Hints: anyShardSpecial},
-		{Name: "help", Arity: 2, Flags: Loading | Stale, Handler: memoryHelp,
-			Group: GroupServer, Since: "4.0.0", Complexity: "O(1)", Summary: "Lists the subcommands."},
-		{Name: "malloc-stats", Arity: 2, Handler: memoryMallocStats,
-			Group: GroupServer, Since: "4.0.0", Complexity: "O(1)",
+		{Name: "help", Arity: 2, Flags: session.Loading | session.Stale, Handler: connected(memoryHelp),
+			Group: session.GroupServer, Since: "4.0.0", Complexity: "O(1)", Summary: "Lists the subcommands."},
+		{Name: "malloc-stats", Arity: 2, Handler: connected(memoryMallocStats),
+			Group: session.GroupServer, Since: "4.0.0", Complexity: "O(1)",
 			Summary: "Tells the allocator's own statistics.", Hints: anyShardSpecial},
-		{Name: "purge", Arity: 2, Handler: memoryPurge,
-			Group: GroupServer, Since: "4.0.0", Complexity: "O(N) in the memory of the server, in the background",
+		{Name: "purge", Arity: 2, Handler: connected(memoryPurge),
+			Group: session.GroupServer, Since: "4.0.0", Complexity: "O(N) in the memory of the server, in the background",
 			Summary: "Gives unused memory back to the system.",
 			Hints:   []string{"request_policy:all_shards", "response_policy:all_succeeded"}},
-		{Name: "stats", Arity: 2, Handler: memoryStats, Group: GroupServer, Since: "4.0.0", Complexity: "O(1)",
+		{Name: "stats", Arity: 2, Handler: connected(memoryStats), Group: session.GroupServer, Since: "4.0.0", Complexity: "O(1)",
 			Summary: "Tells how much memory is used for what.", Hints: anyShardSpecial},
-		{Name: "usage", Arity: -3, Flags: ReadOnly, Handler: memoryUsage,
-			Group: GroupServer, Since: "4.0.0", Complexity: "O(1)", Summary: "Tells how much memory a key takes.",
-			Keys: []KeySpec{{Flags: KeyRO, Index: 2, Step: 1}},
-			Args: []Arg{aKey("key"), aTokenArg("count", ArgInteger, "SAMPLES", "").optional()}},
+		{Name: "usage", Arity: -3, Flags: session.ReadOnly, Handler: connected(memoryUsage),
+			Group: session.GroupServer, Since: "4.0.0", Complexity: "O(1)", Summary: "Tells how much memory a key takes.",
+			Keys: []session.KeySpec{{Flags: session.KeyRO, Index: 2, Step: 1}},
+			Args: []session.Arg{session.KeyArg("key"), session.TokenArg("count", session.ArgInteger, "SAMPLES", "").Opt()}},
 	},
 }
 
@@ -42,26 +43,26 @@ var anyShardSpecial = []string{"nondeterministic_output", "request_policy:all_sh
 // memoryUsage replies with the bytes that the key's record and its value hold. SAMPLES, the effort that Redis's estimate
 // may take, is checked and has no influence: values know their size.
 func memoryUsage(c *Client) {
-	for i := 3; i < len(c.args); i += 2 {
-		if !c.is(i, "samples") || i+1 >= len(c.args) {
-			c.error(errSyntax)
+	for i := 3; i < len(c.Args); i += 2 {
+		if !c.Is(i, "samples") || i+1 >= len(c.Args) {
+			c.Error(session.ErrSyntax)
 			return
 		}
-		n, ok := c.int64Arg(i + 1)
+		n, ok := c.Int64Arg(i + 1)
 		if !ok {
 			return
 		}
 		if n < 0 {
-			c.error(errSyntax)
+			c.Error(session.ErrSyntax)
 			return
 		}
 	}
-	r := c.db.PeekStale(c.args[2])
+	r := c.DB.PeekStale(c.Args[2])
 	if r == nil {
-		c.w.Null()
+		c.W.Null()
 		return
 	}
-	c.w.Int(int64(keyspace.Size(r)))
+	c.W.Int(int64(keyspace.Size(r)))
 }
 
 // memoryFigures are the figures of MEMORY STATS and DOCTOR, in bytes.
@@ -87,7 +88,7 @@ func (s *Server) memoryFigures() memoryFigures {
 	s.stats.peakMemory = max(s.stats.peakMemory, int(m.used))
 	m.peak = int64(s.stats.peakMemory)
 	m.overhead = m.startup + m.clients + int64(s.pushMemory())
-	for _, db := range s.ks.DBs() {
+	for _, db := range s.Keyspace.DBs() {
 		m.overhead += int64(db.Overhead())
 	}
 	m.dataset = m.used - m.overhead
@@ -113,7 +114,7 @@ func (s *Server) memoryFigures() memoryFigures {
 
 func memoryStats(c *Client) {
 	m := c.srv.memoryFigures()
-	w := c.w
+	w := c.W
 	mark, n := w.BeginMap(), 0
 	num := func(name string, v int64) {
 		w.BulkString(name)
@@ -135,7 +136,7 @@ func memoryStats(c *Client) {
 	num("aof.buffer", 0)
 	num("lua.caches", 0)
 	num("functions.caches", 0)
-	for _, db := range c.srv.ks.DBs() {
+	for _, db := range c.srv.Keyspace.DBs() {
 		if db.Len() == 0 {
 			continue
 		}
@@ -185,7 +186,7 @@ const (
 
 func memoryDoctor(c *Client) {
 	m := c.srv.memoryFigures()
-	c.w.Verbatim("txt", m.report(len(c.srv.clients)))
+	c.W.Verbatim("txt", m.report(len(c.srv.clients)))
 }
 
 // report is the text of MEMORY DOCTOR.
@@ -242,17 +243,17 @@ func memoryMallocStats(c *Client) {
 			fmt.Fprintf(&b, "%s %g\n", s.Name, s.Value.Float64())
 		}
 	}
-	c.w.Verbatim("txt", b.String())
+	c.W.Verbatim("txt", b.String())
 }
 
 // memoryPurge replies at once: the collection that comes first takes long on a large heap, but runs beside the loop.
 func memoryPurge(c *Client) {
 	go debug.FreeOSMemory()
-	c.w.OK()
+	c.W.OK()
 }
 
 func memoryHelp(c *Client) {
-	c.help("DOCTOR",
+	c.Help("DOCTOR",
 		"    Report what is unusual about the use of memory.",
 		"MALLOC-STATS",
 		"    Tell the allocator's statistics.",

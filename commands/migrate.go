@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"ferrous/commands/session"
 	"ferrous/datatypes/record"
 	"ferrous/eventloop/resp"
 )
@@ -48,25 +49,25 @@ const (
 	errMigrateOut  = "IOERR error or timeout writing to target instance"
 )
 
-var migrateCommands = []Command{
-	{Name: "migrate", Arity: -6, Flags: Write | MovableKeys, ACL: CatKeyspace | CatDangerous, Handler: migrate,
-		GetKeys: migrateKeys, Group: GroupGeneric, Since: "2.6.0",
+var migrateCommands = []session.Command{
+	{Name: "migrate", Arity: -6, Flags: session.Write | session.MovableKeys, ACL: session.CatKeyspace | session.CatDangerous, Handler: connected(migrate),
+		GetKeys: migrateKeys, Group: session.GroupGeneric, Since: "2.6.0",
 		Complexity: "What DUMP and DEL take here and RESTORE takes there, and the transfer of N bytes.",
 		Summary:    "Moves keys to another server.",
-		History: []Change{{"3.0.0", "The options `COPY` and `REPLACE`."}, {"3.0.6", "The option `KEYS`."},
+		History: []session.Change{{"3.0.0", "The options `COPY` and `REPLACE`."}, {"3.0.6", "The option `KEYS`."},
 			{"4.0.7", "The option `AUTH`."}, {"6.0.0", "The option `AUTH2`."}},
 		Hints: []string{"nondeterministic_output"},
-		Keys: []KeySpec{{Flags: KeyRW | KeyAccess | KeyDelete, Index: 3, Step: 1},
-			{Flags: KeyRW | KeyAccess | KeyDelete | KeyIncomplete, Keyword: "KEYS", StartFrom: -2, Last: -1, Step: 1}},
-		Args: []Arg{aString("host"), anInt("port"),
-			aChoice("key-selector", aKey("key"), aToken("empty-string", `""`, "")),
-			anInt("destination-db"), anInt("timeout"),
-			aToken("copy", "COPY", "3.0.0").optional(), aToken("replace", "REPLACE", "3.0.0").optional(),
-			aChoice("authentication",
-				Arg{Name: "auth", Display: "password", Type: ArgString, Token: "AUTH", Since: "4.0.7"},
-				Arg{Name: "auth2", Type: ArgBlock, Token: "AUTH2", Since: "6.0.0",
-					Args: []Arg{aString("username"), aString("password")}}).optional(),
-			Arg{Name: "keys", Display: "key", Type: ArgKey, Key: 1, Token: "KEYS", Since: "3.0.6", Optional: true,
+		Keys: []session.KeySpec{{Flags: session.KeyRW | session.KeyAccess | session.KeyDelete, Index: 3, Step: 1},
+			{Flags: session.KeyRW | session.KeyAccess | session.KeyDelete | session.KeyIncomplete, Keyword: "KEYS", StartFrom: -2, Last: -1, Step: 1}},
+		Args: []session.Arg{session.StringArg("host"), session.IntArg("port"),
+			session.OneOf("key-selector", session.KeyArg("key"), session.TokenWord("empty-string", `""`, "")),
+			session.IntArg("destination-db"), session.IntArg("timeout"),
+			session.TokenWord("copy", "COPY", "3.0.0").Opt(), session.TokenWord("replace", "REPLACE", "3.0.0").Opt(),
+			session.OneOf("authentication",
+				session.Arg{Name: "auth", Display: "password", Type: session.ArgString, Token: "AUTH", Since: "4.0.7"},
+				session.Arg{Name: "auth2", Type: session.ArgBlock, Token: "AUTH2", Since: "6.0.0",
+					Args: []session.Arg{session.StringArg("username"), session.StringArg("password")}}).Opt(),
+			session.Arg{Name: "keys", Display: "key", Type: session.ArgKey, Key: 1, Token: "KEYS", Since: "3.0.6", Optional: true,
 				Multiple: true}}},
 }
 
@@ -76,13 +77,13 @@ func migrateOptions(args [][]byte, fn func(i, n int) bool) {
 	for i := migrateFirst; i < len(args); i++ {
 		n := -1
 		switch {
-		case equalFold(args[i], "copy"), equalFold(args[i], "replace"):
+		case session.EqualFold(args[i], "copy"), session.EqualFold(args[i], "replace"):
 			n = 0
-		case equalFold(args[i], "auth"):
+		case session.EqualFold(args[i], "auth"):
 			n = 1
-		case equalFold(args[i], "auth2"):
+		case session.EqualFold(args[i], "auth2"):
 			n = 2
-		case equalFold(args[i], "keys"):
+		case session.EqualFold(args[i], "keys"):
 			n = len(args) - i - 1
 		}
 		if !fn(i, n) {
@@ -94,21 +95,21 @@ func migrateOptions(args [][]byte, fn func(i, n int) bool) {
 
 // migrateKeys finds the keys: the third argument, which is none if it is empty and there is KEYS, and those behind KEYS.
 // (With both MIGRATE is refused, and Redis tells no keys; who looks at rights must not depend on that.)
-func migrateKeys(args [][]byte) (refs []KeyRef, ok bool) {
+func migrateKeys(args [][]byte) (refs []session.KeyRef, ok bool) {
 	if len(args) < migrateFirst {
 		return nil, false
 	}
-	const flags = KeyRW | KeyAccess | KeyDelete
-	refs = []KeyRef{{Pos: 3, Flags: flags}}
+	const flags = session.KeyRW | session.KeyAccess | session.KeyDelete
+	refs = []session.KeyRef{{Pos: 3, Flags: flags}}
 	migrateOptions(args, func(i, n int) bool {
-		if !equalFold(args[i], "keys") {
+		if !session.EqualFold(args[i], "keys") {
 			return true
 		}
 		if len(args[3]) == 0 {
 			refs = refs[:0]
 		}
 		for j := i + 1; j < len(args); j++ {
-			refs = append(refs, KeyRef{Pos: j, Flags: flags})
+			refs = append(refs, session.KeyRef{Pos: j, Flags: flags})
 		}
 		return false
 	})
@@ -119,7 +120,7 @@ func migrateKeys(args [][]byte) (refs []KeyRef, ok bool) {
 func migrateSecrets(args [][]byte) func(int) bool {
 	return func(arg int) (secret bool) {
 		migrateOptions(args, func(i, n int) bool {
-			if equalFold(args[i], "keys") {
+			if session.EqualFold(args[i], "keys") {
 				return false
 			}
 			secret = secret || arg > i && arg <= i+n
@@ -278,37 +279,37 @@ type migration struct {
 }
 
 func migrate(c *Client) {
-	m := migration{c: c, keys: c.args[3:4]}
+	m := migration{c: c, keys: c.Args[3:4]}
 	bad := ""
-	migrateOptions(c.args, func(i, n int) bool {
+	migrateOptions(c.Args, func(i, n int) bool {
 		switch {
-		case n < 0, i+n >= len(c.args):
-			bad = errSyntax
-		case c.is(i, "copy"):
+		case n < 0, i+n >= len(c.Args):
+			bad = session.ErrSyntax
+		case c.Is(i, "copy"):
 			m.copy = true
-		case c.is(i, "replace"):
+		case c.Is(i, "replace"):
 			m.replace = true
-		case c.is(i, "auth"):
-			m.to.login, m.to.password = true, c.arg(i+1)
-		case c.is(i, "auth2"):
-			m.to.login, m.to.password = true, c.arg(i+2)
-			m.to.named, m.to.user = true, c.arg(i+1)
-		case len(c.args[3]) != 0:
+		case c.Is(i, "auth"):
+			m.to.login, m.to.password = true, c.Arg(i+1)
+		case c.Is(i, "auth2"):
+			m.to.login, m.to.password = true, c.Arg(i+2)
+			m.to.named, m.to.user = true, c.Arg(i+1)
+		case len(c.Args[3]) != 0:
 			bad = errMigrateKeys
 		default:
-			m.keys = c.args[i+1:]
+			m.keys = c.Args[i+1:]
 		}
 		return bad == ""
 	})
 	if bad != "" {
-		c.error(bad)
+		c.Error(bad)
 		return
 	}
-	timeout, ok := c.int64Arg(5)
+	timeout, ok := c.Int64Arg(5)
 	if !ok {
 		return
 	}
-	if m.db, ok = c.int64Arg(4); !ok {
+	if m.db, ok = c.Int64Arg(4); !ok {
 		return
 	}
 	switch m.timeout = migrateDefault; {
@@ -317,25 +318,25 @@ func migrate(c *Client) {
 	case timeout > 0:
 		m.timeout = time.Duration(timeout) * time.Millisecond
 	}
-	m.to.host, m.to.port = cString(c.args[1]), cString(c.args[2])
+	m.to.host, m.to.port = session.CString(c.Args[1]), session.CString(c.Args[2])
 	asked := m.keys
 	m.keys = nil
 	for _, key := range asked {
-		if c.read(key) != nil {
+		if c.Read(key) != nil {
 			m.keys = append(m.keys, key)
 		}
 	}
 	if len(m.keys) == 0 {
-		c.w.Status("NOKEY")
+		c.W.Status("NOKEY")
 		return
 	}
 	if failure := m.run(); failure != "" {
-		c.error(failure)
+		c.Error(failure)
 	} else {
-		c.w.OK()
+		c.W.OK()
 	}
 	if len(m.taken) > 0 {
-		c.rewrite(append([][]byte{wordDel}, m.taken...)...)
+		c.Rewrite(append([][]byte{session.WordDel}, m.taken...)...)
 	}
 }
 
@@ -343,7 +344,7 @@ func migrate(c *Client) {
 func (m *migration) run() string {
 	links := &m.c.srv.moves
 	for attempt := 1; ; attempt++ {
-		l, err := links.link(m.to, m.timeout, m.c.srv.ks.Now)
+		l, err := links.link(m.to, m.timeout, m.c.srv.Keyspace.Now)
 		if err != nil {
 			return dialFailure(err)
 		}
@@ -393,18 +394,18 @@ func (m *migration) send(l *migrationLink, selects bool) (refused, err error) {
 		}
 	}
 	if selects {
-		buf = appendRequest(buf, "SELECT", decimal(m.db))
+		buf = appendRequest(buf, "SELECT", session.Decimal(m.db))
 	}
 	for _, key := range m.keys {
-		r := c.db.Peek(key)
+		r := c.DB.Peek(key)
 		if r == nil {
 			continue
 		}
 		ttl := int64(0)
 		if when := r.Expiry(); when != record.NoExpiry {
-			ttl = max(when-s.ks.Now, 1)
+			ttl = max(when-s.Keyspace.Now, 1)
 		}
-		if payload, refused = s.dumper.Dump(payload[:0], r, s.cfg.RDBVersion, s.cfg.RDBCompression); refused != nil {
+		if payload, refused = s.Dumper.Dump(payload[:0], r, s.Config.RDBVersion, s.Config.RDBCompression); refused != nil {
 			break
 		}
 		words := int64(4)
@@ -414,7 +415,7 @@ func (m *migration) send(l *migrationLink, selects bool) (refused, err error) {
 		buf = appendCount(buf, '*', words)
 		buf = appendWord(buf, []byte("RESTORE"))
 		buf = appendWord(buf, key)
-		buf = appendWord(buf, decimal(ttl))
+		buf = appendWord(buf, session.Decimal(ttl))
 		buf = appendCount(buf, '$', int64(len(payload)))
 		if len(buf)+len(payload) > migrateChunk { // the payload is not copied
 			if err = l.write(buf, m.timeout); err == nil {
@@ -466,7 +467,7 @@ func (m *migration) receive(l *migrationLink, selects bool) (failure string, ans
 		if refused(line) || whole || m.copy {
 			continue
 		}
-		if m.c.deleteKey(key) {
+		if m.c.DeleteKey(key) {
 			m.taken = append(m.taken, key)
 		}
 	}

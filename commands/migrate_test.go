@@ -311,7 +311,7 @@ func TestMigrateKeysAndSecrets(t *testing.T) {
 			args = append(args, []byte(strings.ReplaceAll(w, "||", "")))
 		}
 		var keys, secrets []string
-		for _, k := range e.everyKey(nil, args) {
+		for _, k := range e.EveryKey(nil, args) {
 			keys = append(keys, fmt.Sprint(k.Pos))
 		}
 		secret := migrateSecrets(args)
@@ -327,7 +327,7 @@ func TestMigrateKeysAndSecrets(t *testing.T) {
 			t.Errorf("%s: secrets %q, want %q", tt.line, got, tt.secrets)
 		}
 	}
-	s.cfg.SlowlogLogSlowerThanUs = 0
+	s.Config.SlowlogLogSlowerThanUs = 0
 	if err := s.applyThresholds(); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,8 @@ package commands
 import (
 	"slices"
 	"strconv"
+
+	"ferrous/commands/session"
 )
 
 // MONITOR: who sent it is shown every command that any client executes.
@@ -11,9 +13,9 @@ import (
 // arguments in quotes. Commands that administer the server are not shown, nor are passwords. While nobody listens it costs
 // dispatch a comparison (Server.observed).
 
-var monitorCommand = Command{
-	Name: "monitor", Arity: 1, Flags: Admin | NoScript | Loading | Stale, Handler: monitor,
-	Group: GroupServer, Since: "1.0.0", Summary: "Shows all commands that the server executes.",
+var monitorCommand = session.Command{
+	Name: "monitor", Arity: 1, Flags: session.Admin | session.NoScript | session.Loading | session.Stale, Handler: connected(monitor),
+	Group: session.GroupServer, Since: "1.0.0", Summary: "Shows all commands that the server executes.",
 }
 
 const (
@@ -27,14 +29,14 @@ func (c *Client) monitors() bool { return c.pushes != nil && c.pushes.monitor }
 func monitor(c *Client) {
 	switch {
 	case c.inMulti():
-		c.error(errMonitorInMulti)
+		c.Error(errMonitorInMulti)
 	case c.monitors():
 		// There is no reply to the second time.
 	default:
 		c.told().monitor = true
 		c.srv.monitors = append(c.srv.monitors, c)
 		c.srv.observe()
-		c.w.OK()
+		c.W.OK()
 	}
 }
 
@@ -55,7 +57,7 @@ func (s *Server) observe() { s.observed = len(s.monitors) > 0 || s.tracking.clie
 
 // showCommand shows the command that the client has executed to the monitors.
 func (s *Server) showCommand(c *Client) {
-	if len(s.monitors) == 0 || c.cmd.Flags&(SkipMonitor|Admin) != 0 {
+	if len(s.monitors) == 0 || c.Cmd.Flags&(session.SkipMonitor|session.Admin) != 0 {
 		return
 	}
 	s.relieveOutbox()
@@ -79,20 +81,20 @@ func (s *Server) appendShown(b []byte, c *Client) []byte {
 		b = append(b, byte('0'+us/div%10))
 	}
 	b = append(b, " ["...)
-	b = strconv.AppendInt(b, int64(c.db.ID), 10)
+	b = strconv.AppendInt(b, int64(c.DB.ID), 10)
 	switch {
 	case c.conn == nil:
 		b = append(b, " lua"...)
 	case c.conn.IsUnix():
 		b = append(b, " unix:"...)
-		b = append(b, s.cfg.UnixSocket...)
+		b = append(b, s.Config.UnixSocket...)
 	default:
 		b = append(b, ' ')
 		b = append(b, c.conn.RemoteAddr()...)
 	}
 	b = append(b, ']')
 	secret := c.secrets()
-	for i, a := range c.args {
+	for i, a := range c.Args {
 		b = append(b, ' ')
 		if secret != nil && secret(i) {
 			b = append(b, `"(redacted)"`...)

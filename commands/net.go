@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ferrous/commands/config"
+	"ferrous/commands/session"
 	"ferrous/eventloop"
 )
 
@@ -17,7 +18,7 @@ type bindAddr struct{ network, host string }
 // with "-" may be missing on this host.
 func (s *Server) bindAddrs() []bindAddr {
 	var out []bindAddr
-	for _, b := range s.cfg.Bind {
+	for _, b := range s.Config.Bind {
 		optional := strings.HasPrefix(b, "-")
 		b = strings.TrimPrefix(b, "-")
 		var a bindAddr
@@ -35,7 +36,7 @@ func (s *Server) bindAddrs() []bindAddr {
 			// Only an attempt tells whether the address exists here.
 			l, err := net.Listen(a.network, net.JoinHostPort(a.host, "0"))
 			if err != nil {
-				s.logf(config.LogVerbose, "Not listening on %s: %v", a.host, err)
+				s.Logf(config.LogVerbose, "Not listening on %s: %v", a.host, err)
 				continue
 			}
 			l.Close()
@@ -52,9 +53,9 @@ func (s *Server) warnOfBacklog() {
 	if err != nil {
 		return
 	}
-	if most, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && most > 0 && most < s.cfg.TCPBacklog {
-		s.logf(config.LogWarning, "WARNING: The TCP backlog setting of %d cannot be enforced because %s is set to the lower value of %d.",
-			s.cfg.TCPBacklog, path, most)
+	if most, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && most > 0 && most < s.Config.TCPBacklog {
+		s.Logf(config.LogWarning, "WARNING: The TCP backlog setting of %d cannot be enforced because %s is set to the lower value of %d.",
+			s.Config.TCPBacklog, path, most)
 	}
 }
 
@@ -92,7 +93,7 @@ const errProtectedMode = "DENIED Redis is running in protected mode because prot
 
 // refuseByProtectedMode answers a connection from another host while nothing but protected mode guards the data.
 func (s *Server) refuseByProtectedMode(conn *eventloop.Conn) bool {
-	if !s.cfg.ProtectedMode || !s.security.users.Default().NoPass() || isLocal(conn) {
+	if !s.Config.ProtectedMode || !s.security.users.Default().NoPass() || isLocal(conn) {
 		return false
 	}
 	conn.Send([]byte("-" + errProtectedMode + "\r\n"))
@@ -113,14 +114,14 @@ func isLocal(conn *eventloop.Conn) bool {
 }
 
 // protectedRefusal returns the error of a command that enable-debug-command or enable-module-command forbids, or "".
-func (s *Server) protectedRefusal(c *Client, e *entry) string {
+func (s *Server) protectedRefusal(c *Client, e *session.Entry) string {
 	row := e
-	if e.parent != nil {
-		row = e.parent
+	if e.Parent != nil {
+		row = e.Parent
 	}
-	guard, option := s.cfg.EnableDebugCommand, "enable-debug-command"
+	guard, option := s.Config.EnableDebugCommand, "enable-debug-command"
 	if row.Name == "module" {
-		guard, option = s.cfg.EnableModuleCommand, "enable-module-command"
+		guard, option = s.Config.EnableModuleCommand, "enable-module-command"
 	}
 	if guard.Allows(c.conn == nil || isLocal(c.conn)) {
 		return ""

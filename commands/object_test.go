@@ -3,6 +3,8 @@ package commands
 import (
 	"strings"
 	"testing"
+
+	"ferrous/commands/session"
 )
 
 func TestObjectEncoding(t *testing.T) {
@@ -60,7 +62,7 @@ func TestObjectClocks(t *testing.T) {
 	if got := ts.doLine("OBJECT IDLETIME k"); got != ":12\r\n" {
 		t.Errorf("idle for %q", got)
 	}
-	if got := ts.doLine("OBJECT FREQ k"); got != "-"+errNotLFU+"\r\n" {
+	if got := ts.doLine("OBJECT FREQ k"); got != "-"+session.ErrNotLFU+"\r\n" {
 		t.Errorf("frequency %q", got)
 	}
 	ts.doLine("GET k")
@@ -84,7 +86,7 @@ func TestObjectClocks(t *testing.T) {
 	if got := ts.doLine("OBJECT FREQ k"); got != ":7\r\n" {
 		t.Errorf("frequency %q after TOUCH, want 7", got)
 	}
-	if got := ts.doLine("OBJECT IDLETIME k"); got != "-"+errLFU+"\r\n" {
+	if got := ts.doLine("OBJECT IDLETIME k"); got != "-"+session.ErrLFU+"\r\n" {
 		t.Errorf("idle for %q", got)
 	}
 	for _, sub := range []string{"FREQ", "IDLETIME", "ENCODING", "REFCOUNT"} {
@@ -97,7 +99,7 @@ func TestObjectClocks(t *testing.T) {
 func TestObjectHelp(t *testing.T) {
 	ts := newTestServer(t)
 	help := ts.doLine("OBJECT HELP")
-	for _, row := range objectRow.Subs {
+	for _, row := range ts.reg.byName["object"].Subs {
 		if name := strings.ToUpper(row.Name); !strings.Contains(help, "\r\n+"+name) {
 			t.Errorf("the help lacks %s: %q", name, help)
 		}

@@ -38,7 +38,7 @@ func TestOddFiles(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, "dump.rdb"), file, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			s.ks.Now = testEpoch
+			s.Keyspace.Now = testEpoch
 			err = s.reload(false)
 			if sanitize == "yes" && x.refusal != "" {
 				if err == nil || !strings.Contains(err.Error(), x.refusal) || strings.Contains(log.String(), "put right") {
@@ -46,7 +46,7 @@ func TestOddFiles(t *testing.T) {
 				}
 				continue
 			}
-			if n := strings.Count(log.String(), x.warning); err != nil || n != 1 || s.ks.DBs()[0].Len() != 3 {
+			if n := strings.Count(log.String(), x.warning); err != nil || n != 1 || s.Keyspace.DBs()[0].Len() != 3 {
 				t.Errorf("%s, sanitize-dump-payload %s: %v, warned %d times, log:\n%s", x.name, sanitize, err, n, log.String())
 			}
 		}
@@ -57,7 +57,7 @@ func TestOddFiles(t *testing.T) {
 func TestOddPayloads(t *testing.T) {
 	for _, sanitize := range []string{"no", "clients", "yes"} {
 		s := newTestServer(t, "sanitize-dump-payload", sanitize)
-		s.skipChecksum = true
+		s.SkipChecksum = true
 		for name, body := range map[string]string{
 			"a field twice":                "\x04\x02\x01f\x011\x01f\x012",
 			"a field twice in a listpack":  "\x10\x13\x13\x00\x00\x00\x04\x00\x81f\x02\x01\x01\x81f\x02\x02\x01\xff",
@@ -84,10 +84,10 @@ func TestLongMembersStayPacked(t *testing.T) {
 		}
 	}
 	const packed, table = "8\r\nlistpack\r\n", "9\r\nhashtable\r\n"
-	s.cfg.SetMaxListpackValue = 1000
+	s.Config.SetMaxListpackValue = 1000
 	s.do("SADD", "big", "a", long, "b")
 	s.do("SADD", "small", "a", "b")
-	s.cfg.SetMaxListpackValue = 64
+	s.Config.SetMaxListpackValue = 64
 	dump := func(key string) string {
 		reply := s.do("DUMP", key)
 		_, payload, _ := strings.Cut(reply, "\r\n")
@@ -104,7 +104,7 @@ func TestLongMembersStayPacked(t *testing.T) {
 	if err := s.save(); err != nil {
 		t.Fatal(err)
 	}
-	s.emptyDatabases(s.ks.DBs()...)
+	s.emptyDatabases(s.Keyspace.DBs()...)
 	if err := s.reload(false); err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func TestLongMembersStayPacked(t *testing.T) {
 	s.do("SADD", "copy", long+"2")
 	encoding("copy", table)
 	// More members than are configured are no listpack, however short.
-	s.cfg.SetMaxListpackEntries = 2
+	s.Config.SetMaxListpackEntries = 2
 	s.do("RESTORE", "many", "0", dump("big"))
 	encoding("many", table)
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"ferrous/commands/session"
 	"ferrous/eventloop"
 )
 
@@ -26,26 +27,26 @@ type pause struct {
 }
 
 // mayChange are the commands that wait when only writing is paused.
-const mayChange = Write | MayReplicate
+const mayChange = session.Write | session.MayReplicate
 
 // pauses reports whether a command with these flags has to wait.
-func (p *pause) pauses(f Flags) bool { return p.until != 0 && (p.all || f&mayChange != 0) }
+func (p *pause) pauses(f session.Flags) bool { return p.until != 0 && (p.all || f&mayChange != 0) }
 
 // pauseClients begins a pause of ms milliseconds or extends the one that lasts: the later end and the wider kind win.
 func (s *Server) pauseClients(ms int64, all bool) {
 	p := &s.pause
 	if ms > 0 {
-		p.until = max(p.until, s.ks.Now+ms)
+		p.until = max(p.until, s.Keyspace.Now+ms)
 	}
 	if p.until == 0 {
 		return
 	}
 	p.all = p.all || all
-	s.ks.KeepExpired = true
+	s.Keyspace.KeepExpired = true
 	if p.timer != nil {
 		p.timer.Stop()
 	}
-	p.timer = s.loop.AfterFunc(time.Duration(min(p.until-s.ks.Now, maxPause))*time.Millisecond, s.pauseTimeout)
+	p.timer = s.loop.AfterFunc(time.Duration(min(p.until-s.Keyspace.Now, maxPause))*time.Millisecond, s.pauseTimeout)
 }
 
 // maxPause is the longest time that a timer is set for, in milliseconds.
@@ -53,7 +54,7 @@ const maxPause = int64(24 * time.Hour / time.Millisecond)
 
 func (s *Server) pauseTimeout() {
 	s.tick()
-	if s.pause.until > s.ks.Now {
+	if s.pause.until > s.Keyspace.Now {
 		s.pauseClients(0, false)
 		return
 	}
@@ -69,7 +70,7 @@ func (s *Server) unpauseClients() {
 	p.timer.Stop()
 	waiting := p.waiting
 	*p = pause{}
-	s.ks.KeepExpired = false
+	s.Keyspace.KeepExpired = false
 	s.rearmExpiry()
 	if len(waiting) > 0 {
 		// Not within the command that ended the pause: each client is served for itself.
@@ -84,12 +85,12 @@ func (s *Server) unpauseClients() {
 // hold keeps the request that the client is about to run until the pause ends.
 func (s *Server) hold(c *Client) {
 	n := 0
-	for _, a := range c.args {
+	for _, a := range c.Args {
 		n += len(a)
 	}
 	buf := make([]byte, 0, n)
-	c.deferred = make([][]byte, len(c.args))
-	for i, a := range c.args {
+	c.deferred = make([][]byte, len(c.Args))
+	for i, a := range c.Args {
 		buf = append(buf, a...)
 		c.deferred[i] = buf[len(buf)-len(a) : len(buf) : len(buf)]
 	}

@@ -193,11 +193,11 @@ func TestPauseKeepsTheLongerAndWider(t *testing.T) {
 	}
 	ts.pauseClients(1000, true)
 	ts.pauseClients(6000, false)
-	if ts.pause.until != ts.now+6000 || !ts.pause.all || !ts.ks.KeepExpired {
+	if ts.pause.until != ts.now+6000 || !ts.pause.all || !ts.Keyspace.KeepExpired {
 		t.Errorf("%+v", ts.pause)
 	}
 	ts.unpauseClients()
-	if ts.pause.until != 0 || ts.pause.all || ts.ks.KeepExpired {
+	if ts.pause.until != 0 || ts.pause.all || ts.Keyspace.KeepExpired {
 		t.Errorf("%+v", ts.pause)
 	}
 }
@@ -225,8 +225,8 @@ func TestPauseHoldsARequest(t *testing.T) {
 		t.Fatalf("%q, stopped %v, %q", got, ts.c.stopped, ts.c.deferred)
 	}
 	set := ts.reg.byName["set"]
-	if set.calls != 0 || set.rejected != 0 {
-		t.Errorf("counted already: %d calls, %d rejected", set.calls, set.rejected)
+	if set.Calls != 0 || set.Rejected != 0 {
+		t.Errorf("counted already: %d calls, %d rejected", set.Calls, set.Rejected)
 	}
 	if s := fmt.Sprintf("%s", ts.c.deferred); s != "[SET key value]" {
 		t.Errorf("held: %s", s)
@@ -240,8 +240,8 @@ func TestPauseHoldsARequest(t *testing.T) {
 	if got := ts.do("GET", "key"); got != "$5\r\nvalue\r\n" {
 		t.Errorf("GET: %q", got)
 	}
-	if set.calls != 1 {
-		t.Errorf("%d calls", set.calls)
+	if set.Calls != 1 {
+		t.Errorf("%d calls", set.Calls)
 	}
 }
 
@@ -274,10 +274,10 @@ func TestPausedKeysDoNotExpire(t *testing.T) {
 	time.Sleep(60 * time.Millisecond)
 	c.do("GET k", "$-1\r\n")
 	s.on(func() {
-		if s.ks.ExpiredKeys != 0 || s.ks.DBs()[0].Len() != 1 {
-			t.Errorf("%d keys expired during a pause, %d left", s.ks.ExpiredKeys, s.ks.DBs()[0].Len())
+		if s.Keyspace.ExpiredKeys != 0 || s.Keyspace.DBs()[0].Len() != 1 {
+			t.Errorf("%d keys expired during a pause, %d left", s.Keyspace.ExpiredKeys, s.Keyspace.DBs()[0].Len())
 		}
 	})
 	c.do("CLIENT UNPAUSE", ok)
-	s.eventually("the key expires", func() bool { return s.ks.ExpiredKeys == 1 })
+	s.eventually("the key expires", func() bool { return s.Keyspace.ExpiredKeys == 1 })
 }

@@ -16,6 +16,7 @@ import (
 
 	"ferrous/aof/vfs"
 	"ferrous/commands/config"
+	"ferrous/commands/session"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
 	"ferrous/rdb"
@@ -115,24 +116,18 @@ type loading struct {
 	read  int64
 }
 
-// rdbRules are the limits of small values that are configured now, for what is read from files and payloads.
-func (s *Server) rdbRules() *rdb.Rules {
-	c := Client{srv: s}
-	return &rdb.Rules{Hash: c.hashRules(), Set: c.setRules(), List: c.listRules(), ZSet: c.zsetRules()}
-}
-
 // saveOptions says how a dump is written now.
 func (s *Server) saveOptions() rdb.Options {
 	o := rdb.Options{
-		Version: s.cfg.RDBVersion, Compress: s.cfg.RDBCompression, Checksum: s.cfg.RDBChecksum,
-		RedisVersion: RedisVersion, Created: s.ks.Now / 1000, UsedMemory: int64(s.usedMemory()), Functions: s.persist.libraries,
+		Version: s.Config.RDBVersion, Compress: s.Config.RDBCompression, Checksum: s.Config.RDBChecksum,
+		RedisVersion: RedisVersion, Created: s.Keyspace.Now / 1000, UsedMemory: int64(s.usedMemory()), Functions: s.persist.libraries,
 	}
-	switch policy := s.cfg.MaxMemoryPolicy.String(); {
+	switch policy := s.Config.MaxMemoryPolicy.String(); {
 	case strings.HasSuffix(policy, "-lfu"):
 		lfu := s.lfu
 		o.Freq = &lfu
 	case strings.HasSuffix(policy, "-lru"):
-		o.Idle, o.Clock = true, s.ks.Clock
+		o.Idle, o.Clock = true, s.Keyspace.Clock
 	}
 	o.OnKey = delayed(s.saveDelay, nil, nil)
 	return o
@@ -175,7 +170,7 @@ func (s *Server) saveDelay() int { return int(s.persist.delay.Load()) }
 func tempDump() string { return fmt.Sprintf("temp-%d.rdb", os.Getpid()) }
 
 // dumpPath is where the dump is.
-func (s *Server) dumpPath() string { return s.cfg.Path(s.cfg.DBFilename) }
+func (s *Server) dumpPath() string { return s.Config.Path(s.Config.DBFilename) }
 
 // save writes a dump in the loop.
 func (s *Server) save() error {
@@ -185,14 +180,14 @@ func (s *Server) save() error {
 	if p.saving != nil { // canceled, and perhaps still writing
 		temp = "saved-" + temp
 	}
-	err := s.writeDump(s.dumpPath(), temp, &p.temp, s.ks.Live(), s.saveOptions(), s.syncEvery(), nil)
+	err := s.writeDump(s.dumpPath(), temp, &p.temp, s.Keyspace.Live(), s.saveOptions(), s.syncEvery(), nil)
 	if err != nil {
-		s.logf(config.LogWarning, "Error saving the DB to %s: %v", s.dumpPath(), err)
+		s.Logf(config.LogWarning, "Error saving the DB to %s: %v", s.dumpPath(), err)
 		return err
 	}
-	s.logf(config.LogNotice, "DB saved on disk")
-	p.clean = s.dirty
-	p.lastSave = s.ks.Now / 1000
+	s.Logf(config.LogNotice, "DB saved on disk")
+	p.clean = s.Dirty
+	p.lastSave = s.Keyspace.Now / 1000
 	p.failed = false
 	s.limit()
 	return nil
@@ -204,7 +199,7 @@ func (s *Server) busyWithSnapshot() bool { return s.persist.saving != nil || s.r
 // snapshot takes a snapshot that a goroutine is going to write.
 func (s *Server) snapshot() (*keyspace.Snapshot, error) {
 	begun := time.Now()
-	snap, err := s.ks.Snapshot()
+	snap, err := s.Keyspace.Snapshot()
 	if err == nil {
 		took := time.Since(begun)
 		s.stats.snapshots++
@@ -218,15 +213,15 @@ func (s *Server) snapshot() (*keyspace.Snapshot, error) {
 func (s *Server) saveInBackground() error {
 	p := &s.persist
 	p.saves++
-	p.lastTry = s.ks.Now / 1000
+	p.lastTry = s.Keyspace.Now / 1000
 	snap, err := s.snapshot()
 	if err != nil {
 		p.failed = true
 		s.limit()
-		s.logf(config.LogWarning, "Can't save in background: %v", err)
+		s.Logf(config.LogWarning, "Can't save in background: %v", err)
 		return err
 	}
-	b := &saving{snap: snap, start: s.ks.Now / 1000, dirty: s.dirty, total: int64(snap.Len()),
+	b := &saving{snap: snap, start: s.Keyspace.Now / 1000, dirty: s.Dirty, total: int64(snap.Len()),
 		cancel: make(chan struct{}), done: make(chan struct{})}
 	p.saving = b
 	p.scheduled = false
@@ -237,7 +232,7 @@ func (s *Server) saveInBackground() error {
 	}
 	o.Stop = b.stop
 	o.OnKey = delayed(s.saveDelay, b.cancel, func() { b.keys.Add(1) })
-	s.logf(config.LogNotice, "Background saving started by pid %d", os.Getpid())
+	s.Logf(config.LogNotice, "Background saving started by pid %d", os.Getpid())
 	s.guarded(func() {
 		b.err = s.writeDump(path, tempDump(), &p.savingTemp, snap, o, every, b.commit)
 		close(b.done)
@@ -253,22 +248,22 @@ func (s *Server) saved(b *saving) {
 		return // somebody has waited for it
 	}
 	p.saving = nil
-	p.lastCopied = s.ks.Generation().Copied()
+	p.lastCopied = s.Keyspace.Generation().Copied()
 	b.snap.Release()
 	defer s.limit()
-	now := s.ks.Now / 1000
+	now := s.Keyspace.Now / 1000
 	p.lastTook = now - b.start
 	switch {
 	case b.err == nil:
-		s.logf(config.LogNotice, "DB saved on disk")
-		s.logf(config.LogNotice, "Background saving terminated with success")
+		s.Logf(config.LogNotice, "DB saved on disk")
+		s.Logf(config.LogNotice, "Background saving terminated with success")
 		p.clean = max(p.clean, b.dirty)
 		p.lastSave = now
 		p.failed = false
 	case errors.Is(b.err, errCanceled):
-		s.logf(config.LogWarning, "Background saving canceled")
+		s.Logf(config.LogWarning, "Background saving canceled")
 	default:
-		s.logf(config.LogWarning, "Background saving error: %v", b.err)
+		s.Logf(config.LogWarning, "Background saving error: %v", b.err)
 		p.failed = true
 	}
 }
@@ -292,12 +287,12 @@ func (s *Server) cancelSave() {
 	case <-b.done:
 		s.saved(b)
 	case <-time.After(cancelWait):
-		s.logf(config.LogNotice, "The background save that was canceled is still busy with the disk. It ends by itself.")
+		s.Logf(config.LogNotice, "The background save that was canceled is still busy with the disk. It ends by itself.")
 	}
 }
 
 // unsaved returns how many changes no dump has: those since the last one began.
-func (s *Server) unsaved() int64 { return s.dirty - s.persist.clean }
+func (s *Server) unsaved() int64 { return s.Dirty - s.persist.clean }
 
 // retryAfter is how many seconds after a failure the next save is tried because of a save point.
 const retryAfter = 5
@@ -308,14 +303,14 @@ func (s *Server) persistCron() {
 	if p.loading != nil || s.shutdown.begun || s.busyWithSnapshot() {
 		return
 	}
-	now := s.ks.Now / 1000
+	now := s.Keyspace.Now / 1000
 	if p.scheduled && (!p.failed || now-p.lastTry > retryAfter) {
 		_ = s.saveInBackground() // it has logged
 		return
 	}
-	for _, sp := range s.cfg.Save {
+	for _, sp := range s.Config.Save {
 		if s.unsaved() >= sp.Changes && now-p.lastSave > sp.Seconds && (!p.failed || now-p.lastTry > retryAfter) {
-			s.logf(config.LogNotice, "%d changes in %d seconds. Saving...", sp.Changes, sp.Seconds)
+			s.Logf(config.LogNotice, "%d changes in %d seconds. Saving...", sp.Changes, sp.Seconds)
 			_ = s.saveInBackground()
 			return
 		}
@@ -335,30 +330,30 @@ func (s *Server) limit() {
 }
 
 // limited returns the error of a command that cannot run while data is loading or cannot be made durable, "" if it can.
-func (s *Server) limited(e *entry) string {
+func (s *Server) limited(e *session.Entry) string {
 	switch p := &s.persist; {
-	case p.loading != nil && e.Flags&Loading == 0:
+	case p.loading != nil && e.Flags&session.Loading == 0:
 		return errLoading
-	case p.failed && s.cfg.StopWritesOnBgsaveError && len(s.cfg.Save) > 0 && (e.Flags&Write != 0 || e.Name == "ping"):
+	case p.failed && s.Config.StopWritesOnBgsaveError && len(s.Config.Save) > 0 && (e.Flags&session.Write != 0 || e.Name == "ping"):
 		return errMisconf
-	case s.aof.on() && (e.Flags&Write != 0 || e.Name == "ping"):
+	case s.aof.on() && (e.Flags&session.Write != 0 || e.Name == "ping"):
 		return s.aof.file.Refusal()
 	}
 	return ""
 }
 
-var persistenceCommands = []Command{
-	{Name: "bgsave", Arity: -1, Flags: NoAsyncLoading | Admin | NoScript, Handler: bgsave,
-		Group: GroupServer, Since: "1.0.0", Complexity: "O(1)",
+var persistenceCommands = []session.Command{
+	{Name: "bgsave", Arity: -1, Flags: session.NoAsyncLoading | session.Admin | session.NoScript, Handler: connected(bgsave),
+		Group: session.GroupServer, Since: "1.0.0", Complexity: "O(1)",
 		Summary: "Saves all data to disk in the background.",
-		History: []Change{{"3.2.2", "The option `SCHEDULE`."}},
-		Args:    []Arg{aToken("schedule", "SCHEDULE", "3.2.2").optional()}},
-	{Name: "lastsave", Arity: 1, Flags: Loading | Stale | Fast, ACL: CatAdmin | CatDangerous, Handler: lastsave,
-		Group: GroupServer, Since: "1.0.0", Complexity: "O(1)",
+		History: []session.Change{{"3.2.2", "The option `SCHEDULE`."}},
+		Args:    []session.Arg{session.TokenWord("schedule", "SCHEDULE", "3.2.2").Opt()}},
+	{Name: "lastsave", Arity: 1, Flags: session.Loading | session.Stale | session.Fast, ACL: session.CatAdmin | session.CatDangerous, Handler: connected(lastsave),
+		Group: session.GroupServer, Since: "1.0.0", Complexity: "O(1)",
 		Summary: "Tells when data was last saved to disk, as Unix time.",
 		Hints:   []string{"nondeterministic_output"}},
-	{Name: "save", Arity: 1, Flags: NoAsyncLoading | Admin | NoScript | NoMulti, Handler: save,
-		Group: GroupServer, Since: "1.0.0", Complexity: "O(N) in the number of keys",
+	{Name: "save", Arity: 1, Flags: session.NoAsyncLoading | session.Admin | session.NoScript | session.NoMulti, Handler: connected(save),
+		Group: session.GroupServer, Since: "1.0.0", Complexity: "O(N) in the number of keys",
 		Summary: "Saves all data to disk while everybody waits."},
 }
 
@@ -366,7 +361,7 @@ var persistenceCommands = []Command{
 // save of what was there before makes no sense any more.
 func (s *Server) saveFlushed() {
 	s.cancelSave()
-	if len(s.cfg.Save) > 0 {
+	if len(s.Config.Save) > 0 {
 		_ = s.save() // it has logged
 	}
 }
@@ -380,72 +375,72 @@ const (
 func save(c *Client) {
 	switch {
 	case c.srv.persist.saving != nil:
-		c.error(errSaving)
+		c.Error(errSaving)
 	case c.srv.save() != nil:
-		c.error("ERR")
+		c.Error("ERR")
 	default:
-		c.w.OK()
+		c.W.OK()
 	}
 }
 
 func bgsave(c *Client) {
 	s := c.srv
-	if len(c.args) > 2 || len(c.args) == 2 && !c.is(1, "schedule") {
-		c.error(errSyntax)
+	if len(c.Args) > 2 || len(c.Args) == 2 && !c.Is(1, "schedule") {
+		c.Error(session.ErrSyntax)
 		return
 	}
 	switch {
 	case s.persist.saving != nil:
-		c.error(errSaving)
-	case s.unit.open, s.rewriting() && len(c.args) == 2:
+		c.Error(errSaving)
+	case s.unit.open, s.rewriting() && len(c.Args) == 2:
 		s.persist.scheduled = true
-		c.w.Status("Background saving scheduled")
+		c.W.Status("Background saving scheduled")
 	case s.rewriting():
-		c.error(errRewriting)
+		c.Error(errRewriting)
 	case s.saveInBackground() != nil:
-		c.error("ERR")
+		c.Error("ERR")
 	default:
-		c.w.Status("Background saving started")
+		c.W.Status("Background saving started")
 	}
 }
 
-func lastsave(c *Client) { c.w.Int(c.srv.persist.lastSave) }
+func lastsave(c *Client) { c.W.Int(c.srv.persist.lastSave) }
 
 // debugReload saves, empties and loads all databases.
 func debugReload(c *Client) {
 	s := c.srv
 	merge, flush, write := false, true, true
-	for i := 2; i < len(c.args); i++ {
+	for i := 2; i < len(c.Args); i++ {
 		switch {
-		case c.is(i, "merge"):
+		case c.Is(i, "merge"):
 			merge = true
-		case c.is(i, "noflush"):
+		case c.Is(i, "noflush"):
 			flush = false
-		case c.is(i, "nosave"):
+		case c.Is(i, "nosave"):
 			write = false
 		default:
-			c.error("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
+			c.Error("ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.")
 			return
 		}
 	}
 	if write {
 		s.cancelSave()
 		if s.save() != nil {
-			c.error("ERR")
+			c.Error("ERR")
 			return
 		}
 	}
 	if flush {
 		s.cancelSave()
-		s.emptyDatabases(s.ks.DBs()...)
+		s.emptyDatabases(s.Keyspace.DBs()...)
 	}
 	if err := s.reload(merge); err != nil {
-		c.error("ERR Error trying to load the RDB dump, check server logs.")
+		c.Error("ERR Error trying to load the RDB dump, check server logs.")
 		s.fatal("Terminating server after rdb file reading failure.")
 		return
 	}
-	s.logf(config.LogWarning, "DB reloaded by DEBUG RELOAD")
-	c.w.OK()
+	s.Logf(config.LogWarning, "DB reloaded by DEBUG RELOAD")
+	c.W.OK()
 }
 
 // reload reads the dump while everybody waits.
@@ -522,7 +517,7 @@ func (s *Server) startLoading(then func()) {
 			s.fatal("Terminating server after rdb file reading failure.")
 			return
 		}
-		s.logf(config.LogNotice, "DB loaded from disk: %.3f seconds", took.Seconds())
+		s.Logf(config.LogNotice, "DB loaded from disk: %.3f seconds", took.Seconds())
 		then()
 	})
 }
@@ -533,7 +528,7 @@ func (s *Server) load(then func()) {
 		s.giveUp()
 		return
 	}
-	if s.cfg.AppendOnly {
+	if s.Config.AppendOnly {
 		s.loadFile(then)
 	} else {
 		s.startLoading(then)
@@ -543,14 +538,14 @@ func (s *Server) load(then func()) {
 // beginLoading is the begin of loading size bytes.
 func (s *Server) beginLoading(size int64) {
 	s.persist.loading = &loading{start: time.Now(), total: size}
-	s.ks.Loading, s.ks.KeepExpired = true, true
+	s.Keyspace.Loading, s.Keyspace.KeepExpired = true, true
 	s.limit()
 }
 
 // endLoading is its end.
 func (s *Server) endLoading() {
 	s.persist.loading = nil
-	s.ks.Loading, s.ks.KeepExpired = false, s.pause.until != 0
+	s.Keyspace.Loading, s.Keyspace.KeepExpired = false, s.pause.until != 0
 	s.limit()
 	s.rearmExpiry()
 }
@@ -585,7 +580,7 @@ func (s *Server) inTurns(load iter.Seq[int64], done func()) {
 				return
 			}
 			s.persist.loading.read = offset
-			if offset >= int64(s.cfg.LoadingProcessInterval) && !time.Now().Before(s.persist.alone) {
+			if offset >= int64(s.Config.LoadingProcessInterval) && !time.Now().Before(s.persist.alone) {
 				s.loop.Post(turn)
 				return
 			}
@@ -597,10 +592,10 @@ func (s *Server) inTurns(load iter.Seq[int64], done func()) {
 // reportLoadError logs why a dump could not be read.
 func (s *Server) reportLoadError(path string, err error) {
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		s.logf(config.LogWarning, "Short read or OOM loading DB from %s: %v", path, err)
+		s.Logf(config.LogWarning, "Short read or OOM loading DB from %s: %v", path, err)
 		return
 	}
-	s.logf(config.LogWarning, "Error loading the RDB file %s: %v", path, err)
+	s.Logf(config.LogWarning, "Error loading the RDB file %s: %v", path, err)
 }
 
 // diagnose logs what rdb.Check finds in a dump that could not be loaded: where in the file it is, and what there is besides.
@@ -608,24 +603,24 @@ func (s *Server) diagnose(path string) {
 	var report strings.Builder
 	rdb.Check(&report, path)
 	for line := range strings.Lines(report.String()) {
-		s.logf(config.LogWarning, "%s", strings.TrimSuffix(line, "\n"))
+		s.Logf(config.LogWarning, "%s", strings.TrimSuffix(line, "\n"))
 	}
 }
 
 // loadDump reads a dump into the keyspace, as l and the configuration say. progress is called between pieces of it, nil for
 // none.
 func (s *Server) loadDump(src io.Reader, size int64, progress func(offset int64), l rdb.Loader) (*rdb.Result, error) {
-	l.Keyspace, l.Rules, l.Checksum = s.ks, s.rdbRules(), s.cfg.RDBChecksum && !s.skipChecksum
+	l.Keyspace, l.Rules, l.Checksum = s.Keyspace, s.RDBRules(), s.Config.RDBChecksum && !s.SkipChecksum
 	l.OnProgress, l.ProgressBytes = progress, 512<<10
-	l.Repair = s.cfg.SanitizeDumpPayload != config.SanitizeYes
+	l.Repair = s.Config.SanitizeDumpPayload != config.SanitizeYes
 	l.OnRepair = func(db int, key []byte, what string) {
-		s.logf(config.LogWarning, "The key %q in DB %d was put right while it was loaded: %s", key, db, what)
+		s.Logf(config.LogWarning, "The key %q in DB %d was put right while it was loaded: %s", key, db, what)
 	}
-	l.OnNotice = func(line string) { s.logf(config.LogNotice, "%s", line) }
-	if n := int64(s.cfg.LoadingProcessInterval); n < l.ProgressBytes {
+	l.OnNotice = func(line string) { s.Logf(config.LogNotice, "%s", line) }
+	if n := int64(s.Config.LoadingProcessInterval); n < l.ProgressBytes {
 		l.ProgressBytes = n
 	}
-	if delay := delayed(func() int { return s.cfg.KeyLoadDelayUs }, nil, nil); delay != nil {
+	if delay := delayed(func() int { return s.Config.KeyLoadDelayUs }, nil, nil); delay != nil {
 		l.OnKey = func(*keyspace.DB, *record.Record) { delay() }
 	}
 	var libraries [][]byte
@@ -643,7 +638,7 @@ func (s *Server) loadDump(src io.Reader, size int64, progress func(offset int64)
 		return nil, err
 	}
 	if len(libraries) > 0 {
-		s.logf(config.LogNotice, "%d function libraries are kept for dumps to come; there is nothing that runs them.", len(libraries))
+		s.Logf(config.LogNotice, "%d function libraries are kept for dumps to come; there is nothing that runs them.", len(libraries))
 	}
 	s.persist.libraries = libraries
 	s.persist.loaded = *res
@@ -653,7 +648,7 @@ func (s *Server) loadDump(src io.Reader, size int64, progress func(offset int64)
 
 // fatal ends the server because it cannot go on.
 func (s *Server) fatal(format string, args ...any) {
-	s.logf(config.LogWarning, format, args...)
+	s.Logf(config.LogWarning, format, args...)
 	s.giveUp()
 }
 

@@ -6,6 +6,7 @@ import (
 	"ferrous/commands/config"
 	"ferrous/commands/glob"
 	"ferrous/commands/pubsub"
+	"ferrous/commands/session"
 	"ferrous/datatypes/keyspace"
 )
 
@@ -43,72 +44,72 @@ var (
 	unsubscribedWords = [channelKinds]string{"unsubscribe", "punsubscribe", "sunsubscribe"}
 )
 
-const pubsubFlags = PubSub | NoScript | Loading | Stale
+const pubsubFlags = session.PubSub | session.NoScript | session.Loading | session.Stale
 
-var shardKeys = keyRange(KeyNotKey, -1, 1)
+var shardKeys = session.KeyRange(session.KeyNotKey, -1, 1)
 
-var pubsubCommands = []Command{
-	{Name: "psubscribe", Arity: -2, Flags: pubsubFlags, Handler: psubscribe,
-		Channels: ChannelSpec{Flags: ChannelSubscribe | ChannelPattern, Index: 1, Rest: true},
-		Group:    GroupPubSub, Since: "2.0.0", Complexity: "O(N) in the number of patterns",
+var pubsubCommands = []session.Command{
+	{Name: "psubscribe", Arity: -2, Flags: pubsubFlags, Handler: connected(psubscribe),
+		Channels: session.ChannelSpec{Flags: session.ChannelSubscribe | session.ChannelPattern, Index: 1, Rest: true},
+		Group:    session.GroupPubSub, Since: "2.0.0", Complexity: "O(N) in the number of patterns",
 		Summary: "Subscribes to the channels whose names match patterns.",
-		Args:    []Arg{{Name: "pattern", Type: ArgPattern, Multiple: true}}},
-	{Name: "publish", Arity: 3, Flags: PubSub | Loading | Stale | Fast | MayReplicate, Handler: publish,
-		Channels: ChannelSpec{Flags: ChannelPublish, Index: 1},
-		Group:    GroupPubSub, Since: "2.0.0",
+		Args:    []session.Arg{{Name: "pattern", Type: session.ArgPattern, Multiple: true}}},
+	{Name: "publish", Arity: 3, Flags: session.PubSub | session.Loading | session.Stale | session.Fast | session.MayReplicate, Handler: connected(publish),
+		Channels: session.ChannelSpec{Flags: session.ChannelPublish, Index: 1},
+		Group:    session.GroupPubSub, Since: "2.0.0",
 		Complexity: "O(N+M) with N the number of the channel's subscribers and M the number of patterns of all clients",
-		Summary:    "Sends a message to a channel.", Args: []Arg{aString("channel"), aString("message")}},
-	{Name: "pubsub", Arity: -2, Group: GroupPubSub, Since: "2.8.0", Complexity: "Depends on the subcommand.",
+		Summary:    "Sends a message to a channel.", Args: []session.Arg{session.StringArg("channel"), session.StringArg("message")}},
+	{Name: "pubsub", Arity: -2, Group: session.GroupPubSub, Since: "2.8.0", Complexity: "Depends on the subcommand.",
 		Summary: "Container of commands that tell of channels.",
-		Subs: []Command{
-			{Name: "channels", Arity: -2, Flags: PubSub | Loading | Stale, Handler: pubsubChannels,
-				Group: GroupPubSub, Since: "2.8.0", Complexity: "O(N) in the number of channels",
+		Subs: []session.Command{
+			{Name: "channels", Arity: -2, Flags: session.PubSub | session.Loading | session.Stale, Handler: connected(pubsubChannels),
+				Group: session.GroupPubSub, Since: "2.8.0", Complexity: "O(N) in the number of channels",
 				Summary: "Lists the channels that have subscribers.",
-				Args:    []Arg{{Name: "pattern", Type: ArgPattern, Optional: true}}},
-			{Name: "help", Arity: 2, Flags: Loading | Stale, Handler: pubsubHelp,
-				Group: GroupPubSub, Since: "6.2.0", Complexity: "O(1)", Summary: "Lists the subcommands."},
-			{Name: "numpat", Arity: 2, Flags: PubSub | Loading | Stale, Handler: pubsubNumpat,
-				Group: GroupPubSub, Since: "2.8.0", Complexity: "O(1)", Summary: "Counts the patterns that have subscribers."},
-			{Name: "numsub", Arity: -2, Flags: PubSub | Loading | Stale, Handler: pubsubNumsub,
-				Group: GroupPubSub, Since: "2.8.0", Complexity: "O(N) in the number of channels asked for",
-				Summary: "Counts the subscribers of channels.", Args: []Arg{aString("channel").optional().multiple()}},
-			{Name: "shardchannels", Arity: -2, Flags: PubSub | Loading | Stale, Handler: pubsubShardchannels,
-				Group: GroupPubSub, Since: "7.0.0", Complexity: "O(N) in the number of shard channels",
+				Args:    []session.Arg{{Name: "pattern", Type: session.ArgPattern, Optional: true}}},
+			{Name: "help", Arity: 2, Flags: session.Loading | session.Stale, Handler: connected(pubsubHelp),
+				Group: session.GroupPubSub, Since: "6.2.0", Complexity: "O(1)", Summary: "Lists the subcommands."},
+			{Name: "numpat", Arity: 2, Flags: session.PubSub | session.Loading | session.Stale, Handler: connected(pubsubNumpat),
+				Group: session.GroupPubSub, Since: "2.8.0", Complexity: "O(1)", Summary: "Counts the patterns that have subscribers."},
+			{Name: "numsub", Arity: -2, Flags: session.PubSub | session.Loading | session.Stale, Handler: connected(pubsubNumsub),
+				Group: session.GroupPubSub, Since: "2.8.0", Complexity: "O(N) in the number of channels asked for",
+				Summary: "Counts the subscribers of channels.", Args: []session.Arg{session.StringArg("channel").Opt().Many()}},
+			{Name: "shardchannels", Arity: -2, Flags: session.PubSub | session.Loading | session.Stale, Handler: connected(pubsubShardchannels),
+				Group: session.GroupPubSub, Since: "7.0.0", Complexity: "O(N) in the number of shard channels",
 				Summary: "Lists the shard channels that have subscribers.",
-				Args:    []Arg{{Name: "pattern", Type: ArgPattern, Optional: true}}},
-			{Name: "shardnumsub", Arity: -2, Flags: PubSub | Loading | Stale, Handler: pubsubShardnumsub,
-				Group: GroupPubSub, Since: "7.0.0", Complexity: "O(N) in the number of shard channels asked for",
+				Args:    []session.Arg{{Name: "pattern", Type: session.ArgPattern, Optional: true}}},
+			{Name: "shardnumsub", Arity: -2, Flags: session.PubSub | session.Loading | session.Stale, Handler: connected(pubsubShardnumsub),
+				Group: session.GroupPubSub, Since: "7.0.0", Complexity: "O(N) in the number of shard channels asked for",
 				Summary: "Counts the subscribers of shard channels.",
-				Args:    []Arg{aString("shardchannel").optional().multiple()}},
+				Args:    []session.Arg{session.StringArg("shardchannel").Opt().Many()}},
 		}},
-	{Name: "punsubscribe", Arity: -1, Flags: pubsubFlags, Handler: punsubscribe,
-		Channels: ChannelSpec{Flags: ChannelUnsubscribe | ChannelPattern, Index: 1, Rest: true},
-		Group:    GroupPubSub, Since: "2.0.0", Complexity: "O(N) in the number of patterns",
+	{Name: "punsubscribe", Arity: -1, Flags: pubsubFlags, Handler: connected(punsubscribe),
+		Channels: session.ChannelSpec{Flags: session.ChannelUnsubscribe | session.ChannelPattern, Index: 1, Rest: true},
+		Group:    session.GroupPubSub, Since: "2.0.0", Complexity: "O(N) in the number of patterns",
 		Summary: "Ends subscriptions to patterns, all of them unless some are named.",
-		Args:    []Arg{{Name: "pattern", Type: ArgPattern, Optional: true, Multiple: true}}},
-	{Name: "spublish", Arity: 3, Flags: PubSub | Loading | Stale | Fast | MayReplicate, Handler: spublish,
-		Channels: ChannelSpec{Flags: ChannelPublish, Index: 1},
-		Group:    GroupPubSub, Since: "7.0.0", Complexity: "O(N) in the number of the shard channel's subscribers",
-		Summary: "Sends a message to a shard channel.", Keys: oneKey(KeyNotKey),
-		Args: []Arg{aString("shardchannel"), aString("message")}},
-	{Name: "ssubscribe", Arity: -2, Flags: pubsubFlags, Handler: ssubscribe,
-		Channels: ChannelSpec{Flags: ChannelSubscribe, Index: 1, Rest: true},
-		Group:    GroupPubSub, Since: "7.0.0", Complexity: "O(N) in the number of shard channels",
-		Summary: "Subscribes to shard channels.", Keys: shardKeys, Args: []Arg{aString("shardchannel").multiple()}},
-	{Name: "subscribe", Arity: -2, Flags: pubsubFlags, Handler: subscribe,
-		Channels: ChannelSpec{Flags: ChannelSubscribe, Index: 1, Rest: true},
-		Group:    GroupPubSub, Since: "2.0.0", Complexity: "O(N) in the number of channels",
-		Summary: "Subscribes to channels.", Args: []Arg{aString("channel").multiple()}},
-	{Name: "sunsubscribe", Arity: -1, Flags: pubsubFlags, Handler: sunsubscribe,
-		Channels: ChannelSpec{Flags: ChannelUnsubscribe, Index: 1, Rest: true},
-		Group:    GroupPubSub, Since: "7.0.0", Complexity: "O(N) in the number of shard channels",
+		Args:    []session.Arg{{Name: "pattern", Type: session.ArgPattern, Optional: true, Multiple: true}}},
+	{Name: "spublish", Arity: 3, Flags: session.PubSub | session.Loading | session.Stale | session.Fast | session.MayReplicate, Handler: connected(spublish),
+		Channels: session.ChannelSpec{Flags: session.ChannelPublish, Index: 1},
+		Group:    session.GroupPubSub, Since: "7.0.0", Complexity: "O(N) in the number of the shard channel's subscribers",
+		Summary: "Sends a message to a shard channel.", Keys: session.OneKey(session.KeyNotKey),
+		Args: []session.Arg{session.StringArg("shardchannel"), session.StringArg("message")}},
+	{Name: "ssubscribe", Arity: -2, Flags: pubsubFlags, Handler: connected(ssubscribe),
+		Channels: session.ChannelSpec{Flags: session.ChannelSubscribe, Index: 1, Rest: true},
+		Group:    session.GroupPubSub, Since: "7.0.0", Complexity: "O(N) in the number of shard channels",
+		Summary: "Subscribes to shard channels.", Keys: shardKeys, Args: []session.Arg{session.StringArg("shardchannel").Many()}},
+	{Name: "subscribe", Arity: -2, Flags: pubsubFlags, Handler: connected(subscribe),
+		Channels: session.ChannelSpec{Flags: session.ChannelSubscribe, Index: 1, Rest: true},
+		Group:    session.GroupPubSub, Since: "2.0.0", Complexity: "O(N) in the number of channels",
+		Summary: "Subscribes to channels.", Args: []session.Arg{session.StringArg("channel").Many()}},
+	{Name: "sunsubscribe", Arity: -1, Flags: pubsubFlags, Handler: connected(sunsubscribe),
+		Channels: session.ChannelSpec{Flags: session.ChannelUnsubscribe, Index: 1, Rest: true},
+		Group:    session.GroupPubSub, Since: "7.0.0", Complexity: "O(N) in the number of shard channels",
 		Summary: "Ends subscriptions to shard channels, all of them unless some are named.", Keys: shardKeys,
-		Args: []Arg{aString("shardchannel").optional().multiple()}},
-	{Name: "unsubscribe", Arity: -1, Flags: pubsubFlags, Handler: unsubscribe,
-		Channels: ChannelSpec{Flags: ChannelUnsubscribe, Index: 1, Rest: true},
-		Group:    GroupPubSub, Since: "2.0.0", Complexity: "O(N) in the number of channels",
+		Args: []session.Arg{session.StringArg("shardchannel").Opt().Many()}},
+	{Name: "unsubscribe", Arity: -1, Flags: pubsubFlags, Handler: connected(unsubscribe),
+		Channels: session.ChannelSpec{Flags: session.ChannelUnsubscribe, Index: 1, Rest: true},
+		Group:    session.GroupPubSub, Since: "2.0.0", Complexity: "O(N) in the number of channels",
 		Summary: "Ends subscriptions to channels, all of them unless some are named.",
-		Args:    []Arg{aString("channel").optional().multiple()}},
+		Args:    []session.Arg{session.StringArg("channel").Opt().Many()}},
 }
 
 // errNotSubscribed is Redis's error for all else in a connection that waits for messages under RESP2.
@@ -139,7 +140,7 @@ func (c *Client) subscribed() bool {
 // confirm tells that the client is now subscribed to a name or no longer so, and to how many names it is. It is a push
 // that stands for the command's reply. A nil name is a null.
 func (c *Client) confirm(word string, kind channelKind, name []byte) {
-	start := len(c.w.Buf)
+	start := len(c.W.Buf)
 	n := c.subscriptions(kind)
 	switch kind {
 	case kindChannel:
@@ -147,14 +148,14 @@ func (c *Client) confirm(word string, kind channelKind, name []byte) {
 	case kindPattern:
 		n += c.subscriptions(kindChannel)
 	}
-	c.w.Push(3)
-	c.w.BulkString(word)
+	c.W.Push(3)
+	c.W.BulkString(word)
 	if name == nil {
-		c.w.Null()
+		c.W.Null()
 	} else {
-		c.w.Bulk(name)
+		c.W.Bulk(name)
 	}
-	c.w.Int(int64(n))
+	c.W.Int(int64(n))
 	c.saved(start)
 }
 
@@ -164,7 +165,7 @@ func (c *Client) subscribe(kind channelKind) {
 		ch.clients++
 	}
 	set := &c.told().subs[kind]
-	for _, name := range c.args[1:] {
+	for _, name := range c.Args[1:] {
 		ch.registries[kind].Subscribe(set, c, name)
 		c.confirm(subscribedWords[kind], kind, name)
 	}
@@ -174,8 +175,8 @@ func (c *Client) unsubscribe(kind channelKind) {
 	ch, word := &c.srv.channels, unsubscribedWords[kind]
 	was := c.subscribed()
 	switch {
-	case len(c.args) > 1:
-		for _, name := range c.args[1:] {
+	case len(c.Args) > 1:
+		for _, name := range c.Args[1:] {
 			if was {
 				ch.registries[kind].Unsubscribe(&c.pushes.subs[kind], name)
 			}
@@ -214,7 +215,7 @@ func sunsubscribe(c *Client) { c.unsubscribe(kindShard) }
 
 func ssubscribe(c *Client) {
 	if c.inMulti() {
-		c.error(errShardInMulti) // SUBSCRIBE and PSUBSCRIBE may, as they could of old
+		c.Error(errShardInMulti) // SUBSCRIBE and PSUBSCRIBE may, as they could of old
 		return
 	}
 	c.subscribe(kindShard)
@@ -256,9 +257,9 @@ func publish(c *Client)  { c.publish(kindChannel) }
 func spublish(c *Client) { c.publish(kindShard) }
 
 func (c *Client) publish(kind channelKind) {
-	n := c.srv.publish(kind, c.args[1], c.args[2])
-	c.propagateMessage()
-	c.w.Int(n)
+	n := c.srv.publish(kind, c.Args[1], c.Args[2])
+	c.PropagateMessage()
+	c.W.Int(n)
 }
 
 // publishEvent is the observer that publishes keyspace events: __keyspace@db__:key gets the event, __keyevent@db__:event
@@ -267,7 +268,7 @@ func (s *Server) publishEvent(_ config.NotifyFlags, event string, key []byte, db
 	if s.channels.clients == 0 {
 		return
 	}
-	flags := s.cfg.NotifyKeyspaceEvents
+	flags := s.Config.NotifyKeyspaceEvents
 	buf := append(s.outbox.event[:0], event...)
 	n := len(buf)
 	if flags&config.NotifyKeyspace != 0 {
@@ -293,40 +294,40 @@ func pubsubNumsub(c *Client)        { c.subscriberCounts(kindChannel) }
 func pubsubShardnumsub(c *Client)   { c.subscriberCounts(kindShard) }
 
 // pubsubNumpat counts patterns, however many clients are subscribed to each.
-func pubsubNumpat(c *Client) { c.w.Int(int64(c.srv.channels.registries[kindPattern].Len())) }
+func pubsubNumpat(c *Client) { c.W.Int(int64(c.srv.channels.registries[kindPattern].Len())) }
 
 // channelNames replies with the channels that match the argument, if there is one.
 func (c *Client) channelNames(kind channelKind) {
-	if len(c.args) > 3 {
-		c.error(errUnknownSubOrArity(c.args))
+	if len(c.Args) > 3 {
+		c.Error(errUnknownSubOrArity(c.Args))
 		return
 	}
 	n := 0
-	m := c.w.BeginArray()
+	m := c.W.BeginArray()
 	for x := range c.srv.channels.registries[kind].Channels() {
-		if len(c.args) == 2 || glob.Match(c.args[2], x.Name(), false) {
-			c.w.Bulk(x.Name())
+		if len(c.Args) == 2 || glob.Match(c.Args[2], x.Name(), false) {
+			c.W.Bulk(x.Name())
 			n++
 		}
 	}
-	c.w.EndArray(m, n)
+	c.W.EndArray(m, n)
 }
 
 // subscriberCounts replies with the numbers of subscribers of the channels that are named.
 func (c *Client) subscriberCounts(kind channelKind) {
-	c.w.Array(2 * len(c.args[2:]))
-	for _, name := range c.args[2:] {
+	c.W.Array(2 * len(c.Args[2:]))
+	for _, name := range c.Args[2:] {
 		n := 0
 		if x := c.srv.channels.registries[kind].Find(name); x != nil {
 			n = x.Len()
 		}
-		c.w.Bulk(name)
-		c.w.Int(int64(n))
+		c.W.Bulk(name)
+		c.W.Int(int64(n))
 	}
 }
 
 func pubsubHelp(c *Client) {
-	c.help(
+	c.Help(
 		"CHANNELS [<pattern>]",
 		"    List the channels with subscribers, those that match <pattern> if it is given.",
 		"NUMPAT",

@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"ferrous/commands/config"
+	"ferrous/commands/session"
 )
 
 // waiting returns, and takes, what waits for a client to be sent.
@@ -191,9 +192,9 @@ func TestGoneSubscribers(t *testing.T) {
 		}
 	}
 	if ch.clients != 0 || ts.tracking.clients != 0 || len(ts.tracking.keys) != 0 || len(ts.monitors) != 0 || ts.observed ||
-		len(ts.listeners) != 0 {
+		len(ts.Listeners) != 0 {
 		t.Errorf("left: %d subscribers, %d trackers, %d keys, %d monitors, observed %v, %d listeners", ch.clients,
-			ts.tracking.clients, len(ts.tracking.keys), len(ts.monitors), ts.observed, len(ts.listeners))
+			ts.tracking.clients, len(ts.tracking.keys), len(ts.monitors), ts.observed, len(ts.Listeners))
 	}
 }
 
@@ -244,7 +245,7 @@ func TestPublishPropagation(t *testing.T) {
 	if got := ts.propagated(); got != "SET k v" {
 		t.Errorf("a file gets %q", got)
 	}
-	ts.sinks = []Sink{messageSink{ts}}
+	ts.Sinks = []session.Sink{messageSink{ts}}
 	for _, tt := range []struct{ lines, want string }{
 		{"PUBLISH x m", "[PUBLISH x m]"},
 		{"SPUBLISH x m", "[SPUBLISH x m]"},

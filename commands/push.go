@@ -2,6 +2,7 @@ package commands
 
 import (
 	"ferrous/commands/pubsub"
+	"ferrous/commands/session"
 	"ferrous/eventloop/resp"
 )
 
@@ -81,22 +82,22 @@ type chunk struct {
 
 // outbox is what waits for clients.
 type outbox struct {
-	clients  []*Client // that something waits for
-	chunks   [2]*chunk // that messages are put into, by protocol
-	used     []*chunk  // these and the full ones
-	free     []*chunk  // empty ones
-	bytes    int       // encoded since the last flush
-	inPacket bool      // whose end sees to the flush
-	put      bool      // something, by the packet that is being worked off
-	packets  int       // that have put something in since the last flush
-	direct   int       // how many packets to come may flush at their end
-	flushing bool      // the end of the round has come
-	own      []byte    // for the client whose turn it is, behind the reply
-	stale    [][]byte  // keys whose invalidation it is to be told behind the reply; nil stands for all
-	gather   []byte    // scratch of flush
-	raw      []byte    // scratch of invalidations
-	event    []byte    // scratch of keyspace events
-	keyRefs  []KeyRef  // scratch of tracking
+	clients  []*Client        // that something waits for
+	chunks   [2]*chunk        // that messages are put into, by protocol
+	used     []*chunk         // these and the full ones
+	free     []*chunk         // empty ones
+	bytes    int              // encoded since the last flush
+	inPacket bool             // whose end sees to the flush
+	put      bool             // something, by the packet that is being worked off
+	packets  int              // that have put something in since the last flush
+	direct   int              // how many packets to come may flush at their end
+	flushing bool             // the end of the round has come
+	own      []byte           // for the client whose turn it is, behind the reply
+	stale    [][]byte         // keys whose invalidation it is to be told behind the reply; nil stands for all
+	gather   []byte           // scratch of flush
+	raw      []byte           // scratch of invalidations
+	event    []byte           // scratch of keyspace events
+	keyRefs  []session.KeyRef // scratch of tracking
 }
 
 // pushMemory is the memory of what is known of subscriptions and tracked keys.
@@ -387,8 +388,8 @@ func (c *Client) saved(start int) {
 	}
 	o := &c.srv.outbox
 	c.told()
-	o.own = append(o.own, c.w.Buf[min(start, len(c.w.Buf)):]...)
-	c.w.Truncate(start)
+	o.own = append(o.own, c.W.Buf[min(start, len(c.W.Buf)):]...)
+	c.W.Truncate(start)
 }
 
 // tellNothing ends all that a client is told unasked.
@@ -411,7 +412,7 @@ func (s *Server) forgetPushes(c *Client) {
 
 // executed is told of each command that was executed, while somebody wants to hear of it. again says that it was
 // blocked before.
-func (s *Server) executed(c *Client, e *entry, again bool) {
+func (s *Server) executed(c *Client, e *session.Entry, again bool) {
 	if !again {
 		s.showCommand(c)
 	}
@@ -423,11 +424,11 @@ func (s *Server) executed(c *Client, e *entry, again bool) {
 
 // refusedHere returns the error if a client that is told things may not send the command, or "". flags are the
 // command's, those of EXEC with the queued ones.
-func (c *Client) refusedHere(e *entry, flags Flags) string {
+func (c *Client) refusedHere(e *session.Entry, flags session.Flags) string {
 	switch {
-	case c.proto == 2 && !e.whileSubscribed && c.subscribed():
-		return errNotSubscribed(e.full)
-	case c.pushes.monitor && flags&(ReadOnly|mayChange) != 0:
+	case c.proto == 2 && !e.WhileSubscribed && c.subscribed():
+		return errNotSubscribed(e.Full)
+	case c.pushes.monitor && flags&(session.ReadOnly|mayChange) != 0:
 		return errMonitorsOnly
 	}
 	return ""

@@ -7,6 +7,8 @@ import (
 	"sort"
 	"strings"
 	"testing"
+
+	"ferrous/commands/session"
 )
 
 var update = flag.Bool("update", false, "write the command table of README.md")
@@ -37,12 +39,12 @@ func TestReadmeCommands(t *testing.T) {
 }
 
 func commandTable() string {
-	groups := map[Group][]string{}
+	groups := map[session.Group][]string{}
 	for _, e := range newRegistry().list {
 		name := strings.ToUpper(e.Name)
-		if len(e.order) > 0 {
+		if len(e.Order) > 0 {
 			var subs []string
-			for _, s := range e.order {
+			for _, s := range e.Order {
 				subs = append(subs, strings.ToUpper(s.Name))
 			}
 			sort.Strings(subs)
@@ -58,7 +60,7 @@ func commandTable() string {
 	var b strings.Builder
 	b.WriteString("\n| group | commands |\n| --- | --- |\n")
 	for _, g := range order {
-		names := groups[Group(g)]
+		names := groups[session.Group(g)]
 		sort.Strings(names)
 		fmt.Fprintf(&b, "| %s | %s |\n", g, strings.Join(names, ", "))
 	}

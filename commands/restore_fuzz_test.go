@@ -139,7 +139,7 @@ func (r *restored) check() {
 		r.do("DEL", "copy")
 	}
 	sum := 0
-	db := r.ts.ks.DBs()[0]
+	db := r.ts.Keyspace.DBs()[0]
 	db.Each(func(rec *record.Record) bool {
 		sum += keyspace.Size(rec)
 		return true
@@ -167,7 +167,7 @@ func dumped(t *testing.T, snap *keyspace.Snapshot) (payload string) {
 // odd seed beside a snapshot, which must stay as it was.
 func FuzzRestoreCommands(f *testing.F) {
 	ts := newTestServer(f, "enable-debug-command", "yes")
-	ts.skipChecksum = true
+	ts.SkipChecksum = true
 	seeds := [][]string{
 		{"SET k hello"}, {"SET k 12345"}, {"APPEND k " + strings.Repeat("abc", 100)}, {"SETBIT k 9000 1"}, {"PFADD k a b c"},
 		{"RPUSH k a 1 -5 70000 hello"}, {"CONFIG SET list-max-listpack-size 2", "RPUSH k a b c 4 5 6 7", "CONFIG SET list-max-listpack-size -2"},
@@ -223,7 +223,7 @@ func FuzzRestoreCommands(f *testing.F) {
 		before := ""
 		if seed&1 == 1 {
 			var err error
-			if snap, err = ts.ks.Snapshot(); err != nil {
+			if snap, err = ts.Keyspace.Snapshot(); err != nil {
 				t.Fatal(err)
 			}
 			defer func() { snap.Release() }()

@@ -7,6 +7,7 @@ import (
 
 	"ferrous/commands/acl"
 	"ferrous/commands/config"
+	"ferrous/commands/session"
 )
 
 // Who may do what: the part of ACL that stands between requests and handlers. Users and their rights are package acl; the
@@ -18,25 +19,7 @@ import (
 //
 // What is checked is what is used: the keys of a request are found by the function that COMMAND GETKEYS shows
 // (keyspecs.go), its channels by Command.Channels. SORT, whose BY and GET name keys that nobody can tell beforehand, asks
-// Client.readsAll.
-
-// ChannelSpec tells which arguments of a command are channels. They begin at Index.
-type ChannelSpec struct {
-	Flags ChannelFlags
-	Index int
-	Rest  bool // all arguments from there on, and not only that one
-}
-
-// ChannelFlags say what a command does with its channels. The zero value means that it has none.
-type ChannelFlags uint8
-
-// The flags of channels.
-const (
-	ChannelPublish ChannelFlags = 1 << iota
-	ChannelSubscribe
-	ChannelUnsubscribe // needs no right
-	ChannelPattern     // they are patterns
-)
+// Client.ReadsAll.
 
 // security is what a server has of users.
 type security struct {
@@ -48,7 +31,7 @@ type security struct {
 // aclTable shows the command table to package acl. Behind the commands of the registry come those that Redis has and this
 // server has not.
 type aclTable struct {
-	entries []*entry
+	entries []*session.Entry
 	names   []string
 	subs    [][]int
 	isSub   []bool
@@ -57,7 +40,7 @@ type aclTable struct {
 
 func newACLTable(g *registry) *aclTable {
 	t := &aclTable{ids: make(map[string]int)}
-	add := func(name string, e *entry) {
+	add := func(name string, e *session.Entry) {
 		if _, known := t.ids[name]; known {
 			return
 		}
@@ -74,8 +57,8 @@ func newACLTable(g *registry) *aclTable {
 		}
 	}
 	for _, e := range g.shown {
-		add(e.full, e)
-		e.id = t.ids[e.full]
+		add(e.Full, e)
+		e.ID = t.ids[e.Full]
 	}
 	for _, name := range strings.Fields(commandsOfRedis) {
 		add(name, nil)
@@ -97,7 +80,7 @@ func (t *aclTable) Category(name string) (uint32, bool) {
 }
 func (t *aclTable) Categories(id int) uint32 {
 	if e := t.entries[id]; e != nil {
-		return uint32(e.cats)
+		return uint32(e.Cats)
 	}
 	return 0
 }
@@ -109,25 +92,25 @@ func newUsers(reg *registry, allChannels func() bool, firstArg func(rule string)
 
 // warnOfFirstArg logs what Redis logs of such a rule.
 func (s *Server) warnOfFirstArg(rule string) {
-	s.logf(config.LogWarning, "Deprecation warning: Allowing a first arg of an otherwise blocked command is a misuse of "+
+	s.Logf(config.LogWarning, "Deprecation warning: Allowing a first arg of an otherwise blocked command is a misuse of "+
 		"ACL and may get disabled in the future (offender: %s)", rule)
 }
 
 // aclRequest is a request as package acl sees it.
 type aclRequest struct {
-	e        *entry
+	e        *session.Entry
 	args     [][]byte
 	found    bool // keys and channels are
-	refs     []KeyRef
+	refs     []session.KeyRef
 	keys     []acl.Key
 	channels []acl.Channel
 }
 
-func (r *aclRequest) begin(e *entry, args [][]byte) {
+func (r *aclRequest) begin(e *session.Entry, args [][]byte) {
 	r.e, r.args, r.found = e, args, false
 }
 
-func (r *aclRequest) Command() (id int, free bool) { return r.e.id, r.e.Flags&NoAuth != 0 }
+func (r *aclRequest) Command() (id int, free bool) { return r.e.ID, r.e.Flags&session.NoAuth != 0 }
 func (r *aclRequest) Args() [][]byte               { return r.args }
 
 func (r *aclRequest) Keys() []acl.Key {
@@ -147,28 +130,28 @@ func (r *aclRequest) find() {
 	}
 	r.found = true
 	r.keys, r.channels = r.keys[:0], r.channels[:0]
-	r.refs = r.e.everyKey(r.refs[:0], r.args)
+	r.refs = r.e.EveryKey(r.refs[:0], r.args)
 	for _, k := range r.refs {
 		access := acl.Access(0)
-		if k.Flags&KeyAccess != 0 {
+		if k.Flags&session.KeyAccess != 0 {
 			access |= acl.Read
 		}
-		if k.Flags&(KeyInsert|KeyUpdate|KeyDelete) != 0 {
+		if k.Flags&(session.KeyInsert|session.KeyUpdate|session.KeyDelete) != 0 {
 			access |= acl.Write
 		}
 		r.keys = append(r.keys, acl.Key{Pos: k.Pos, Access: access})
 	}
 	spec := &r.e.Channels
-	if spec.Flags&(ChannelPublish|ChannelSubscribe) == 0 {
+	if spec.Flags&(session.ChannelPublish|session.ChannelSubscribe) == 0 {
 		return
 	}
 	for i := spec.Index; i < len(r.args) && (spec.Rest || i == spec.Index); i++ {
-		r.channels = append(r.channels, acl.Channel{Pos: i, Pattern: spec.Flags&ChannelPattern != 0})
+		r.channels = append(r.channels, acl.Channel{Pos: i, Pattern: spec.Flags&session.ChannelPattern != 0})
 	}
 }
 
 // check decides whether a user may send a request, whose arguments begin with the command's name.
-func (s *Server) check(u *acl.User, e *entry, args [][]byte) (why acl.Denial, pos int) {
+func (s *Server) check(u *acl.User, e *session.Entry, args [][]byte) (why acl.Denial, pos int) {
 	r := &s.security.request
 	r.begin(e, args)
 	return u.Check(r)
@@ -203,21 +186,21 @@ func (c *Client) userName() string {
 
 // forbidden returns the error if the client may not send the request, or "". It is to be asked of clients that are
 // bounded. queued says that the request is a queued one, which was allowed when it came.
-func (s *Server) forbidden(c *Client, e *entry, queued bool) string {
-	if e.Flags&NoAuth == 0 && c.mustLogIn() {
-		return errNoAuth
+func (s *Server) forbidden(c *Client, e *session.Entry, queued bool) string {
+	if e.Flags&session.NoAuth == 0 && c.mustLogIn() {
+		return session.ErrNoAuth
 	}
 	if c.user == nil {
 		return ""
 	}
-	why, pos := s.check(c.user, e, c.args)
+	why, pos := s.check(c.user, e, c.Args)
 	switch {
 	case why == acl.Allowed:
 		return ""
 	case why == acl.DeniedCommand:
-		s.logDenial(c, why, e.full)
+		s.logDenial(c, why, e.Full)
 	default:
-		s.logDenial(c, why, string(c.args[pos]))
+		s.logDenial(c, why, string(c.Args[pos]))
 	}
 	if queued {
 		return errRightsChanged + [...]string{
@@ -233,23 +216,23 @@ const errRightsChanged = "NOPERM ACLs rules changed between the moment the trans
 	"call. This command is no longer allowed for the following reason: "
 
 // errDenied tells why a user may not do something, and no more than that.
-func errDenied(why acl.Denial, u *acl.User, e *entry) string {
+func errDenied(why acl.Denial, u *acl.User, e *session.Entry) string {
 	switch why {
 	case acl.DeniedKey:
 		return "No permissions to access a key"
 	case acl.DeniedChannel:
 		return "No permissions to access a channel"
 	}
-	return "User " + u.Name() + " has no permissions to run the '" + e.full + "' command"
+	return "User " + u.Name() + " has no permissions to run the '" + e.Full + "' command"
 }
 
-// readsAll reports whether the client may send the command that runs and besides read any key.
-func (c *Client) readsAll() bool {
+// ReadsAll reports whether the client may send the command that runs and besides read any key.
+func (c *Client) ReadsAll() bool {
 	if c.user == nil || !c.user.Limited() {
 		return true
 	}
 	r := &c.srv.security.request
-	r.begin(c.cmd, c.args)
+	r.begin(c.Cmd, c.Args)
 	return c.user.CheckAndReadAll(r)
 }
 
@@ -302,7 +285,7 @@ func (c *Client) hearsForbidden() bool {
 
 // setDefaultPassword is the effect of requirepass.
 func (s *Server) setDefaultPassword() error {
-	s.security.users.SetDefaultPassword(s.cfg.RequirePass)
+	s.security.users.SetDefaultPassword(s.Config.RequirePass)
 	return nil
 }
 
@@ -328,23 +311,23 @@ func UserChecker() func(words []string) error {
 
 // loadUsers makes the users that the configuration declares, or those of its file.
 func (s *Server) loadUsers() error {
-	if s.cfg.ACLFile != "" && len(s.cfg.Users) > 0 {
+	if s.Config.ACLFile != "" && len(s.Config.Users) > 0 {
 		return refusal("There are users in the configuration file, and aclfile names a file of users too: which of them " +
 			"count? Declare all users in one place.")
 	}
 	users := s.security.users
-	for _, words := range s.cfg.Users {
+	for _, words := range s.Config.Users {
 		u, err := users.Declare(words)
 		if err != nil {
-			s.logf(config.LogWarning, "Error loading the ACL rules of the user '%s': %v", words[0], err)
+			s.Logf(config.LogWarning, "Error loading the ACL rules of the user '%s': %v", words[0], err)
 			return refusal("Critical error while loading ACLs. Exiting.")
 		}
 		if !u.Enabled() {
-			s.logf(config.LogNotice, "The user '%s' is disabled (there is no 'on' modifier in the user description). "+
+			s.Logf(config.LogNotice, "The user '%s' is disabled (there is no 'on' modifier in the user description). "+
 				"Make sure this is not a configuration error.", u.Name())
 		}
 	}
-	s.cfg.RewriteUsers = func() []string {
+	s.Config.RewriteUsers = func() []string {
 		var lines []string
 		for _, u := range users.Sorted() {
 			words := strings.Split(u.Line(), " ")
@@ -357,7 +340,7 @@ func (s *Server) loadUsers() error {
 		}
 		return lines
 	}
-	if s.cfg.ACLFile != "" {
+	if s.Config.ACLFile != "" {
 		if err := s.readUsers(); err != nil {
 			return refusal("Aborting Ferrous startup because of ACL errors: " + err.Error())
 		}
@@ -368,11 +351,11 @@ func (s *Server) loadUsers() error {
 // readUsers puts the users of the ACL file in the place of all users. On errors nothing changes. The sessions of all
 // former users but the default one end, also of those who are in the file.
 func (s *Server) readUsers() error {
-	text, err := s.cfg.ReadFile(s.cfg.Path(s.cfg.ACLFile))
+	text, err := s.Config.ReadFile(s.Config.Path(s.Config.ACLFile))
 	if err != nil {
-		return refusal("Error loading ACLs, opening file '" + s.cfg.ACLFile + "': " + config.ErrorText(err))
+		return refusal("Error loading ACLs, opening file '" + s.Config.ACLFile + "': " + config.ErrorText(err))
 	}
-	users, err := s.security.users.Parse(s.cfg.ACLFile, text)
+	users, err := s.security.users.Parse(s.Config.ACLFile, text)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"ferrous/commands/session"
 	"ferrous/datatypes/record"
 )
 
@@ -31,7 +32,7 @@ func (ts *testServer) fillTyped(prefix string) {
 const typedKeys = 7
 
 // tokens collects the words that stand for themselves in a grammar.
-func tokens(dst []string, args []Arg) []string {
+func tokens(dst []string, args []session.Arg) []string {
 	for i := range args {
 		if args[i].Token != "" {
 			dst = append(dst, args[i].Token)
@@ -95,7 +96,7 @@ func (ts *testServer) refill() {
 
 // guardedRun runs a request of a user who may touch a* and words in upper case only. broken tells what it did to a key that is not one of these.
 func (ts *testServer) guardedRun(c *Client, words []string) (reply, broken string) {
-	db := ts.ks.DBs()[0]
+	db := ts.Keyspace.DBs()[0]
 	name := []byte("b0")
 	var before [typedKeys]guarded
 	for i := range before {
@@ -137,8 +138,8 @@ func TestNoWayAroundKeys(t *testing.T) {
 		return fmt.Sprintf("%s%d", prefix, rng.IntN(typedKeys))
 	}
 	ran, refused := 0, 0
-	walk(ts, func(e *entry) {
-		if !e.hasKeys() {
+	walk(ts, func(e *session.Entry) {
+		if !e.HasKeys() {
 			return
 		}
 		known := tokens(nil, e.Args)
@@ -164,9 +165,9 @@ func TestNoWayAroundKeys(t *testing.T) {
 }
 
 // shortestFor returns the shortest request of a command, with a key of the type that it is for.
-func shortestFor(e *entry) []string {
-	typed := map[Group]string{GroupList: "a1", GroupSet: "a2", GroupHash: "a3", GroupSortedSet: "a4", GroupGeo: "a5",
-		GroupHyperLogLog: "a6"}
+func shortestFor(e *session.Entry) []string {
+	typed := map[session.Group]string{session.GroupList: "a1", session.GroupSet: "a2", session.GroupHash: "a3", session.GroupSortedSet: "a4", session.GroupGeo: "a5",
+		session.GroupHyperLogLog: "a6"}
 	g := sampler{key: func() string {
 		if e.Name == "sort" || e.Name == "sort_ro" {
 			return "a1"
@@ -180,7 +181,7 @@ func shortestFor(e *entry) []string {
 	for i, w := range words {
 		switch {
 		case w != "s":
-		case e.Group == GroupGeo:
+		case e.Group == session.GroupGeo:
 			words[i] = "m" // a member of a5
 		case e.Name == "migrate":
 			words[i] = "" // a host that needs no look-up
@@ -218,7 +219,7 @@ func TestNoOptionHidesKey(t *testing.T) {
 	ts.doAs(c, "AUTH", "u", "x")
 	ran := make(map[string]int)
 	total := 0
-	run := func(e *entry, words []string) {
+	run := func(e *session.Entry, words []string) {
 		if total%40 == 0 {
 			ts.refill()
 		}
@@ -228,12 +229,12 @@ func TestNoOptionHidesKey(t *testing.T) {
 			t.Fatalf("seed %d: %s", seed, broken)
 		}
 		if reply[0] != '-' {
-			ran[e.full]++
+			ran[e.Full]++
 		}
 	}
-	walk(ts, func(e *entry) {
+	walk(ts, func(e *session.Entry) {
 		known := tokens(nil, e.Args)
-		if !e.hasKeys() || len(known) == 0 {
+		if !e.HasKeys() || len(known) == 0 {
 			return
 		}
 		slices.Sort(known)

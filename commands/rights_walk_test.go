@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"ferrous/commands/session"
 )
 
 // Walks over the whole command table with users who have few rights. The requests are made from the rows' grammar
@@ -20,18 +22,18 @@ type sampler struct {
 	words   []string
 	keys    []sampledKey
 	pending int // keys that numkeys has announced, -1 for none
-	specs   []KeySpec
+	specs   []session.KeySpec
 }
 
 // sampledKey is a word that is a key.
 type sampledKey struct {
 	key   string
-	flags KeyFlags
+	flags session.KeyFlags
 }
 
 // request returns a request for the command with all its words.
-func (g *sampler) request(e *entry) []string {
-	g.words, g.keys, g.pending, g.specs = strings.Split(e.full, "|"), nil, -1, e.Keys
+func (g *sampler) request(e *session.Entry) []string {
+	g.words, g.keys, g.pending, g.specs = strings.Split(e.Full, "|"), nil, -1, e.Keys
 	g.args(e.Args)
 	for len(g.words) < max(e.Arity, -e.Arity) {
 		g.words = append(g.words, "x")
@@ -41,10 +43,10 @@ func (g *sampler) request(e *entry) []string {
 
 func (g *sampler) chance() bool { return g.rng != nil && g.rng.IntN(2) == 0 }
 
-func (g *sampler) args(args []Arg) {
+func (g *sampler) args(args []session.Arg) {
 	for i := range args {
 		a := &args[i]
-		announced := a.Type == ArgKey && g.pending >= 0
+		announced := a.Type == session.ArgKey && g.pending >= 0
 		if a.Optional && !announced && !g.chance() {
 			continue
 		}
@@ -56,10 +58,10 @@ func (g *sampler) args(args []Arg) {
 			n += g.rng.IntN(3)
 		}
 		for j := range n {
-			if a.Token != "" && a.Type != ArgPureToken && (j == 0 || a.MultipleToken) {
+			if a.Token != "" && a.Type != session.ArgPureToken && (j == 0 || a.MultipleToken) {
 				g.words = append(g.words, a.Token)
 			}
-			g.arg(a, i+1 < len(args) && args[i+1].Type == ArgKey)
+			g.arg(a, i+1 < len(args) && args[i+1].Type == session.ArgKey)
 		}
 		if announced {
 			g.pending = -1
@@ -67,17 +69,17 @@ func (g *sampler) args(args []Arg) {
 	}
 }
 
-func (g *sampler) arg(a *Arg, beforeKeys bool) {
+func (g *sampler) arg(a *session.Arg, beforeKeys bool) {
 	add := func(w string) { g.words = append(g.words, w) }
 	switch a.Type {
-	case ArgKey:
+	case session.ArgKey:
 		k := sampledKey{key: g.key()}
 		if a.Key < len(g.specs) {
 			k.flags = g.specs[a.Key].Flags
 		}
 		g.keys = append(g.keys, k)
 		add(k.key)
-	case ArgInteger:
+	case session.ArgInteger:
 		if a.Name == "numkeys" && beforeKeys {
 			g.pending = 1
 			if g.rng != nil {
@@ -87,23 +89,23 @@ func (g *sampler) arg(a *Arg, beforeKeys bool) {
 			return
 		}
 		add("1")
-	case ArgDouble:
+	case session.ArgDouble:
 		add("1")
-	case ArgUnixTime:
+	case session.ArgUnixTime:
 		add("9999999999")
-	case ArgPureToken:
+	case session.ArgPureToken:
 		add(a.Token)
-	case ArgPattern:
+	case session.ArgPattern:
 		add("p*")
-	case ArgOneOf:
+	case session.ArgOneOf:
 		i := 0
 		if g.rng != nil {
 			i = g.rng.IntN(len(a.Args))
 		}
 		one := a.Args[i]
 		one.Optional = false
-		g.args([]Arg{one})
-	case ArgBlock:
+		g.args([]session.Arg{one})
+	case session.ArgBlock:
 		g.args(a.Args)
 	default:
 		add("s")
@@ -111,16 +113,18 @@ func (g *sampler) arg(a *Arg, beforeKeys bool) {
 }
 
 // reads and writes report which rights the key needs.
-func (k *sampledKey) reads() bool  { return k.flags&KeyAccess != 0 }
-func (k *sampledKey) writes() bool { return k.flags&(KeyInsert|KeyUpdate|KeyDelete) != 0 }
+func (k *sampledKey) reads() bool { return k.flags&session.KeyAccess != 0 }
+func (k *sampledKey) writes() bool {
+	return k.flags&(session.KeyInsert|session.KeyUpdate|session.KeyDelete) != 0
+}
 
 const (
 	noPermKey     = "-NOPERM No permissions to access a key\r\n"
 	noPermChannel = "-NOPERM No permissions to access a channel\r\n"
 )
 
-func noPermCommand(user string, e *entry) string {
-	return fmt.Sprintf("-NOPERM User %s has no permissions to run the '%s' command\r\n", user, e.full)
+func noPermCommand(user string, e *session.Entry) string {
+	return fmt.Sprintf("-NOPERM User %s has no permissions to run the '%s' command\r\n", user, e.Full)
 }
 
 // newRightsServer has three users beside the default one, and a client of each.
@@ -149,22 +153,22 @@ func newRightsServer(t *testing.T) (ts *testServer, clients map[string]*Client) 
 
 // refused sends a request that must get exactly the reply and nothing else: it is not run, changes nothing, is not
 // propagated, and counts as rejected.
-func refused(t *testing.T, ts *testServer, c *Client, e *entry, words []string, want string) {
+func refused(t *testing.T, ts *testServer, c *Client, e *session.Entry, words []string, want string) {
 	t.Helper()
-	dirty, calls, rejected := ts.dirty, e.calls, e.rejected
-	if e.exec { // it ends the transaction, too, and says so
+	dirty, calls, rejected := ts.Dirty, e.Calls, e.Rejected
+	if e.Exec { // it ends the transaction, too, and says so
 		want = "-EXECABORT Transaction discarded because of: " + want[1:]
 	}
 	if got := ts.doAs(c, words...); got != want {
 		t.Errorf("%s: %q: got %q, want %q", c.userName(), words, got, want)
 	}
-	if ts.dirty != dirty || e.calls != calls || e.rejected != rejected+1 || ts.propagated() != "" || c.closing {
+	if ts.Dirty != dirty || e.Calls != calls || e.Rejected != rejected+1 || ts.propagated() != "" || c.closing {
 		t.Errorf("%s: %q had an effect", c.userName(), words)
 	}
 }
 
 // walk calls f for each command with a handler.
-func walk(ts *testServer, f func(e *entry)) {
+func walk(ts *testServer, f func(e *session.Entry)) {
 	for _, e := range ts.reg.shown {
 		if e.Handler != nil {
 			f(e)
@@ -176,12 +180,12 @@ func TestNobodyMayRunNothing(t *testing.T) {
 	ts, clients := newRightsServer(t)
 	c := clients["nobody"]
 	n := 0
-	walk(ts, func(e *entry) {
+	walk(ts, func(e *session.Entry) {
 		g := sampler{key: func() string { return "a1" }}
 		words := g.request(e)
-		if e.Flags&NoAuth != 0 {
+		if e.Flags&session.NoAuth != 0 {
 			if got := ts.do(append([]string{"ACL", "DRYRUN", "nobody"}, words...)...); got != ok {
-				t.Errorf("%s: %q", e.full, got)
+				t.Errorf("%s: %q", e.Full, got)
 			}
 			return
 		}
@@ -203,8 +207,8 @@ func TestStrangersMayRunNothing(t *testing.T) {
 		ts := newTestServer(t, append(settings, "enable-debug-command", "yes", "enable-module-command", "yes")...)
 		ts.recordFeed()
 		n := 0
-		walk(ts, func(e *entry) {
-			if e.Flags&NoAuth == 0 {
+		walk(ts, func(e *session.Entry) {
+			if e.Flags&session.NoAuth == 0 {
 				g := sampler{key: func() string { return "a1" }}
 				refused(t, ts, ts.c, e, g.request(e), noAuth)
 				n++
@@ -223,11 +227,11 @@ func TestReaderAndWriter(t *testing.T) {
 	ts, clients := newRightsServer(t)
 	allowed := map[string]int{}
 	denied := map[string]int{}
-	walk(ts, func(e *entry) {
+	walk(ts, func(e *session.Entry) {
 		for _, key := range []string{"a1", "b1"} {
 			g := sampler{key: func() string { return key }}
 			words := g.request(e)
-			if len(g.keys) == 0 || e.variableSpec() {
+			if len(g.keys) == 0 || e.VariableSpec() {
 				continue
 			}
 			needsRead := slices.ContainsFunc(g.keys, func(k sampledKey) bool { return k.reads() })
@@ -262,8 +266,8 @@ func TestReaderAndWriter(t *testing.T) {
 func TestEveryKeyIsChecked(t *testing.T) {
 	ts, _ := newRightsServer(t)
 	rng := rand.New(rand.NewPCG(1, 2))
-	walk(ts, func(e *entry) {
-		if len(e.Keys) == 0 || e.variableSpec() {
+	walk(ts, func(e *session.Entry) {
+		if len(e.Keys) == 0 || e.VariableSpec() {
 			return
 		}
 		for range 60 {
@@ -368,10 +372,10 @@ func TestKeysOfSpecialCommands(t *testing.T) {
 func TestRightsInMulti(t *testing.T) {
 	ts, clients := newRightsServer(t)
 	c := clients["reader"]
-	walk(ts, func(e *entry) {
+	walk(ts, func(e *session.Entry) {
 		g := sampler{key: func() string { return "b1" }}
 		words := g.request(e)
-		if len(g.keys) == 0 || e.Flags&NoMulti != 0 {
+		if len(g.keys) == 0 || e.Flags&session.NoMulti != 0 {
 			return
 		}
 		ts.doAs(c, "MULTI")
@@ -406,13 +410,13 @@ func TestRightsAtExec(t *testing.T) {
 		}
 		ts.doLine("ACL SETUSER u " + tt.rules)
 		ts.propagated()
-		dirty := ts.dirty
+		dirty := ts.Dirty
 		want := "*2\r\n+PONG\r\n-NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC call. " +
 			"This command is no longer allowed for the following reason: " + tt.reason + "\r\n"
 		if got := ts.doAs(c, "EXEC"); got != want {
 			t.Errorf("%s: got %q, want %q", tt.request, got, want)
 		}
-		if ts.dirty != dirty || ts.propagated() != "" || ts.do("GET", "a1") != "$1\r\na\r\n" {
+		if ts.Dirty != dirty || ts.propagated() != "" || ts.do("GET", "a1") != "$1\r\na\r\n" {
 			t.Errorf("%s had an effect", tt.request)
 		}
 	}
@@ -439,7 +443,7 @@ func TestDeletedInExec(t *testing.T) {
 // The walks reach every row that has a handler, subcommands included.
 func TestWalkIsComplete(t *testing.T) {
 	walked := map[string]bool{}
-	walk(newTestServer(t), func(e *entry) { walked[e.full] = true })
+	walk(newTestServer(t), func(e *session.Entry) { walked[e.Full] = true })
 	for _, table := range tables {
 		for _, row := range table {
 			if row.Handler != nil && !walked[row.Name] {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"ferrous/commands/session"
 	"ferrous/eventloop/resp"
 )
 
@@ -41,7 +42,7 @@ func TestParseCursor(t *testing.T) {
 		{"1_000", 0, false},
 		{"0x10", 0, false},
 	} {
-		if got, ok := parseCursor([]byte(c.text)); ok != c.ok || got != c.want {
+		if got, ok := session.ParseCursor([]byte(c.text)); ok != c.ok || got != c.want {
 			t.Errorf("%q: %d %v, want %d %v", c.text, got, ok, c.want, c.ok)
 		}
 	}
@@ -102,10 +103,10 @@ func TestScanIterations(t *testing.T) {
 			}
 		}
 	}
-	if cap(ts.scanned) > keepScanned {
-		t.Errorf("room for %d records is kept", cap(ts.scanned))
+	if cap(ts.Scanned) > 1024 {
+		t.Errorf("room for %d records is kept", cap(ts.Scanned))
 	}
-	for _, r := range ts.scanned[:cap(ts.scanned)] {
+	for _, r := range ts.Scanned[:cap(ts.Scanned)] {
 		if r != nil {
 			t.Fatal("a record is kept from being collected")
 		}
@@ -126,8 +127,8 @@ func TestScanExpired(t *testing.T) {
 		}
 		ts.propagated()
 		ts.now += 6
-		if seen, _ := ts.scanAll(t, "COUNT 50 MATCH live:*"); len(seen) != 1000 || ts.ks.ExpiredKeys != 0 {
-			t.Errorf("with a pattern that none of the expired matches: %d keys, %d deleted", len(seen), ts.ks.ExpiredKeys)
+		if seen, _ := ts.scanAll(t, "COUNT 50 MATCH live:*"); len(seen) != 1000 || ts.Keyspace.ExpiredKeys != 0 {
+			t.Errorf("with a pattern that none of the expired matches: %d keys, %d deleted", len(seen), ts.Keyspace.ExpiredKeys)
 		}
 		seen, _ := ts.scanAll(t, options)
 		want := 1000
@@ -139,8 +140,8 @@ func TestScanExpired(t *testing.T) {
 				t.Fatalf("SCAN %s returned %q", options, k)
 			}
 		}
-		if len(seen) != want || ts.ks.ExpiredKeys != 1000 || ts.doLine("DBSIZE") != ":1000\r\n" {
-			t.Errorf("SCAN %s: %d keys, %d deleted; want %d, 1000", options, len(seen), ts.ks.ExpiredKeys, want)
+		if len(seen) != want || ts.Keyspace.ExpiredKeys != 1000 || ts.doLine("DBSIZE") != ":1000\r\n" {
+			t.Errorf("SCAN %s: %d keys, %d deleted; want %d, 1000", options, len(seen), ts.Keyspace.ExpiredKeys, want)
 		}
 		if n := strings.Count(ts.propagated(), "DEL dead:"); n != 1000 {
 			t.Errorf("SCAN %s: %d deletions were propagated", options, n)

@@ -17,6 +17,9 @@ package commands
 
 import (
 	"bytes"
+
+	"ferrous/commands/session"
+
 	crand "crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
@@ -33,11 +36,9 @@ import (
 	"ferrous/commands/process"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/quicklist"
-	"ferrous/datatypes/record"
 	"ferrous/datatypes/sortedset"
 	"ferrous/eventloop"
 	"ferrous/eventloop/resp"
-	"ferrous/rdb"
 )
 
 // The versions that INFO, HELLO and the log answer: clients and tools look at Redis's to know what they may use.
@@ -48,10 +49,8 @@ const (
 
 // Server is one Ferrous server.
 type Server struct {
-	cfg *config.Config
-	log *logging.Logger
+	session.Core
 	reg *registry
-	ks  *keyspace.Keyspace
 
 	loop     *eventloop.Loop
 	host     *process.Process // nil unless UseProcess gave it; see host.go
@@ -62,9 +61,9 @@ type Server struct {
 	base     time.Time // process start; the monotonic clock counts from here
 	wall     int64     // Unix microseconds at base, adjusted by cron
 
-	w       resp.Writer  // replies to the client being served
-	scratch resp.Scratch // its arguments
-	peeked  [keyspace.MaxPrefetch][]byte
+	w       resp.Writer                  // replies to the client being served
+	repl    session.Replication          // what the command of the client being served says of its propagation
+	scratch resp.Scratch                 // its arguments
 	members [keyspace.MaxPrefetch][]byte // what is peeked at besides keys
 	limits  resp.Limits
 	early   resp.Limits // limits of those who are not logged in; see limitsOf
@@ -85,7 +84,6 @@ type Server struct {
 	pause       pause
 	persist     persistence
 	aof         appendOnly
-	dumper      rdb.Dumper
 	moves       migrations // connections of MIGRATE
 	refusing    bool       // some commands may have to be refused; see limited
 	blocking    blocking
@@ -101,8 +99,7 @@ type Server struct {
 	shutdown    shutdownState
 	activeOff   bool // DEBUG SET-ACTIVE-EXPIRE 0
 
-	cronPaused   bool // DEBUG PAUSE-CRON 1
-	skipChecksum bool // DEBUG SET-SKIP-CHECKSUM-VALIDATION 1
+	cronPaused bool // DEBUG PAUSE-CRON 1
 
 	slowNanos int64 // a command that takes this long is slow; see slowlog.go
 	slowlog   slowlog
@@ -114,55 +111,25 @@ type Server struct {
 	unit    unit
 	freeTx  []*transaction
 
-	baseMemory int   // used_memory of an empty server
-	dirty      int64 // changes ever made: it only grows, so that what a command adds is what the command has changed
-	sinks      []Sink
-	listeners  []func(db *keyspace.DB, key []byte)
-	telling    bool       // one of them is trackedModified
-	observers  []observer // of keyspace events
+	baseMemory int  // used_memory of an empty server
+	telling    bool // one of them is trackedModified
 	cronTimer  *eventloop.Timer
 	expTimer   *eventloop.Timer
 	expAt      int64 // when expiry is to run, Unix ms; 0 = not set
 
-	lfu     keyspace.LFU
-	lists   *quicklist.Settings
-	zsets   *sortedset.Text
-	scanned []*record.Record // scratch of SCAN
-	sortKey []byte           // scratch of SORT: the name that a pattern makes
-	sink    uint64           // what prefetching loaded
-	stats   stats
-	gc      gcTuner
-	pulse   pulse
-	tidy    tidier
-	checks  invariants       // not last: without the tag it has no size
-	errors  map[string]int64 // errorstats: count by code
+	lfu    keyspace.LFU
+	stats  stats
+	gc     gcTuner
+	pulse  pulse
+	tidy   tidier
+	checks invariants // not last: without the tag it has no size
 }
-
-// A Sink receives what was changed, in order, as commands with absolute effects: the append-only file and the
-// replication stream. The slices are valid during the call only. MULTI and EXEC, between which the commands of one
-// transaction come, concern no database: their number is -1.
-type Sink interface {
-	Feed(db int, argv [][]byte)
-}
-
-// A MessageSink is a Sink that wants what concerns no data, too: PUBLISH and SPUBLISH, which reach the clients of replicas
-// but do not belong in a file.
-type MessageSink interface {
-	Sink
-	FeedMessage(db int, argv [][]byte)
-}
-
-// An observer is told keyspace events of the classes that notify-keyspace-events names. key is valid during the call
-// only.
-type observer func(class config.NotifyFlags, event string, key []byte, db *keyspace.DB)
 
 // stats are the counters of INFO stats.
 type stats struct {
 	connections, rejectedConns int64
 	commands                   int64
 	netIn, netOut              int64
-	hits, misses               int64
-	errorReplies               int64
 	queryBufDisconnections     int64
 	outputBufDisconnections    int64
 	peakMemory                 int
@@ -186,28 +153,30 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 		}
 	}
 	s := &Server{
-		cfg:     cfg,
-		log:     log,
+		Core: session.Core{
+			Config:   cfg,
+			Log:      log,
+			Keyspace: keyspace.New(cfg.Databases, binary.LittleEndian.Uint64(id[8:])),
+			Errors:   make(map[string]int64),
+		},
 		reg:     newRegistry(),
-		ks:      keyspace.New(cfg.Databases, binary.LittleEndian.Uint64(id[8:])),
 		runID:   hex.EncodeToString(id[:]),
 		replID:  hex.EncodeToString(replID[:]),
 		base:    time.Now(),
 		clients: make(map[int64]*Client),
-		errors:  make(map[string]int64),
 		rooms:   roomRules{resetMs: roomResetMs},
 	}
-	s.lists = quicklist.NewSettings(s.ks.Generation())
-	s.zsets = sortedset.NewText(resp.FormatDouble)
+	s.Lists = quicklist.NewSettings(s.Keyspace.Generation())
+	s.Zsets = sortedset.NewText(resp.FormatDouble)
 	s.persist.disk = vfs.OS{}
 	s.wall = s.base.UnixMicro()
 	s.limits = resp.DefaultLimits()
 	s.tick()
-	s.ks.OnExpire = s.keyExpired
-	s.ks.OnExpireField = s.fieldExpired
-	s.ks.OnExpireFields = s.fieldsExpired
-	s.observers = append(s.observers, s.publishEvent)
-	cfg.OnLog(func(level config.LogLevel, msg string) { s.logf(level, "%s", msg) })
+	s.Keyspace.OnExpire = s.keyExpired
+	s.Keyspace.OnExpireField = s.fieldExpired
+	s.Keyspace.OnExpireFields = s.fieldsExpired
+	s.Observers = append(s.Observers, s.publishEvent)
+	cfg.OnLog(func(level config.LogLevel, msg string) { s.Logf(level, "%s", msg) })
 	s.security.users = newUsers(s.reg, func() bool { return cfg.ACLPubsubDefault == config.PubsubAllChannels },
 		s.warnOfFirstArg)
 	if err := s.renameCommands(); err != nil {
@@ -232,11 +201,11 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 		FewFiles:  s.fewFiles,
 		KeepAlive: func() time.Duration { return time.Duration(cfg.TCPKeepAliveSec) * time.Second },
 		Handler:   s,
-		Refusal:   []byte("-" + errMaxClients + "\r\n"),
+		Refusal:   []byte("-" + session.ErrMaxClients + "\r\n"),
 		Listening: s.listening,
 		Serving:   s.serving,
 		Panicked:  s.panicked,
-		Logf:      func(f string, a ...any) { s.logf(config.LogWarning, f, a...) },
+		Logf:      func(f string, a ...any) { s.Logf(config.LogWarning, f, a...) },
 	})
 	if err != nil {
 		return nil, err
@@ -246,39 +215,35 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 	return s, nil
 }
 
-func (s *Server) logf(level config.LogLevel, format string, args ...any) {
-	s.log.Logf(logging.Level(level), format, args...)
-}
-
 // nanos returns the monotonic time since the server's start.
 func (s *Server) nanos() int64 { return int64(time.Since(s.base)) }
 
 // setNow makes a monotonic reading the time that expiry and idle times see.
-func (s *Server) setNow(nanos int64) { s.ks.Now = (s.wall + nanos/1000) / 1000 }
+func (s *Server) setNow(nanos int64) { s.Keyspace.Now = (s.wall + nanos/1000) / 1000 }
 
 // tick reads the clock. The wall clock is followed, so that a set clock shows in expiry as in Redis.
 func (s *Server) tick() {
 	now := time.Now()
 	s.wall = now.UnixMicro() - int64(now.Sub(s.base))/1000
-	s.ks.Now = now.UnixMilli()
-	s.ks.Clock = keyspace.LRUClock(s.ks.Now)
-	s.lfu.NowMs = s.ks.Now
+	s.Keyspace.Now = now.UnixMilli()
+	s.Keyspace.Clock = keyspace.LRUClock(s.Keyspace.Now)
+	s.lfu.NowMs = s.Keyspace.Now
 }
 
 // listenAddrs returns the addresses in evio's notation.
 func (s *Server) listenAddrs() []string {
 	addrs := s.tcpAddrs()
-	if s.cfg.UnixSocket != "" {
-		addrs = append(addrs, "unix://"+s.cfg.UnixSocket)
+	if s.Config.UnixSocket != "" {
+		addrs = append(addrs, "unix://"+s.Config.UnixSocket)
 	}
 	return addrs
 }
 
 func (s *Server) tcpAddrs() []string {
 	var addrs []string
-	if s.cfg.Port != 0 {
+	if s.Config.Port != 0 {
 		for _, b := range s.bindAddrs() {
-			addrs = append(addrs, b.network+"://"+net.JoinHostPort(b.host, fmt.Sprint(s.cfg.Port)))
+			addrs = append(addrs, b.network+"://"+net.JoinHostPort(b.host, fmt.Sprint(s.Config.Port)))
 		}
 	}
 	return addrs
@@ -295,20 +260,20 @@ func (s *Server) Serve() error {
 // loaded then: who waits for the port finds a server that is ready.
 func (s *Server) listening([]net.Addr) {
 	debug.SetPanicOnFault(true) // of this goroutine, which stands in for the loop's
-	s.logf(config.LogNotice, "Server initialized")
+	s.Logf(config.LogNotice, "Server initialized")
 	s.warnOfBacklog()
-	s.socket.made(s.cfg)
+	s.socket.made(s.Config)
 	s.baseMemory = startupMemory()
-	s.persist.lastSave = s.ks.Now / 1000
+	s.persist.lastSave = s.Keyspace.Now / 1000
 	s.persist.lastTook = -1
 	s.persist.alone = time.Now().Add(loadAlone)
 	s.load(func() {
 		s.ready = true
-		if s.cfg.Port != 0 {
-			s.logf(config.LogNotice, "Ready to accept connections tcp")
+		if s.Config.Port != 0 {
+			s.Logf(config.LogNotice, "Ready to accept connections tcp")
 		}
-		if s.cfg.UnixSocket != "" {
-			s.logf(config.LogNotice, "Ready to accept connections unix")
+		if s.Config.UnixSocket != "" {
+			s.Logf(config.LogNotice, "Ready to accept connections unix")
 		}
 		s.tellSupervisor("STATUS=Ready to accept connections", "READY=1", fmt.Sprintf("MAINPID=%d", os.Getpid()))
 	})
@@ -322,8 +287,8 @@ func (s *Server) serving([]net.Addr, bool) {
 // Opened implements eventloop.Handler.
 func (s *Server) Opened(conn *eventloop.Conn) bool {
 	s.stats.connections++
-	if len(s.clients) >= s.cfg.MaxClients {
-		conn.Send([]byte("-" + errMaxClients + "\r\n"))
+	if len(s.clients) >= s.Config.MaxClients {
+		conn.Send([]byte("-" + session.ErrMaxClients + "\r\n"))
 		s.stats.rejectedConns++
 		return false
 	}
@@ -332,10 +297,11 @@ func (s *Server) Opened(conn *eventloop.Conn) bool {
 		return false
 	}
 	s.nextID++
-	c := &Client{srv: s, conn: conn, id: s.nextID, db: s.ks.DBs()[0], proto: 2, w: &s.w}
-	c.created = s.ks.Now
-	c.lastActive = s.ks.Now
-	c.room = replyRoom{size: roomMax, peak: roomMax, since: uint32(s.ks.Now)}
+	c := s.newClient(&s.w, &s.repl)
+	c.conn, c.id = conn, s.nextID
+	c.created = s.Keyspace.Now
+	c.lastActive = s.Keyspace.Now
+	c.room = replyRoom{size: roomMax, peak: roomMax, since: uint32(s.Keyspace.Now)}
 	c.startAs(s.security.users.Default())
 	conn.Ctx = c
 	s.remember(c)
@@ -350,14 +316,14 @@ func (s *Server) Data(conn *eventloop.Conn, in []byte) {
 	c := conn.Ctx.(*Client)
 	now := s.nanos()
 	s.setNow(now)
-	c.lastActive = s.ks.Now
+	c.lastActive = s.Keyspace.Now
 	s.stats.netIn += int64(len(in))
 	s.stats.reads++
 	commands := s.stats.commands
 	c.parser.Begin(in)
 	end := s.process(c, now)
 	s.endCycle(now, end, s.stats.commands-commands)
-	if s.expAt != 0 && s.ks.Now >= s.expAt {
+	if s.expAt != 0 && s.Keyspace.Now >= s.expAt {
 		s.expire() // on a busy machine the timer comes late
 	}
 }
@@ -380,17 +346,17 @@ func (s *Server) process(c *Client, now int64) int64 {
 		// A read of nothing makes scratch forget the request that was parsed last: it is not this one.
 		var none resp.Parser
 		none.Next(&s.scratch, lim)
-		c.args, c.deferred = c.deferred, nil
+		c.Args, c.deferred = c.deferred, nil
 		now = s.execute(c, now)
 		lim = s.followLogin(c, lim)
 	}
 	for ahead := 0; !c.stopped; ahead-- {
 		args, err := c.parser.Next(&s.scratch, lim)
 		if err != nil {
-			s.logf(config.LogVerbose, "Protocol error (%v) from client: %s", err, c.describe())
+			s.Logf(config.LogVerbose, "Protocol error (%v) from client: %s", err, c.describe())
 			s.w.Error("ERR " + err.Error())
-			s.countError("ERR")
-			s.stats.errorReplies++
+			s.CountError("ERR")
+			s.Counters.ErrorReplies++
 			c.closeAfterReply()
 			break
 		}
@@ -400,7 +366,7 @@ func (s *Server) process(c *Client, now int64) int64 {
 		if ahead == 0 {
 			ahead = s.prefetch(c, args)
 		}
-		c.args = args
+		c.Args = args
 		now = s.execute(c, now)
 		if !c.authed || lim != &s.limits {
 			lim = s.followLogin(c, lim)
@@ -410,12 +376,12 @@ func (s *Server) process(c *Client, now int64) int64 {
 			s.settle()
 		}
 	}
-	c.args = nil
+	c.Args = nil
 	if n := c.parser.Announced(); n > 0 {
 		c.window.note(n)
 	}
 	if c.parser.Exceeds(lim) && !c.conn.Closing() {
-		s.logf(config.LogWarning, "Closing client that reached max query buffer length: %s", c.describe())
+		s.Logf(config.LogWarning, "Closing client that reached max query buffer length: %s", c.describe())
 		s.stats.queryBufDisconnections++
 		s.w.Reset()
 		c.conn.CloseNow()
@@ -441,17 +407,17 @@ func (s *Server) process(c *Client, now int64) int64 {
 // each time, the members of the collection there. It returns after how many requests to come again.
 func (s *Server) prefetch(c *Client, args [][]byte) int {
 	at := 2
-	if len(args) == 4 && equalFold(args[0], "zadd") {
+	if len(args) == 4 && session.EqualFold(args[0], "zadd") {
 		at = 3 // behind the score
 	}
-	n := c.parser.Peek(s.peeked[:], s.members[:], at)
+	n := c.parser.Peek(s.Peeked[:], s.members[:], at)
 	switch {
 	case n == 0:
 		return 1
-	case len(args) < 2 || !bytes.Equal(s.peeked[0], args[1]) || !bytes.Equal(s.peeked[n-1], args[1]):
-		c.db.Prefetch(s.peeked[:n])
+	case len(args) < 2 || !bytes.Equal(s.Peeked[0], args[1]) || !bytes.Equal(s.Peeked[n-1], args[1]):
+		c.DB.Prefetch(s.Peeked[:n])
 	case s.members[0] != nil:
-		c.db.PrefetchMembers(args[1], s.members[:n])
+		c.DB.PrefetchMembers(args[1], s.members[:n])
 	}
 	return n
 }
@@ -518,7 +484,7 @@ func (s *Server) Closed(conn *eventloop.Conn, err error) {
 	c.parser.Reset()
 }
 
-// Flush implements eventloop.Handler: the end of a round in which something asked for it.
+// Flush implements eventloop.Handler: connected(the) end of a round in which something asked for it.
 func (s *Server) Flush() {
 	s.settle()
 	if s.gathering() || !s.flushFile() {
@@ -532,38 +498,15 @@ func (s *Server) Flush() {
 	s.evictClients()
 }
 
-// keyModified is called once for every key that a command changed, so that who watches or tracks it learns of it.
-func (s *Server) keyModified(db *keyspace.DB, key []byte) {
-	for _, l := range s.listeners {
-		l(db, key)
-	}
-}
-
-// databaseModified tells the same of all keys of a database, present and missing ones, after FLUSHDB and SWAPDB. The
-// listeners get nil for the key.
-func (s *Server) databaseModified(db *keyspace.DB) { s.keyModified(db, nil) }
-
-// keyExpired is told of each expired key before it is deleted.
-func (s *Server) keyExpired(db *keyspace.DB, r *record.Record) {
-	key := r.Key()
-	if len(s.sinks) > 0 {
-		s.feed(db.ID, [][]byte{s.expiryVerb(), key})
-	}
-	s.notify(config.NotifyExpired, "expired", key, db)
-	s.expiring = true
-	s.keyModified(db, key)
-	s.expiring = false
-}
-
 // feed gives one command to all sinks.
 func (s *Server) feed(db int, argv [][]byte) {
 	if s.unit.open {
-		if len(s.sinks) > 0 {
+		if len(s.Sinks) > 0 {
 			s.unit.add(db, argv)
 		}
 		return
 	}
-	for _, k := range s.sinks {
+	for _, k := range s.Sinks {
 		k.Feed(db, argv)
 	}
 }
@@ -575,8 +518,8 @@ func (s *Server) feedMessage(db int, argv [][]byte) {
 		s.unit.ops[len(s.unit.ops)-1].message = true
 		return
 	}
-	for _, k := range s.sinks {
-		if k, ok := k.(MessageSink); ok {
+	for _, k := range s.Sinks {
+		if k, ok := k.(session.MessageSink); ok {
 			k.FeedMessage(db, argv)
 		}
 	}

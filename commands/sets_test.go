@@ -65,12 +65,12 @@ func TestSPopPropagation(t *testing.T) {
 		replica.do(args...)
 		s.do("EXPIRE", "s", "1000")
 		s.recordFeed()
-		before := s.dirty
+		before := s.Dirty
 		reply := s.do("SPOP", "s", strconv.Itoa(tc.count))
 		if want := "*" + strconv.Itoa(tc.count) + "\r\n"; !strings.HasPrefix(reply, want) {
 			t.Errorf("SPOP %d of %d: replied %.20q", tc.count, tc.size, reply)
 		}
-		if d := s.dirty - before; d != int64(tc.count) {
+		if d := s.Dirty - before; d != int64(tc.count) {
 			t.Errorf("SPOP %d of %d: %d changes", tc.count, tc.size, d)
 		}
 		checkBytes(t, s, "SPOP")

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"ferrous/commands/config"
+	"ferrous/commands/session"
 	"ferrous/eventloop/resp"
 )
 
@@ -41,34 +42,34 @@ type slowEntry struct {
 // applyThresholds keeps slowNanos in step with the directives behind it.
 func (s *Server) applyThresholds() error {
 	s.slowNanos = math.MaxInt64
-	if us := s.cfg.SlowlogLogSlowerThanUs; us >= 0 && us < math.MaxInt64/1000 {
+	if us := s.Config.SlowlogLogSlowerThanUs; us >= 0 && us < math.MaxInt64/1000 {
 		s.slowNanos = us * 1000
 	}
-	if ms := s.cfg.LatencyMonitorMs; ms > 0 && ms < math.MaxInt64/1000000 {
+	if ms := s.Config.LatencyMonitorMs; ms > 0 && ms < math.MaxInt64/1000000 {
 		s.slowNanos = min(s.slowNanos, ms*1000000)
 	}
-	s.slowlog.trim(s.cfg.SlowlogMaxLen)
+	s.slowlog.trim(s.Config.SlowlogMaxLen)
 	return nil
 }
 
 // logSlow files a command, the client's, that took at least slowNanos.
-func (s *Server) logSlow(c *Client, e *entry, nanos int64) {
-	if us := s.cfg.SlowlogLogSlowerThanUs; us >= 0 && nanos/1000 >= us && e.Flags&SkipSlowlog == 0 {
-		s.slowlog.add(c, nanos/1000, s.cfg.SlowlogMaxLen)
+func (s *Server) logSlow(c *Client, e *session.Entry, nanos int64) {
+	if us := s.Config.SlowlogLogSlowerThanUs; us >= 0 && nanos/1000 >= us && e.Flags&session.SkipSlowlog == 0 {
+		s.slowlog.add(c, nanos/1000, s.Config.SlowlogMaxLen)
 	}
 }
 
 // latencyOfCall tells latency monitoring of a command that held the loop for at least slowNanos.
-func (s *Server) latencyOfCall(e *entry, nanos int64) {
+func (s *Server) latencyOfCall(e *session.Entry, nanos int64) {
 	event := "command"
-	if e.Flags&Fast != 0 {
+	if e.Flags&session.Fast != 0 {
 		event = "fast-command"
 	}
 	s.latencySample(event, nanos/1e6)
 }
 
 func (l *slowlog) add(c *Client, micros int64, limit int) {
-	e := slowEntry{id: l.nextID, unix: c.srv.ks.Now / 1000, micros: micros, addr: "?:0", args: slowArgs(c)}
+	e := slowEntry{id: l.nextID, unix: c.srv.Keyspace.Now / 1000, micros: micros, addr: "?:0", args: slowArgs(c)}
 	l.nextID++
 	if c.conn != nil {
 		e.addr = c.conn.RemoteAddr()
@@ -88,11 +89,11 @@ func (l *slowlog) trim(limit int) {
 // slowArgs copies the arguments of the client's command as an entry shows them.
 func slowArgs(c *Client) []string {
 	secret := c.secrets()
-	out := make([]string, 0, min(len(c.args), slowlogMaxArgs))
-	for i, a := range c.args {
+	out := make([]string, 0, min(len(c.Args), slowlogMaxArgs))
+	for i, a := range c.Args {
 		switch {
-		case len(c.args) > slowlogMaxArgs && i == slowlogMaxArgs-1:
-			return append(out, fmt.Sprintf("... (%d more arguments)", len(c.args)-i))
+		case len(c.Args) > slowlogMaxArgs && i == slowlogMaxArgs-1:
+			return append(out, fmt.Sprintf("... (%d more arguments)", len(c.Args)-i))
 		case secret != nil && secret(i):
 			out = append(out, "(redacted)")
 		case len(a) > slowlogMaxString:
@@ -107,41 +108,41 @@ func slowArgs(c *Client) []string {
 // secrets returns a function that tells which arguments of the client's command must not be shown to others, nil if
 // all may.
 func (c *Client) secrets() func(i int) bool {
-	switch c.cmd.full {
+	switch c.Cmd.Full {
 	case "acl|setuser":
 		return func(i int) bool { return i > 1 }
 	case "auth":
 		return func(i int) bool { return i > 0 }
 	case "hello":
-		for i := 2; i+2 < len(c.args); i++ {
-			if c.is(i, "auth") {
+		for i := 2; i+2 < len(c.Args); i++ {
+			if c.Is(i, "auth") {
 				return func(j int) bool { return j == i+1 || j == i+2 }
 			}
 		}
 	case "migrate":
-		return migrateSecrets(c.args)
+		return migrateSecrets(c.Args)
 	case "config|set":
-		return func(i int) bool { return i > 2 && i%2 == 1 && c.srv.cfg.HasFlag(c.arg(i-1), config.Sensitive) }
+		return func(i int) bool { return i > 2 && i%2 == 1 && c.srv.Config.HasFlag(c.Arg(i-1), config.Sensitive) }
 	}
 	return nil
 }
 
-var slowlogCommand = Command{
-	Name: "slowlog", Arity: -2, Group: GroupServer, Since: "2.2.12", Complexity: "Depends on the subcommand.",
+var slowlogCommand = session.Command{
+	Name: "slowlog", Arity: -2, Group: session.GroupServer, Since: "2.2.12", Complexity: "Depends on the subcommand.",
 	Summary: "Container of commands about the log of slow commands.",
-	Subs: []Command{
-		{Name: "get", Arity: -2, Flags: Admin | Loading | Stale, Handler: slowlogGet,
-			Group: GroupServer, Since: "2.2.12", Complexity: "O(N) in the number of entries returned",
-			Summary: "Tells the latest entries.", Args: []Arg{anInt("count").optional()},
-			History: []Change{{"4.0.0", "An entry has the client's address and name."}},
+	Subs: []session.Command{
+		{Name: "get", Arity: -2, Flags: session.Admin | session.Loading | session.Stale, Handler: connected(slowlogGet),
+			Group: session.GroupServer, Since: "2.2.12", Complexity: "O(N) in the number of entries returned",
+			Summary: "Tells the latest entries.", Args: []session.Arg{session.IntArg("count").Opt()},
+			History: []session.Change{{"4.0.0", "An entry has the client's address and name."}},
 			Hints:   []string{"request_policy:all_nodes", "nondeterministic_output"}},
-		{Name: "help", Arity: 2, Flags: Loading | Stale, Handler: slowlogHelp,
-			Group: GroupServer, Since: "6.2.0", Complexity: "O(1)", Summary: "Lists the subcommands."},
-		{Name: "len", Arity: 2, Flags: Admin | Loading | Stale, Handler: slowlogLen,
-			Group: GroupServer, Since: "2.2.12", Complexity: "O(1)", Summary: "Counts the entries.",
+		{Name: "help", Arity: 2, Flags: session.Loading | session.Stale, Handler: connected(slowlogHelp),
+			Group: session.GroupServer, Since: "6.2.0", Complexity: "O(1)", Summary: "Lists the subcommands."},
+		{Name: "len", Arity: 2, Flags: session.Admin | session.Loading | session.Stale, Handler: connected(slowlogLen),
+			Group: session.GroupServer, Since: "2.2.12", Complexity: "O(1)", Summary: "Counts the entries.",
 			Hints: []string{"request_policy:all_nodes", "response_policy:agg_sum", "nondeterministic_output"}},
-		{Name: "reset", Arity: 2, Flags: Admin | Loading | Stale, Handler: slowlogReset,
-			Group: GroupServer, Since: "2.2.12", Complexity: "O(1)", Summary: "Deletes the entries.",
+		{Name: "reset", Arity: 2, Flags: session.Admin | session.Loading | session.Stale, Handler: connected(slowlogReset),
+			Group: session.GroupServer, Since: "2.2.12", Complexity: "O(1)", Summary: "Deletes the entries.",
 			Hints: allNodesSucceed},
 	},
 }
@@ -154,14 +155,14 @@ const (
 func slowlogGet(c *Client) {
 	all := c.srv.slowlog.entries
 	count := int64(slowlogDefaultCount)
-	if len(c.args) > 3 {
-		c.error(errUnknownSubOrArity(c.args))
+	if len(c.Args) > 3 {
+		c.Error(errUnknownSubOrArity(c.Args))
 		return
 	}
-	if len(c.args) == 3 {
-		n, ok := resp.ParseInt(c.args[2])
+	if len(c.Args) == 3 {
+		n, ok := resp.ParseInt(c.Args[2])
 		if !ok || n < -1 {
-			c.error(errSlowlogCount)
+			c.Error(errSlowlogCount)
 			return
 		}
 		if count = n; n == -1 {
@@ -169,31 +170,31 @@ func slowlogGet(c *Client) {
 		}
 	}
 	all = all[len(all)-int(min(count, int64(len(all)))):]
-	c.w.Array(len(all))
+	c.W.Array(len(all))
 	for i := len(all) - 1; i >= 0; i-- {
 		e := &all[i]
-		c.w.Array(6)
-		c.w.Int(e.id)
-		c.w.Int(e.unix)
-		c.w.Int(e.micros)
-		c.w.Array(len(e.args))
+		c.W.Array(6)
+		c.W.Int(e.id)
+		c.W.Int(e.unix)
+		c.W.Int(e.micros)
+		c.W.Array(len(e.args))
 		for _, a := range e.args {
-			c.w.BulkString(a)
+			c.W.BulkString(a)
 		}
-		c.w.BulkString(e.addr)
-		c.w.BulkString(e.name)
+		c.W.BulkString(e.addr)
+		c.W.BulkString(e.name)
 	}
 }
 
-func slowlogLen(c *Client) { c.w.Int(int64(len(c.srv.slowlog.entries))) }
+func slowlogLen(c *Client) { c.W.Int(int64(len(c.srv.slowlog.entries))) }
 
 func slowlogReset(c *Client) {
 	c.srv.slowlog.entries = nil
-	c.w.OK()
+	c.W.OK()
 }
 
 func slowlogHelp(c *Client) {
-	c.help("GET [<count>]",
+	c.Help("GET [<count>]",
 		"    Tell the latest entries (default "+strconv.Itoa(slowlogDefaultCount)+", -1 for all). An entry is a list:",
 		"    number, time, microseconds, arguments, address and name of the client.",
 		"LEN",

@@ -14,13 +14,13 @@ func (ts *testServer) logged(micros int64, words ...string) {
 	}
 	c := ts.c
 	e, _ := ts.reg.lookup(args)
-	ts.ks.Now = ts.now
-	c.args, c.cmd = args, e
+	ts.Keyspace.Now = ts.now
+	c.Args, c.Cmd = args, e
 	if nanos := micros * 1000; nanos >= ts.slowNanos {
 		ts.logSlow(c, e, nanos)
 		ts.latencyOfCall(e, nanos)
 	}
-	c.args, c.cmd = nil, nil
+	c.Args, c.Cmd = nil, nil
 	for _, a := range args {
 		for i := range a {
 			a[i] = '#'

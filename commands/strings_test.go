@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"ferrous/commands/session"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
 )
@@ -108,7 +109,7 @@ func TestStringEffects(t *testing.T) {
 		}
 		ts.recordFeed()
 		ts.recordEvents()
-		dirty := ts.dirty
+		dirty := ts.Dirty
 		reply := ts.doLine(tc.cmd)
 		want := tc.feed
 		if want == "=" {
@@ -117,7 +118,7 @@ func TestStringEffects(t *testing.T) {
 		if got := ts.propagated(); got != want {
 			t.Errorf("%s | %s: propagated %q, want %q (reply %q)", tc.setup, tc.cmd, got, want, reply)
 		}
-		if got := ts.dirty - dirty; got != tc.dirty {
+		if got := ts.Dirty - dirty; got != tc.dirty {
 			t.Errorf("%s | %s: dirty %d, want %d", tc.setup, tc.cmd, got, tc.dirty)
 		}
 		if got := ts.happened(); got != tc.events {
@@ -131,7 +132,7 @@ func TestSetIfEqual(t *testing.T) {
 	const (
 		ok     = "+OK\r\n"
 		null   = "$-1\r\n"
-		syntax = "-" + errSyntax + "\r\n"
+		syntax = "-" + session.ErrSyntax + "\r\n"
 	)
 	cases := []struct {
 		old   string // "" = no key
@@ -197,7 +198,7 @@ func TestSetIfEqual(t *testing.T) {
 
 // deadlineOf returns a key's deadline; 0 if there is no such key.
 func (ts *testServer) deadlineOf(key string) int64 {
-	r := ts.ks.DBs()[0].PeekStale([]byte(key))
+	r := ts.Keyspace.DBs()[0].PeekStale([]byte(key))
 	if r == nil {
 		return 0
 	}
@@ -275,11 +276,11 @@ func TestStringExpiry(t *testing.T) {
 	// A replica that may be written to: expired keys are missing but stay until the master says so.
 	ts.doLine("set k old px 10")
 	ts.now += 11
-	ts.ks.KeepExpired = true
+	ts.Keyspace.KeepExpired = true
 	for _, cmd := range []string{"setrange k 1 x", "incr n", "set k v nx"} {
 		ts.doLine(cmd)
 	}
-	if n := ts.ks.DBs()[0].Len(); n != 2 {
+	if n := ts.Keyspace.DBs()[0].Len(); n != 2 {
 		t.Errorf("%d keys, want 2", n)
 	}
 	ts.doLine("set p v")
@@ -320,7 +321,7 @@ func TestStringEncodings(t *testing.T) {
 				t.Errorf("%s: %q", cmd, got)
 			}
 		}
-		if got := ts.ks.DBs()[0].Peek([]byte("k")).Encoding().String(); got != tc.want {
+		if got := ts.Keyspace.DBs()[0].Peek([]byte("k")).Encoding().String(); got != tc.want {
 			t.Errorf("%s: %s, want %s", tc.cmds, got, tc.want)
 		}
 	}
@@ -362,28 +363,6 @@ func TestStringAllocs(t *testing.T) {
 	}
 }
 
-func TestSetKeys(t *testing.T) {
-	for _, tc := range []struct {
-		cmd  string
-		want KeyFlags
-	}{
-		{"set k v", KeyOW | KeyUpdate},
-		{"set k v nx ex 5", KeyOW | KeyUpdate},
-		{"set k v nx GeT", KeyRW | KeyAccess | KeyUpdate},
-		{"set k v ifeq x", KeyRW | KeyAccess | KeyUpdate},
-		{"set get get", KeyOW | KeyUpdate},
-	} {
-		var args [][]byte
-		for _, w := range strings.Fields(tc.cmd) {
-			args = append(args, []byte(w))
-		}
-		refs, ok := setKeys(args)
-		if !ok || len(refs) != 1 || refs[0] != (KeyRef{Pos: 1, Flags: tc.want}) {
-			t.Errorf("%s: %v %v", tc.cmd, refs, ok)
-		}
-	}
-}
-
 // Random commands against a map of Go strings, with snapshots taken now and then: a snapshot must hold what the map
 // held when it was taken, whatever is done to the keys meanwhile, and memory must be accounted to the byte.
 func TestStringModel(t *testing.T) {
@@ -395,7 +374,7 @@ func TestStringModel(t *testing.T) {
 	t.Logf("seed %d", seed)
 	rnd := rand.New(rand.NewPCG(seed, 1))
 	ts := newTestServer(t)
-	db := ts.ks.DBs()[0]
+	db := ts.Keyspace.DBs()[0]
 	model := map[string]string{}
 	bulk := func(s string, ok bool) string {
 		if !ok {
@@ -437,7 +416,7 @@ func TestStringModel(t *testing.T) {
 				checkSnap()
 			} else {
 				var err error
-				if snap, err = ts.ks.Snapshot(); err != nil {
+				if snap, err = ts.Keyspace.Snapshot(); err != nil {
 					t.Fatal(err)
 				}
 				frozen = make(map[string]string, len(model))
@@ -482,7 +461,7 @@ func TestStringModel(t *testing.T) {
 			} else if strconv.FormatInt(n, 10) != old {
 				err = strconv.ErrSyntax
 			}
-			if want = "-" + errNotInteger + "\r\n"; err == nil {
+			if want = "-" + session.ErrNotInteger + "\r\n"; err == nil {
 				model[key] = strconv.FormatInt(n+int64(by), 10)
 				want = ":" + model[key] + "\r\n"
 			}

@@ -47,7 +47,8 @@ func newTestServer(t testing.TB, settings ...string) *testServer {
 // client makes another client.
 func (ts *testServer) client() *Client {
 	ts.nextID++
-	c := &Client{srv: ts.Server, id: ts.nextID, db: ts.ks.DBs()[0], proto: 2, w: &ts.w}
+	c := ts.newClient(&ts.w, &ts.repl)
+	c.id = ts.nextID
 	c.startAs(ts.security.users.Default())
 	ts.remember(c)
 	return c
@@ -75,22 +76,22 @@ func (ts *testServer) doAs(c *Client, words ...string) string {
 
 // run is do without its allocations. The reply is valid until the next command.
 func (ts *testServer) run(c *Client, args [][]byte) []byte {
-	ts.ks.Now = ts.now
-	ts.ks.Clock = keyspace.LRUClock(ts.now)
+	ts.Keyspace.Now = ts.now
+	ts.Keyspace.Clock = keyspace.LRUClock(ts.now)
 	ts.lfu.NowMs = ts.now
 	ts.w.Reset()
 	ts.w.Proto = int(c.proto)
 	ts.current = c
-	c.args = args
+	c.Args = args
 	ts.execute(c, ts.nanos())
-	c.args = nil
+	c.Args = nil
 	ts.current = nil
-	ts.ks.Now = ts.now
+	ts.Keyspace.Now = ts.now
 	return ts.w.Buf
 }
 
 // recordFeed starts recording what is propagated.
-func (ts *testServer) recordFeed() { ts.sinks = append(ts.sinks, ts) }
+func (ts *testServer) recordFeed() { ts.Sinks = append(ts.Sinks, ts) }
 
 // Feed implements Sink.
 func (ts *testServer) Feed(_ int, argv [][]byte) {
@@ -110,8 +111,8 @@ func (ts *testServer) propagated() string {
 
 // recordEvents starts recording keyspace events of all classes.
 func (ts *testServer) recordEvents() {
-	ts.cfg.NotifyKeyspaceEvents, _ = config.ParseNotifyFlags("KEAnm")
-	ts.observers = append(ts.observers, func(_ config.NotifyFlags, event string, key []byte, _ *keyspace.DB) {
+	ts.Config.NotifyKeyspaceEvents, _ = config.ParseNotifyFlags("KEAnm")
+	ts.Observers = append(ts.Observers, func(_ config.NotifyFlags, event string, key []byte, _ *keyspace.DB) {
 		ts.events = append(ts.events, event+" "+string(key))
 	})
 }
@@ -136,7 +137,7 @@ func runEffects(t *testing.T, s *testServer, steps []effectStep) {
 	s.recordFeed()
 	s.recordEvents()
 	for _, step := range steps {
-		before := s.dirty
+		before := s.Dirty
 		reply := s.doLine(step.line)
 		if reply != step.reply {
 			t.Errorf("%s: replied %q, want %q", step.line, reply, step.reply)
@@ -147,7 +148,7 @@ func runEffects(t *testing.T, s *testServer, steps []effectStep) {
 		if events := s.happened(); events != step.events {
 			t.Errorf("%s: events %q, want %q", step.line, events, step.events)
 		}
-		if d := s.dirty - before; d != step.dirty {
+		if d := s.Dirty - before; d != step.dirty {
 			t.Errorf("%s: %d changes, want %d", step.line, d, step.dirty)
 		}
 		checkBytes(t, s, step.line)
@@ -157,7 +158,7 @@ func runEffects(t *testing.T, s *testServer, steps []effectStep) {
 // checkBytes compares the account of the first database's memory with the sum over its records.
 func checkBytes(t *testing.T, s *testServer, what string) {
 	t.Helper()
-	db, sum := s.ks.DBs()[0], 0
+	db, sum := s.Keyspace.DBs()[0], 0
 	db.Each(func(r *record.Record) bool {
 		sum += keyspace.Size(r)
 		return true
@@ -181,8 +182,8 @@ func changeUnderSnapshot(t *testing.T, s *testServer, change func()) {
 		})
 		return m
 	}
-	want := digests(s.ks.DBs()[0].Each)
-	snap, err := s.ks.Snapshot()
+	want := digests(s.Keyspace.DBs()[0].Each)
+	snap, err := s.Keyspace.Snapshot()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"ferrous/commands/session"
 	"ferrous/datatypes/keyspace"
 	"ferrous/eventloop/resp"
 )
@@ -196,9 +197,9 @@ func (tt *trackingTable) drop() {
 }
 
 // rememberKeys enters the keys that a command has read into the table, for the client whose turn it is.
-func (s *Server) rememberKeys(c *Client, e *entry) {
+func (s *Server) rememberKeys(c *Client, e *session.Entry) {
 	reader := s.current
-	if e.Flags&(ReadOnly|PubSub) != ReadOnly || reader == nil {
+	if e.Flags&(session.ReadOnly|session.PubSub) != session.ReadOnly || reader == nil {
 		return
 	}
 	t := reader.tracks()
@@ -206,10 +207,10 @@ func (s *Server) rememberKeys(c *Client, e *entry) {
 		return
 	}
 	tt := &s.tracking
-	refs := e.keys(s.outbox.keyRefs[:0], c.args)
+	refs := e.FindKeys(s.outbox.keyRefs[:0], c.Args)
 	s.outbox.keyRefs = refs
 	for _, ref := range refs {
-		key := c.args[ref.Pos]
+		key := c.Args[ref.Pos]
 		v, found := tt.keys[string(key)]
 		if !found {
 			if tt.keys == nil {
@@ -458,7 +459,7 @@ func (p *prefix) encode(keys []string, but int64, own int) []byte {
 // suffice, the next may do more.
 func (s *Server) limitTracked() {
 	tt := &s.tracking
-	limit := int(s.cfg.TrackingTableMaxKeys)
+	limit := int(s.Config.TrackingTableMaxKeys)
 	if limit == 0 || len(tt.keys) <= limit {
 		tt.over = 0
 		return

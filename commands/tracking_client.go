@@ -2,30 +2,32 @@ package commands
 
 import (
 	"bytes"
+
+	"ferrous/commands/session"
 )
 
 // The subcommands of CLIENT that switch client-side caching; tracking.go is how it works.
 
 var (
-	clientCachingRow = Command{
-		Name: "caching", Arity: 3, Flags: clientSub, ACL: CatConnection, Handler: clientCaching,
-		Group: GroupConnection, Since: "6.0.0", Complexity: "O(1)",
+	clientCachingRow = session.Command{
+		Name: "caching", Arity: 3, Flags: clientSub, ACL: session.CatConnection, Handler: connected(clientCaching),
+		Group: session.GroupConnection, Since: "6.0.0", Complexity: "O(1)",
 		Summary: "Tells whether the keys of the next command are to be tracked.",
-		Args:    []Arg{aChoice("mode", aToken("yes", "YES", ""), aToken("no", "NO", ""))},
+		Args:    []session.Arg{session.OneOf("mode", session.TokenWord("yes", "YES", ""), session.TokenWord("no", "NO", ""))},
 	}
-	clientTrackingRow = Command{
-		Name: "tracking", Arity: -3, Flags: clientSub, ACL: CatConnection, Handler: clientTracking,
-		Group: GroupConnection, Since: "6.0.0", Complexity: "O(1), and the number of prefixes for some options",
+	clientTrackingRow = session.Command{
+		Name: "tracking", Arity: -3, Flags: clientSub, ACL: session.CatConnection, Handler: connected(clientTracking),
+		Group: session.GroupConnection, Since: "6.0.0", Complexity: "O(1), and the number of prefixes for some options",
 		Summary: "Switches the tracking of keys for client-side caching.",
-		Args: []Arg{aChoice("status", aToken("on", "ON", ""), aToken("off", "OFF", "")),
-			aTokenArg("client-id", ArgInteger, "REDIRECT", "").optional(),
-			{Name: "prefix", Type: ArgString, Token: "PREFIX", Optional: true, Multiple: true, MultipleToken: true},
-			aToken("BCAST", "BCAST", "").optional(), aToken("OPTIN", "OPTIN", "").optional(),
-			aToken("OPTOUT", "OPTOUT", "").optional(), aToken("NOLOOP", "NOLOOP", "").optional()},
+		Args: []session.Arg{session.OneOf("status", session.TokenWord("on", "ON", ""), session.TokenWord("off", "OFF", "")),
+			session.TokenArg("client-id", session.ArgInteger, "REDIRECT", "").Opt(),
+			{Name: "prefix", Type: session.ArgString, Token: "PREFIX", Optional: true, Multiple: true, MultipleToken: true},
+			session.TokenWord("BCAST", "BCAST", "").Opt(), session.TokenWord("OPTIN", "OPTIN", "").Opt(),
+			session.TokenWord("OPTOUT", "OPTOUT", "").Opt(), session.TokenWord("NOLOOP", "NOLOOP", "").Opt()},
 	}
-	clientTrackingInfoRow = Command{
-		Name: "trackinginfo", Arity: 2, Flags: clientSub, ACL: CatConnection, Handler: clientTrackingInfo,
-		Group: GroupConnection, Since: "6.2.0", Complexity: "O(1)",
+	clientTrackingInfoRow = session.Command{
+		Name: "trackinginfo", Arity: 2, Flags: clientSub, ACL: session.CatConnection, Handler: connected(clientTrackingInfo),
+		Group: session.GroupConnection, Since: "6.2.0", Complexity: "O(1)",
 		Summary: "Tells how the connection's keys are tracked.",
 	}
 )
@@ -49,52 +51,52 @@ const (
 func clientTracking(c *Client) {
 	var o tracking
 	var prefixes [][]byte
-	for i := 3; i < len(c.args); i++ {
-		switch more := i+1 < len(c.args); {
-		case more && c.is(i, "redirect"):
+	for i := 3; i < len(c.Args); i++ {
+		switch more := i+1 < len(c.Args); {
+		case more && c.Is(i, "redirect"):
 			i++
 			if o.redirect != 0 {
-				c.error(errRedirectTwice)
+				c.Error(errRedirectTwice)
 				return
 			}
 			var ok bool
-			if o.redirect, ok = c.int64Arg(i); !ok {
+			if o.redirect, ok = c.Int64Arg(i); !ok {
 				return
 			}
 			if c.srv.clients[o.redirect] == nil {
-				c.error(errRedirectUnknown)
+				c.Error(errRedirectUnknown)
 				return
 			}
-		case c.is(i, "bcast"):
+		case c.Is(i, "bcast"):
 			o.bcast = true
-		case c.is(i, "optin"):
+		case c.Is(i, "optin"):
 			o.optin = true
-		case c.is(i, "optout"):
+		case c.Is(i, "optout"):
 			o.optout = true
-		case c.is(i, "noloop"):
+		case c.Is(i, "noloop"):
 			o.noloop = true
-		case more && c.is(i, "prefix"):
+		case more && c.Is(i, "prefix"):
 			i++
-			prefixes = append(prefixes, c.args[i])
+			prefixes = append(prefixes, c.Args[i])
 		default:
-			c.error(errSyntax)
+			c.Error(session.ErrSyntax)
 			return
 		}
 	}
 	switch {
-	case c.is(2, "on"):
+	case c.Is(2, "on"):
 		if msg := c.trackingConflict(&o, prefixes); msg != "" {
-			c.error(msg)
+			c.Error(msg)
 			return
 		}
 		c.srv.startTracking(c, o, prefixes)
-	case c.is(2, "off"):
+	case c.Is(2, "off"):
 		c.srv.stopTracking(c)
 	default:
-		c.error(errSyntax)
+		c.Error(session.ErrSyntax)
 		return
 	}
-	c.w.OK()
+	c.W.OK()
 }
 
 // trackingConflict returns the error if the options do not go together or with those that are in force, or "".
@@ -125,14 +127,14 @@ func prefixConflict(t *tracking, prefixes [][]byte) string {
 		if t != nil {
 			for _, old := range t.prefixes {
 				if overlap(p, []byte(old.name)) {
-					return "ERR Prefix '" + cString(p) + "' overlaps with an existing prefix '" + cString([]byte(old.name)) +
+					return "ERR Prefix '" + session.CString(p) + "' overlaps with an existing prefix '" + session.CString([]byte(old.name)) +
 						"'. Prefixes for a single client must not overlap."
 				}
 			}
 		}
 		for _, q := range prefixes[i+1:] {
 			if overlap(p, q) {
-				return "ERR Prefix '" + cString(p) + "' overlaps with another provided prefix '" + cString(q) +
+				return "ERR Prefix '" + session.CString(p) + "' overlaps with another provided prefix '" + session.CString(q) +
 					"'. Prefixes for a single client must not overlap."
 			}
 		}
@@ -144,32 +146,32 @@ func clientCaching(c *Client) {
 	t := c.tracks()
 	switch {
 	case t == nil:
-		c.error(errCachingOff)
+		c.Error(errCachingOff)
 		return
-	case c.is(2, "yes"):
+	case c.Is(2, "yes"):
 		if !t.optin {
-			c.error(errCachingYes)
+			c.Error(errCachingYes)
 			return
 		}
-	case c.is(2, "no"):
+	case c.Is(2, "no"):
 		if !t.optout {
-			c.error(errCachingNo)
+			c.Error(errCachingNo)
 			return
 		}
 	default:
-		c.error(errSyntax)
+		c.Error(session.ErrSyntax)
 		return
 	}
 	t.caching = true
-	c.w.OK()
+	c.W.OK()
 }
 
 // endCaching ends the effect of CLIENT CACHING: it lasts to the end of the next command that is no CLIENT, or of the next
 // transaction.
 func (c *Client) endCaching() {
 	t := c.pushes.track
-	if t == nil || !t.caching || c.inMulti() || c.last != nil && c.last.parent != nil &&
-		c.last.parent.Name == "client" {
+	if t == nil || !t.caching || c.inMulti() || c.last != nil && c.last.Parent != nil &&
+		c.last.Parent.Name == "client" {
 		return
 	}
 	t.caching = false
@@ -183,15 +185,15 @@ func (c *Client) redirection() int64 {
 	return -1
 }
 
-func clientGetRedir(c *Client) { c.w.Int(c.redirection()) }
+func clientGetRedir(c *Client) { c.W.Int(c.redirection()) }
 
 func clientTrackingInfo(c *Client) {
 	t := c.tracks()
 	if t == nil {
 		t = new(tracking)
 	}
-	c.w.Map(3)
-	c.w.BulkString("flags")
+	c.W.Map(3)
+	c.W.BulkString("flags")
 	flags := []string{"off"}
 	if t.on {
 		flags[0] = "on"
@@ -207,15 +209,15 @@ func clientTrackingInfo(c *Client) {
 			flags = append(flags, f.name)
 		}
 	}
-	c.w.Set(len(flags))
+	c.W.Set(len(flags))
 	for _, f := range flags {
-		c.w.BulkString(f)
+		c.W.BulkString(f)
 	}
-	c.w.BulkString("redirect")
-	c.w.Int(c.redirection())
-	c.w.BulkString("prefixes")
-	c.w.Array(len(t.prefixes))
+	c.W.BulkString("redirect")
+	c.W.Int(c.redirection())
+	c.W.BulkString("prefixes")
+	c.W.Array(len(t.prefixes))
 	for _, p := range t.prefixes {
-		c.w.BulkString(p.name)
+		c.W.BulkString(p.name)
 	}
 }

@@ -29,8 +29,8 @@ func TestTrackingExpiry(t *testing.T) {
 	if got := ts.waiting(a); got != invalid("k") {
 		t.Errorf("lazily: %q", got)
 	}
-	ts.ks.Now = ts.now
-	ts.ks.ActiveExpire(func() int64 { return ts.now }, func() bool { return false })
+	ts.Keyspace.Now = ts.now
+	ts.Keyspace.ActiveExpire(func() int64 { return ts.now }, func() bool { return false })
 	if got := ts.waiting(a); got != invalid("l") {
 		t.Errorf("in the background: %q", got)
 	}

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"ferrous/commands/config"
+	"ferrous/commands/session"
 	"ferrous/datatypes/keyspace"
 )
 
@@ -36,7 +37,7 @@ type transaction struct {
 	failed  bool // a command was refused: EXEC will be
 	touched bool // a watched key was changed: EXEC will answer null
 	running bool // EXEC is at work
-	flags   Flags
+	flags   session.Flags
 	queue   []queuedCommand
 	data    []byte // bytes of the arguments of all queued commands
 	ends    []int  // where each argument ends in data
@@ -47,7 +48,7 @@ type transaction struct {
 
 // queuedCommand is a command and its number of arguments.
 type queuedCommand struct {
-	e *entry
+	e *session.Entry
 	n int
 }
 
@@ -79,23 +80,23 @@ var (
 	propagatedExec  = [][]byte{[]byte("EXEC")}
 )
 
-const transactionFlags = NoScript | Loading | Stale | Fast | AllowBusy
+const transactionFlags = session.NoScript | session.Loading | session.Stale | session.Fast | session.AllowBusy
 
-var transactionCommands = []Command{
-	{Name: "discard", Arity: 1, Flags: transactionFlags, ACL: CatTransaction, Handler: discard,
-		Group: GroupTransactions, Since: "2.0.0", Complexity: "O(N) in the number of queued commands",
+var transactionCommands = []session.Command{
+	{Name: "discard", Arity: 1, Flags: transactionFlags, ACL: session.CatTransaction, Handler: connected(discard),
+		Group: session.GroupTransactions, Since: "2.0.0", Complexity: "O(N) in the number of queued commands",
 		Summary: "Ends a transaction without executing it."},
-	{Name: "exec", Arity: 1, Flags: NoScript | Loading | Stale | SkipSlowlog, ACL: CatTransaction, Handler: exec,
-		Group: GroupTransactions, Since: "1.2.0", Complexity: "Depends on the queued commands",
+	{Name: "exec", Arity: 1, Flags: session.NoScript | session.Loading | session.Stale | session.SkipSlowlog, ACL: session.CatTransaction, Handler: connected(exec),
+		Group: session.GroupTransactions, Since: "1.2.0", Complexity: "Depends on the queued commands",
 		Summary: "Executes the queued commands of a transaction."},
-	{Name: "multi", Arity: 1, Flags: transactionFlags, ACL: CatTransaction, Handler: multi,
-		Group: GroupTransactions, Since: "1.2.0", Complexity: "O(1)", Summary: "Begins a transaction."},
-	{Name: "unwatch", Arity: 1, Flags: transactionFlags, ACL: CatTransaction, Handler: unwatch,
-		Group: GroupTransactions, Since: "2.2.0", Complexity: "O(1)", Summary: "Forgets the watched keys."},
-	{Name: "watch", Arity: -2, Flags: transactionFlags, ACL: CatTransaction, Handler: watchKeys,
-		Group: GroupTransactions, Since: "2.2.0", Complexity: "O(1) for each key",
+	{Name: "multi", Arity: 1, Flags: transactionFlags, ACL: session.CatTransaction, Handler: connected(multi),
+		Group: session.GroupTransactions, Since: "1.2.0", Complexity: "O(1)", Summary: "Begins a transaction."},
+	{Name: "unwatch", Arity: 1, Flags: transactionFlags, ACL: session.CatTransaction, Handler: connected(unwatch),
+		Group: session.GroupTransactions, Since: "2.2.0", Complexity: "O(1)", Summary: "Forgets the watched keys."},
+	{Name: "watch", Arity: -2, Flags: transactionFlags, ACL: session.CatTransaction, Handler: connected(watchKeys),
+		Group: session.GroupTransactions, Since: "2.2.0", Complexity: "O(1) for each key",
 		Summary: "Makes the next transaction depend on keys being unchanged.",
-		Keys:    keyRange(KeyRO, -1, 1), Args: []Arg{aKey("key").multiple()}},
+		Keys:    session.KeyRange(session.KeyRO, -1, 1), Args: []session.Arg{session.KeyArg("key").Many()}},
 }
 
 const (
@@ -174,17 +175,17 @@ func (tx *transaction) mem() int {
 }
 
 // enqueue puts the client's command into its queue, unless the transaction has failed already.
-func (s *Server) enqueue(c *Client, e *entry) {
+func (s *Server) enqueue(c *Client, e *session.Entry) {
 	tx := c.tx
 	if !tx.failed && !tx.touched {
-		for _, a := range c.args {
+		for _, a := range c.Args {
 			tx.data = append(tx.data, a...)
 			tx.ends = append(tx.ends, len(tx.data))
 		}
-		tx.queue = append(tx.queue, queuedCommand{e, len(c.args)})
+		tx.queue = append(tx.queue, queuedCommand{e, len(c.Args)})
 		tx.flags |= e.Flags
 		if limit := s.limits.MaxBuffered; limit > 0 && int64(len(tx.data)) > limit && c.conn != nil {
-			s.logf(config.LogWarning, "Closing client that reached max query buffer length: %s", c.describe())
+			s.Logf(config.LogWarning, "Closing client that reached max query buffer length: %s", c.describe())
 			s.stats.queryBufDisconnections++
 			s.w.Reset()
 			c.stopped = true
@@ -192,39 +193,39 @@ func (s *Server) enqueue(c *Client, e *entry) {
 			return
 		}
 	}
-	c.w.Status("QUEUED")
+	c.W.Status("QUEUED")
 }
 
 func multi(c *Client) {
 	tx := c.transaction()
 	if tx.open {
-		c.error(errNestedMulti)
+		c.Error(errNestedMulti)
 		return
 	}
 	tx.open = true
-	c.w.OK()
+	c.W.OK()
 }
 
 func discard(c *Client) {
 	if !c.inMulti() {
-		c.error(errDiscardNoMulti)
+		c.Error(errDiscardNoMulti)
 		return
 	}
 	c.srv.endTransaction(c)
-	c.w.OK()
+	c.W.OK()
 }
 
 func exec(c *Client) {
 	s := c.srv
 	if !c.inMulti() {
-		c.error(errExecNoMulti)
+		c.Error(errExecNoMulti)
 		return
 	}
 	switch tx := c.tx; {
 	case tx.failed:
-		c.error(errExecAbort)
+		c.Error(errExecAbort)
 	case tx.touched || s.watchedExpired(tx):
-		c.w.NullArray()
+		c.W.NullArray()
 	default:
 		s.unwatchAll(c)
 		c.runQueue(tx)
@@ -235,9 +236,9 @@ func exec(c *Client) {
 // runQueue executes the queued commands.
 func (c *Client) runQueue(tx *transaction) {
 	s := c.srv
-	args, e, now, dirty := c.args, c.cmd, s.ks.Now, s.dirty
+	args, e, now, dirty := c.Args, c.Cmd, s.Keyspace.Now, s.Dirty
 	tx.running, s.unit.open = true, true
-	c.w.Array(len(tx.queue))
+	c.W.Array(len(tx.queue))
 	start, arg, clock := 0, 0, s.nanos()
 	for _, q := range tx.queue {
 		tx.args = tx.args[:0]
@@ -246,25 +247,25 @@ func (c *Client) runQueue(tx *transaction) {
 			start = end
 		}
 		arg += q.n
-		c.args = tx.args
-		s.ks.Now = now
+		c.Args = tx.args
+		s.Keyspace.Now = now
 		if c.bounded() {
 			if msg := s.forbidden(c, q.e, true); msg != "" {
-				c.cmd = nil
-				c.error(msg)
-				q.e.rejected++
+				c.Cmd = nil
+				c.Error(msg)
+				q.e.Rejected++
 				continue
 			}
 		}
 		clock = s.call(c, q.e, clock)
 		s.reap()
 	}
-	s.ks.Now = now
-	c.args, c.cmd = args, e
+	s.Keyspace.Now = now
+	c.Args, c.Cmd = args, e
 	tx.running = false
 	s.endUnit()
-	if s.dirty != dirty {
-		c.propagateNothing() // the commands were, one by one
+	if s.Dirty != dirty {
+		c.PropagateNothing() // the commands were, one by one
 	}
 }
 
@@ -290,8 +291,8 @@ func (s *Server) endUnit() {
 	if len(ops) == 0 {
 		return
 	}
-	for _, k := range s.sinks {
-		messages, _ := k.(MessageSink)
+	for _, k := range s.Sinks {
+		messages, _ := k.(session.MessageSink)
 		n := 0
 		for _, op := range ops {
 			if !op.message || messages != nil {
@@ -316,16 +317,16 @@ func (s *Server) endUnit() {
 
 func watchKeys(c *Client) {
 	if c.inMulti() {
-		c.error(errWatchInMulti)
+		c.Error(errWatchInMulti)
 		return
 	}
 	tx := c.transaction()
 	if !tx.touched {
-		for _, key := range c.args[1:] {
+		for _, key := range c.Args[1:] {
 			c.srv.watch(c, key)
 		}
 	}
-	c.w.OK()
+	c.W.OK()
 }
 
 func unwatch(c *Client) {
@@ -333,12 +334,12 @@ func unwatch(c *Client) {
 	if c.tx != nil && !c.tx.open {
 		c.srv.endTransaction(c)
 	}
-	c.w.OK()
+	c.W.OK()
 }
 
 // watch makes the client watch a key of its database.
 func (s *Server) watch(c *Client, key []byte) {
-	keys := s.watched[c.db]
+	keys := s.watched[c.DB]
 	for _, w := range keys[string(key)] {
 		if w.c == c {
 			return
@@ -349,10 +350,10 @@ func (s *Server) watch(c *Client, key []byte) {
 		if s.watched == nil {
 			s.watched = make(map[*keyspace.DB]map[string][]*watch)
 		}
-		s.watched[c.db] = keys
+		s.watched[c.DB] = keys
 	}
-	r := c.db.PeekStale(key)
-	w := &watch{c: c, db: c.db, key: string(key), expired: r != nil && s.ks.Expired(r)}
+	r := c.DB.PeekStale(key)
+	w := &watch{c: c, db: c.DB, key: string(key), expired: r != nil && s.Keyspace.Expired(r)}
 	keys[w.key] = append(keys[w.key], w)
 	c.tx.watches = append(c.tx.watches, w)
 	c.tx.watched += len(key)
@@ -398,15 +399,15 @@ func (s *Server) listen() {
 	if tracks {
 		want++
 	}
-	if want == len(s.listeners) && (want != 1 || s.telling == tracks) {
+	if want == len(s.Listeners) && (want != 1 || s.telling == tracks) {
 		return
 	}
-	s.listeners, s.telling = nil, tracks
+	s.Listeners, s.telling = nil, tracks
 	if watches {
-		s.listeners = append(s.listeners, s.touchWatched)
+		s.Listeners = append(s.Listeners, s.touchWatched)
 	}
 	if tracks {
-		s.listeners = append(s.listeners, s.trackedModified)
+		s.Listeners = append(s.Listeners, s.trackedModified)
 	}
 }
 
@@ -418,7 +419,7 @@ func (s *Server) touchWatched(db *keyspace.DB, key []byte) {
 	}
 	for _, w := range s.watched[db][string(key)] {
 		if w.expired {
-			if r := db.PeekStale(key); r == nil || s.ks.Expired(r) {
+			if r := db.PeekStale(key); r == nil || s.Keyspace.Expired(r) {
 				w.expired = false // an expired key goes: it was missing before and is now
 				continue
 			}
@@ -433,7 +434,7 @@ func (s *Server) watchedExpired(tx *transaction) bool {
 		if w.expired {
 			continue
 		}
-		if r := w.db.PeekStale([]byte(w.key)); r != nil && s.ks.Expired(r) {
+		if r := w.db.PeekStale([]byte(w.key)); r != nil && s.Keyspace.Expired(r) {
 			return true
 		}
 	}
@@ -457,7 +458,7 @@ func (s *Server) watchReplaced(db, by *keyspace.DB) {
 		after, stale := false, false
 		if by != nil {
 			if r := by.PeekStale([]byte(key)); r != nil {
-				after, stale = true, s.ks.Expired(r)
+				after, stale = true, s.Keyspace.Expired(r)
 			}
 		}
 		if !before && !after {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ferrous/commands/session"
 )
 
 // lines runs several commands, one a line, and returns the last reply.
@@ -116,7 +118,7 @@ func TestWatch(t *testing.T) {
 		if got := s.doLine("EXEC"); got != tt.want {
 			t.Errorf("%s; WATCH %s; %s: %q", tt.before, tt.watch, tt.between, got)
 		}
-		if len(s.watched) != 0 || s.listeners != nil {
+		if len(s.watched) != 0 || s.Listeners != nil {
 			t.Errorf("%s: after EXEC watches are left: %v", tt.between, s.watched)
 		}
 	}
@@ -129,8 +131,8 @@ func TestWatchBooks(t *testing.T) {
 	s.doAs(a, "WATCH", "x", "y", "x")
 	s.doAs(a, "WATCH", "x")
 	s.doAs(b, "WATCH", "x", "z")
-	db := s.ks.DBs()[0]
-	if n := len(s.watched[db]["x"]); n != 2 || len(s.watched[db]) != 3 || s.listeners == nil {
+	db := s.Keyspace.DBs()[0]
+	if n := len(s.watched[db]["x"]); n != 2 || len(s.watched[db]) != 3 || s.Listeners == nil {
 		t.Fatalf("x is watched %d times, %d keys", n, len(s.watched[db]))
 	}
 	s.doAs(a, "UNWATCH")
@@ -146,7 +148,7 @@ func TestWatchBooks(t *testing.T) {
 		t.Error(got)
 	}
 	s.forget(b)
-	if len(s.watched) != 0 || s.listeners != nil {
+	if len(s.watched) != 0 || s.Listeners != nil {
 		t.Errorf("a client that is gone watches %v", s.watched)
 	}
 }
@@ -186,7 +188,7 @@ func TestTransactionPropagation(t *testing.T) {
 func TestTransactionDatabases(t *testing.T) {
 	s := newTestServer(t)
 	var got []string
-	s.sinks = append(s.sinks, sinkFunc(func(db int, argv [][]byte) { got = append(got, fmt.Sprintf("%d:%s", db, argv[0])) }))
+	s.Sinks = append(s.Sinks, sinkFunc(func(db int, argv [][]byte) { got = append(got, fmt.Sprintf("%d:%s", db, argv[0])) }))
 	s.lines(t, "MULTI;SET a 1;SELECT 3;INCR a;EXEC;DECR a")
 	if want := "[-1:MULTI 0:SET 3:INCR -1:EXEC 3:DECR]"; fmt.Sprint(got) != want {
 		t.Errorf("%v, want %s", got, want)
@@ -203,18 +205,18 @@ func TestPropagateSeveral(t *testing.T) {
 	s.recordFeed()
 	one, two := [][]byte{[]byte("A")}, [][]byte{[]byte("B")}
 	for _, tt := range []struct {
-		run  func(c *Client)
+		run  func(c *session.Client)
 		want string
 	}{
-		{func(c *Client) { c.srv.dirty++ }, "CMD"},
-		{func(c *Client) { c.propagateAlso(one...) }, "A"},
-		{func(c *Client) { c.propagateAlso(one...); c.srv.dirty++ }, "MULTI; A; CMD; EXEC"},
-		{func(c *Client) { c.propagateAlso(one...); c.propagateAlso(two...) }, "MULTI; A; B; EXEC"},
-		{func(c *Client) { c.propagateAlso(one...); c.srv.dirty++; c.propagateNothing() }, "A"},
-		{func(c *Client) { c.srv.dirty++; c.rewrite(two...) }, "B"},
+		{func(c *session.Client) { c.Core.Dirty++ }, "CMD"},
+		{func(c *session.Client) { c.PropagateAlso(one...) }, "A"},
+		{func(c *session.Client) { c.PropagateAlso(one...); c.Core.Dirty++ }, "MULTI; A; CMD; EXEC"},
+		{func(c *session.Client) { c.PropagateAlso(one...); c.PropagateAlso(two...) }, "MULTI; A; B; EXEC"},
+		{func(c *session.Client) { c.PropagateAlso(one...); c.Core.Dirty++; c.PropagateNothing() }, "A"},
+		{func(c *session.Client) { c.Core.Dirty++; c.Rewrite(two...) }, "B"},
 	} {
-		s.c.args = [][]byte{[]byte("CMD")}
-		s.call(s.c, &entry{Command: &Command{Handler: tt.run}}, s.nanos())
+		s.c.Args = [][]byte{[]byte("CMD")}
+		s.call(s.c, &session.Entry{Command: &session.Command{Handler: tt.run}}, s.nanos())
 		if got := s.propagated(); got != tt.want {
 			t.Errorf("propagated %q, want %q", got, tt.want)
 		}
@@ -234,8 +236,8 @@ func TestTransactionStatistics(t *testing.T) {
 	s := newTestServer(t, "slowlog-log-slower-than", "0")
 	s.lines(t, "MULTI;SET a 1;GET a;AUTH secret;EXEC")
 	for name, want := range map[string]int64{"multi": 1, "set": 1, "get": 1, "exec": 1} {
-		if e := s.reg.byName[name]; e.calls != want {
-			t.Errorf("%s was counted %d times", name, e.calls)
+		if e := s.reg.byName[name]; e.Calls != want {
+			t.Errorf("%s was counted %d times", name, e.Calls)
 		}
 	}
 	var log []string
@@ -245,7 +247,7 @@ func TestTransactionStatistics(t *testing.T) {
 	if got, want := strings.Join(log, "; "), "MULTI; SET a 1; GET a; AUTH (redacted)"; got != want {
 		t.Errorf("the slow log has %q, want %q", got, want)
 	}
-	if s.c.last == nil || s.c.last.full != "exec" {
+	if s.c.last == nil || s.c.last.Full != "exec" {
 		t.Error("the last command is not EXEC")
 	}
 }
@@ -367,7 +369,7 @@ func TestKillInTransaction(t *testing.T) {
 		if len(s.watched) != 0 || s.unit.open || s.heldBytes != 0 {
 			t.Errorf("left: %v %v, %d bytes", s.watched, s.unit, s.heldBytes)
 		}
-		if s.ks.DBs()[0].Peek([]byte("b")) == nil {
+		if s.Keyspace.DBs()[0].Peek([]byte("b")) == nil {
 			t.Error("EXEC stopped half-way")
 		}
 	})

@@ -102,23 +102,4 @@ func TestScannedScores(t *testing.T) {
 			t.Errorf("ZSCAN %s: %q, want %q", key, got, want)
 		}
 	}
-	for f, want := range map[float64]string{0: "0", 1e5: "100000", 1e17: "1e+17", 12345678901234567: "12345678901234568", 1e-5: "1.0000000000000001e-05"} {
-		if got := string(appendScanned(nil, f)); got != want {
-			t.Errorf("%v is scanned as %s, want %s", f, got, want)
-		}
-	}
-}
-
-func TestScoreEnds(t *testing.T) {
-	for text, want := range map[string]string{
-		"1": "1 false true", "(1.5": "1.5 true true", "": "0 false true", "(": "0 true true", " 2": "2 false true",
-		"\t\n(2": "0 false false", " ": "0 false false", "2 ": "0 false false", "inf": "+Inf false true", "(-infinity": "-Inf true true",
-		"nan": "NaN false false", "1e999": "+Inf false true", "-1e999": "-Inf false true", "1e-999": "0 false true", "0x10": "16 false true",
-		"0x1p4000": "+Inf false true", "1_0": "0 false false", "5\x00x": "5 false true", "((1": "0 true false", "x": "0 false false",
-	} {
-		f, ex, ok := scoreEnd([]byte(text))
-		if got := fmt.Sprint(f, ex, ok); got != want {
-			t.Errorf("%q is %s, want %s", text, got, want)
-		}
-	}
 }

@@ -78,7 +78,7 @@ func TestDirectivesWithoutEffectSayWhy(t *testing.T) {
 	c := New()
 	read := readFields(t)
 	// Read only to be shown, or to be checked against each other.
-	shown := []string{"replicaof", "cluster-enabled", "repl-backlog-size"}
+	shown := []string{"locale-collate", "replicaof", "cluster-enabled", "repl-backlog-size"}
 	for _, r := range c.rows {
 		name := field(c, r)
 		switch {

@@ -151,7 +151,7 @@ func (c *Config) addProcess() {
 	c.text("ignore-warnings", &v.IgnoreWarnings, "", rw, nil).
 		noOp("the warning it can silence (a fork bug of arm64 kernels) does not exist without fork")
 	c.text("locale-collate", &v.LocaleCollate, "", rw, checkLocale).
-		noOp("strings are compared by their bytes, as Redis does in the C locale")
+		noOp("a locale that the host lacks is refused; strings are compared by their bytes, as Redis does in the C locale")
 	num(c, "shutdown-timeout", &v.ShutdownTimeoutSec, 0, maxI32, 10, plain, rw).
 		noOp("there are no replicas that a shutdown could wait for")
 	enum(c, "shutdown-on-sigint", &v.ShutdownOnSigint, shutdownNames, 0, MultiArg, checkShutdownFlags)
@@ -300,8 +300,7 @@ func (c *Config) addPersistence() {
 	c.yesno("rdb-save-incremental-fsync", &v.RDBSaveIncrementalFsync, true, rw)
 	c.yesno("rdb-del-sync-files", &v.RDBDelSyncFiles, false, rw).noOp(noReplication)
 	c.yesno("stop-writes-on-bgsave-error", &v.StopWritesOnBgsaveError, true, rw)
-	enum(c, "sanitize-dump-payload", &v.SanitizeDumpPayload, sanitizeNames, SanitizeNo, Debug, nil).
-		noOp("payloads and files are always checked deeply, which costs next to nothing here")
+	enum(c, "sanitize-dump-payload", &v.SanitizeDumpPayload, sanitizeNames, SanitizeNo, Debug, nil)
 	num(c, "rdb-key-save-delay", &v.RDBKeySaveDelayUs, minI32, maxI32, 0, plain, Hidden)
 	num(c, "key-load-delay", &v.KeyLoadDelayUs, minI32, maxI32, 0, plain, Hidden)
 	num(c, "loading-process-events-interval-bytes", &v.LoadingProcessInterval, 1024, maxI32, 2*mib, plain, Hidden)

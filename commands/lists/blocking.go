@@ -1,0 +1,169 @@
+package lists
+
+import (
+	"ferrous/commands/session"
+	"ferrous/datatypes/list"
+	"ferrous/datatypes/record"
+)
+
+// List commands that wait for an element; blocking.go is how.
+
+const (
+	blockingPopCost = "O(N) with N the number of keys."
+)
+
+var BlockingListCommands = []session.Command{
+	{Name: "blmove", Arity: 6, Flags: session.Write | session.DenyOOM | session.Blocking, ACL: session.CatList, Handler: blmove,
+		Group: session.GroupList, Since: "6.2.0", Complexity: "O(1)",
+		Summary: "Moves an element from one end of a list to one end of another or the same, waiting for one if there is none.",
+		Keys:    moveKeys,
+		Args: []session.Arg{session.KeyArg("source"), {Name: "destination", Type: session.ArgKey, Key: 1},
+			listEnd("wherefrom"), listEnd("whereto"), {Name: "timeout", Type: session.ArgDouble}}},
+	{Name: "blmpop", Arity: -5, Flags: session.Write | session.Blocking | session.MovableKeys, ACL: session.CatList, Handler: blmpop,
+		Group: session.GroupList, Since: "7.0.0",
+		Complexity: "O(N + M) with N the number of keys and M the number of elements returned.",
+		Summary:    "Removes and returns elements at one end of the first list that exists, waiting for one if there is none.",
+		Keys: []session.KeySpec{{Flags: session.KeyRW | session.KeyAccess | session.KeyDelete, Index: 2,
+			KeyNum: 0, FirstKey: 1, NumStep: 1}},
+		Args: []session.Arg{{Name: "timeout", Type: session.ArgDouble}, session.IntArg("numkeys"), session.KeyArg("key").Many(), listEnd("where"),
+			session.TokenArg("count", session.ArgInteger, "COUNT", "").Opt()}},
+	{Name: "blpop", Arity: -3, Flags: session.Write | session.Blocking, ACL: session.CatList, Handler: blpop,
+		Group: session.GroupList, Since: "2.0.0", Complexity: blockingPopCost,
+		Summary: "Removes and returns the first element of the first list that exists, waiting for one if there is none.",
+		History: []session.Change{{"6.0.0", session.DoubleTimeout}},
+		Keys:    session.KeyRange(session.KeyRW|session.KeyAccess|session.KeyDelete, -2, 1),
+		Args:    []session.Arg{session.KeyArg("key").Many(), {Name: "timeout", Type: session.ArgDouble}}},
+	{Name: "brpop", Arity: -3, Flags: session.Write | session.Blocking, ACL: session.CatList, Handler: brpop,
+		Group: session.GroupList, Since: "2.0.0", Complexity: blockingPopCost,
+		Summary: "Removes and returns the last element of the first list that exists, waiting for one if there is none.",
+		History: []session.Change{{"6.0.0", session.DoubleTimeout}},
+		Keys:    session.KeyRange(session.KeyRW|session.KeyAccess|session.KeyDelete, -2, 1),
+		Args:    []session.Arg{session.KeyArg("key").Many(), {Name: "timeout", Type: session.ArgDouble}}},
+	{Name: "brpoplpush", Arity: 4, Flags: session.Write | session.DenyOOM | session.Blocking, ACL: session.CatList, Handler: brpoplpush,
+		Group: session.GroupList, Since: "2.2.0", Complexity: "O(1)",
+		Summary:    "Moves the last element of a list to the front of another or the same, waiting for one if there is none.",
+		History:    []session.Change{{"6.0.0", session.DoubleTimeout}},
+		Deprecated: "6.2.0", ReplacedBy: "`BLMOVE` with the `RIGHT` and `LEFT` arguments",
+		Keys: moveKeys,
+		Args: []session.Arg{session.KeyArg("source"), {Name: "destination", Type: session.ArgKey, Key: 1}, {Name: "timeout", Type: session.ArgDouble}}},
+}
+
+func blpop(c *session.Client) { blockingPop(c, true) }
+func brpop(c *session.Client) { blockingPop(c, false) }
+
+// blockingPop removes one element at an end of the first list that exists.
+func blockingPop(c *session.Client, front bool) {
+	last := len(c.Args) - 1
+	deadline, ok := c.TimeoutArg(last)
+	if !ok {
+		return
+	}
+	keys := c.Args[1:last]
+	for _, key := range keys {
+		r, ok := c.WriteTyped(key, record.List)
+		if !ok {
+			return
+		}
+		if r == nil {
+			continue
+		}
+		r, l := ownList(c, r, key)
+		before := l.Size()
+		c.W.Array(2)
+		c.W.Bulk(key)
+		c.BulkValue(l.Peek(front))
+		l.Drop(front)
+		elementsRemoved(c, r, l, before, 1, popEvent(front))
+		if c.Propagates() {
+			c.Rewrite(popWord(front), key)
+		}
+		return
+	}
+	c.BlockOrNull(record.List, keys, deadline)
+}
+
+func blmove(c *session.Client) {
+	from, ok := endArg(c, 3)
+	if !ok {
+		return
+	}
+	to, ok := endArg(c, 4)
+	if !ok {
+		return
+	}
+	blockingMove(c, from, to, 5)
+}
+
+func brpoplpush(c *session.Client) { blockingMove(c, false, true, 3) }
+
+var (
+	wordLMove     = []byte("LMOVE")
+	wordRPopLPush = []byte("RPOPLPUSH")
+)
+
+// blockingMove is move that waits until the source exists. timeout is the place of that argument.
+func blockingMove(c *session.Client, from, to bool, timeout int) {
+	deadline, ok := c.TimeoutArg(timeout)
+	if !ok {
+		return
+	}
+	r, ok := c.WriteTyped(c.Args[1], record.List)
+	switch {
+	case !ok:
+	case r == nil && !c.Host.MayBlock():
+		c.W.Null()
+	case r == nil:
+		c.Host.Block(record.List, c.Args[1:2], deadline)
+	case !move(c, from, to) || !c.Propagates():
+	case timeout == 5:
+		c.Rewrite(wordLMove, c.Args[1], c.Args[2], c.Args[3], c.Args[4])
+	default:
+		c.Rewrite(wordRPopLPush, c.Args[1], c.Args[2])
+	}
+}
+
+func blmpop(c *session.Client) {
+	keys, front, count, ok := popArgs(c, 2)
+	if !ok {
+		return
+	}
+	if deadline, ok := c.TimeoutArg(1); ok && !popFirst(c, keys, front, count) {
+		c.BlockOrNull(record.List, keys, deadline)
+	}
+}
+
+// popFirst removes elements of the first of several lists that exists. false means that there is none; else it has
+// replied.
+func popFirst(c *session.Client, keys [][]byte, front bool, count int64) bool {
+	for _, key := range keys {
+		r, ok := c.WriteTyped(key, record.List)
+		if !ok {
+			return true
+		}
+		if r == nil {
+			continue
+		}
+		var l *list.List
+		r, l = ownList(c, r, key)
+		c.W.Array(2)
+		c.W.Bulk(key)
+		n := popMany(c, r, l, key, count, front)
+		if c.Propagates() {
+			c.Rewrite(popWord(front), key, session.Decimal(int64(n)))
+		}
+		return true
+	}
+	return false
+}
+
+var (
+	wordLPop = []byte("LPOP")
+	wordRPop = []byte("RPOP")
+)
+
+func popWord(front bool) []byte {
+	if front {
+		return wordLPop
+	}
+	return wordRPop
+}

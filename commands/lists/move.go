@@ -1,0 +1,163 @@
+package lists
+
+import (
+	"ferrous/commands/config"
+	"ferrous/commands/session"
+	"ferrous/datatypes/record"
+)
+
+// List commands that concern several keys: what moves an element from one list to another, and what pops from the first
+// list that there is.
+
+var lmoveRow = session.Command{Name: "lmove", Arity: 5, Flags: session.Write | session.DenyOOM, ACL: session.CatList, Handler: lmove,
+	Group: session.GroupList, Since: "6.2.0", Complexity: "O(1)",
+	Summary: "Moves an element from one end of a list to one end of another or the same, and returns it.",
+	Keys:    moveKeys,
+	Args: []session.Arg{session.KeyArg("source"), {Name: "destination", Type: session.ArgKey, Key: 1},
+		listEnd("wherefrom"), listEnd("whereto")}}
+
+var rpoplpushRow = session.Command{Name: "rpoplpush", Arity: 3, Flags: session.Write | session.DenyOOM, ACL: session.CatList, Handler: rpoplpush,
+	Group: session.GroupList, Since: "1.2.0", Complexity: "O(1)",
+	Summary:    "Moves the last element of a list to the front of another or the same, and returns it.",
+	Deprecated: "6.2.0", ReplacedBy: "`LMOVE` with the `RIGHT` and `LEFT` arguments",
+	Keys: moveKeys,
+	Args: []session.Arg{session.KeyArg("source"), {Name: "destination", Type: session.ArgKey, Key: 1}}}
+
+var lmpopRow = session.Command{Name: "lmpop", Arity: -4, Flags: session.Write | session.MovableKeys, ACL: session.CatList, Handler: lmpop,
+	Group: session.GroupList, Since: "7.0.0",
+	Complexity: "O(N + M) with N the number of keys and M the number of elements returned.",
+	Summary:    "Removes and returns elements at one end of the first list that exists, and the list with its last one.",
+	Keys: []session.KeySpec{{Flags: session.KeyRW | session.KeyAccess | session.KeyDelete, Index: 1,
+		KeyNum: 0, FirstKey: 1, NumStep: 1}},
+	Args: []session.Arg{session.IntArg("numkeys"), session.KeyArg("key").Many(), listEnd("where"),
+		session.TokenArg("count", session.ArgInteger, "COUNT", "").Opt()}}
+
+var moveKeys = []session.KeySpec{
+	{Flags: session.KeyRW | session.KeyAccess | session.KeyDelete, Index: 1, Step: 1},
+	{Flags: session.KeyRW | session.KeyInsert, Index: 2, Step: 1},
+}
+
+// listEnd is the choice of an end.
+func listEnd(name string) session.Arg {
+	return session.OneOf(name, session.TokenWord("left", "LEFT", ""), session.TokenWord("right", "RIGHT", ""))
+}
+
+// endArg parses argument i as an end of a list. On failure it has replied.
+func endArg(c *session.Client, i int) (front, ok bool) {
+	switch {
+	case c.Is(i, "left"):
+		return true, true
+	case c.Is(i, "right"):
+		return false, true
+	}
+	c.Error(session.ErrSyntax)
+	return false, false
+}
+
+func lmove(c *session.Client) {
+	from, ok := endArg(c, 3)
+	if !ok {
+		return
+	}
+	to, ok := endArg(c, 4)
+	if !ok {
+		return
+	}
+	move(c, from, to)
+}
+
+func rpoplpush(c *session.Client) { move(c, false, true) }
+
+// move takes an element from one end of the list that argument 1 names and puts it at one end of that of argument 2,
+// which may be the same. It reports whether it did; else it has replied that there is none, or with an error.
+func move(c *session.Client, from, to bool) bool {
+	source, destination := c.Args[1], c.Args[2]
+	src, ok := c.WriteTyped(source, record.List)
+	if !ok {
+		return false
+	}
+	if src == nil {
+		c.W.Null()
+		return false
+	}
+	dst, ok := c.WriteTyped(destination, record.List)
+	if !ok {
+		return false
+	}
+	same := src == dst
+	src, l := ownList(c, src, source)
+	into := l
+	if !same {
+		_, into = ownList(c, dst, destination)
+	}
+
+	// The reply keeps the element while the list that it comes from changes.
+	v := l.Peek(from)
+	var buf session.IntText
+	c.BulkValue(v)
+	text := session.BytesOf(v, &buf)
+	if v.Str != nil {
+		end := len(c.W.Buf) - len("\r\n")
+		text = c.W.Buf[end-len(v.Str) : end]
+	}
+	length := len(text)
+	if v.Str == nil && l.Quicklist() != nil {
+		length = 0 // Redis does not count an integer from a quicklist, which it has as a number
+	}
+
+	before := l.Size()
+	l.Drop(from)
+	if same {
+		l.Grow(length, 1, c.ListRules())
+		l.Push(text, to)
+	} else {
+		size := into.Size()
+		into.Grow(length, 1, c.ListRules())
+		into.Push(text, to)
+		c.DB.AddBytes(into.Size() - size)
+	}
+	c.TouchedIn(c.DB, destination)
+	c.Notify(config.NotifyList, pushEvent(to), destination)
+	elementsRemoved(c, src, l, before, 1, popEvent(from))
+	return true
+}
+
+const ()
+
+func lmpop(c *session.Client) {
+	if keys, front, count, ok := popArgs(c, 1); ok && !popFirst(c, keys, front, count) {
+		c.W.NullArray()
+	}
+}
+
+// popArgs parses the arguments of LMPOP and BLMPOP from number first on. On failure it has replied.
+func popArgs(c *session.Client, first int) (keys [][]byte, front bool, count int64, ok bool) {
+	numKeys, ok := c.AtLeast(first, 1, session.ErrNumKeys)
+	if !ok {
+		return
+	}
+	if numKeys >= int64(len(c.Args)-first-1) {
+		c.Error(session.ErrSyntax)
+		return nil, false, 0, false
+	}
+	where := first + 1 + int(numKeys)
+	if front, ok = endArg(c, where); !ok {
+		return
+	}
+	count = 1
+	switch rest := c.Args[where+1:]; {
+	case len(rest) == 0:
+	case len(rest) >= 2 && c.Is(where+1, "count"):
+		if count, ok = c.AtLeast(where+2, 1, session.ErrPopCount); !ok {
+			return
+		}
+		if len(rest) > 2 {
+			c.Error(session.ErrSyntax)
+			return nil, false, 0, false
+		}
+	default:
+		c.Error(session.ErrSyntax)
+		return nil, false, 0, false
+	}
+	return c.Args[first+1 : where], front, count, true
+}

@@ -1,0 +1,123 @@
+package session
+
+import (
+	"ferrous/commands/config"
+	"ferrous/datatypes/keyspace"
+	"ferrous/datatypes/record"
+)
+
+// How handlers reach the keyspace. Each access to a key goes through one of these, which keep the hit statistics and
+// the access clock; each change is reported with modified (and told to keyspace events with notify).
+
+// Read looks a key up for a command that only reads it: counts a hit or a miss and touches its access clock. nil
+// means that there is no such key.
+func (c *Client) Read(key []byte) *record.Record {
+	var r *record.Record
+	if c.NoTouch && c.Cmd.Name != "touch" {
+		r = c.DB.Peek(key)
+	} else {
+		r = c.DB.Lookup(key)
+	}
+	if r == nil {
+		c.Core.Counters.Misses++
+		c.Core.Notify(config.NotifyKeyMiss, "keymiss", key, c.DB)
+		return nil
+	}
+	c.Core.Counters.Hits++
+	return r
+}
+
+// Write looks a key up for a command that will change it: no statistics.
+func (c *Client) Write(key []byte) *record.Record {
+	if c.NoTouch {
+		return c.DB.Peek(key)
+	}
+	return c.DB.Lookup(key)
+}
+
+// Typed replies WRONGTYPE and returns false when r exists and is not of type t.
+func (c *Client) Typed(r *record.Record, t record.Type) bool {
+	if r != nil && r.Type() != t {
+		c.Error(ErrWrongType)
+		return false
+	}
+	return true
+}
+
+// Modified reports that the command has changed a key of the selected database. It is to be called once for each key
+// changed; commands that change more than one element of it add the rest to dirty themselves.
+func (c *Client) Modified(key []byte) {
+	c.Core.Dirty++
+	if c.Core.Listeners != nil {
+		c.Core.KeyModified(c.DB, key)
+	}
+}
+
+// Changed reports that n elements of a key were changed (1 for a value without elements) and tells the event.
+func (c *Client) Changed(key []byte, n int, class config.NotifyFlags, event string) {
+	c.Modified(key)
+	c.Core.Dirty += int64(n - 1)
+	c.Notify(class, event, key)
+}
+
+// DeleteKey deletes a key, as DEL does, and reports whether it was there.
+func (c *Client) DeleteKey(key []byte) bool {
+	if !c.DB.Delete(key) {
+		return false
+	}
+	c.Changed(key, 1, config.NotifyGeneric, "del")
+	return true
+}
+
+// ModifiedIn is modified for a key of another database than the selected one.
+func (c *Client) ModifiedIn(db *keyspace.DB, key []byte) {
+	c.Core.Dirty++
+	if c.Core.Listeners != nil {
+		c.Core.KeyModified(db, key)
+	}
+}
+
+// TouchedIn reports a second key that a change which counts once has changed too: the other end of RENAME and MOVE.
+func (c *Client) TouchedIn(db *keyspace.DB, key []byte) {
+	if c.Core.Listeners != nil {
+		c.Core.KeyModified(db, key)
+	}
+}
+
+// Notify tells a keyspace event to those who asked for its class.
+func (c *Client) Notify(class config.NotifyFlags, event string, key []byte) {
+	if c.Core.Config.NotifyKeyspaceEvents&class != 0 {
+		c.Core.Notify(class, event, key, c.DB)
+	}
+}
+
+// PrefetchKeys fetches what the keys among the arguments, every step from the first on, will touch into the cache
+// together; see Server.prefetch.
+func (c *Client) PrefetchKeys(step int) {
+	keys := c.Core.Peeked[:0]
+	for i := 1; i < len(c.Args) && len(keys) < cap(keys); i += step {
+		keys = append(keys, c.Args[i])
+	}
+	c.DB.Prefetch(keys)
+}
+
+// Look finds a key for a command that asks about it without using its value: hits and misses count, the access clock
+// stays as it is.
+func (c *Client) Look(key []byte) *record.Record {
+	r := c.DB.Peek(key)
+	if r == nil {
+		c.Core.Counters.Misses++
+		c.Notify(config.NotifyKeyMiss, "keymiss", key)
+		return nil
+	}
+	c.Core.Counters.Hits++
+	return r
+}
+
+// WriteIn is write for a key of another database than the selected one.
+func (c *Client) WriteIn(db *keyspace.DB, key []byte) *record.Record {
+	if c.NoTouch {
+		return db.Peek(key)
+	}
+	return db.Lookup(key)
+}

@@ -1,0 +1,34 @@
+package session
+
+import (
+	"ferrous/datatypes/keyspace"
+	"ferrous/datatypes/record"
+	"ferrous/eventloop/resp"
+)
+
+// A Client is the context of one request: what a handler gets. A connection embeds one; so do inner clients, which have no
+// connection. args and what handlers slice from it are valid while the command runs: what is kept must be copied.
+type Client struct {
+	Core *Core
+	Host Host
+
+	Args [][]byte // with the command's name
+	Cmd  *Entry
+	W    *resp.Writer
+	DB   *keyspace.DB
+	Repl *Replication // of the command that runs; w and repl are shared by all connections
+
+	NoTouch bool // CLIENT NO-TOUCH: reading leaves access clocks as they are
+}
+
+// Host is what a handler asks of whoever a Session belongs to.
+type Host interface {
+	// MayBlock reports whether the client may wait: not inside a transaction, and not if it has no connection.
+	MayBlock() bool
+	// Block makes the client wait until one of the keys, which are arguments of the request that runs, holds a value of
+	// that type. The request then runs again from the start. The handler must not have replied or changed anything.
+	// deadline is in Unix ms, 0 for none.
+	Block(kind record.Type, keys [][]byte, deadline int64)
+	// ReadsAll reports whether the user may read every key, and not only those that the request names.
+	ReadsAll() bool
+}

@@ -1,0 +1,52 @@
+// Package session is what the handler of a command may touch, and nothing else: the request and its arguments, the reply,
+// the keys, and how a change is reported. The families of commands (packages strings, keys, lists, hashes, sets,
+// sortedsets) import it and the values' own packages; they never import each other or package commands.
+//
+// # How to write a command
+//
+// A command is a row in the table of its family, with the handler beside it:
+//
+//	var Commands = []session.Command{
+//		{Name: "llen", Arity: 2, Flags: session.ReadOnly | session.Fast, ACL: session.CatList, Handler: llen,
+//			Group: session.GroupList, Since: "1.0.0", Complexity: "O(1)",
+//			Summary: "Returns the length of a list.",
+//			Keys:    session.OneKey(session.KeyRO),
+//			Args:    []session.Arg{session.KeyArg("key")}},
+//	}
+//
+//	func lset(c *session.Client) {
+//		index, ok := c.Int64Arg(2) // replies with Redis's error if it is no integer
+//		if !ok {
+//			return
+//		}
+//		key := c.Args[1]
+//		r, ok := c.WriteTyped(key, record.List) // replies WRONGTYPE
+//		if !ok {
+//			return
+//		}
+//		if r == nil {
+//			c.Error(session.ErrNoKey)
+//			return
+//		}
+//		r, l := session.Own[list.List](c, r) // copied first if a snapshot needs it
+//		before := l.Size()
+//		…
+//		c.Grown(key, l, before, 1, config.NotifyList, "lset") // memory, change count, watchers, event
+//		c.W.OK()
+//	}
+//
+// # Rules
+//
+//   - Arguments and what is sliced from them are valid until the handler returns. What is kept is copied.
+//   - A record that Read or Write returned is valid until the next call that may change the keyspace. Expired keys are
+//     deleted when they are looked up, so the lookup of a second key may change the first one's database.
+//   - A value is changed only after Own. Own may move the record: use the one that it returns.
+//   - Each key that was changed is reported once: by Modified, Changed, Grown or Shrunk. What is not reported is not in the
+//     append-only file, not seen by WATCH, and not invalidated in the caches of clients.
+//   - The request is propagated as it came, unless the handler says otherwise before it returns: Rewrite, PropagateAlso,
+//     PropagateNothing. What is propagated has absolute effects: deadlines in Unix time, what was drawn by chance by name.
+//     Propagates tells whether anybody listens, so that the words need not be made otherwise.
+//   - Handlers reply exactly once through W, which knows the client's protocol, or with Error. They never write to sockets.
+//   - Handlers do not wait. A blocking command that finds nothing calls Host.Block and returns; the request runs again from
+//     the start when one of its keys may have something.
+package session

@@ -1,0 +1,60 @@
+package session
+
+import "ferrous/eventloop/resp"
+
+// Decimal returns n as an argument of a rewritten command.
+func Decimal(n int64) []byte { return resp.AppendInt(make([]byte, 0, 20), n) }
+
+// Replication is what of a command's effect is propagated.
+type Replication struct {
+	Rewritten [][]byte   // in place of the arguments
+	More      [][][]byte // further commands, before
+	None      bool
+	Message   bool // the command goes to replicas even if it changed nothing
+}
+
+// Any reports whether a handler has said anything of what is to be propagated.
+func (r *Replication) Any() bool { return r.None || r.Message || r.Rewritten != nil || r.More != nil }
+
+// Propagates reports whether anybody receives what is changed: if not, rewriting needs not be prepared.
+func (c *Client) Propagates() bool { return len(c.Core.Sinks) > 0 }
+
+// Rewrite propagates argv in place of the command as it came. The slices must stay valid until the handler returns.
+func (c *Client) Rewrite(argv ...[]byte) {
+	if len(c.Core.Sinks) > 0 {
+		c.Repl.Rewritten = append([][]byte(nil), argv...)
+	}
+}
+
+// PropagateAlso propagates a command besides, before the one that runs.
+func (c *Client) PropagateAlso(argv ...[]byte) {
+	if len(c.Core.Sinks) > 0 {
+		c.Repl.More = append(c.Repl.More, append([][]byte(nil), argv...))
+	}
+}
+
+// PropagateMessage has a command that changes no data propagated to those who follow the server, but not written to files.
+func (c *Client) PropagateMessage() {
+	if len(c.Core.Sinks) > 0 {
+		c.Repl.Message = true
+	}
+}
+
+// PropagateNothing keeps a command that changed data from being propagated as it came.
+func (c *Client) PropagateNothing() { c.Repl.None = true }
+
+var WordDel = []byte("DEL")
+
+var WordUnlink = []byte("UNLINK")
+
+var WordPXAt = []byte("PXAT")
+
+var WordPExpireAt = []byte("PEXPIREAT")
+
+// ExpiryVerb is the command that deletes an expired key in what is propagated.
+func (s *Core) ExpiryVerb() []byte {
+	if s.Config.LazyfreeExpire {
+		return WordUnlink
+	}
+	return WordDel
+}

@@ -1,0 +1,77 @@
+package session
+
+import (
+	"strings"
+
+	"ferrous/datatypes/listpack"
+	"ferrous/eventloop/resp"
+)
+
+// OverLimit reports whether the reply of the running command is above the hard limit, so that more of it is in vain:
+// handlers that make much of little ask it as they go.
+func (c *Client) OverLimit() bool { return c.W.Over() }
+
+// drawPortion is how many elements DrawMany asks for at once.
+const drawPortion = 4096
+
+// DrawMany has draw append n independently drawn elements to the reply, in portions, until there is too much of it: n
+// comes from the client and may be as large as it likes.
+func (c *Client) DrawMany(n int, draw func(n int)) {
+	for n > 0 && !c.OverLimit() {
+		k := min(n, drawPortion)
+		draw(k)
+		n -= k
+	}
+}
+
+// Help replies to the HELP subcommand of a container: a first line that names the command, then lines by turns of a
+// subcommand's form and, indented, what it does.
+func (c *Client) Help(lines ...string) {
+	c.W.Array(len(lines) + 3)
+	c.W.Status(strings.ToUpper(CString(c.Args[0])) + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")
+	for _, l := range lines {
+		c.W.Status(l)
+	}
+	c.W.Status("HELP")
+	c.W.Status("    Print this help.")
+}
+
+// Error replies with an error and counts it. msg begins with its code.
+func (c *Client) Error(msg string) {
+	code := msg
+	if i := strings.IndexByte(msg, ' '); i >= 0 {
+		code = msg[:i]
+	}
+	c.Core.CountError(code)
+	c.Core.Counters.ErrorReplies++
+	if c.Cmd != nil {
+		c.Cmd.Failed++
+	}
+	c.W.Error(msg)
+}
+
+// maxErrorCodes bounds INFO errorstats against scripts that make up codes.
+const maxErrorCodes = 128
+
+func (s *Core) CountError(code string) {
+	if n, ok := s.Errors[code]; ok || len(s.Errors) < maxErrorCodes {
+		s.Errors[strings.Clone(code)] = n + 1
+	}
+}
+
+// BulkValue replies with an element of a collection.
+func (c *Client) BulkValue(v listpack.Value) {
+	if v.Str != nil {
+		c.W.Bulk(v.Str)
+	} else {
+		c.W.BulkInt(v.Int)
+	}
+}
+
+// BytesOf returns the bytes of an element, an integer's in buf.
+func BytesOf(v listpack.Value, buf *IntText) []byte {
+	if v.Str != nil {
+		return v.Str
+	}
+	return resp.AppendInt(buf[:0], v.Int)
+}
