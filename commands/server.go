@@ -117,11 +117,12 @@ type Server struct {
 	expTimer   *eventloop.Timer
 	expAt      int64 // when expiry is to run, Unix ms; 0 = not set
 
-	lfu    keyspace.LFU
-	stats  stats
-	gc     gcTuner
-	pulse  pulse
-	tidy   tidier
+	lfu   keyspace.LFU
+	stats stats
+	gc    gcTuner
+	pulse pulse
+	tidy  tidier
+	//lint:ignore U1000 it is used with the tag only
 	checks invariants // not last: without the tag it has no size
 }
 

@@ -16,12 +16,9 @@ import (
 
 // The version that redis.REDIS_VERSION tells scripts.
 const (
-	Version    = "7.2.6"
-	VersionNum = 7<<16 | 2<<8 | 6
+	Version    = "7.2.4"
+	VersionNum = 7<<16 | 2<<8 | 4
 )
-
-// maxArgs bounds the arguments of a command.
-const maxArgs = 1 << 20
 
 func (e *Engine) openRedis() {
 	h := e.host

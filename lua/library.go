@@ -2,7 +2,6 @@ package lua
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	glua "github.com/yuin/gopher-lua"
@@ -38,35 +37,35 @@ const errName = "Library names can only contain letters, numbers, or underscores
 // metadata reads the first line of a library. It returns how many bytes the compiler does not see.
 func (lib *Library) metadata() (skip int, err error) {
 	if !strings.HasPrefix(lib.Code, "#!") {
-		return 0, errors.New("Missing library metadata")
+		return 0, refusal("Missing library metadata")
 	}
 	end := strings.IndexByte(lib.Code, '\n')
 	if end < 0 {
-		return 0, errors.New("Invalid library metadata")
+		return 0, refusal("Invalid library metadata")
 	}
 	parts, ok := splitArgs(lib.Code[:end])
 	if !ok || len(parts) == 0 {
-		return 0, errors.New("Invalid library metadata")
+		return 0, refusal("Invalid library metadata")
 	}
 	named := false
 	for _, part := range parts[1:] {
 		if len(part) < 5 || !strings.EqualFold(part[:5], "name=") {
-			return 0, fmt.Errorf("Invalid metadata value given: %s", oneLine(part))
+			return 0, refusalf("Invalid metadata value given: %s", oneLine(part))
 		}
 		if named {
-			return 0, errors.New("Invalid metadata value, name argument was given multiple times")
+			return 0, refusal("Invalid metadata value, name argument was given multiple times")
 		}
 		named = true
 		lib.Name = part[5:]
 	}
 	if !named {
-		return 0, errors.New("Library name was not given")
+		return 0, refusal("Library name was not given")
 	}
 	if !validName(lib.Name) {
 		return 0, errors.New(errName)
 	}
 	if engine := parts[0][2:]; !strings.EqualFold(engine, EngineName) {
-		return 0, fmt.Errorf("Engine '%s' not found", oneLine(engine))
+		return 0, refusalf("Engine '%s' not found", oneLine(engine))
 	}
 	return end, nil
 }
@@ -100,7 +99,7 @@ func (e *Engine) LoadLibrary(code []byte) (*Library, error) {
 		return nil, err
 	}
 	if len(lib.Functions) == 0 {
-		return nil, errors.New("No functions registered")
+		return nil, refusal("No functions registered")
 	}
 	return lib, nil
 }
@@ -108,7 +107,7 @@ func (e *Engine) LoadLibrary(code []byte) (*Library, error) {
 func (e *Engine) register(lib *Library, skip int) error {
 	fn, err := e.host.Load(lib.Code[skip:], "@user_function")
 	if err != nil {
-		return fmt.Errorf("Error compiling function: %s", oneLine(err.Error()))
+		return refusalf("Error compiling function: %s", oneLine(err.Error()))
 	}
 	fn.Env = e.functionEnv
 	e.loading = lib
@@ -118,7 +117,7 @@ func (e *Engine) register(lib *Library, skip int) error {
 		e.loading = nil
 	}()
 	if err := e.call(fn, "", nil, nil); err != nil {
-		return fmt.Errorf("Error registering functions: %s", err.Error())
+		return refusalf("Error registering functions: %s", err.Error())
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package lua
 import (
 	"crypto/sha1"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -180,7 +179,7 @@ func (e *Engine) Load(body []byte, from Origin) (*Script, error) {
 		return nil, err
 	}
 	if err := e.compile(s, skip); err != nil {
-		return nil, fmt.Errorf("Error compiling script (new function): %s", oneLine(err.Error()))
+		return nil, refusalf("Error compiling script (new function): %s", oneLine(err.Error()))
 	}
 	e.scripts.add(s, from)
 	return s, nil
@@ -226,19 +225,19 @@ func (s *Script) shebang() (skip int, err error) {
 	}
 	end := strings.IndexByte(s.Body, '\n')
 	if end < 0 {
-		return 0, errors.New("Invalid script shebang")
+		return 0, refusal("Invalid script shebang")
 	}
 	parts, ok := splitArgs(s.Body[:end])
 	if !ok || len(parts) == 0 {
-		return 0, errors.New("Invalid engine in script shebang")
+		return 0, refusal("Invalid engine in script shebang")
 	}
 	if parts[0] != "#!lua" {
-		return 0, fmt.Errorf("Unexpected engine in script shebang: %s", oneLine(parts[0]))
+		return 0, refusalf("Unexpected engine in script shebang: %s", oneLine(parts[0]))
 	}
 	for _, part := range parts[1:] {
 		list, ok := strings.CutPrefix(part, "flags=")
 		if !ok {
-			return 0, fmt.Errorf("Unknown lua shebang option: %s", oneLine(part))
+			return 0, refusalf("Unknown lua shebang option: %s", oneLine(part))
 		}
 		if list == "" {
 			continue
@@ -246,7 +245,7 @@ func (s *Script) shebang() (skip int, err error) {
 		for name := range strings.SplitSeq(list, ",") {
 			flag, ok := flagNamed(name)
 			if !ok {
-				return 0, fmt.Errorf("Unexpected flag in script shebang: %s", oneLine(name))
+				return 0, refusalf("Unexpected flag in script shebang: %s", oneLine(name))
 			}
 			s.Flags |= flag
 		}
@@ -342,3 +341,10 @@ func hexValue(c byte) int {
 	}
 	return -1
 }
+
+// A refusal is an error whose text the client gets behind its code: Redis's own words.
+type refusal string
+
+func (r refusal) Error() string { return string(r) }
+
+func refusalf(format string, args ...any) error { return refusal(fmt.Sprintf(format, args...)) }

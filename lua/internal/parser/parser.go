@@ -434,9 +434,7 @@ func (p *parser) block() (body []ast.Stmt) {
 	for !last && !blockFollows(p.tok.kind) {
 		var s ast.Stmt
 		s, last = p.statement()
-		if s != nil {
-			body = append(body, s)
-		}
+		body = append(body, s)
 		p.accept(';')
 	}
 	p.leave()

@@ -32,7 +32,9 @@ type registry struct {
 	top     int
 	growBy  int
 	maxSize int
-	alloc   unsafe.Pointer
+	//lint:ignore U1000 it keeps the place
+	alloc unsafe.Pointer
+	//lint:ignore U1000 it keeps the place
 	handler any
 }
 
