@@ -576,11 +576,17 @@ func bgrewriteaof(c *Client) {
 	case s.busyWithSnapshot() || s.unit.open:
 		s.aof.file.Schedule()
 		c.W.Status("Background append only file rewriting scheduled")
-	case s.aof.file.Probe() != nil || s.rewriteFile() != nil:
+	case s.probeFile() != nil || s.rewriteFile() != nil:
 		c.Error("ERR Can't execute an AOF background rewriting. Please check the server logs for more information.")
 	default:
 		c.W.Status("Background append only file rewriting started")
 	}
+}
+
+// probeFile looks whether the files of a rewrite could be made where the folder is by now.
+func (s *Server) probeFile() error {
+	s.followDir()
+	return s.aof.file.Probe()
 }
 
 // debugFlushSleep slows the writing of the append-only file down.
