@@ -162,35 +162,29 @@ func peekHash(r *record.Record) *hash.Hash {
 	return record.Value[hash.Hash](r)
 }
 
-// hashEdit is a hash that is being changed: between editHash and done nothing else may be done with the database.
+// A hashEdit is a hash that is being changed.
 type hashEdit struct {
 	*hash.Hash
-	r    *record.Record
-	size int
-	next int64
+	edit session.Edit[*hash.Hash]
+	next int64 // the earliest deadline that it had
 }
 
 // editHash returns the hash at the key for writing; r is what WriteTyped found there. If that is nil the hash is made.
 func editHash(c *session.Client, r *record.Record) hashEdit {
+	var edit session.Edit[*hash.Hash]
 	if r == nil {
-		r = session.Put(c, c.Args[1], record.Hash, record.HashTable, hash.New(c.Gen()))
+		edit = session.Create(c, c.Args[1], record.Hash, record.HashTable, hash.New(c.Gen()))
 	} else {
-		r = c.DB.Own(r)
+		edit = session.BeginEdit[hash.Hash](c, r)
 	}
-	h := record.Value[hash.Hash](r)
-	return hashEdit{h, r, h.Size(), h.Earliest()}
+	return hashEdit{edit.Value, edit, edit.Value.Earliest()}
 }
 
 // done ends an edit: it does the accounts, and deletes the key if no field is left, which it reports. The event "del" is
 // left to the caller.
 func (e *hashEdit) done(c *session.Client) (deleted bool) {
-	c.DB.AddBytes(e.Size() - e.size)
-	c.DB.FieldsRescheduled(e.r, e.next)
-	if e.Len() > 0 {
-		return false
-	}
-	c.DB.Remove(e.r)
-	return true
+	c.DB.FieldsRescheduled(e.edit.Record, e.next)
+	return e.edit.Done()
 }
 
 func hget(c *session.Client) {

@@ -198,7 +198,7 @@ func expiredFields(c *session.Client, h *hashEdit) *record.Record {
 		c.Notify(config.NotifyGeneric, "del", key)
 		return nil
 	}
-	return h.r
+	return h.edit.Record
 }
 
 func hexpire(c *session.Client)    { hexpireAt(c, c.Core.Keyspace.Now, 1000) }

@@ -550,10 +550,10 @@ func sortable(c *session.Client, r *record.Record) (*record.Record, int) {
 	}
 	z := record.Value[sortedset.SortedSet](r)
 	if z.Large() == nil {
-		r, z = session.Own[sortedset.SortedSet](c, r)
-		before := z.Size()
-		z.Expect(math.MaxInt, c.ZsetRules(), c.Gen())
-		c.DB.AddBytes(z.Size() - before)
+		edit := session.BeginEdit[sortedset.SortedSet](c, r)
+		edit.Value.Expect(math.MaxInt, c.ZsetRules(), c.Gen())
+		edit.Done()
+		return edit.Record, edit.Value.Len()
 	}
 	return r, z.Len()
 }

@@ -2,7 +2,6 @@ package lists
 
 import (
 	"ferrous/commands/session"
-	"ferrous/datatypes/list"
 	"ferrous/datatypes/record"
 )
 
@@ -67,13 +66,9 @@ func blockingPop(c *session.Client, front bool) {
 		if r == nil {
 			continue
 		}
-		r, l := ownList(c, r, key)
-		before := l.Size()
 		c.W.Array(2)
 		c.W.Bulk(key)
-		c.BulkValue(l.Peek(front))
-		l.Drop(front)
-		elementsRemoved(c, r, l, before, 1, popEvent(front))
+		popOne(c, r, key, front)
 		if c.Propagates() {
 			c.Rewrite(popWord(front), key)
 		}
@@ -143,11 +138,9 @@ func popFirst(c *session.Client, keys [][]byte, front bool, count int64) bool {
 		if r == nil {
 			continue
 		}
-		var l *list.List
-		r, l = ownList(c, r, key)
 		c.W.Array(2)
 		c.W.Bulk(key)
-		n := popMany(c, r, l, key, count, front)
+		n := popMany(c, r, key, count, front)
 		if c.Propagates() {
 			c.Rewrite(popWord(front), key, session.Decimal(int64(n)))
 		}

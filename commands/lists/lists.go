@@ -114,14 +114,23 @@ func readList(c *session.Client) (l *list.List, ok bool) {
 	return session.ReadValue[list.List](c, c.Args[1], record.List)
 }
 
-// ownList returns the list at a key for writing, and its record; r is what WriteTyped found there. If that is nil the
-// list is made.
-func ownList(c *session.Client, r *record.Record, key []byte) (*record.Record, *list.List) {
+// A listEdit is a list that is being changed.
+type listEdit struct{ session.Edit[*list.List] }
+
+// editList begins to change the list at a key; r is what WriteTyped found there. If that is nil the list is made.
+func editList(c *session.Client, r *record.Record, key []byte) listEdit {
 	if r == nil {
-		l := list.New(c.Gen())
-		return c.PutList(key, l), l
+		return listEdit{session.Create(c, key, record.List, record.ListPack, list.New(c.Gen()))}
 	}
-	return session.Own[list.List](c, r)
+	return listEdit{session.BeginEdit[list.List](c, r)}
+}
+
+// removed ends an edit that took n elements out: the key goes with its last one, or the list may become small again.
+func (e *listEdit) removed(c *session.Client, n int, event string) {
+	if e.Value.Len() > 0 {
+		e.Value.Shrink(c.ListRules())
+	}
+	e.Shrunk(n, config.NotifyList, event)
 }
 
 func lpush(c *session.Client)  { push(c, true, false) }
@@ -140,19 +149,19 @@ func push(c *session.Client, front, xx bool) {
 		c.W.Int(0)
 		return
 	}
-	_, l := ownList(c, r, key)
+	edit := editList(c, r, key)
+	l := edit.Value
 	elements := c.Args[2:]
 	bytes := 0
 	for _, e := range elements {
 		bytes += len(e)
 	}
-	before := l.Size()
 	l.Grow(bytes, len(elements), c.ListRules())
 	for _, e := range elements {
 		l.Push(e, front)
 	}
 	c.W.Int(int64(l.Len()))
-	c.Grown(key, l, before, len(elements), config.NotifyList, pushEvent(front))
+	edit.Grown(len(elements), config.NotifyList, pushEvent(front))
 }
 
 func pushEvent(front bool) string {
@@ -201,21 +210,26 @@ func pop(c *session.Client, front bool) {
 		c.W.Array(0)
 		return
 	}
-	r, l := ownList(c, r, key)
 	if many {
-		popMany(c, r, l, key, count, front)
+		popMany(c, r, key, count, front)
 		return
 	}
-	before := l.Size()
-	c.BulkValue(l.Peek(front))
-	l.Drop(front)
-	elementsRemoved(c, r, l, before, 1, popEvent(front))
+	popOne(c, r, key, front)
 }
 
-// popMany removes up to count elements at one end of a list, replies with them, the outermost first, and returns how
-// many there were.
-func popMany(c *session.Client, r *record.Record, l *list.List, key []byte, count int64, front bool) int {
-	before := l.Size()
+// popOne removes the element at one end of the list of record r and replies with it.
+func popOne(c *session.Client, r *record.Record, key []byte, front bool) {
+	edit := editList(c, r, key)
+	c.BulkValue(edit.Value.Peek(front))
+	edit.Value.Drop(front)
+	edit.removed(c, 1, popEvent(front))
+}
+
+// popMany removes up to count elements at one end of the list of record r, replies with them, the outermost first, and
+// returns how many there were.
+func popMany(c *session.Client, r *record.Record, key []byte, count int64, front bool) int {
+	edit := editList(c, r, key)
+	l := edit.Value
 	n := int(min(count, int64(l.Len())))
 	start := 0
 	if !front {
@@ -224,17 +238,8 @@ func popMany(c *session.Client, r *record.Record, l *list.List, key []byte, coun
 	c.W.Array(n)
 	l.Range(start, n, !front, c.BulkValue)
 	l.DropMany(n, front)
-	elementsRemoved(c, r, l, before, n, popEvent(front))
+	edit.removed(c, n, popEvent(front))
 	return n
-}
-
-// elementsRemoved does what follows after n elements were removed from the list of record r: the key goes with its last
-// one, or the list may become small again. before is the Size that the list had.
-func elementsRemoved(c *session.Client, r *record.Record, l *list.List, before, n int, event string) {
-	if l.Len() > 0 {
-		l.Shrink(c.ListRules())
-	}
-	c.Shrunk(r, l, before, n, config.NotifyList, event)
 }
 
 func llen(c *session.Client) {
@@ -283,8 +288,8 @@ func lset(c *session.Client) {
 	if !ok {
 		return
 	}
-	_, l := ownList(c, r, key)
-	before := l.Size()
+	edit := editList(c, r, key)
+	l := edit.Value
 	// Redis 7.2 makes the list large before it looks for the index, and it stays so if there is none.
 	l.Grow(len(c.Args[3]), 1, c.ListRules())
 	changed := 0
@@ -295,7 +300,7 @@ func lset(c *session.Client) {
 	} else {
 		c.Error(session.ErrOutOfRange)
 	}
-	c.Grown(key, l, before, changed, config.NotifyList, "lset")
+	edit.Grown(changed, config.NotifyList, "lset")
 }
 
 func linsert(c *session.Client) {
@@ -313,8 +318,8 @@ func linsert(c *session.Client) {
 		c.W.Int(0)
 		return
 	}
-	_, l := ownList(c, r, key)
-	before := l.Size()
+	edit := editList(c, r, key)
+	l := edit.Value
 	// As with LSET, whether there is a pivot is found out later.
 	l.Grow(len(c.Args[4]), 1, c.ListRules())
 	added := 0
@@ -324,7 +329,7 @@ func linsert(c *session.Client) {
 	} else {
 		c.W.Int(-1)
 	}
-	c.Grown(key, l, before, added, config.NotifyList, "linsert")
+	edit.Grown(added, config.NotifyList, "linsert")
 }
 
 // span turns a range of indexes, both included, which count from the end if they are negative, into the first index and
@@ -384,14 +389,14 @@ func ltrim(c *session.Client) {
 	if r == nil {
 		return
 	}
-	r, l := ownList(c, r, key)
-	before, length := l.Size(), l.Len()
+	edit := editList(c, r, key)
+	l, length := edit.Value, edit.Value.Len()
 	first, n := span(start, stop, length)
 	if n == 0 {
 		first = length
 	}
 	l.Trim(first, length-first-n)
-	elementsRemoved(c, r, l, before, length-n, "ltrim")
+	edit.removed(c, length-n, "ltrim")
 }
 
 func lrem(c *session.Client) {
@@ -408,10 +413,9 @@ func lrem(c *session.Client) {
 		c.W.Int(0)
 		return
 	}
-	r, l := ownList(c, r, key)
-	before := l.Size()
-	n := l.Remove(c.Args[3], int(count))
-	elementsRemoved(c, r, l, before, n, "lrem")
+	edit := editList(c, r, key)
+	n := edit.Value.Remove(c.Args[3], int(count))
+	edit.removed(c, n, "lrem")
 	c.W.Int(int64(n))
 }
 

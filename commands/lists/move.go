@@ -85,10 +85,11 @@ func move(c *session.Client, from, to bool) bool {
 		return false
 	}
 	same := src == dst
-	src, l := ownList(c, src, source)
-	into := l
+	edit := editList(c, src, source)
+	l := edit.Value
+	var into listEdit
 	if !same {
-		_, into = ownList(c, dst, destination)
+		into = editList(c, dst, destination)
 	}
 
 	// The reply keeps the element while the list that it comes from changes.
@@ -105,24 +106,20 @@ func move(c *session.Client, from, to bool) bool {
 		length = 0 // Redis does not count an integer from a quicklist, which it has as a number
 	}
 
-	before := l.Size()
 	l.Drop(from)
 	if same {
 		l.Grow(length, 1, c.ListRules())
 		l.Push(text, to)
 	} else {
-		size := into.Size()
-		into.Grow(length, 1, c.ListRules())
-		into.Push(text, to)
-		c.DB.AddBytes(into.Size() - size)
+		into.Value.Grow(length, 1, c.ListRules())
+		into.Value.Push(text, to)
+		into.Done()
 	}
 	c.TouchedIn(c.DB, destination)
 	c.Notify(config.NotifyList, pushEvent(to), destination)
-	elementsRemoved(c, src, l, before, 1, popEvent(from))
+	edit.removed(c, 1, popEvent(from))
 	return true
 }
-
-const ()
 
 func lmpop(c *session.Client) {
 	if keys, front, count, ok := popArgs(c, 1); ok && !popFirst(c, keys, front, count) {

@@ -28,10 +28,13 @@
 //			c.Error(session.ErrNoKey)
 //			return
 //		}
-//		r, l := session.Own[list.List](c, r) // copied first if a snapshot needs it
-//		before := l.Size()
-//		…
-//		c.Grown(key, l, before, 1, config.NotifyList, "lset") // memory, change count, watchers, event
+//		edit := session.BeginEdit[list.List](c, r) // copied first if a snapshot needs it
+//		if !edit.Value.Set(int(index), c.Args[3]) {
+//			edit.Done() // memory
+//			c.Error(session.ErrOutOfRange)
+//			return
+//		}
+//		edit.Grown(1, config.NotifyList, "lset") // memory, change count, watchers, event
 //		c.W.OK()
 //	}
 //
@@ -40,8 +43,9 @@
 //   - Arguments and what is sliced from them are valid until the handler returns. What is kept is copied.
 //   - A record that Read or Write returned is valid until the next call that may change the keyspace. Expired keys are
 //     deleted when they are looked up, so the lookup of a second key may change the first one's database.
-//   - A value is changed only after Own. Own may move the record: use the one that it returns.
-//   - Each key that was changed is reported once: by Modified, Changed, Grown or Shrunk. What is not reported is not in the
+//   - A collection is changed within an Edit only, which begins with BeginEdit or Create. BeginEdit may move the record: use the
+//     edit's.
+//   - Each key that was changed is reported once: by Modified, Changed, or the end of an Edit. What is not reported is not in the
 //     append-only file, not seen by WATCH, and not invalidated in the caches of clients.
 //   - The request is propagated as it came, unless the handler says otherwise before it returns: Rewrite, PropagateAlso,
 //     PropagateNothing. What is propagated has absolute effects: deadlines in Unix time, what was drawn by chance by name.

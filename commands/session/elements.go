@@ -51,12 +51,6 @@ func ValueOf[T any](r *record.Record) *T {
 	return record.Value[T](r)
 }
 
-// Own returns the value of a record that WriteTyped found for writing, and the record that holds it now.
-func Own[T any](c *Client, r *record.Record) (*record.Record, *T) {
-	r = c.DB.Own(r)
-	return r, record.Value[T](r)
-}
-
 // Put stores a value at a key, in place of what is there, without a deadline.
 func Put[T any](c *Client, key []byte, t record.Type, e record.Encoding, v *T) *record.Record {
 	r := record.NewObject(t, e, key, unsafe.Pointer(v), record.NoExpiry, c.DB.NewClock())
@@ -75,33 +69,64 @@ func HasAny(v interface{ Has([]byte) bool }, elements [][]byte) bool {
 	return false
 }
 
-// A collection is what shrunk must know of a value.
+// A collection is what an Edit must know of a value.
 type collection interface {
 	Len() int
 	Size() int // in bytes
 }
 
-// Grown does what follows after n elements were added to the collection v at a key or changed in it: it accounts for the
-// memory, and tells of the change if n is not 0. before is the Size that the collection had; event is the name of the
-// change among the events of class.
-func (c *Client) Grown(key []byte, v collection, before, n int, class config.NotifyFlags, event string) {
-	c.DB.AddBytes(v.Size() - before)
+// An Edit is a collection that is being changed. It begins with BeginEdit or Create and ends with Grown, Shrunk or Done; in
+// between nothing else may be done with its key.
+type Edit[V collection] struct {
+	Value  V
+	Record *record.Record // that holds the value now
+	c      *Client
+	before int // the Size that it had
+}
+
+// BeginEdit begins to change the value of a record that WriteTyped found. What a snapshot needs is copied first.
+func BeginEdit[T any, V interface {
+	*T
+	collection
+}](c *Client, r *record.Record) Edit[V] {
+	r = c.DB.Own(r)
+	v := V(record.Value[T](r))
+	return Edit[V]{Value: v, Record: r, c: c, before: v.Size()}
+}
+
+// Create stores a new value at a key, in place of what is there and without a deadline, and begins to change it.
+func Create[T any, V interface {
+	*T
+	collection
+}](c *Client, key []byte, t record.Type, e record.Encoding, v V) Edit[V] {
+	r := Put(c, key, t, e, (*T)(v))
+	return Edit[V]{Value: v, Record: r, c: c, before: v.Size()}
+}
+
+// Grown ends an edit that added or changed n elements. It counts the memory, and tells of the change if n is not 0. event
+// is its name among the events of class.
+func (e *Edit[V]) Grown(n int, class config.NotifyFlags, event string) {
+	e.c.DB.AddBytes(e.Value.Size() - e.before)
 	if n > 0 {
-		c.Changed(key, n, class, event)
+		e.c.Changed(e.Record.Key(), n, class, event)
 	}
 }
 
-// Shrunk does what follows after n elements were taken out of the collection v of record r, which Own has returned: it
-// accounts for the memory, deletes the key if nothing is left, and tells of the change. before is the Size that the
-// collection had; event is the name of the change among the events of class.
-func (c *Client) Shrunk(r *record.Record, v collection, before, n int, class config.NotifyFlags, event string) {
-	c.DB.AddBytes(v.Size() - before)
-	key := r.Key()
-	gone := v.Len() == 0
-	if gone {
-		c.DB.Remove(r)
+// Shrunk ends an edit that took n elements out. It counts the memory, deletes the key if nothing is left, and tells of the
+// change. event is its name among the events of class.
+func (e *Edit[V]) Shrunk(n int, class config.NotifyFlags, event string) {
+	key := e.Record.Key()
+	e.c.ElementsGone(key, n, e.Done(), class, event)
+}
+
+// Done ends an edit: it counts the memory, and deletes the key if nothing is left, which it reports. It tells nobody.
+func (e *Edit[V]) Done() (gone bool) {
+	e.c.DB.AddBytes(e.Value.Size() - e.before)
+	if e.Value.Len() > 0 {
+		return false
 	}
-	c.ElementsGone(key, n, gone, class, event)
+	e.c.DB.Remove(e.Record)
+	return true
 }
 
 // ElementsGone tells that n elements were taken out of the collection at a key, and whether the key is gone with them.

@@ -36,15 +36,15 @@ func spop(c *session.Client) {
 		c.W.Null()
 		return
 	}
-	r, s := session.Own[dset.Set](c, r)
-	before := s.Size()
+	edit := session.BeginEdit[dset.Set](c, r)
+	s := edit.Value
 	v := s.Random(c.Core.Keyspace.Random)
 	c.BulkValue(v)
 	if c.Propagates() {
 		c.Rewrite(wordSRem, key, v.AppendTo(nil))
 	}
 	s.RemoveValue(v)
-	c.Shrunk(r, s, before, 1, config.NotifySet, "spop")
+	edit.Shrunk(1, config.NotifySet, "spop")
 }
 
 // popFew is by how much what is left must outnumber what is drawn for that to be taken out of the set; otherwise a new
@@ -88,10 +88,9 @@ func popMembers(c *session.Client) {
 	c.Notify(config.NotifySet, "spop", key)
 	p := popped{c: c}
 	if left*popFew > n {
-		_, s = session.Own[dset.Set](c, r)
-		before := s.Size()
-		s.Pop(n, c.Core.Keyspace.Random, p.add)
-		c.DB.AddBytes(s.Size() - before)
+		edit := session.BeginEdit[dset.Set](c, r)
+		edit.Value.Pop(n, c.Core.Keyspace.Random, p.add)
+		edit.Done()
 	} else {
 		rules, gen := c.SetRules(), c.Gen()
 		keep := dset.NewPack(gen)

@@ -149,26 +149,29 @@ func sadd(c *session.Client) {
 	if !ok {
 		return
 	}
-	var s *dset.Set
+	c.W.Int(int64(addMembers(c, r, key, members)))
+}
+
+// addMembers adds members to the set at a key and returns how many are new; r is what WriteTyped found there. If that is
+// nil the set is made.
+func addMembers(c *session.Client, r *record.Record, key []byte, members [][]byte) int {
 	rules, gen := c.SetRules(), c.Gen()
-	before := 0
+	var edit session.Edit[*dset.Set]
 	if r == nil {
-		s = dset.New(members[0], len(members), rules, gen)
-		putSet(c, key, s)
-		before = s.Size()
+		s := dset.New(members[0], len(members), rules, gen)
+		edit = session.Create(c, key, record.Set, record.HashTable, s)
 	} else {
-		_, s = session.Own[dset.Set](c, r)
-		before = s.Size()
-		s.Expect(len(members), rules, gen)
+		edit = session.BeginEdit[dset.Set](c, r)
+		edit.Value.Expect(len(members), rules, gen)
 	}
 	added := 0
 	for _, m := range members {
-		if s.Add(m, rules, gen) {
+		if edit.Value.Add(m, rules, gen) {
 			added++
 		}
 	}
-	c.Grown(key, s, before, added, config.NotifySet, "sadd")
-	c.W.Int(int64(added))
+	edit.Grown(added, config.NotifySet, "sadd")
+	return added
 }
 
 func srem(c *session.Client) {
@@ -179,14 +182,13 @@ func srem(c *session.Client) {
 	}
 	removed := 0
 	if s := session.ValueOf[dset.Set](r); s != nil && session.HasAny(s, members) {
-		r, s = session.Own[dset.Set](c, r)
-		before := s.Size()
+		edit := session.BeginEdit[dset.Set](c, r)
 		for _, m := range members {
-			if s.Remove(m) {
+			if edit.Value.Remove(m) {
 				removed++
 			}
 		}
-		c.Shrunk(r, s, before, removed, config.NotifySet, "srem")
+		edit.Shrunk(removed, config.NotifySet, "srem")
 	}
 	c.W.Int(int64(removed))
 }
@@ -210,26 +212,10 @@ func smove(c *session.Client) {
 		c.W.Int(1)
 		return
 	}
-	r, s := session.Own[dset.Set](c, r)
-	before := s.Size()
-	s.Remove(member)
-	c.Shrunk(r, s, before, 1, config.NotifySet, "srem")
-
-	rules, gen := c.SetRules(), c.Gen()
-	d = c.DB.Peek(to)
-	var dst *dset.Set
-	if d == nil {
-		dst = dset.New(member, 1, rules, gen)
-		putSet(c, to, dst)
-	} else {
-		_, dst = session.Own[dset.Set](c, d)
-	}
-	before = dst.Size()
-	added := 0
-	if dst.Add(member, rules, gen) {
-		added = 1
-	}
-	c.Grown(to, dst, before, added, config.NotifySet, "sadd")
+	edit := session.BeginEdit[dset.Set](c, r)
+	edit.Value.Remove(member)
+	edit.Shrunk(1, config.NotifySet, "srem")
+	addMembers(c, c.DB.Peek(to), to, c.Args[3:])
 	c.W.Int(1)
 }
 

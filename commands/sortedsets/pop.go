@@ -61,8 +61,8 @@ func zpopWord(max bool) []byte {
 // WriteTyped found), replies with them, the outermost first, and does all that follows. Each is written as a pair in an
 // array of its own if nested is set, else as member and score; what precedes them in the reply is the caller's.
 func popScored(c *session.Client, r *record.Record, n int, max, nested bool) {
-	r, z := session.Own[sortedset.SortedSet](c, r)
-	before := z.Size()
+	edit := session.BeginEdit[sortedset.SortedSet](c, r)
+	z := edit.Value
 	if n == 1 {
 		z.Pop(max, func(m sortedset.Value, score float64) { popped(c, m, score, nested) })
 	} else {
@@ -80,7 +80,7 @@ func popScored(c *session.Client, r *record.Record, n int, max, nested bool) {
 	if max {
 		event = "zpopmax"
 	}
-	c.Shrunk(r, z, before, n, config.NotifyZset, event)
+	edit.Shrunk(n, config.NotifyZset, event)
 }
 
 func popped(c *session.Client, m sortedset.Value, score float64, nested bool) {

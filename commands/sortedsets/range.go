@@ -438,10 +438,9 @@ func removeRange(c *session.Client, kind rangeKind, event string) {
 	if z := session.ValueOf[sortedset.SortedSet](r); z != nil {
 		span := s.span(z)
 		if n = span.Len(); n > 0 {
-			r, z = session.Own[sortedset.SortedSet](c, r)
-			before := z.Size()
-			z.RemoveSpan(span)
-			c.Shrunk(r, z, before, n, config.NotifyZset, event)
+			edit := session.BeginEdit[sortedset.SortedSet](c, r)
+			edit.Value.RemoveSpan(span)
+			edit.Shrunk(n, config.NotifyZset, event)
 		}
 	}
 	c.W.Int(int64(n))

@@ -234,17 +234,14 @@ func addScores(c *session.Client, scores []float64, members [][]byte, step int, 
 		return
 	}
 	rules, gen := c.ZsetRules(), c.Gen()
-	var z *sortedset.SortedSet
-	before := 0
+	var edit session.Edit[*sortedset.SortedSet]
 	if r == nil {
-		z = sortedset.New(len(scores), len(members[0]), rules, gen)
-		putZSet(c, key, z)
-		before = z.Size()
+		edit = session.Create(c, key, record.ZSet, record.SkipList, sortedset.New(len(scores), len(members[0]), rules, gen))
 	} else {
-		_, z = session.Own[sortedset.SortedSet](c, r)
-		before = z.Size()
-		z.Expect(len(scores), rules, gen)
+		edit = session.BeginEdit[sortedset.SortedSet](c, r)
+		edit.Value.Expect(len(scores), rules, gen)
 	}
+	z := edit.Value
 	var score float64
 	var done sortedset.Outcome
 	added, updated := 0, 0
@@ -261,7 +258,7 @@ func addScores(c *session.Client, scores []float64, members [][]byte, step int, 
 	if how&sortedset.Incr != 0 {
 		event = "zincr"
 	}
-	c.Grown(key, z, before, added+updated, config.NotifyZset, event)
+	edit.Grown(added+updated, config.NotifyZset, event)
 	switch {
 	case done == sortedset.NaN:
 		c.Error(errScoreNaN)
@@ -286,14 +283,13 @@ func zrem(c *session.Client) {
 	}
 	removed := 0
 	if z := session.ValueOf[sortedset.SortedSet](r); z != nil && session.HasAny(z, members) {
-		r, z = session.Own[sortedset.SortedSet](c, r)
-		before := z.Size()
+		edit := session.BeginEdit[sortedset.SortedSet](c, r)
 		for _, m := range members {
-			if z.Remove(m) {
+			if edit.Value.Remove(m) {
 				removed++
 			}
 		}
-		c.Shrunk(r, z, before, removed, config.NotifyZset, "zrem")
+		edit.Shrunk(removed, config.NotifyZset, "zrem")
 	}
 	c.W.Int(int64(removed))
 }
