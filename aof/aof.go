@@ -38,7 +38,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"ferrous/aof/vfs"
+	"ferrous/rdb/vfs"
 )
 
 // Policy is appendfsync.

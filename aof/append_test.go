@@ -5,8 +5,8 @@ import (
 	"strings"
 	"testing"
 
-	"ferrous/aof/memfs"
-	"ferrous/aof/vfs"
+	"ferrous/rdb/memfs"
+	"ferrous/rdb/vfs"
 )
 
 func TestFeed(t *testing.T) {

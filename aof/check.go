@@ -17,7 +17,7 @@ import (
 	"strconv"
 	"strings"
 
-	"ferrous/aof/vfs"
+	"ferrous/rdb/vfs"
 )
 
 // CheckOptions say what Check does.

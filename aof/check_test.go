@@ -5,7 +5,7 @@ import (
 	"syscall"
 	"testing"
 
-	"ferrous/aof/memfs"
+	"ferrous/rdb/memfs"
 )
 
 func TestCheck(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"ferrous/aof/memfs"
+	"ferrous/rdb/memfs"
 )
 
 // acked tells what a client of a run knows: with always, what Flush returned for.

@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	"ferrous/aof/memfs"
+	"ferrous/rdb/memfs"
 	"ferrous/tests/harness"
 )
 

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"ferrous/aof/memfs"
-	"ferrous/aof/vfs"
+	"ferrous/rdb/memfs"
+	"ferrous/rdb/vfs"
 )
 
 // TestDisk is one life and another on the operating system's files.

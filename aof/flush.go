@@ -43,7 +43,7 @@ import (
 	"sync"
 	"time"
 
-	"ferrous/aof/vfs"
+	"ferrous/rdb/vfs"
 )
 
 // FatalError says that the server must log it and stop at once, without answering anything: what clients would be told is

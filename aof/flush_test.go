@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"ferrous/aof/memfs"
+	"ferrous/rdb/memfs"
 )
 
 const incr1 = "appendonly.aof.1.incr.aof"

@@ -21,7 +21,7 @@ import (
 	"strings"
 	"sync"
 
-	"ferrous/aof/vfs"
+	"ferrous/rdb/vfs"
 )
 
 // Level is the weight of a message for the operator.

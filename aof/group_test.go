@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"ferrous/aof/vfs"
+	"ferrous/rdb/vfs"
 )
 
 // BenchmarkGroupCommit is the measurement behind the choice in flush.go: 50 clients that each wait for their reply before

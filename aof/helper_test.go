@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"ferrous/aof/memfs"
+	"ferrous/rdb/memfs"
 )
 
 // testLoop is a loop without sockets: functions that were posted run when the test says so.

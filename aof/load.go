@@ -21,7 +21,7 @@ import (
 	"syscall"
 	"time"
 
-	"ferrous/aof/vfs"
+	"ferrous/rdb/vfs"
 )
 
 // ErrUnknownCommand is what Loader.Apply returns for a command that there is not.

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"ferrous/aof/memfs"
+	"ferrous/rdb/memfs"
 )
 
 const manifest1 = "file appendonly.aof.1.base.rdb seq 1 type b\nfile appendonly.aof.1.incr.aof seq 1 type i\n"

@@ -37,7 +37,7 @@ import (
 	"slices"
 	"time"
 
-	"ferrous/aof/vfs"
+	"ferrous/rdb/vfs"
 )
 
 // The errors of rewriting.

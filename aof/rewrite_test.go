@@ -6,7 +6,7 @@ import (
 	"syscall"
 	"testing"
 
-	"ferrous/aof/memfs"
+	"ferrous/rdb/memfs"
 )
 
 // TestRewrite: the files of a rewrite that goes well, and what INFO says of it.

@@ -5,7 +5,7 @@ import (
 	"syscall"
 	"testing"
 
-	"ferrous/aof/memfs"
+	"ferrous/rdb/memfs"
 )
 
 // TestSync: Sync has all that was fed on the disk when it returns, whatever the policy, and the file goes on.

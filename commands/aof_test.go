@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"ferrous/aof"
-	"ferrous/aof/memfs"
 	"ferrous/rdb"
+	"ferrous/rdb/memfs"
 )
 
 // loadCommands executes the commands of an append-only file in ts.

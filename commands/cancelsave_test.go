@@ -6,9 +6,9 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"ferrous/aof/memfs"
-	"ferrous/aof/vfs"
 	"ferrous/rdb"
+	"ferrous/rdb/memfs"
+	"ferrous/rdb/vfs"
 )
 
 // busyDisk is a disk whose first call of one kind takes as long as a test wants.

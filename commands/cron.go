@@ -63,48 +63,6 @@ func (s *Server) startCron() {
 // expireStep is the longest time that background expiry holds the loop at once.
 const expireStep = time.Millisecond
 
-// expire deletes the keys whose time has come, a step at a time.
-func (s *Server) expire() {
-	s.expAt = 0
-	if s.activeOff {
-		return
-	}
-	from := s.nanos()
-	until := from + int64(expireStep)
-	more := s.Keyspace.ActiveExpire(
-		func() int64 { s.setNow(s.nanos()); return s.Keyspace.Now },
-		func() bool { return s.nanos() > until })
-	took := s.nanos() - from
-	s.stats.expireNanos += took
-	s.latencySample("expire-cycle", took/1e6)
-	s.endCycle(from, from+took, 0)
-	s.fileTouched()
-	if more {
-		s.stats.expireCapped++
-		// Clients have their turn first: the timer fires in a later round of the loop, and what comes from clients
-		// leaves most of the time to them.
-		s.expAt = s.Keyspace.Now + 4*int64(expireStep/time.Millisecond)
-		s.expTimer.Reset(0)
-		return
-	}
-	s.rearmExpiry()
-}
-
-// rearmExpiry sets the timer of background expiry where a deadline has come before the one that it waits for.
-func (s *Server) rearmExpiry() {
-	if s.activeOff {
-		return
-	}
-	when, ok := s.Keyspace.NextExpiry()
-	if !ok || s.expAt != 0 && s.expAt <= when {
-		return
-	}
-	s.expAt = when
-	// The deadline counts in wall-clock milliseconds that begin with a whole one, so the timer must not fire early.
-	now := s.wall + s.nanos()/1000
-	s.expTimer.Reset(time.Duration(max(when*1000-now, 0)) * time.Microsecond)
-}
-
 // fewClients is how many clients each round of cron sees at least.
 const fewClients = 5
 

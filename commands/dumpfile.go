@@ -4,9 +4,9 @@ import (
 	"path/filepath"
 	"sync/atomic"
 
-	"ferrous/aof/vfs"
 	"ferrous/datatypes/keyspace"
 	"ferrous/rdb"
+	"ferrous/rdb/vfs"
 )
 
 // The file of a dump: written under a temporary name, brought to disk, renamed, and the name brought to disk. Whatever

@@ -8,8 +8,8 @@ import (
 	"syscall"
 	"testing"
 
-	"ferrous/aof/memfs"
 	"ferrous/rdb"
+	"ferrous/rdb/memfs"
 )
 
 // dumpTest is a server with a dump of one key on a disk in memory, and a second key that only memory has.

@@ -14,12 +14,12 @@ import (
 	"sync/atomic"
 	"time"
 
-	"ferrous/aof/vfs"
 	"ferrous/commands/config"
 	"ferrous/commands/session"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
 	"ferrous/rdb"
+	"ferrous/rdb/vfs"
 )
 
 // Snapshots on disk: SAVE, BGSAVE, the save points, loading at start.

@@ -29,7 +29,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"ferrous/aof/vfs"
 	"ferrous/commands/acl"
 	"ferrous/commands/config"
 	"ferrous/commands/logging"
@@ -39,6 +38,7 @@ import (
 	"ferrous/datatypes/sortedset"
 	"ferrous/eventloop"
 	"ferrous/eventloop/resp"
+	"ferrous/rdb/vfs"
 )
 
 // The versions that INFO, HELLO and the log answer: clients and tools look at Redis's to know what they may use.

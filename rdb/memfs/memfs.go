@@ -35,7 +35,7 @@ import (
 	"sync"
 	"syscall"
 
-	"ferrous/aof/vfs"
+	"ferrous/rdb/vfs"
 )
 
 // ErrCrashed is what every call returns once the crash has happened.
