@@ -249,7 +249,15 @@ func (s *Server) flushFile() bool {
 	if a.nap > 0 && a.file.Buffered() > 0 {
 		time.Sleep(a.nap)
 	}
-	if err := a.file.Flush(false); err != nil {
+	var err error
+	if a.file.Buffered() > 0 {
+		from := s.nanos()
+		err = a.file.Flush(false)
+		s.stats.fileNanos += s.nanos() - from
+	} else {
+		err = a.file.Flush(false)
+	}
+	if err != nil {
 		s.fileFailed(err)
 		return false
 	}
@@ -607,6 +615,10 @@ func debugLoadAOF(c *Client) {
 	s := c.srv
 	if s.persist.loading != nil {
 		c.Error(errLoading)
+		return
+	}
+	if s.unit.open { // transactions of the file would end the one that runs
+		c.Error("ERR DEBUG LOADAOF is not allowed inside a transaction")
 		return
 	}
 	c.PropagateNothing() // else the next load would find the command in the file

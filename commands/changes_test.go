@@ -149,3 +149,10 @@ func TestResetStatAsRedis(t *testing.T) {
 		}
 	}
 }
+
+// The file's own transactions would end the one that DEBUG LOADAOF runs in.
+func TestLoadAOFInTransaction(t *testing.T) {
+	s := newTestServer(t, "enable-debug-command", "yes")
+	check(t, s, [][2]string{{"SET a 1", "+OK\r\n"}, {"MULTI", "+OK\r\n"}, {"DEBUG LOADAOF", "+QUEUED\r\n"}, {"SET b 1", "+QUEUED\r\n"},
+		{"EXEC", "*2\r\n-ERR DEBUG LOADAOF is not allowed inside a transaction\r\n+OK\r\n"}, {"EXISTS a b", ":2\r\n"}})
+}

@@ -502,7 +502,7 @@ func (t *infoText) keyspace() {
 
 func (t *infoText) debug() {
 	st := &t.s.stats
-	t.zeros("eventloop_duration_aof_sum")
+	t.int("eventloop_duration_aof_sum", st.fileNanos/1000)
 	t.int("eventloop_duration_cron_sum", st.cronNanos/1000)
 	t.int("eventloop_duration_max", st.cycleMax/1000)
 	t.int("eventloop_cmd_per_cycle_max", st.cycleCommands)

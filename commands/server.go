@@ -141,6 +141,7 @@ type stats struct {
 	cycleNanos, cycleMax       int64
 	cycleCommands              int64 // most commands of one cycle
 	cronNanos                  int64
+	fileNanos                  int64 // at writing the append-only file
 	instant                    [instantMetrics]instantMetric
 	snapshots, snapshotNanos   int64 // taken for background writing, and how long the last one took
 }

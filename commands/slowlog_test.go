@@ -39,26 +39,27 @@ func (ts *testServer) entries() string {
 }
 
 func TestSlowlog(t *testing.T) {
-	s := newTestServer(t, "slowlog-log-slower-than", "1000", "slowlog-max-len", "3")
-	s.logged(999, "get", "a")
-	s.logged(1000, "get", "b")
+	// The durations are longer than the test's own commands can take on a busy machine.
+	s := newTestServer(t, "slowlog-log-slower-than", "1000000000", "slowlog-max-len", "3")
+	s.logged(999_999_999, "get", "a")
+	s.logged(1_000_000_000, "get", "b")
 	s.now += 5000
-	s.logged(5000, "set", "c", "1")
-	if got, want := s.entries(), "1@1700000005 5000us set c 1; 0@1700000000 1000us get b"; got != want {
+	s.logged(5_000_000_000, "set", "c", "1")
+	if got, want := s.entries(), "1@1700000005 5000000000us set c 1; 0@1700000000 1000000000us get b"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	s.do("CLIENT", "SETNAME", "bob")
-	s.logged(2000, "ping")
+	s.logged(2_000_000_000, "ping")
 	check(t, s, [][2]string{
 		{"SLOWLOG LEN", ":3\r\n"},
-		{"SLOWLOG GET 1", "*1\r\n*6\r\n:2\r\n:1700000005\r\n:2000\r\n*1\r\n$4\r\nping\r\n$3\r\n?:0\r\n$3\r\nbob\r\n"},
+		{"SLOWLOG GET 1", "*1\r\n*6\r\n:2\r\n:1700000005\r\n:2000000000\r\n*1\r\n$4\r\nping\r\n$3\r\n?:0\r\n$3\r\nbob\r\n"},
 		{"SLOWLOG GET 0", "*0\r\n"},
 		{"SLOWLOG GET -2", "-ERR count should be greater than or equal to -1\r\n"},
 		{"SLOWLOG GET x", "-ERR count should be greater than or equal to -1\r\n"},
 		{"SLOWLOG GET 1 2", "-ERR unknown subcommand or wrong number of arguments for 'GET'. Try SLOWLOG HELP.\r\n"},
 	})
-	s.logged(2000, "ping", "x")
-	if got, want := s.entries(), "3@1700000005 2000us ping x; 2@1700000005 2000us ping; 1@1700000005 5000us set c 1"; got != want {
+	s.logged(2_000_000_000, "ping", "x")
+	if got, want := s.entries(), "3@1700000005 2000000000us ping x; 2@1700000005 2000000000us ping; 1@1700000005 5000000000us set c 1"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	check(t, s, [][2]string{{"CONFIG SET slowlog-max-len 1", "+OK\r\n"}, {"SLOWLOG LEN", ":1\r\n"}, {"SLOWLOG RESET", "+OK\r\n"},
@@ -99,31 +100,32 @@ func TestSlowlogArguments(t *testing.T) {
 }
 
 func TestLatency(t *testing.T) {
-	s := newTestServer(t, "latency-monitor-threshold", "10", "slowlog-log-slower-than", "-1")
+	// The durations are longer than the test's own commands can take on a busy machine.
+	s := newTestServer(t, "latency-monitor-threshold", "1000000", "slowlog-log-slower-than", "-1")
 	check(t, s, [][2]string{{"LATENCY LATEST", "*0\r\n"}, {"LATENCY HISTORY command", "*0\r\n"},
 		{"LATENCY GRAPH command", "-ERR No samples available for event 'command'\r\n"}})
-	s.logged(9999, "set", "a", "1")
+	s.logged(999900000, "set", "a", "1")
 	check(t, s, [][2]string{{"LATENCY LATEST", "*0\r\n"}})
-	s.logged(30000, "set", "a", "1")
-	s.logged(20000, "set", "a", "1") // the same second: the worse one stays
+	s.logged(3000000000, "set", "a", "1")
+	s.logged(2000000000, "set", "a", "1") // the same second: the worse one stays
 	s.now += 61_000
-	s.logged(10000, "set", "a", "1")
-	s.logged(50000, "get", "a")
-	s.latencySample("expire-cycle", 9)
-	s.latencySample("expire-cycle", 12)
+	s.logged(1000000000, "set", "a", "1")
+	s.logged(5000000000, "get", "a")
+	s.latencySample("expire-cycle", 900_000)
+	s.latencySample("expire-cycle", 1_200_000)
 	check(t, s, [][2]string{
-		{"LATENCY LATEST", "*3\r\n*4\r\n$7\r\ncommand\r\n:1700000061\r\n:10\r\n:30\r\n" +
-			"*4\r\n$12\r\nfast-command\r\n:1700000061\r\n:50\r\n:50\r\n" +
-			"*4\r\n$12\r\nexpire-cycle\r\n:1700000061\r\n:12\r\n:12\r\n"},
-		{"LATENCY HISTORY command", "*2\r\n*2\r\n:1700000000\r\n:30\r\n*2\r\n:1700000061\r\n:10\r\n"},
+		{"LATENCY LATEST", "*3\r\n*4\r\n$7\r\ncommand\r\n:1700000061\r\n:1000000\r\n:3000000\r\n" +
+			"*4\r\n$12\r\nfast-command\r\n:1700000061\r\n:5000000\r\n:5000000\r\n" +
+			"*4\r\n$12\r\nexpire-cycle\r\n:1700000061\r\n:1200000\r\n:1200000\r\n"},
+		{"LATENCY HISTORY command", "*2\r\n*2\r\n:1700000000\r\n:3000000\r\n*2\r\n:1700000061\r\n:1000000\r\n"},
 	})
-	if got, want := s.latency[0].graph(1_700_000_062), "command - high 30 ms, low 10 ms (all time high 30 ms)\n"+
+	if got, want := s.latency[0].graph(1_700_000_062), "command - high 3000000 ms, low 1000000 ms (all time high 3000000 ms)\n"+
 		strings.Repeat("-", 80)+"\n# \n| \n| \n|_\n  \n11\nms\n"; got != want {
 		t.Errorf("graph:\n%s\nwant\n%s", got, want)
 	}
 	report := s.latencyReport()
-	for _, want := range []string{"1. command: 2 latency spikes (average 20ms, mean deviation 10ms, period 30.50 sec). Worst all time event 30ms.\n",
-		"2. fast-command: 1 ", "The slow log is off: CONFIG SET slowlog-log-slower-than 10000 "} {
+	for _, want := range []string{"1. command: 2 latency spikes (average 2000000ms, mean deviation 1000000ms, period 30.50 sec). Worst all time event 3000000ms.\n",
+		"2. fast-command: 1 ", "The slow log is off: CONFIG SET slowlog-log-slower-than 1000000000 "} {
 		if !strings.Contains(report, want) {
 			t.Errorf("the report lacks %q:\n%s", want, report)
 		}
