@@ -7,6 +7,7 @@ import (
 
 	"ferrous/commands/config"
 	"ferrous/commands/logging"
+	"ferrous/datatypes/digest"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
 )
@@ -172,12 +173,12 @@ func checkBytes(t *testing.T, s *testServer, what string) {
 // sees anything but the first database as it was.
 func changeUnderSnapshot(t *testing.T, s *testServer, change func()) {
 	t.Helper()
-	digests := func(each func(func(*record.Record) bool)) map[string]digest {
-		m := map[string]digest{}
+	digests := func(each func(func(*record.Record) bool)) map[string]string {
+		m := map[string]string{}
 		each(func(r *record.Record) bool {
-			var d digest
-			d.value(r)
-			m[string(r.Key())] = d
+			d := digest.Digest{Score: appendDigested}
+			takeValue(&d, r)
+			m[string(r.Key())] = d.String()
 			return true
 		})
 		return m
@@ -187,7 +188,7 @@ func changeUnderSnapshot(t *testing.T, s *testServer, change func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	seen := make(chan map[string]digest)
+	seen := make(chan map[string]string)
 	go func() {
 		seen <- digests(func(fn func(*record.Record) bool) {
 			snap.Walk(func(_ int, r *record.Record) bool { return fn(r) })

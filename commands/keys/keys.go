@@ -2,19 +2,11 @@ package keys
 
 import (
 	"bytes"
-	"unsafe"
 
 	"ferrous/commands/config"
 	"ferrous/commands/glob"
 	"ferrous/commands/session"
-	"ferrous/datatypes/hash"
-	"ferrous/datatypes/keyspace"
-	"ferrous/datatypes/list"
 	"ferrous/datatypes/record"
-
-	dset "ferrous/datatypes/set"
-	"ferrous/datatypes/sortedset"
-	"ferrous/datatypes/stream"
 )
 
 // The commands on keys whatever they hold, and on whole databases. Those about deadlines are in expire.go, SCAN is in
@@ -123,39 +115,6 @@ var KeyCommands = []session.Command{
 		Args:       []session.Arg{session.KeyArg("key").Many()}},
 }
 
-// cloneRecord returns a new record with a copy of r's value and deadline under another key. It is the one place that
-// knows how to copy each representation: a new one adds its case. It returns nil for one that cannot be copied.
-func cloneRecord(r *record.Record, key []byte, db *keyspace.DB) *record.Record {
-	if r.Inline() {
-		n := r.Rekey(key, r.Expiry())
-		n.SetClock(db.NewClock())
-		return n
-	}
-	switch r.Type() {
-	case record.Set:
-		s := record.Value[dset.Set](r).Clone(db.Generation())
-		return record.NewObject(r.Type(), r.Encoding(), key, unsafe.Pointer(s), r.Expiry(), db.NewClock())
-	case record.List:
-		l := record.Value[list.List](r).Clone(db.Generation())
-		return record.NewObject(r.Type(), r.Encoding(), key, unsafe.Pointer(l), r.Expiry(), db.NewClock())
-	case record.Hash:
-		h := record.Value[hash.Hash](r).Clone(db.Generation())
-		return record.NewObject(r.Type(), r.Encoding(), key, unsafe.Pointer(h), r.Expiry(), db.NewClock())
-	case record.ZSet:
-		z := record.Value[sortedset.SortedSet](r).Clone(db.Generation())
-		return record.NewObject(r.Type(), r.Encoding(), key, unsafe.Pointer(z), r.Expiry(), db.NewClock())
-	case record.Stream:
-		x := record.Value[stream.Stream](r).Clone(db.Generation())
-		return record.NewObject(r.Type(), r.Encoding(), key, unsafe.Pointer(x), r.Expiry(), db.NewClock())
-	}
-	switch r.Encoding() {
-	case record.Raw:
-		value := append([]byte(nil), r.String(nil)...)
-		return record.NewOwned(key, value, r.Expiry(), db.NewClock(), db.Stamp())
-	}
-	return nil
-}
-
 func copyCommand(c *session.Client) {
 	src, dst := c.DB, c.DB
 	replace := false
@@ -189,12 +148,7 @@ func copyCommand(c *session.Client) {
 		c.W.Int(0)
 		return
 	}
-	n := cloneRecord(r, newKey, dst)
-	if n == nil {
-		c.Error(session.ErrUnknownType)
-		return
-	}
-	dst.Set(n)
+	dst.Set(dst.Clone(r, newKey))
 	if old != nil {
 		c.Core.Notify(config.NotifyNew, "new", newKey, dst)
 	}

@@ -27,7 +27,6 @@ const (
 	errNotInt32      = "ERR value is out of range, value must between -2147483648 and 2147483647"
 	ErrFirstDB       = "ERR invalid first DB index"
 	ErrSecondDB      = "ERR invalid second DB index"
-	ErrUnknownType   = "ERR unknown type object"
 	ErrExpireNX      = "ERR NX and XX, GT or LT options at the same time are not compatible"
 	ErrExpireGTLT    = "ERR GT and LT options at the same time are not compatible"
 	ErrLFU           = "ERR An LFU maxmemory policy is selected, idle time not tracked." + errLFUSwitch

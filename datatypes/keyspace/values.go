@@ -4,6 +4,7 @@ import (
 	"unsafe"
 
 	"ferrous/datatypes/cow"
+	"ferrous/datatypes/digest"
 	"ferrous/datatypes/hash"
 	"ferrous/datatypes/list"
 	"ferrous/datatypes/record"
@@ -13,16 +14,21 @@ import (
 	"ferrous/datatypes/table"
 )
 
-// A collection is what a keyspace must know of a value that is not a string. Each type of value is a struct that a
-// record of its Type points to; value is the one place that knows which.
+// # Types of values
+//
+// A value that is not a string is a struct, a Value, that a record of its Type points to. valueKinds is the one place that
+// knows which: a new type is a package of its own and a line there. (How it is written to files stands in rdb/dump.go, how
+// as commands in writeCommands of commands/aof.go.)
 //
 // # Copy-on-write of collections
 //
-// A collection bears the stamp of the generation that made it. While a snapshot is held, a collection that it can reach
-// must not be changed, its struct included, since another goroutine reads it. Own therefore gives the key a fork: a new
-// struct whose large parts (segments, nodes) are still shared and copied by their own stamps when they are first changed.
-// Every change of a collection begins with Own, and ends with AddBytes telling by how much its Size has changed.
-type collection interface {
+// A value bears the stamp of the generation that made it. While a snapshot is held, a value that it can reach must not be
+// changed, its struct included, since another goroutine reads it. Own therefore gives the key a fork: a new struct whose
+// large parts (segments, nodes) are still shared and copied by their own stamps when they are first changed. Every change
+// of a value begins with Own, and ends with AddBytes telling by how much its Size has changed.
+
+// A Value is what the server must know of a value that is not a string.
+type Value interface {
 	// Size returns the bytes that the value holds, as the allocator rounds them, in constant time.
 	Size() int
 	// Len returns the number of elements.
@@ -31,40 +37,69 @@ type collection interface {
 	Encoding() record.Encoding
 	// Stamp returns the generation in which the value was made or forked.
 	Stamp() uint64
+	// Digest takes what the value holds into a DEBUG DIGEST.
+	Digest(d *digest.Digest)
 }
 
-// value returns the collection behind r, nil for a string.
-func value(r *record.Record) collection {
-	switch r.Type() {
-	case record.Hash:
-		return record.Value[hash.Hash](r)
-	case record.List:
-		return record.Value[list.List](r)
-	case record.Set:
-		return record.Value[set.Set](r)
-	case record.ZSet:
-		return record.Value[sortedset.SortedSet](r)
-	case record.Stream:
-		return record.Value[stream.Stream](r)
-	}
-	return nil
+// valueKind is a type of values.
+type valueKind struct {
+	value func(r *record.Record) Value
+	fork  func(r *record.Record, gen *cow.Generation) unsafe.Pointer // written in the place of r's value from now on
+	clone func(r *record.Record, gen *cow.Generation) unsafe.Pointer // shares nothing with it
 }
 
-// fork returns a copy of the collection behind r that is written in its place from now on; see collection.
-func fork(r *record.Record, gen *cow.Generation) unsafe.Pointer {
-	switch r.Type() {
-	case record.Hash:
-		return unsafe.Pointer(record.Value[hash.Hash](r).Fork(gen))
-	case record.List:
-		return unsafe.Pointer(record.Value[list.List](r).Fork(gen))
-	case record.Set:
-		return unsafe.Pointer(record.Value[set.Set](r).Fork(gen))
-	case record.ZSet:
-		return unsafe.Pointer(record.Value[sortedset.SortedSet](r).Fork(gen))
-	case record.Stream:
-		return unsafe.Pointer(record.Value[stream.Stream](r).Fork(gen))
+// kindOf is the kind of values of the Go type T.
+func kindOf[T any, V interface {
+	*T
+	Value
+	Fork(gen *cow.Generation) *T
+	Clone(gen *cow.Generation) *T
+}]() valueKind {
+	return valueKind{
+		value: func(r *record.Record) Value { return V(record.Value[T](r)) },
+		fork: func(r *record.Record, gen *cow.Generation) unsafe.Pointer {
+			return unsafe.Pointer(V(record.Value[T](r)).Fork(gen))
+		},
+		clone: func(r *record.Record, gen *cow.Generation) unsafe.Pointer {
+			return unsafe.Pointer(V(record.Value[T](r)).Clone(gen))
+		},
 	}
-	panic("keyspace: a value without a type is forked")
+}
+
+// valueKinds are the types of values but strings, which are in their record.
+var valueKinds = [...]valueKind{
+	record.Hash:   kindOf[hash.Hash](),
+	record.List:   kindOf[list.List](),
+	record.Set:    kindOf[set.Set](),
+	record.ZSet:   kindOf[sortedset.SortedSet](),
+	record.Stream: kindOf[stream.Stream](),
+}
+
+// value returns the value behind r, which is no string.
+func value(r *record.Record) Value { return valueKinds[r.Type()].value(r) }
+
+// Digest takes the value of a record into a DEBUG DIGEST.
+func Digest(r *record.Record, d *digest.Digest) {
+	if r.Type() == record.String {
+		d.Mix(r.String(make([]byte, 20)))
+		return
+	}
+	value(r).Digest(d)
+}
+
+// Clone returns a new record with a copy of r's value and deadline under another key, for the database.
+func (db *DB) Clone(r *record.Record, key []byte) *record.Record {
+	if r.Inline() {
+		n := r.Rekey(key, r.Expiry())
+		n.SetClock(db.NewClock())
+		return n
+	}
+	if r.Type() == record.String {
+		text := append([]byte(nil), r.String(nil)...)
+		return record.NewOwned(key, text, r.Expiry(), db.NewClock(), db.Stamp())
+	}
+	v := valueKinds[r.Type()].clone(r, db.Generation())
+	return record.NewObject(r.Type(), r.Encoding(), key, v, r.Expiry(), db.NewClock())
 }
 
 // Size returns the bytes held by a record and the value behind it.
@@ -97,7 +132,7 @@ func (db *DB) Own(r *record.Record) *record.Record {
 	if db.ownsValue(h, r) {
 		return r // the snapshot's walk has passed this key
 	}
-	n := r.WithValue(r.Encoding(), fork(r, gen))
+	n := r.WithValue(r.Encoding(), valueKinds[r.Type()].fork(r, gen))
 	switch v := value(n); v.Encoding() {
 	case record.ListPack, record.ListPackEx, record.IntSet:
 		gen.Copying(v.Size()) // of others the fork is but a head

@@ -1,0 +1,6 @@
+package list
+
+import "ferrous/datatypes/digest"
+
+// Digest takes the elements into a DEBUG DIGEST.
+func (l *List) Digest(d *digest.Digest) { l.Range(0, l.Len(), false, d.MixValue) }

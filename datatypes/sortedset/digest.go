@@ -1,0 +1,15 @@
+package sortedset
+
+import "ferrous/datatypes/digest"
+
+// Digest takes the members and their scores into a DEBUG DIGEST.
+func (s *SortedSet) Digest(d *digest.Digest) {
+	var text [32]byte
+	s.Each(func(m Value, score float64) bool {
+		e := d.Part()
+		e.MixValue(m)
+		e.Mix(d.Score(text[:0], score))
+		d.AddPart(&e)
+		return true
+	})
+}
