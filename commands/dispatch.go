@@ -3,7 +3,6 @@ package commands
 import (
 	"ferrous/commands/config"
 	"ferrous/commands/session"
-	"ferrous/datatypes/keyspace"
 )
 
 // execute runs one request of a connection: the only way from the wire to a handler. now is the monotonic time, read
@@ -177,41 +176,6 @@ func (s *Server) countCall(c *Client, e *session.Entry, nanos int64) {
 	}
 	if nanos >= s.slowNanos {
 		s.logSlow(c, e, nanos)
-	}
-}
-
-// propagate is the one point through which changes reach the sinks: further commands first, then the command itself,
-// as it came or as its handler rewrote it.
-func (s *Server) propagate(c *Client, db *keyspace.DB, changed bool) {
-	if len(s.Sinks) > 0 {
-		own := c.Args
-		switch {
-		case !changed || c.Repl.None:
-			own = nil
-			if c.Repl.Message {
-				s.feedMessage(db.ID, c.Args)
-			}
-		case c.Repl.Rewritten != nil:
-			own = c.Repl.Rewritten
-		}
-		// Several commands that stand for one are a transaction to those who follow.
-		several := !s.unit.open && (len(c.Repl.More) > 1 || len(c.Repl.More) == 1 && own != nil)
-		if several {
-			s.feed(noDB, propagatedMulti)
-		}
-		for _, argv := range c.Repl.More {
-			s.feed(db.ID, argv)
-		}
-		if own != nil {
-			s.feed(db.ID, own)
-		}
-		if several {
-			s.feed(noDB, propagatedExec)
-		}
-	}
-	*c.Repl = session.Replication{}
-	if s.Keyspace.TakeScheduled() {
-		s.rearmExpiry()
 	}
 }
 

@@ -12,11 +12,11 @@ import (
 // Expiry in the background, and what is told of keys and fields that expire. The order of deadlines is the keyspace's
 // (datatypes/keyspace/expire.go); here is the timer that calls it in steps, and the hooks by which it reports.
 
+var wordHDel = []byte("HDEL")
+
 // fieldExpired is told of each field that expires in the background, before it is deleted.
 func (s *Server) fieldExpired(db *keyspace.DB, r *record.Record, field []byte) {
-	if len(s.Sinks) > 0 {
-		s.feed(db.ID, [][]byte{[]byte("HDEL"), r.Key(), field})
-	}
+	s.propagateExpired(db, wordHDel, r.Key(), field)
 }
 
 // fieldsExpired is told of a hash of which fields have just expired; if none is left its key is about to be deleted.
@@ -32,9 +32,7 @@ func (s *Server) fieldsExpired(db *keyspace.DB, r *record.Record) {
 // keyExpired is told of each expired key before it is deleted.
 func (s *Server) keyExpired(db *keyspace.DB, r *record.Record) {
 	key := r.Key()
-	if len(s.Sinks) > 0 {
-		s.feed(db.ID, [][]byte{s.ExpiryVerb(), key})
-	}
+	s.propagateExpired(db, s.ExpiryVerb(), key)
 	s.Notify(config.NotifyExpired, "expired", key, db)
 	s.expiring = true
 	s.KeyModified(db, key)

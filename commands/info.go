@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"ferrous/commands/acl"
 	"ferrous/commands/session"
 )
@@ -507,3 +509,13 @@ func (t *infoText) debug() {
 	t.int("eventloop_duration_max", st.cycleMax/1000)
 	t.int("eventloop_cmd_per_cycle_max", st.cycleCommands)
 }
+
+// systemName returns the operating system's name, release and machine.
+var systemName = sync.OnceValue(func() string {
+	var u unix.Utsname
+	if unix.Uname(&u) != nil {
+		return runtime.GOOS + " " + runtime.GOARCH
+	}
+	return unix.ByteSliceToString(u.Sysname[:]) + " " + unix.ByteSliceToString(u.Release[:]) + " " +
+		unix.ByteSliceToString(u.Machine[:])
+})

@@ -499,30 +499,3 @@ func (s *Server) Flush() {
 	s.reap()
 	s.evictClients()
 }
-
-// feed gives one command to all sinks.
-func (s *Server) feed(db int, argv [][]byte) {
-	if s.unit.open {
-		if len(s.Sinks) > 0 {
-			s.unit.add(db, argv)
-		}
-		return
-	}
-	for _, k := range s.Sinks {
-		k.Feed(db, argv)
-	}
-}
-
-// feedMessage gives one command that changed nothing to those sinks that want messages.
-func (s *Server) feedMessage(db int, argv [][]byte) {
-	if s.unit.open {
-		s.unit.add(db, argv)
-		s.unit.ops[len(s.unit.ops)-1].message = true
-		return
-	}
-	for _, k := range s.Sinks {
-		if k, ok := k.(session.MessageSink); ok {
-			k.FeedMessage(db, argv)
-		}
-	}
-}

@@ -60,26 +60,6 @@ type watch struct {
 	expired bool // the key was there and had expired
 }
 
-// unit collects what a transaction propagates.
-type unit struct {
-	open bool
-	ops  []operation
-}
-
-type operation struct {
-	db      int
-	argv    [][]byte
-	message bool // for those sinks only that want messages
-}
-
-// noDB is the number of the database given to sinks for commands that concern none.
-const noDB = -1
-
-var (
-	propagatedMulti = [][]byte{[]byte("MULTI")}
-	propagatedExec  = [][]byte{[]byte("EXEC")}
-)
-
 const transactionFlags = session.NoScript | session.Loading | session.Stale | session.Fast | session.AllowBusy
 
 var transactionCommands = []session.Command{
@@ -266,52 +246,6 @@ func (c *Client) runQueue(tx *transaction) {
 	s.endUnit()
 	if s.Dirty != dirty {
 		c.PropagateNothing() // the commands were, one by one
-	}
-}
-
-// add copies a command into the unit.
-func (u *unit) add(db int, argv [][]byte) {
-	n := 0
-	for _, a := range argv {
-		n += len(a)
-	}
-	buf := make([]byte, 0, n)
-	op := operation{db: db, argv: make([][]byte, len(argv))}
-	for i, a := range argv {
-		buf = append(buf, a...)
-		op.argv[i] = buf[len(buf)-len(a) : len(buf) : len(buf)]
-	}
-	u.ops = append(u.ops, op)
-}
-
-// endUnit hands over what was collected.
-func (s *Server) endUnit() {
-	ops := s.unit.ops
-	s.unit = unit{}
-	if len(ops) == 0 {
-		return
-	}
-	for _, k := range s.Sinks {
-		messages, _ := k.(session.MessageSink)
-		n := 0
-		for _, op := range ops {
-			if !op.message || messages != nil {
-				n++
-			}
-		}
-		if n > 1 {
-			k.Feed(noDB, propagatedMulti)
-		}
-		for _, op := range ops {
-			if !op.message {
-				k.Feed(op.db, op.argv)
-			} else if messages != nil {
-				messages.FeedMessage(op.db, op.argv)
-			}
-		}
-		if n > 1 {
-			k.Feed(noDB, propagatedExec)
-		}
 	}
 }
 
