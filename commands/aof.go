@@ -530,9 +530,12 @@ func (f *fileClient) loader(progress func(int64) error) *aof.Loader {
 			}
 			return res.Bytes, nil
 		},
-		Apply:    f.apply,
-		Begin:    func(total int64) { s.persist.loading.total = total },
-		File:     func(string) { f.c = s.newInnerClient() },
+		Apply: f.apply,
+		Begin: func(total int64) { s.persist.loading.total = total },
+		File: func(string) {
+			f.c = s.newInnerClient()
+			f.c.Trusted = true
+		},
 		Progress: progress,
 	}
 }

@@ -23,7 +23,8 @@ import (
 // # Serving
 //
 // Keyspace.OnAdd, set only while somebody waits, tells of every key that comes into being, whatever made it: a push, RENAME,
-// COPY, MOVE, SORT with STORE, a key of another type being overwritten. SWAPDB is told to waitersSwapped. If there is a
+// COPY, MOVE, SORT with STORE, a key of another type being overwritten. SWAPDB is told to waitersSwapped. Core.Ready tells of
+// streams that were there before: XADD, XGROUP DESTROY. If there is a
 // queue for the key it is marked ready. When the command is done (for EXEC: the whole transaction), serveBlocked goes
 // through the ready queues: as long as the key holds a value of the type that the next client waits for, that client's
 // request is executed again from the start, with all checks, as if it had just come; what it finds first among its keys it
@@ -32,6 +33,10 @@ import (
 // enough), it goes to the end of the queues with its old deadline.
 //
 // The reply goes to the client's socket at once. Requests that it sent while it waited run in a later round (resumed).
+//
+// XREADGROUP waits for the key to go, too (Wait.Gone): Keyspace.OnRemove tells of deleted keys, waitersFlushed of databases.
+// Its request then runs again whatever the key holds, and answers the error. With CLAIM it runs again as well when an entry
+// that is pending may have become old enough (Wait.Again).
 //
 // # Leaving
 //
@@ -44,8 +49,10 @@ type blocked struct {
 	args     [][]byte
 	buf      []byte      // bytes of args
 	kind     record.Type // what it waits for
+	gone     bool        // or for a key to go
 	waits    []wait      // one for each key
 	deadline int64       // Unix ms, 0 = none
+	again    int64       // when it runs again, Unix ms, 0 = when it is woken
 	spent    int64       // nanoseconds at work
 	timer    *eventloop.Timer
 	answer   func(c *Client) // what a wait that is not for keys is answered, however it ends; nil for keys
@@ -64,6 +71,7 @@ type waitQueue struct {
 	key         string
 	first, last *wait
 	n           int
+	gone        int  // of these, who wait for the key to go
 	ready       bool // in Server.blocking.ready
 }
 
@@ -72,6 +80,7 @@ type blocking struct {
 	waiting  map[*keyspace.DB]map[string]*waitQueue
 	clients  int // that wait
 	timed    int // of these, with a timeout
+	gone     int // of these, who wait for keys to go
 	keys     int // queues
 	ready    []*waitQueue
 	serving  bool
@@ -99,6 +108,11 @@ func (c *Client) MayBlock() bool { return c.conn != nil && !c.inMulti() }
 // Block makes the client wait until one of the keys, arguments of the request that runs, holds a value of a kind.
 // The handler must not have replied or changed anything.
 func (c *Client) Block(kind record.Type, keys [][]byte, deadline int64) {
+	c.Wait(session.Wait{Kind: kind, Keys: keys, Deadline: deadline})
+}
+
+// Wait is Block with all that may be said about waiting. The handler may have changed something, but not replied.
+func (c *Client) Wait(w session.Wait) {
 	s := c.srv
 	bl := &s.blocking
 	b := bl.retrying
@@ -109,23 +123,30 @@ func (c *Client) Block(kind record.Type, keys [][]byte, deadline int64) {
 		} else {
 			b = new(blocked)
 		}
-		b.keep(c.Args)
-		b.deadline = deadline
-		if deadline != 0 {
-			s.startTimeout(b)
+		if w.Args == nil {
+			w.Args = c.Args
 		}
+		b.keep(w.Args)
+		b.deadline = w.Deadline
 	}
+	first := bl.retrying == nil
 	bl.retrying = nil
-	b.c, b.kind = c, kind
+	if b.again = w.Again; b.again != 0 || first && b.deadline != 0 {
+		s.startTimeout(b)
+	}
+	b.c, b.kind, b.gone = c, w.Kind, w.Gone
 	c.blocked, c.stopped = b, true
 	bl.clients++
 	if b.deadline != 0 {
 		bl.timed++
 	}
-	if cap(b.waits) < len(keys) {
-		b.waits = make([]wait, 0, len(keys)) // others point into it: it must not move
+	if b.gone {
+		bl.gone++
 	}
-	for _, key := range keys {
+	if cap(b.waits) < len(w.Keys) {
+		b.waits = make([]wait, 0, len(w.Keys)) // others point into it: it must not move
+	}
+	for _, key := range w.Keys {
 		s.join(b, key)
 	}
 	s.hearOfKeys()
@@ -170,6 +191,9 @@ func (s *Server) join(b *blocked, key []byte) {
 	}
 	q.last = w
 	q.n++
+	if b.gone {
+		q.gone++
+	}
 }
 
 // unblock takes a waiting client out of all queues and lets it go on. Its request is returned, to be given to retry or
@@ -190,6 +214,9 @@ func (s *Server) unblock(c *Client) *blocked {
 		} else {
 			w.next.prev = w.prev
 		}
+		if b.gone {
+			q.gone--
+		}
 		if q.n--; q.n == 0 {
 			delete(bl.waiting[q.db], q.key)
 			bl.keys--
@@ -201,13 +228,16 @@ func (s *Server) unblock(c *Client) *blocked {
 	if b.deadline != 0 {
 		bl.timed--
 	}
+	if b.gone {
+		bl.gone--
+	}
 	return b
 }
 
 // release ends a request that waits no longer.
 func (s *Server) release(b *blocked) {
 	bl := &s.blocking
-	if b.deadline != 0 {
+	if b.deadline != 0 || b.again != 0 {
 		b.timer.Stop()
 	}
 	s.hearOfKeys()
@@ -217,9 +247,13 @@ func (s *Server) release(b *blocked) {
 	}
 }
 
-// startTimeout sets the timer of a request with a deadline.
+// startTimeout sets the timer of a request with a deadline, or with a time to run again.
 func (s *Server) startTimeout(b *blocked) {
-	d := time.Duration(min(b.deadline-s.Keyspace.Now, maxPause)) * time.Millisecond
+	due := b.deadline
+	if due == 0 || b.again != 0 && b.again < due {
+		due = b.again
+	}
+	d := time.Duration(min(due-s.Keyspace.Now, maxPause)) * time.Millisecond
 	if b.timer == nil {
 		b.timer = s.loop.AfterFunc(d, func() { s.timedOut(b) })
 	} else {
@@ -230,11 +264,25 @@ func (s *Server) startTimeout(b *blocked) {
 // timedOut is called when the time of a waiting request is over.
 func (s *Server) timedOut(b *blocked) {
 	s.setNow(s.nanos())
-	if s.Keyspace.Now < b.deadline {
+	switch now := s.Keyspace.Now; {
+	case b.deadline != 0 && now >= b.deadline:
+		s.endWait(b.c, "")
+	case b.again != 0 && now >= b.again:
+		s.afterServing(s.retry(b.c, s.nanos()))
+	default:
 		s.startTimeout(b) // the timer was set for less, or the clock was set back
-		return
 	}
-	s.endWait(b.c, "")
+}
+
+// afterServing does what follows on serving clients outside the turn of a command.
+func (s *Server) afterServing(now int64) {
+	if len(s.blocking.ready) > 0 {
+		s.serveBlocked(now)
+	}
+	if s.unsettled {
+		s.settle()
+	}
+	s.fileTouched()
 }
 
 // endWait ends a client's wait with an error, or as its timeout does.
@@ -313,6 +361,13 @@ func (s *Server) resumeUnblocked() {
 
 // hearOfKeys has new keys told to keyAdded while clients wait for keys or the keyspace event is asked for.
 func (s *Server) hearOfKeys() {
+	s.Ready, s.Keyspace.OnRemove = nil, nil
+	if s.blocking.clients > 0 {
+		s.Ready = s.keyReady
+	}
+	if s.blocking.gone > 0 {
+		s.Keyspace.OnRemove = s.keyRemoved
+	}
 	switch want := s.blocking.clients > 0 || s.Config.NotifyKeyspaceEvents&config.NotifyNew != 0; {
 	case !want:
 		s.Keyspace.OnAdd = nil
@@ -331,7 +386,42 @@ func (s *Server) keyAdded(db *keyspace.DB, r *record.Record, replaced bool) {
 	}
 	switch r.Type() {
 	case record.List, record.ZSet, record.Stream:
-		if q := s.blocking.waiting[db][string(r.Key())]; q != nil {
+		s.keyReady(db, r.Key())
+	default:
+		if s.blocking.gone > 0 {
+			s.keyReady(db, r.Key())
+		}
+	}
+}
+
+// keyReady is told that those who wait for a key may find something in it.
+func (s *Server) keyReady(db *keyspace.DB, key []byte) {
+	if q := s.blocking.waiting[db][string(key)]; q != nil {
+		s.markReady(q)
+	}
+}
+
+// keyRemoved is told each key that goes. It may expire in nobody's turn.
+func (s *Server) keyRemoved(db *keyspace.DB, r *record.Record) {
+	if q := s.blocking.waiting[db][string(r.Key())]; q != nil && q.gone > 0 && !q.ready {
+		s.markReady(q)
+		s.loop.Post(func() {
+			if len(s.blocking.ready) > 0 {
+				now := s.nanos()
+				s.setNow(now)
+				s.afterServing(now)
+			}
+		})
+	}
+}
+
+// waitersFlushed is told that a database is about to lose all its keys.
+func (s *Server) waitersFlushed(db *keyspace.DB) {
+	if s.blocking.gone == 0 {
+		return
+	}
+	for key, q := range s.blocking.waiting[db] {
+		if q.gone > 0 && db.PeekStale([]byte(key)) != nil {
 			s.markReady(q)
 		}
 	}
@@ -349,7 +439,7 @@ func (s *Server) markReady(q *waitQueue) {
 func (s *Server) waitersSwapped(dbs ...*keyspace.DB) {
 	for _, db := range dbs {
 		for key, q := range s.blocking.waiting[db] {
-			if db.PeekStale([]byte(key)) != nil {
+			if q.gone > 0 || db.PeekStale([]byte(key)) != nil {
 				s.markReady(q)
 			}
 		}
@@ -378,14 +468,15 @@ func (s *Server) serveQueue(q *waitQueue, now int64) int64 {
 	w := q.first
 	for n := q.n; n > 0 && w != nil; n-- { // one who waits again comes last, and has had its turn
 		r := q.db.PeekStale(key) // only a command that looks for an expired key deletes it
-		if r == nil || s.Keyspace.Expired(r) {
+		there := r != nil && !s.Keyspace.Expired(r)
+		if !there && q.gone == 0 {
 			break
 		}
 		next, c := w.next, w.b.c
 		switch {
 		case c.conn.Closing():
 			s.release(s.unblock(c))
-		case w.b.kind == r.Type():
+		case w.b.gone || there && w.b.kind == r.Type():
 			now = s.retry(c, now)
 		}
 		w = next

@@ -81,6 +81,7 @@ func (s *Server) emptyDatabases(dbs ...*keyspace.DB) int64 {
 	n := int64(0)
 	for _, db := range dbs {
 		s.watchFlushed(db)
+		s.waitersFlushed(db)
 		n += int64(db.Flush())
 		s.databaseModified(db)
 	}

@@ -147,6 +147,9 @@ func (s *Server) call(c *Client, e *session.Entry, now int64) int64 {
 		if took >= s.slowNanos {
 			s.latencyOfCall(e, took)
 		}
+		if changed := s.Dirty != dirty; changed || c.Repl.Any() { // XREADGROUP makes its consumer before it waits
+			s.propagate(c, db, changed)
+		}
 		s.checkCommand(c, e)
 		return end
 	}

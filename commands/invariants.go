@@ -436,6 +436,9 @@ func (r *recount) queues() {
 	for _, q := range bl.ready {
 		r.check(q == nil || q.ready, "blocking: a queue among the ready ones that is not ready")
 	}
+	r.check((r.s.Ready != nil) == (bl.clients > 0), "blocking: streams are told %v with %d clients that wait", r.s.Ready != nil, bl.clients)
+	r.check((r.s.Keyspace.OnRemove != nil) == (bl.gone > 0), "blocking: deleted keys are told %v with %d clients that wait for such",
+		r.s.Keyspace.OnRemove != nil, bl.gone)
 	r.check((r.s.Keyspace.OnAdd != nil) == (bl.clients > 0 || r.s.Config.NotifyKeyspaceEvents&config.NotifyNew != 0),
 		"blocking: new keys are told %v with %d clients that wait", r.s.Keyspace.OnAdd != nil, bl.clients)
 }

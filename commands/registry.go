@@ -7,6 +7,7 @@ import (
 	"ferrous/commands/session"
 	"ferrous/commands/sets"
 	"ferrous/commands/sortedsets"
+	"ferrous/commands/streams"
 	"ferrous/commands/strings"
 )
 
@@ -28,6 +29,7 @@ var tables = [][]session.Command{
 	sortedsets.ZsetCommands,
 	sortedsets.BlockingZSetCommands,
 	sortedsets.GeoCommands,
+	streams.StreamCommands,
 	keys.SortCommands,
 	connectionCommands,
 	infoCommands,

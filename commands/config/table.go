@@ -22,7 +22,6 @@ const (
 	noTLS         = "there is no TLS yet"
 	noEviction    = "nothing is evicted yet"
 	noScripts     = "there are no scripts yet"
-	noStreams     = "streams have no commands yet"
 )
 
 func (c *Config) add(r *row) *row {
@@ -284,8 +283,8 @@ func (c *Config) addEncodings() {
 		alias("zset-max-ziplist-entries")
 	num(c, "zset-max-listpack-value", &v.ZsetMaxListpackValue, 0, maxI64, 64, memory, rw).
 		alias("zset-max-ziplist-value")
-	num(c, "stream-node-max-bytes", &v.StreamNodeMaxBytes, 0, maxI64, 4096, memory, rw).noOp(noStreams)
-	num(c, "stream-node-max-entries", &v.StreamNodeMaxEntries, 0, maxI64, 100, plain, rw).noOp(noStreams)
+	num(c, "stream-node-max-bytes", &v.StreamNodeMaxBytes, 0, maxI64, 4096, memory, rw)
+	num(c, "stream-node-max-entries", &v.StreamNodeMaxEntries, 0, maxI64, 100, plain, rw)
 	num(c, "hll-sparse-max-bytes", &v.HLLSparseMaxBytes, 0, maxI64, 3000, memory, rw)
 }
 

@@ -113,6 +113,24 @@ func (c *Client) TimeoutArg(i int) (deadline int64, ok bool) {
 	return 0, false
 }
 
+// MillisecondsArg is TimeoutArg for a timeout in milliseconds.
+func (c *Client) MillisecondsArg(i int) (deadline int64, ok bool) {
+	ms, ok := resp.ParseInt(c.Args[i])
+	switch now := c.Core.Keyspace.Now; {
+	case !ok:
+		c.Error(ErrTimeoutNotInt)
+	case ms < 0:
+		c.Error(ErrTimeoutNegative)
+	case ms == 0:
+		return 0, true
+	case ms > math.MaxInt64-now:
+		c.Error(ErrTimeoutRange)
+	default:
+		return now + ms, true
+	}
+	return 0, false
+}
+
 // Arg returns argument i as a string for texts and comparisons off the hot path.
 func (c *Client) Arg(i int) string { return string(c.Args[i]) }
 

@@ -19,6 +19,7 @@ type Client struct {
 	Repl *Replication // of the command that runs; w and repl are shared by all connections
 
 	NoTouch bool // CLIENT NO-TOUCH: reading leaves access clocks as they are
+	Trusted bool // what it sends was propagated: it comes from an append-only file
 }
 
 // Host is what a handler asks of whoever a Session belongs to.
@@ -29,6 +30,18 @@ type Host interface {
 	// that type. The request then runs again from the start. The handler must not have replied or changed anything.
 	// deadline is in Unix ms, 0 for none.
 	Block(kind record.Type, keys [][]byte, deadline int64)
+	// Wait is Block with all that may be said about waiting. The handler may have changed something.
+	Wait(w Wait)
 	// ReadsAll reports whether the user may read every key, and not only those that the request names.
 	ReadsAll() bool
+}
+
+// A Wait says for what a client waits.
+type Wait struct {
+	Kind     record.Type
+	Keys     [][]byte // arguments of the request
+	Deadline int64    // Unix ms, 0 for none
+	Args     [][]byte // what runs again in place of the request, if not nil
+	Gone     bool     // the request runs again, too, when a key is deleted or becomes one of another type
+	Again    int64    // it runs again at this time, Unix ms, if not 0
 }

@@ -22,6 +22,9 @@ type Core struct {
 	Listeners []func(db *keyspace.DB, key []byte) // hear of every changed key; nil for all keys of a database
 	Observers []observer                          // of keyspace events
 
+	// Ready, if not nil, is told that those who wait for a key, which was there before, may find something new in it.
+	Ready func(db *keyspace.DB, key []byte)
+
 	Counters Counters
 	Errors   map[string]int64 // INFO errorstats: count by code
 

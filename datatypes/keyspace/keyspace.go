@@ -46,8 +46,10 @@ type Keyspace struct {
 	// OnExpire, if not nil, is told each key that expired, before it is deleted.
 	OnExpire func(db *DB, r *record.Record)
 	// OnAdd, if not nil, is told each key that was added, by whatever command, and each whose value was replaced by one of
-	// another type. A collection may still be empty then.
+	// another type, or a stream by another. A collection may still be empty then.
 	OnAdd func(db *DB, r *record.Record, replaced bool)
+	// OnRemove, if not nil, is told each key that is about to be removed, but for those of a database that is flushed.
+	OnRemove func(db *DB, r *record.Record)
 	// KeepExpired makes lookups treat expired keys as missing but leave them, and ActiveExpire idle: a replica waits
 	// for its master's word.
 	KeepExpired bool
@@ -216,6 +218,9 @@ func (db *DB) expire(h uint64, r *record.Record) {
 }
 
 func (db *DB) remove(h uint64, r *record.Record) {
+	if db.ks.OnRemove != nil {
+		db.ks.OnRemove(db, r)
+	}
 	db.bytes -= Size(r)
 	if r.Expiry() != record.NoExpiry {
 		db.keys.live--
@@ -264,7 +269,7 @@ func (db *DB) replace(h uint64, old, r *record.Record) {
 		db.rescheduled(&db.fields, h, was, now)
 	}
 	db.t.Replace(h, old, r)
-	if db.ks.OnAdd != nil && r.Type() != old.Type() {
+	if db.ks.OnAdd != nil && (r.Type() != old.Type() || r.Type() == record.Stream) {
 		db.ks.OnAdd(db, r, true)
 	}
 }
