@@ -18,7 +18,7 @@ import (
 	"ferrous/datatypes/stream"
 )
 
-// An edit is a stream that is being changed: between own and done nothing else may be done with the database.
+// An edit is a stream that is being changed. Streams stay when they are empty, so it ends with done.
 type edit struct {
 	*stream.Stream
 	size int
@@ -26,11 +26,11 @@ type edit struct {
 
 // own returns the stream of a record for writing.
 func own(c *session.Client, r *record.Record) edit {
-	_, s := session.Own[stream.Stream](c, r)
+	s := record.Value[stream.Stream](c.DB.Own(r))
 	return edit{s, s.Size()}
 }
 
-// done accounts for the memory.
+// done counts the memory.
 func (e edit) done(c *session.Client) { c.DB.AddBytes(e.Size() - e.size) }
 
 // put stores a new stream at the key.
