@@ -435,6 +435,4 @@ const commandsOfRedis = `asking cluster cluster|addslots cluster|addslotsrange c
 	eval_ro evalsha evalsha_ro failover fcall fcall_ro function function|delete function|dump function|flush
 	function|help function|kill function|list function|load function|restore function|stats psync readonly readwrite
 	replconf replicaof restore-asking role script script|debug script|exists script|flush script|help
-	script|kill script|load slaveof sync wait xack xadd xautoclaim xclaim xdel xgroup xgroup|create
-	xgroup|createconsumer xgroup|delconsumer xgroup|destroy xgroup|help xgroup|setid xinfo xinfo|consumers xinfo|groups
-	xinfo|help xinfo|stream xlen xpending xrange xread xreadgroup xrevrange xsetid xtrim`
+	script|kill script|load slaveof sync wait`

@@ -15,6 +15,7 @@ import (
 
 	dset "ferrous/datatypes/set"
 	"ferrous/datatypes/sortedset"
+	"ferrous/datatypes/stream"
 	"ferrous/eventloop"
 	"ferrous/eventloop/resp"
 	"ferrous/rdb"
@@ -412,7 +413,11 @@ func writeCommands(w *aof.Commands, snap *keyspace.Snapshot, o *rdb.Options) (er
 				err = restored(r, 0)
 			}
 		default:
-			err = restored(r, o.Version) // a stream, whose commands do not say all that there is
+			if v := record.Value[stream.Stream](r); rebuildable(v) {
+				writeStream(w, key, v)
+			} else {
+				err = restored(r, o.Version)
+			}
 		}
 		if err != nil {
 			return false

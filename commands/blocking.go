@@ -82,6 +82,7 @@ type blocking struct {
 	timed    int // of these, with a timeout
 	gone     int // of these, who wait for keys to go
 	keys     int // queues
+	goneKeys int // of these, with somebody who waits for the key to go
 	ready    []*waitQueue
 	serving  bool
 	w        resp.Writer // for replies to clients that are served within another's turn
@@ -192,7 +193,9 @@ func (s *Server) join(b *blocked, key []byte) {
 	q.last = w
 	q.n++
 	if b.gone {
-		q.gone++
+		if q.gone++; q.gone == 1 {
+			bl.goneKeys++
+		}
 	}
 }
 
@@ -215,7 +218,9 @@ func (s *Server) unblock(c *Client) *blocked {
 			w.next.prev = w.prev
 		}
 		if b.gone {
-			q.gone--
+			if q.gone--; q.gone == 0 {
+				bl.goneKeys--
+			}
 		}
 		if q.n--; q.n == 0 {
 			delete(bl.waiting[q.db], q.key)

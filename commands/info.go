@@ -268,7 +268,7 @@ func (t *infoText) clients() {
 	t.int("pubsub_clients", int64(s.channels.clients))
 	t.int("clients_in_timeout_table", int64(s.blocking.timed))
 	t.int("total_blocking_keys", int64(s.blocking.keys))
-	t.zeros("total_blocking_keys_on_nokey")
+	t.int("total_blocking_keys_on_nokey", int64(s.blocking.goneKeys))
 }
 
 func (t *infoText) persistence() {

@@ -398,7 +398,7 @@ func (r *recount) watches() {
 // queues recounts the queues of clients that wait for keys.
 func (r *recount) queues() {
 	bl := &r.s.blocking
-	clients, timed, waits := 0, 0, 0
+	clients, timed, gone, waits := 0, 0, 0, 0
 	for _, c := range r.s.order {
 		if c.blocked != nil {
 			clients++
@@ -406,21 +406,29 @@ func (r *recount) queues() {
 			if c.blocked.deadline != 0 {
 				timed++
 			}
+			if c.blocked.gone {
+				gone++
+			}
 		}
 	}
 	r.equal("blocked clients", bl.clients, clients)
 	r.equal("clients_in_timeout_table", bl.timed, timed)
-	queues, in := 0, 0
+	queues, in, goneKeys := 0, 0, 0
 	for db, keys := range bl.waiting {
 		for key, q := range keys {
 			queues++
-			n := 0
+			n, going := 0, 0
 			var last *wait
 			for w := q.first; w != nil && n <= waits; w = w.next {
 				n++
 				r.check(w.prev == last && w.q == q && w.b != nil && r.alive(w.b.c) && w.b.c.blocked == w.b,
 					"blocking: the queue of key %.64q has a client who is gone or does not wait", key)
-				last = w
+				if last = w; w.b != nil && w.b.gone {
+					going++
+				}
+			}
+			if r.equal("waiters for a key to go", q.gone, going); going > 0 {
+				goneKeys++
 			}
 			r.check(n > 0 && n == q.n && q.last == last && q.db == db && q.key == key, "blocking: the queue of key %.64q says %d, counted %d",
 				key, q.n, n)
@@ -429,6 +437,8 @@ func (r *recount) queues() {
 		}
 	}
 	r.equal("total_blocking_keys", bl.keys, queues)
+	r.equal("total_blocking_keys_on_nokey", bl.goneKeys, goneKeys)
+	r.equal("clients that wait for keys to go", bl.gone, gone)
 	r.equal("places in queues", in, waits)
 	for i, b := range bl.free {
 		r.check(b.c == nil && len(b.waits) == 0 && !slices.Contains(bl.free[:i], b), "blocking: a free request is in use")

@@ -44,6 +44,7 @@ func (g *sampler) request(e *session.Entry) []string {
 func (g *sampler) chance() bool { return g.rng != nil && g.rng.IntN(2) == 0 }
 
 func (g *sampler) args(args []session.Arg) {
+	many := 0 // how often the argument before was repeated
 	for i := range args {
 		a := &args[i]
 		announced := a.Type == session.ArgKey && g.pending >= 0
@@ -52,11 +53,14 @@ func (g *sampler) args(args []session.Arg) {
 		}
 		n := 1
 		switch {
+		case a.Name == "ID" && a.Multiple && i > 0 && args[i-1].Type == session.ArgKey && args[i-1].Multiple:
+			n = many // STREAMS: as many as keys
 		case announced && a.Multiple:
 			n = g.pending
 		case a.Multiple && g.rng != nil:
 			n += g.rng.IntN(3)
 		}
+		many = n
 		for j := range n {
 			if a.Token != "" && a.Type != session.ArgPureToken && (j == 0 || a.MultipleToken) {
 				g.words = append(g.words, a.Token)
