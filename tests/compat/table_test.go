@@ -171,16 +171,15 @@ var docsDifferences = map[string]string{
 
 // docsExtras are arguments that Ferrous has beyond Redis 7.2, as treeOf writes them.
 var docsExtras = map[string]string{
-	"hscan": " {flags=~[+false\"optional\"] since=$7.4.0 token=$NOVALUES type=$pure-token}", // of Redis 7.4
-	"set":   " {since=$8.1.0 token=$IFEQ type=$string}",                                     // of Valkey 8.1
-
-	// What streams have since Redis 8.
-	"xadd":       references,
-	"xtrim":      references,
-	"xreadgroup": " {flags=~[+false\"optional\"] since=$8.4.0 token=$CLAIM type=$integer}",
+	"hscan":      " {flags=~[+false\"optional\"] since=$7.4.0 token=$NOVALUES type=$pure-token}", // of Redis 7.4
+	"set":        " {since=$8.1.0 token=$IFEQ type=$string}",                                     // of Valkey 8.1
+	"xadd":       withReferences,
+	"xtrim":      withReferences,
+	"xreadgroup": ` {flags=~[+false"optional"] since=$8.4.0 token=$CLAIM type=$integer}`, // of Redis 8.4
 }
 
-const references = " {arguments=[{token=$KEEPREF type=$pure-token} {token=$DELREF type=$pure-token} {token=$ACKED type=$pure-token}] flags=~[+false\"optional\"] since=$8.2.0 type=$oneof}"
+// withReferences is what of Redis 8.2 XADD and XTRIM take.
+const withReferences = ` {arguments=[{token=$KEEPREF type=$pure-token} {token=$DELREF type=$pure-token} {token=$ACKED type=$pure-token}] flags=~[+false"optional"] since=$8.2.0 type=$oneof}`
 
 // TestCommandDocs compares COMMAND DOCS of the commands known to both: group, since, flags, and the tree of arguments.
 func TestCommandDocs(t *testing.T) {

@@ -86,17 +86,13 @@ func (m *mess) two() []string { return []string{m.text(), m.text()} }
 // streamID returns the ID of an entry that was added, perhaps.
 func (m *mess) streamID() string { return fmt.Sprintf("%d-%d", 1000+m.IntN(m.id/3+1), m.IntN(3)) }
 
-// command makes one, of streams only if the server has them.
-func (m *mess) command(streams bool) []string {
-	kinds := 7
-	if !streams {
-		kinds = 6
-	}
+// command makes one.
+func (m *mess) command() []string {
 	n := 1 + m.IntN(4)
 	if m.IntN(10) == 0 {
 		n = 150
 	}
-	kind := m.IntN(kinds)
+	kind := m.IntN(7)
 	key := fmt.Sprint([]string{"string", "list", "set", "hash", "zset", "any", "stream"}[kind], m.IntN(8))
 	do := func(verb string, args ...string) []string { return append([]string{verb, key}, args...) }
 	pick := func(choices ...func() []string) []string { return choices[m.IntN(len(choices))]() }
@@ -192,10 +188,10 @@ func (m *mess) command(streams bool) []string {
 }
 
 // send sends n of them. Many are errors: of another type, without a key, without a group.
-func (m *mess) send(t *testing.T, c *harness.Conn, n int, streams bool) {
+func (m *mess) send(t *testing.T, c *harness.Conn, n int) {
 	t.Helper()
 	for range n {
-		args := m.command(streams)
+		args := m.command()
 		if v, err := c.Do(args...); err != nil {
 			t.Fatalf("%.200q: %v", args, err)
 		} else if v.IsError() && strings.HasPrefix(v.Str, "ERR unknown") {
@@ -316,7 +312,7 @@ func TestRandomData(t *testing.T) {
 
 func randomRound(t *testing.T, m *mess, args []string) {
 	redis, rc := startRedis(t, "", args...)
-	m.send(t, rc, 300+m.IntN(3000), true)
+	m.send(t, rc, 300+m.IntN(3000))
 	rc.Must("DEBUG", "RELOAD") // so that what is made anew on loading is so already
 	want := state(rc)
 	if len(want) < 20 {
@@ -341,7 +337,7 @@ func randomRound(t *testing.T, m *mess, args []string) {
 	}
 
 	// Changed by Ferrous, through its own files in each version, to Redis.
-	m.send(t, c, 300+m.IntN(2000), false)
+	m.send(t, c, 300+m.IntN(2000))
 	digest := c.Must("DEBUG", "DIGEST").Str
 	for _, version := range []string{"9", "11", "12", "0", "10"} {
 		c.Must("CONFIG", "SET", "rdb-version", version)
