@@ -1,13 +1,12 @@
 package commands
 
 import (
-	"ferrous/commands/session"
-
 	crand "crypto/rand"
 	"encoding/hex"
 	"strconv"
 
 	"ferrous/commands/acl"
+	"ferrous/commands/session"
 	"ferrous/eventloop/resp"
 )
 

@@ -12,7 +12,6 @@ import (
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/list"
 	"ferrous/datatypes/record"
-
 	dset "ferrous/datatypes/set"
 	"ferrous/datatypes/sortedset"
 	"ferrous/datatypes/stream"

@@ -8,7 +8,7 @@ import (
 )
 
 // COMMAND tells clients what the command table says, in the shapes of Redis 7.2. It is the table's reader for the wire
-// as keyspecs.go is the one for dispatch: nothing about any single command is known here.
+// as session/keyspecs.go is the one for dispatch: nothing about any single command is known here.
 
 var commandCommand = session.Command{
 	Name: "command", Arity: -1, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: connected(commandAll),

@@ -11,11 +11,11 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"ferrous/commands/config"
 	"ferrous/commands/logging"
 	"ferrous/commands/process"
-
-	"golang.org/x/sys/unix"
 )
 
 // A server that cannot go on says what it knows before it dies: in the frame that tools look for in a Redis log, with the

@@ -3,23 +3,21 @@
 // # The way of a request
 //
 // eventloop hands a client's bytes to Server.Data. The client's parser cuts them into requests; dispatch.go looks each
-// one up in the command table, checks whether it may run, and calls its handler with the Client as context: arguments,
-// selected database, reply writer. The handler reads and writes the keyspace through the client's lookup methods
-// (access.go), appends its reply, and says what it changed; afterwards the one propagate point feeds what was changed to
-// the sinks (append-only file, replicas). All replies to one packet leave in one write.
+// one up in the command table, checks whether it may run, and calls its handler with the session.Client as context:
+// arguments, selected database, reply writer. The handler reads and writes the keyspace through it, appends its reply, and
+// says what it changed. Afterwards propagate.go feeds what was changed to the sinks (append-only file, replicas). All
+// replies to one packet leave in one write.
 //
 // # Where things are
 //
-// A command is a row in the table of its group (strings.go, keys.go, …) beside its handler; command.go defines the row
-// and lists the tables. Server holds what all clients share, Client what one connection has. Everything here runs on the
-// loop goroutine; no locks.
+// A command is a row in the table of its family beside its handler. The families are packages of their own (strings, keys,
+// lists …), on top of package session; registry.go lists their tables. What needs more than a session has its rows here.
+// Server holds what all clients share, Client what one connection has. Everything here runs on the loop goroutine, without
+// locks.
 package commands
 
 import (
 	"bytes"
-
-	"ferrous/commands/session"
-
 	crand "crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
@@ -33,6 +31,7 @@ import (
 	"ferrous/commands/config"
 	"ferrous/commands/logging"
 	"ferrous/commands/process"
+	"ferrous/commands/session"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/quicklist"
 	"ferrous/datatypes/sortedset"

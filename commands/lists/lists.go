@@ -7,7 +7,7 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// The list commands but those that move elements between lists or pop from one of several (lists_move.go).
+// The list commands but those that move elements between lists or pop from one of several (move.go).
 var ListCommands = []session.Command{
 	{Name: "lindex", Arity: 3, Flags: session.ReadOnly, ACL: session.CatList, Handler: lindex,
 		Group: session.GroupList, Since: "1.0.0",

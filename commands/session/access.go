@@ -7,10 +7,10 @@ import (
 )
 
 // How handlers reach the keyspace. Each access to a key goes through one of these, which keep the hit statistics and
-// the access clock; each change is reported with modified (and told to keyspace events with notify).
+// the access clock. Each change is reported with Modified, and to keyspace events with Notify.
 
-// Read looks a key up for a command that only reads it: counts a hit or a miss and touches its access clock. nil
-// means that there is no such key.
+// Read returns the record of a key for a command that only reads it, nil if there is none. It counts a hit or a miss, and
+// touches the access clock.
 func (c *Client) Read(key []byte) *record.Record {
 	var r *record.Record
 	if c.NoTouch && c.Cmd.Name != "touch" {
@@ -27,7 +27,7 @@ func (c *Client) Read(key []byte) *record.Record {
 	return r
 }
 
-// Write looks a key up for a command that will change it: no statistics.
+// Write returns the record of a key for a command that will change it, nil if there is none. It counts neither hit nor miss.
 func (c *Client) Write(key []byte) *record.Record {
 	if c.NoTouch {
 		return c.DB.Peek(key)
@@ -45,7 +45,7 @@ func (c *Client) Typed(r *record.Record, t record.Type) bool {
 }
 
 // Modified reports that the command has changed a key of the selected database. It is to be called once for each key
-// changed; commands that change more than one element of it add the rest to dirty themselves.
+// changed. Commands that change more than one element of it add the rest to Core.Dirty, or call Changed.
 func (c *Client) Modified(key []byte) {
 	c.Core.Dirty++
 	if c.Core.Listeners != nil {
@@ -69,7 +69,7 @@ func (c *Client) DeleteKey(key []byte) bool {
 	return true
 }
 
-// ModifiedIn is modified for a key of another database than the selected one.
+// ModifiedIn is Modified for a key of another database than the selected one.
 func (c *Client) ModifiedIn(db *keyspace.DB, key []byte) {
 	c.Core.Dirty++
 	if c.Core.Listeners != nil {
@@ -84,7 +84,7 @@ func (c *Client) TouchedIn(db *keyspace.DB, key []byte) {
 	}
 }
 
-// Notify tells a keyspace event to those who asked for its class.
+// Notify publishes a keyspace event to those who asked for its class.
 func (c *Client) Notify(class config.NotifyFlags, event string, key []byte) {
 	if c.Core.Config.NotifyKeyspaceEvents&class != 0 {
 		c.Core.Notify(class, event, key, c.DB)
@@ -92,7 +92,7 @@ func (c *Client) Notify(class config.NotifyFlags, event string, key []byte) {
 }
 
 // PrefetchKeys fetches what the keys among the arguments, every step from the first on, will touch into the cache
-// together; see Server.prefetch.
+// together; see Server.prefetch in package commands.
 func (c *Client) PrefetchKeys(step int) {
 	keys := c.Core.Peeked[:0]
 	for i := 1; i < len(c.Args) && len(keys) < cap(keys); i += step {
@@ -114,7 +114,7 @@ func (c *Client) Look(key []byte) *record.Record {
 	return r
 }
 
-// WriteIn is write for a key of another database than the selected one.
+// WriteIn is Write for a key of another database than the selected one.
 func (c *Client) WriteIn(db *keyspace.DB, key []byte) *record.Record {
 	if c.NoTouch {
 		return db.Peek(key)

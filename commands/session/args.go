@@ -160,7 +160,7 @@ func CString(b []byte) string {
 	return s
 }
 
-// BlockOrNull is block for a client that may wait; another gets at once what a timeout answers.
+// BlockOrNull makes a client that may wait do so, see Host.Block. Another gets at once what a timeout answers.
 func (c *Client) BlockOrNull(kind record.Type, keys [][]byte, deadline int64) {
 	if c.Host.MayBlock() {
 		c.Host.Block(kind, keys, deadline)

@@ -7,7 +7,7 @@ import (
 )
 
 // A Client is the context of one request: what a handler gets. A connection embeds one; so do inner clients, which have no
-// connection. args and what handlers slice from it are valid while the command runs: what is kept must be copied.
+// connection. Args and what handlers slice from it are valid while the command runs: what is kept must be copied.
 type Client struct {
 	Core *Core
 	Host Host
@@ -16,13 +16,13 @@ type Client struct {
 	Cmd  *Entry
 	W    *resp.Writer
 	DB   *keyspace.DB
-	Repl *Replication // of the command that runs; w and repl are shared by all connections
+	Repl *Replication // what the running command says of its propagation; all connections share W and Repl
 
 	NoTouch bool // CLIENT NO-TOUCH: reading leaves access clocks as they are
 	Trusted bool // what it sends was propagated: it comes from an append-only file
 }
 
-// Host is what a handler asks of whoever a Session belongs to.
+// A Host is the connection or inner client that a Client belongs to, as far as handlers need it.
 type Host interface {
 	// MayBlock reports whether the client may wait: not inside a transaction, and not if it has no connection.
 	MayBlock() bool

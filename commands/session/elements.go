@@ -10,8 +10,8 @@ import (
 
 // What the commands of collections share.
 
-// errCountRange is the refusal of a count whose negative would overflow.
 const (
+	// errCountRange is the refusal of a count whose negative would overflow.
 	errCountRange = "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
 	ErrRange      = "ERR value is out of range"
 	ErrPositive   = "ERR value is out of range, must be positive"
@@ -20,14 +20,14 @@ const (
 // Gen returns the generation that new values are stamped with.
 func (c *Client) Gen() *cow.Generation { return c.Core.Keyspace.Generation() }
 
-// ReadTyped is read for a command that wants a value of type t: it returns nil if there is none. If the key holds
+// ReadTyped is Read for a command that wants a value of type t: it returns nil if there is none. If the key holds
 // something else it has replied, and ok is false.
 func (c *Client) ReadTyped(key []byte, t record.Type) (r *record.Record, ok bool) {
 	r = c.Read(key)
 	return r, c.Typed(r, t)
 }
 
-// WriteTyped is write for a command that wants a value of type t; see ReadTyped.
+// WriteTyped is Write for a command that wants a value of type t; see ReadTyped.
 func (c *Client) WriteTyped(key []byte, t record.Type) (r *record.Record, ok bool) {
 	r = c.Write(key)
 	return r, c.Typed(r, t)

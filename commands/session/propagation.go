@@ -5,12 +5,13 @@ import "ferrous/eventloop/resp"
 // Decimal returns n as an argument of a rewritten command.
 func Decimal(n int64) []byte { return resp.AppendInt(make([]byte, 0, 20), n) }
 
-// Replication is what of a command's effect is propagated.
+// Replication is what a command says of its propagation. The zero value propagates the request as it came if it changed
+// something.
 type Replication struct {
-	Rewritten [][]byte   // in place of the arguments
-	More      [][][]byte // further commands, before
-	None      bool
-	Message   bool // the command goes to replicas even if it changed nothing
+	Rewritten [][]byte   // the command that is propagated in place of the request
+	More      [][][]byte // further commands, before it
+	None      bool       // the request is not propagated
+	Message   bool       // the request goes to replicas even if it changed nothing
 }
 
 // Any reports whether a handler has said anything of what is to be propagated.
@@ -43,13 +44,13 @@ func (c *Client) PropagateMessage() {
 // PropagateNothing keeps a command that changed data from being propagated as it came.
 func (c *Client) PropagateNothing() { c.Repl.None = true }
 
-var WordDel = []byte("DEL")
-
-var WordUnlink = []byte("UNLINK")
-
-var WordPXAt = []byte("PXAT")
-
-var WordPExpireAt = []byte("PEXPIREAT")
+// Words of propagated commands that several families use.
+var (
+	WordDel       = []byte("DEL")
+	WordUnlink    = []byte("UNLINK")
+	WordPXAt      = []byte("PXAT")
+	WordPExpireAt = []byte("PEXPIREAT")
+)
 
 // ExpiryVerb is the command that deletes an expired key in what is propagated.
 func (s *Core) ExpiryVerb() []byte {

@@ -48,4 +48,5 @@ func (a Arg) Many() Arg { a.Multiple = true; return a }
 // From returns the argument as one that came with that version.
 func (a Arg) From(version string) Arg { a.Since = version; return a }
 
+// DoubleTimeout is an entry of several histories.
 const DoubleTimeout = "The argument `timeout` may have decimals."

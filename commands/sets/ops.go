@@ -6,7 +6,6 @@ import (
 
 	"ferrous/commands/config"
 	"ferrous/commands/session"
-
 	dset "ferrous/datatypes/set"
 	"ferrous/eventloop/resp"
 )

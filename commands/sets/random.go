@@ -7,7 +7,6 @@ import (
 	"ferrous/commands/config"
 	"ferrous/commands/session"
 	"ferrous/datatypes/record"
-
 	dset "ferrous/datatypes/set"
 )
 

@@ -5,11 +5,10 @@ import (
 	"ferrous/commands/glob"
 	"ferrous/commands/session"
 	"ferrous/datatypes/record"
-
 	dset "ferrous/datatypes/set"
 )
 
-// The set commands but for those that combine sets (sets_ops.go) and those that draw at random (sets_random.go).
+// The set commands but for those that combine sets (ops.go) and those that draw at random (random.go).
 var SetCommands = []session.Command{
 	{Name: "sadd", Arity: -3, Flags: session.Write | session.DenyOOM | session.Fast, ACL: session.CatSet, Handler: sadd,
 		Group: session.GroupSet, Since: "1.0.0",

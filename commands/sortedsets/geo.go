@@ -10,7 +10,7 @@ import (
 	"ferrous/eventloop/resp"
 )
 
-// The geo commands but for the searches (geo_search.go). A geo index is a sorted set whose scores are the codes of
+// The geo commands but for the searches (geosearch.go). A geo index is a sorted set whose scores are the codes of
 // package geohash; any sorted set may be read as one.
 var GeoCommands = []session.Command{
 	{Name: "geoadd", Arity: -5, Flags: session.Write | session.DenyOOM, ACL: session.CatGeo, Handler: geoadd,

@@ -6,7 +6,6 @@ import (
 
 	"ferrous/commands/session"
 	"ferrous/datatypes/record"
-
 	dset "ferrous/datatypes/set"
 	"ferrous/datatypes/sortedset"
 	"ferrous/datatypes/table"

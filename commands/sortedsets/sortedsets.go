@@ -11,8 +11,8 @@ import (
 	"ferrous/eventloop/resp"
 )
 
-// The sorted-set commands but for those that select ranges (zsets_range.go), those that combine sets (zsets_ops.go), and
-// those that pop or draw at random (zsets_pop.go). What other groups build on stands here: readZSet, addScores, storeZSet.
+// The sorted-set commands but for those that select ranges (range.go), those that combine sets (ops.go), and
+// those that pop or draw at random (pop.go). What other groups build on stands here: readZSet, addScores, storeZSet.
 var ZsetCommands = []session.Command{
 	{Name: "zadd", Arity: -4, Flags: session.Write | session.DenyOOM | session.Fast, ACL: session.CatSortedSet, Handler: zadd,
 		Group: session.GroupSortedSet, Since: "1.2.0",

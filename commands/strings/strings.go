@@ -8,7 +8,7 @@ import (
 	"ferrous/eventloop/resp"
 )
 
-// The string commands but for those that set whole values (strings_set.go) and LCS (lcs.go).
+// The string commands but for those that set whole values (set.go) and LCS (lcs.go).
 var StringCommands = []session.Command{
 	{Name: "append", Arity: 3, Flags: session.Write | session.DenyOOM | session.Fast, ACL: session.CatString, Handler: appendCommand,
 		Group: session.GroupString, Since: "2.0.0",
