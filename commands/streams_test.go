@@ -2,6 +2,7 @@ package commands
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -170,4 +171,32 @@ func TestReaderThatClaimsLater(t *testing.T) {
 	c := s.dial()
 	c.send("XREADGROUP GROUP g c BLOCK 0 CLAIM 30 STREAMS s >\r\n")
 	c.expect("*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*4\r\n$3\r\n1-1\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n:")
+}
+
+// A snapshot sees streams, and what is pending, as they were.
+func TestStreamsUnderSnapshot(t *testing.T) {
+	ts := newTestServer(t, "stream-node-max-entries", "10")
+	for i := range 500 {
+		n := strconv.Itoa(i + 1)
+		ts.doLine("XADD s " + n + " field " + n)
+		ts.doLine("XADD small" + n + " " + n + " a b")
+	}
+	ts.doLine("XGROUP CREATE s g 0")
+	ts.doLine("XREADGROUP GROUP g a COUNT 200 STREAMS s >")
+	changeUnderSnapshot(t, ts, func() {
+		for i := range 400 {
+			n := strconv.Itoa(i + 1)
+			ts.doLine("XADD s * new " + n)
+			ts.doLine("XREADGROUP GROUP g b COUNT 2 STREAMS s >")
+			ts.doLine("XACK s g " + n)
+			ts.doLine("XDEL s " + strconv.Itoa(i*7%500))
+			ts.doLine("XCLAIM s g c 0 " + strconv.Itoa(i*3%500))
+			ts.doLine("XADD small" + n + " * c d")
+			ts.doLine("XGROUP CREATE small" + n + " g 0")
+			if i%50 == 0 {
+				ts.doLine("XTRIM s MAXLEN ~ 300")
+			}
+			checkBytes(t, ts, n)
+		}
+	})
 }
