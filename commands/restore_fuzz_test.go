@@ -38,6 +38,13 @@ var usage = map[string][]string{
 		"ZMSCORE k e s", "ZPOPMIN k 2", "ZPOPMAX k", "ZRANDMEMBER k -4 WITHSCORES", "ZRANGE k 0 -1 WITHSCORES", "ZRANGE k f f BYSCORE LIMIT 0 3",
 		"ZRANGE k [e + BYLEX", "ZRANGESTORE k2 k i -1", "ZRANK k e WITHSCORE", "ZREM k e s", "ZREMRANGEBYLEX k [e [e", "ZREMRANGEBYRANK k i i",
 		"ZREMRANGEBYSCORE k f f", "ZREVRANGE k 0 i", "ZREVRANK k e", "ZSCAN k 0", "ZSCORE k e", "ZUNIONSTORE k2 2 k k2 AGGREGATE MAX", "SORT k BY nosort"},
+	"stream": {"XADD k * f s", "XADD k MAXLEN ~ i * f s g e", "XADD k MINID e i-* f s", "XDEL k e e", "XTRIM k MAXLEN i", "XTRIM k MINID e", "XLEN k",
+		"XTRIM k MAXLEN 1 ACKED", "XRANGE k - +", "XREVRANGE k + e COUNT 3", "XREAD COUNT 2 STREAMS k e", "XSETID k i ENTRIESADDED 99",
+		"XGROUP CREATE k g e", "XGROUP CREATE k h $", "XGROUP DESTROY k h", "XGROUP SETID k g e", "XGROUP DELCONSUMER k g c", "XGROUP CREATECONSUMER k g c",
+		"XREADGROUP GROUP g c COUNT 2 STREAMS k >", "XREADGROUP GROUP g c STREAMS k 0", "XREADGROUP GROUP g d COUNT 3 CLAIM 10 STREAMS k >",
+		"XREADGROUP GROUP g d NOACK COUNT 1 STREAMS k >", "XACK k g e e", "XCLAIM k g d 0 e e FORCE", "XAUTOCLAIM k g c 5 0 COUNT 3", "XPENDING k g",
+		"XPENDING k g - + 20 c", "XDELEX k DELREF IDS 1 e", "XDELEX k ACKED IDS 2 e e", "XACKDEL k g IDS 1 e", "XNACK k g SILENT IDS 1 e",
+		"XINFO STREAM k FULL COUNT 0", "XINFO GROUPS k", "XINFO CONSUMERS k g"},
 	"": {"COPY k k2 REPLACE", "RENAME k k2", "RENAME k2 k", "EXPIRE k i", "PEXPIREAT k2 1700000000100", "PERSIST k", "TYPE k", "OBJECT ENCODING k",
 		"MEMORY USAGE k SAMPLES 0", "DEBUG DIGEST-VALUE k k2", "DUMP k", "TOUCH k k2", "DEL k2", "SCAN 0 TYPE hash", "DEBUG OBJECT k", "DEBUG DIGEST"},
 }
@@ -61,7 +68,8 @@ func (r *restored) do(words ...string) resp.Value {
 
 // element returns an element of a key, or something that none is likely to be.
 func (r *restored) element(key, typ string) string {
-	read := map[string]string{"list": "LRANGE %s 0 300", "set": "SMEMBERS %s", "hash": "HGETALL %s", "zset": "ZRANGE %s 0 300"}[typ]
+	read := map[string]string{"list": "LRANGE %s 0 300", "set": "SMEMBERS %s", "hash": "HGETALL %s", "zset": "ZRANGE %s 0 300",
+		"stream": "XRANGE %s - + COUNT 300"}[typ]
 	if read == "" || r.rnd.IntN(5) == 0 {
 		return r.bytes()
 	}
@@ -69,7 +77,11 @@ func (r *restored) element(key, typ string) string {
 	if len(all) == 0 {
 		return r.bytes()
 	}
-	return string(all[r.rnd.IntN(len(all))].Str)
+	e := all[r.rnd.IntN(len(all))]
+	if typ == "stream" {
+		e = e.Elems[0]
+	}
+	return string(e.Str)
 }
 
 func (r *restored) bytes() string {
@@ -174,6 +186,8 @@ func FuzzRestoreCommands(f *testing.F) {
 		{"RPUSH k " + strings.Repeat("long ", 90)}, {"SADD k 1 2 70000"}, {"SADD k a b 3"}, {"SADD k a " + strings.Repeat("long", 50)},
 		{"HSET k f v n 12"}, {"HSET k f " + strings.Repeat("long", 50) + " g h"}, {"HSET k f v g h", "HPEXPIRE k 100 FIELDS 1 f"},
 		{"HSET k f " + strings.Repeat("long", 50) + " g h", "HPEXPIRE k 100 FIELDS 2 f g"}, {"ZADD k 1 a 2.5 b inf c"},
+		{"XADD k 1-1 f v", "XADD k 1-2 f v g w", "XADD k 2-1 f 12", "XDEL k 1-2", "XGROUP CREATE k g 0", "XREADGROUP GROUP g c COUNT 1 STREAMS k >",
+			"XREADGROUP GROUP g d STREAMS k >", "XGROUP CREATE k h $"},
 		{"ZADD k 1 a 2.5 " + strings.Repeat("long", 50)}, {"GEOADD k 13.36 38.11 Palermo 15.08 37.5 Catania"},
 	}
 	for i, lines := range seeds {

@@ -318,6 +318,11 @@ func TestKeysOfSpecialCommands(t *testing.T) {
 		{"BITFIELD b SET u8 0 1", "b"},
 		{"BITFIELD c GET u8 0 SET u8 0 1 INCRBY u8 0 1", ""},
 		{"BITFIELD a GET u8 0 INCRBY u8 0 1", "a"},
+		{"XREAD STREAMS a a2 0 0", ""},
+		{"XREAD COUNT 1 STREAMS streams 0", "streams"},
+		{"XREAD BLOCK streams COUNT streams STREAMS b 0", "COUNT"}, // the first STREAMS counts for key specs, as in Redis
+		{"XREADGROUP GROUP streams streams STREAMS b 0", "b"},
+		{"XREADGROUP GROUP streams streams BLOCK 1 STREAMS a >", ""},
 		{"SORT a", ""},
 		{"SORT b", "b"},
 		{"SORT a STORE b", ""},

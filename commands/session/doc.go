@@ -1,6 +1,6 @@
 // Package session is what the handler of a command may touch, and nothing else: the request and its arguments, the reply,
 // the keys, and how a change is reported. The families of commands (packages strings, keys, lists, hashes, sets,
-// sortedsets) import it and the values' own packages; they never import each other or package commands.
+// sortedsets, streams) import it and the values' own packages; they never import each other or package commands.
 //
 // # How to write a command
 //

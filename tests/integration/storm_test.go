@@ -152,7 +152,7 @@ func TestRecount(t *testing.T) {
 	}
 }
 
-func pick(r *rand.Rand, from ...string) string { return from[r.IntN(len(from))] }
+func pick[T any](r *rand.Rand, from ...T) T { return from[r.IntN(len(from))] }
 
 // stormSettings draws the directives of a server.
 func stormSettings(r *rand.Rand) []string {
@@ -655,7 +655,12 @@ func (c *stormClient) state() [][]string {
 // blocking is a command that may wait.
 func (c *stormClient) blocking() []string {
 	r := c.r
-	switch r.IntN(9) {
+	switch r.IntN(11) {
+	case 9:
+		return []string{"XREAD", "BLOCK", pick(r, "0", "0", "10", "100", "1000"), "COUNT", "2", "STREAMS", c.key("x"), c.key("none"), "$", "0"}
+	case 10:
+		return append([]string{"XREADGROUP", "GROUP", "g", pick(r, "a", "b"), "BLOCK", pick(r, "0", "0", "10", "100", "1000")},
+			append(pick(r, []string{"NOACK"}, []string{"CLAIM", c.num(50)}, nil), "STREAMS", c.key("x"), ">")...)
 	case 0, 1:
 		return []string{"BLPOP", c.key("l"), c.key("l"), c.timeout()}
 	case 2:
@@ -700,7 +705,18 @@ func (c *stormClient) command() []string {
 // data is a command on keys.
 func (c *stormClient) data() []string {
 	r := c.r
-	switch r.IntN(44) {
+	switch r.IntN(48) {
+	case 44:
+		return []string{"XADD", c.key("x"), "MAXLEN", "~", "100", "*", "f", c.value()}
+	case 45:
+		return append([]string{"XGROUP"}, pick(r, []string{"CREATE", c.key("x"), "g", "0", "MKSTREAM"}, []string{"DESTROY", c.key("x"), "g"},
+			[]string{"DELCONSUMER", c.key("x"), "g", "a"})...)
+	case 46:
+		return pick(r, []string{"XREADGROUP", "GROUP", "g", "b", "STREAMS", c.key("x"), "0"}, []string{"XAUTOCLAIM", c.key("x"), "g", "a", "10", "0"},
+			[]string{"XPENDING", c.key("x"), "g"}, []string{"XINFO", "STREAM", c.key("x"), "FULL"})
+	case 47:
+		return pick(r, []string{"XTRIM", c.key("x"), "MAXLEN", c.num(50), "DELREF"}, []string{"XRANGE", c.key("x"), "-", "+", "COUNT", c.num(20)},
+			[]string{"XLEN", c.key("x")})
 	case 0:
 		return append([]string{pick(r, "LPUSH", "RPUSH"), c.key("l")}, c.values(1+r.IntN(5))...)
 	case 1:
