@@ -229,6 +229,10 @@ func (s *Server) startTimeout(b *blocked) {
 
 // timedOut is called when the time of a waiting request is over.
 func (s *Server) timedOut(b *blocked) {
+	if s.busy.on {
+		s.busy.late = append(s.busy.late, b)
+		return
+	}
 	s.setNow(s.nanos())
 	if s.Keyspace.Now < b.deadline {
 		s.startTimeout(b) // the timer was set for less, or the clock was set back

@@ -12,7 +12,7 @@ import (
 func (s *Server) cron() {
 	from := s.nanos()
 	s.tick()
-	if s.cronPaused {
+	if s.cronPaused || s.busy.on {
 		s.cronTimer.Reset(time.Second / time.Duration(max(s.Config.Hz, 1)))
 		return
 	}
@@ -66,7 +66,7 @@ const expireStep = time.Millisecond
 // expire deletes the keys whose time has come, a step at a time.
 func (s *Server) expire() {
 	s.expAt = 0
-	if s.activeOff {
+	if s.activeOff || s.busy.on {
 		return
 	}
 	from := s.nanos()

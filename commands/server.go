@@ -109,6 +109,8 @@ type Server struct {
 
 	watched map[*keyspace.DB]map[string][]*watch
 	unit    unit
+	scripts scripts
+	busy    busy
 	freeTx  []*transaction
 
 	baseMemory int  // used_memory of an empty server
@@ -212,6 +214,7 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 	}
 	s.loop = loop
 	s.newAppendOnly()
+	s.newScripts()
 	return s, nil
 }
 
