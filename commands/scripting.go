@@ -61,9 +61,11 @@ func scriptArgs(name string) []session.Arg {
 }
 
 const (
-	scriptRun    = session.NoScript | session.SkipMonitor | session.MayReplicate | session.NoMandatoryKeys | session.Stale
-	scriptRunRO  = session.NoScript | session.SkipMonitor | session.NoMandatoryKeys | session.Stale | session.ReadOnly
-	anyUseOfKeys = "How the keys are used is up to the script: RW and UPDATE is the worst case"
+	scriptRun   = session.NoScript | session.SkipMonitor | session.MayReplicate | session.NoMandatoryKeys | session.Stale
+	scriptRunRO = session.NoScript | session.SkipMonitor | session.NoMandatoryKeys | session.Stale | session.ReadOnly
+	// What COMMAND INFO says of the keys.
+	anyUseOfKeys  = "We cannot tell how the keys will be used so we assume the worst, RW and UPDATE"
+	anyReadOfKeys = "We cannot tell how the keys will be used so we assume the worst, RO and ACCESS"
 )
 
 var (
@@ -81,11 +83,11 @@ var scriptingCommands = []session.Command{
 	{Name: "evalsha", Arity: -3, Flags: scriptRun, ACL: session.CatScripting, Handler: connected(evalSHA),
 		Group: session.GroupScripting, Since: "2.6.0", Complexity: "Depends on the script.",
 		Summary: "Runs a cached Lua script, named by its SHA1.",
-		Keys:    scriptKeys(session.KeyRW|session.KeyAccess|session.KeyUpdate, anyUseOfKeys), Args: scriptArgs("sha1")},
+		Keys:    scriptKeys(session.KeyRW|session.KeyAccess|session.KeyUpdate, ""), Args: scriptArgs("sha1")},
 	{Name: "eval_ro", Arity: -3, Flags: scriptRunRO, ACL: session.CatScripting, Handler: connected(eval),
 		Group: session.GroupScripting, Since: "7.0.0", Complexity: "Depends on the script.",
 		Summary: "Runs a Lua script that only reads.",
-		Keys:    scriptKeys(session.KeyRO|session.KeyAccess, ""), Args: scriptArgs("script")},
+		Keys:    scriptKeys(session.KeyRO|session.KeyAccess, anyReadOfKeys), Args: scriptArgs("script")},
 	{Name: "evalsha_ro", Arity: -3, Flags: scriptRunRO, ACL: session.CatScripting, Handler: connected(evalSHA),
 		Group: session.GroupScripting, Since: "7.0.0", Complexity: "Depends on the script.",
 		Summary: "Runs a cached Lua script that only reads, named by its SHA1.",
@@ -96,7 +98,7 @@ var scriptingCommands = []session.Command{
 	{Name: "fcall_ro", Arity: -3, Flags: scriptRunRO, ACL: session.CatScripting, Handler: connected(fcall),
 		Group: session.GroupScripting, Since: "7.0.0", Complexity: "Depends on the function.",
 		Summary: "Calls a function that only reads.",
-		Keys:    scriptKeys(session.KeyRO|session.KeyAccess, ""), Args: scriptArgs("function")},
+		Keys:    scriptKeys(session.KeyRO|session.KeyAccess, anyReadOfKeys), Args: scriptArgs("function")},
 	{Name: "script", Arity: -2, Group: session.GroupScripting, Since: "2.6.0", Complexity: "Depends on the subcommand.",
 		Summary: "Container of commands about the script cache.",
 		Subs: []session.Command{
