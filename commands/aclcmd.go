@@ -311,6 +311,7 @@ const (
 const (
 	contextTop   = "toplevel"
 	contextMulti = "multi"
+	contextLua   = "lua"
 )
 
 // logDenial counts and logs that the client was denied something for what it is: a command, key or channel.
@@ -322,7 +323,9 @@ func (s *Server) logDenial(c *Client, why acl.Denial, object string) {
 func (s *Server) logDenialOf(c *Client, why acl.Denial, object, user string) {
 	s.stats.denied[why]++
 	context := contextTop
-	if c.inMulti() {
+	if s.scripts.caller == c {
+		context = contextLua
+	} else if c.inMulti() {
 		context = contextMulti
 	}
 	l := &s.security.log
@@ -430,8 +433,5 @@ const commandsOfRedis = `asking cluster cluster|addslots cluster|addslotsrange c
 	cluster|count-failure-reports cluster|countkeysinslot cluster|delslots cluster|delslotsrange cluster|failover
 	cluster|flushslots cluster|forget cluster|getkeysinslot cluster|help cluster|info cluster|keyslot cluster|links
 	cluster|meet cluster|myid cluster|myshardid cluster|nodes cluster|replicas cluster|replicate cluster|reset
-	cluster|saveconfig cluster|set-config-epoch cluster|setslot cluster|shards cluster|slaves cluster|slots eval
-	eval_ro evalsha evalsha_ro failover fcall fcall_ro function function|delete function|dump function|flush
-	function|help function|kill function|list function|load function|restore function|stats psync readonly readwrite
-	replconf replicaof restore-asking role script script|debug script|exists script|flush script|help
-	script|kill script|load slaveof sync wait`
+	cluster|saveconfig cluster|set-config-epoch cluster|setslot cluster|shards cluster|slaves cluster|slots failover
+	psync readonly readwrite replconf replicaof restore-asking role slaveof sync wait`

@@ -31,6 +31,9 @@ var serverCommands = []session.Command{
 // timeNow replies with the Unix time in seconds and the microseconds of the present second.
 func timeNow(c *Client) {
 	now := c.srv.wall + c.srv.nanos()/1000
+	if c == c.srv.scripts.client {
+		now = c.srv.scripts.micros
+	}
 	c.W.Array(2)
 	c.W.BulkInt(now / 1e6)
 	c.W.BulkInt(now % 1e6)

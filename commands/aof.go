@@ -381,6 +381,11 @@ func writeCommands(w *aof.Commands, snap *keyspace.Snapshot, o *rdb.Options) (er
 		w.Word(payload)
 		return nil
 	}
+	for _, code := range o.Functions {
+		w.Begin(3, "FUNCTION")
+		w.WordString("LOAD")
+		w.Word(code)
+	}
 	snap.Walk(func(id int, r *record.Record) bool {
 		if id != db {
 			w.Select(id)

@@ -268,6 +268,10 @@ func (s *Server) startTimeout(b *blocked) {
 
 // timedOut is called when the time of a waiting request is over.
 func (s *Server) timedOut(b *blocked) {
+	if s.busy.on {
+		s.busy.late = append(s.busy.late, b)
+		return
+	}
 	s.setNow(s.nanos())
 	switch now := s.Keyspace.Now; {
 	case b.deadline != 0 && now >= b.deadline:

@@ -12,7 +12,7 @@ import (
 func (s *Server) cron() {
 	from := s.nanos()
 	s.tick()
-	if s.cronPaused {
+	if s.cronPaused || s.busy.on {
 		s.cronTimer.Reset(time.Second / time.Duration(max(s.Config.Hz, 1)))
 		return
 	}

@@ -14,7 +14,14 @@ func (s *Server) execute(c *Client, now int64) int64 {
 		c.replySkip--
 	}
 	if e := s.admit(c); e != nil {
-		now = s.call(c, e, now)
+		if e.Scripted && c.mayRunScript(e) {
+			var done bool
+			if now, done = s.callScript(c, e, now, start); !done {
+				return now
+			}
+		} else {
+			now = s.call(c, e, now)
+		}
 		if c.blocked != nil {
 			c.replySkip = skip // it comes again
 		}
@@ -24,6 +31,11 @@ func (s *Server) execute(c *Client, now int64) int64 {
 			c.replySkip = skip // it comes again
 		}
 	}
+	return s.replied(c, start, now)
+}
+
+// replied does what follows a request whose reply is in the writer from start on.
+func (s *Server) replied(c *Client, start int, now int64) int64 {
 	if c.suppressed() {
 		s.w.Truncate(start)
 	}
@@ -35,7 +47,7 @@ func (s *Server) execute(c *Client, now int64) int64 {
 		s.closeOverLimit(c)
 		s.w.Reset()
 	}
-	if len(s.blocking.ready) > 0 && !s.blocking.serving {
+	if len(s.blocking.ready) > 0 && !s.blocking.serving && !s.busy.on {
 		now = s.serveBlocked(now)
 		s.takeWaiting(c)
 	}

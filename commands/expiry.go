@@ -42,7 +42,7 @@ func (s *Server) keyExpired(db *keyspace.DB, r *record.Record) {
 // expire deletes the keys whose time has come, a step at a time.
 func (s *Server) expire() {
 	s.expAt = 0
-	if s.activeOff {
+	if s.activeOff || s.busy.on {
 		return
 	}
 	from := s.nanos()

@@ -367,6 +367,7 @@ func (t *infoText) statistics() {
 	t.int("expire_cycle_cpu_milliseconds", st.expireNanos/1e6)
 	t.zeros("evicted_keys")
 	t.int("evicted_clients", s.eviction.evicted)
+	t.int("evicted_scripts", s.scripts.engine.Evicted())
 	t.zeros("total_eviction_exceeded_time", "current_eviction_exceeded_time")
 	t.int("keyspace_hits", s.Counters.Hits)
 	t.int("keyspace_misses", s.Counters.Misses)

@@ -279,6 +279,8 @@ func shutdown(c *Client) {
 		c.W.OK()
 	case abort:
 		c.Error(errNoShutdown)
+	case c.srv.busy.on && how&config.ShutdownNoSave == 0:
+		c.Error(c.srv.busyText())
 	case !c.srv.beginShutdown(how):
 		c.Error(errShutdown)
 	default:

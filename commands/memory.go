@@ -134,8 +134,8 @@ func memoryStats(c *Client) {
 	num("clients.normal", int64(c.srv.evictable()))
 	num("cluster.links", 0)
 	num("aof.buffer", 0)
-	num("lua.caches", 0)
-	num("functions.caches", 0)
+	num("lua.caches", c.srv.scripts.engine.Memory())
+	num("functions.caches", int64(c.srv.scripts.libraries.Bytes()))
 	for _, db := range c.srv.Keyspace.DBs() {
 		if db.Len() == 0 {
 			continue

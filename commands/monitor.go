@@ -60,6 +60,11 @@ func (s *Server) showCommand(c *Client) {
 	if len(s.monitors) == 0 || c.Cmd.Flags&(session.SkipMonitor|session.Admin) != 0 {
 		return
 	}
+	s.show(c)
+}
+
+// show shows it whatever it is.
+func (s *Server) show(c *Client) {
 	s.relieveOutbox()
 	b := s.appendShown(append(s.outbox.event[:0], '+'), c)
 	b = append(b, "\r\n"...)

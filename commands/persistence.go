@@ -1,7 +1,6 @@
 package commands
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -9,12 +8,12 @@ import (
 	"iter"
 	"os"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"ferrous/commands/config"
+	"ferrous/commands/scripting"
 	"ferrous/commands/session"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
@@ -65,7 +64,6 @@ type persistence struct {
 	alone   time.Time  // until then nobody is served between the turns of a loader
 	loaded  rdb.Result // of the last file
 
-	libraries [][]byte // code of the function libraries of the last file, for the next
 }
 
 // saving is one background save.
@@ -120,7 +118,7 @@ type loading struct {
 func (s *Server) saveOptions() rdb.Options {
 	o := rdb.Options{
 		Version: s.Config.RDBVersion, Compress: s.Config.RDBCompression, Checksum: s.Config.RDBChecksum,
-		RedisVersion: RedisVersion, Created: s.Keyspace.Now / 1000, UsedMemory: int64(s.usedMemory()), Functions: s.persist.libraries,
+		RedisVersion: RedisVersion, Created: s.Keyspace.Now / 1000, UsedMemory: int64(s.usedMemory()), Functions: s.scripts.libraries.Codes(),
 	}
 	switch policy := s.Config.MaxMemoryPolicy.String(); {
 	case strings.HasSuffix(policy, "-lfu"):
@@ -326,12 +324,14 @@ const errLoading = "LOADING Redis is loading the dataset in memory"
 
 // limit is to be called when a reason to refuse commands may have come or gone; see limited.
 func (s *Server) limit() {
-	s.refusing = s.persist.loading != nil || s.persist.failed || s.aof.on() && s.aof.file.Refusal() != ""
+	s.refusing = s.busy.on || s.persist.loading != nil || s.persist.failed || s.aof.on() && s.aof.file.Refusal() != ""
 }
 
 // limited returns the error of a command that cannot run while data is loading or cannot be made durable, "" if it can.
 func (s *Server) limited(e *session.Entry) string {
 	switch p := &s.persist; {
+	case s.busy.on && e.Flags&session.AllowBusy == 0:
+		return s.busyText()
 	case p.loading != nil && e.Flags&session.Loading == 0:
 		return errLoading
 	case p.failed && s.Config.StopWritesOnBgsaveError && len(s.Config.Save) > 0 && (e.Flags&session.Write != 0 || e.Name == "ping"):
@@ -623,24 +623,20 @@ func (s *Server) loadDump(src io.Reader, size int64, progress func(offset int64)
 	if delay := delayed(func() int { return s.Config.KeyLoadDelayUs }, nil, nil); delay != nil {
 		l.OnKey = func(*keyspace.DB, *record.Record) { delay() }
 	}
-	var libraries [][]byte
-	if l.AllowDuplicates {
-		libraries = s.persist.libraries[:len(s.persist.libraries):len(s.persist.libraries)]
-	}
+	libraries := scripting.NewLibraries(s.scripts.engine)
 	l.OnFunction = func(code []byte) error {
-		if !slices.ContainsFunc(libraries, func(b []byte) bool { return bytes.Equal(b, code) }) {
-			libraries = append(libraries, bytes.Clone(code))
-		}
-		return nil
+		_, err := libraries.Load(code, false)
+		return err
 	}
 	res, err := l.Load(src, size)
 	if err != nil {
 		return nil, err
 	}
-	if len(libraries) > 0 {
-		s.Logf(config.LogNotice, "%d function libraries are kept for dumps to come; there is nothing that runs them.", len(libraries))
+	if !l.AllowDuplicates {
+		s.scripts.libraries = libraries
+	} else if err := s.scripts.libraries.Join(libraries, true); err != nil {
+		return nil, err
 	}
-	s.persist.libraries = libraries
 	s.persist.loaded = *res
 	s.persist.loaded.Rest = nil
 	return res, nil

@@ -38,6 +38,7 @@ var tables = [][]session.Command{
 	aofCommands,
 	transactionCommands,
 	pubsubCommands,
+	scriptingCommands,
 }
 
 // registry is the command table of one server, where rename-command may have changed names.
@@ -63,6 +64,7 @@ func (g *registry) add(row *session.Command, parent *session.Entry) *session.Ent
 	e := &session.Entry{Command: row, Parent: parent, Full: row.Name, Cats: row.Categories()}
 	if parent == nil {
 		e.Direct, e.Exec = runsInMulti[row.Name], row.Name == "exec"
+		e.Scripted = e.Exec || runsScripts[row.Name]
 		e.WhileSubscribed = runsSubscribed[row.Name]
 	}
 	if parent != nil {

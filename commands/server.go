@@ -108,6 +108,8 @@ type Server struct {
 
 	watched map[*keyspace.DB]map[string][]*watch
 	unit    unit
+	scripts scripts
+	busy    busy
 	freeTx  []*transaction
 
 	baseMemory int  // used_memory of an empty server
@@ -213,6 +215,7 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 	}
 	s.loop = loop
 	s.newAppendOnly()
+	s.newScripts()
 	return s, nil
 }
 

@@ -37,6 +37,7 @@ type transaction struct {
 	failed  bool // a command was refused: EXEC will be
 	touched bool // a watched key was changed: EXEC will answer null
 	running bool // EXEC is at work
+	scripts bool // a queued command runs a script
 	flags   session.Flags
 	queue   []queuedCommand
 	data    []byte // bytes of the arguments of all queued commands
@@ -164,6 +165,7 @@ func (s *Server) enqueue(c *Client, e *session.Entry) {
 		}
 		tx.queue = append(tx.queue, queuedCommand{e, len(c.Args)})
 		tx.flags |= e.Flags
+		tx.scripts = tx.scripts || e.Scripted
 		if limit := s.limits.MaxBuffered; limit > 0 && int64(len(tx.data)) > limit && c.conn != nil {
 			s.Logf(config.LogWarning, "Closing client that reached max query buffer length: %s", c.describe())
 			s.stats.queryBufDisconnections++

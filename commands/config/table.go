@@ -21,7 +21,6 @@ const (
 	noCluster     = "there is no cluster yet"
 	noTLS         = "there is no TLS yet"
 	noEviction    = "nothing is evicted yet"
-	noScripts     = "there are no scripts yet"
 )
 
 func (c *Config) add(r *row) *row {
@@ -257,8 +256,7 @@ func (c *Config) addMemory() {
 
 	num(c, "tracking-table-max-keys", &v.TrackingTableMaxKeys, 0, maxI64, 1000000, plain, rw)
 	c.special("notify-keyspace-events", "letters of KEg$lshzxetdnmA", rw, notifySetting{&v.NotifyKeyspaceEvents})
-	num(c, "busy-reply-threshold", &v.BusyReplyThresholdMs, 0, maxI64, 5000, plain, rw).alias("lua-time-limit").
-		noOp(noScripts)
+	num(c, "busy-reply-threshold", &v.BusyReplyThresholdMs, 0, maxI64, 5000, plain, rw).alias("lua-time-limit")
 	c.yesno("latency-tracking", &v.LatencyTracking, true, rw)
 	c.special("latency-tracking-info-percentiles", "percentiles, 0 to 100", MultiArg,
 		percentilesSetting{&v.LatencyPercentiles})

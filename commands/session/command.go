@@ -239,6 +239,8 @@ type Entry struct {
 	Direct  bool // is not queued inside MULTI
 	Exec    bool // EXEC itself
 
+	Scripted bool // it may run scripts
+
 	WhileSubscribed bool // may be sent under RESP2 by a client that waits for messages
 
 	Calls    int64
