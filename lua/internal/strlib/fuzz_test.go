@@ -43,6 +43,12 @@ func FuzzFormat(f *testing.F) {
 func bounded() *vm.Host {
 	h := vm.NewHost()
 	Open(h)
+	turns := 0
+	h.OnTick = func() {
+		if turns++; turns > 100 {
+			panic(&vm.Kill{Text: "too long"})
+		}
+	}
 	return h
 }
 
