@@ -1,6 +1,7 @@
 package lua
 
 import (
+	"ferrous/lua/internal/strlib"
 	"ferrous/lua/internal/vm"
 )
 
@@ -12,4 +13,4 @@ func openLibraries(h *vm.Host) {
 }
 
 // libraries are the functions that open them.
-var libraries []func(h *vm.Host)
+var libraries = []func(h *vm.Host){strlib.Open}

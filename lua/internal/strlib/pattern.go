@@ -1,0 +1,389 @@
+package strlib
+
+import (
+	"strings"
+
+	lua "github.com/yuin/gopher-lua"
+
+	"ferrous/lua/internal/vm"
+)
+
+// Patterns of Lua 5.1 (section 5.4.1 of its manual), matched on the string itself: a match allocates nothing.
+//
+// The matcher backtracks. match takes a place in the subject and one in the pattern and returns where the match ends, or
+// fail. A pattern item that leaves a choice (a repetition, a capture that may have to be undone) calls match for what
+// follows; the rest is a loop. So the depth of calls is bounded by the length of the pattern, and maxDepth bounds that.
+//
+// A zero byte ends a pattern, as in C.
+
+const (
+	fail        = -1
+	maxCaptures = 32
+	// maxDepth bounds the recursion; Lua's own ends with the C stack.
+	maxDepth = 100_000
+	// tickEvery is after how many steps the matcher calls vm.Tick.
+	tickEvery = 1000
+)
+
+// The length of a capture that is open, and of one that is a position.
+const (
+	unfinished = -1
+	position   = -2
+)
+
+type capture struct{ start, len int }
+
+type matcher struct {
+	L        *lua.LState
+	src, pat string
+	level    int
+	depth    int
+	steps    int
+	captures [maxCaptures]capture
+}
+
+func (m *matcher) begin(L *lua.LState, src, pat string) {
+	m.L, m.src = L, src
+	m.pat, _, _ = strings.Cut(pat, "\x00")
+	m.level, m.depth, m.steps = 0, 0, 0
+}
+
+// at is the pattern's byte at p, 0 behind its end.
+func (m *matcher) at(p int) byte {
+	if p < len(m.pat) {
+		return m.pat[p]
+	}
+	return 0
+}
+
+func (m *matcher) step() {
+	if m.steps++; m.steps == tickEvery {
+		m.steps = 0
+		vm.Tick(m.L, tickEvery)
+	}
+}
+
+// match matches the pattern from p on at s, and returns where the match ends.
+func (m *matcher) match(s, p int) int {
+	if m.depth++; m.depth > maxDepth {
+		vm.Errorf(m.L, "pattern too complex")
+	}
+	end := m.run(s, p)
+	m.depth--
+	return end
+}
+
+func (m *matcher) run(s, p int) int {
+	for p < len(m.pat) {
+		m.step()
+		switch m.pat[p] {
+		case '(':
+			if m.at(p+1) == ')' {
+				return m.open(s, p+2, position)
+			}
+			return m.open(s, p+1, unfinished)
+		case ')':
+			return m.close(s, p+1)
+		case '$':
+			if p+1 == len(m.pat) {
+				if s == len(m.src) {
+					return s
+				}
+				return fail
+			}
+		case '%':
+			switch c := m.at(p + 1); {
+			case c == 'b':
+				if s = m.balance(s, p+2); s == fail {
+					return fail
+				}
+				p += 4
+				continue
+			case c == 'f':
+				p += 2
+				if m.at(p) != '[' {
+					vm.Errorf(m.L, "%s", "missing '[' after '%f' in pattern")
+				}
+				end := m.classEnd(p)
+				before, here := byte(0), byte(0)
+				if s > 0 {
+					before = m.src[s-1]
+				}
+				if s < len(m.src) {
+					here = m.src[s]
+				}
+				if m.inSet(before, p, end-1) || !m.inSet(here, p, end-1) {
+					return fail
+				}
+				p = end
+				continue
+			case '0' <= c && c <= '9':
+				if s = m.again(s, c); s == fail {
+					return fail
+				}
+				p += 2
+				continue
+			}
+		}
+		end := m.classEnd(p)
+		here := s < len(m.src) && m.single(m.src[s], p, end)
+		switch m.at(end) {
+		case '?':
+			if here {
+				if e := m.match(s+1, end+1); e != fail {
+					return e
+				}
+			}
+			p = end + 1
+		case '*':
+			return m.longest(s, p, end)
+		case '+':
+			if !here {
+				return fail
+			}
+			return m.longest(s+1, p, end)
+		case '-':
+			return m.shortest(s, p, end)
+		default:
+			if !here {
+				return fail
+			}
+			s++
+			p = end
+		}
+	}
+	return s
+}
+
+// open begins a capture and matches the rest.
+func (m *matcher) open(s, p, length int) int {
+	if m.level >= maxCaptures {
+		vm.Errorf(m.L, "too many captures")
+	}
+	m.captures[m.level] = capture{s, length}
+	m.level++
+	end := m.match(s, p)
+	if end == fail {
+		m.level--
+	}
+	return end
+}
+
+// close ends the last open capture and matches the rest.
+func (m *matcher) close(s, p int) int {
+	i := m.level - 1
+	for i >= 0 && m.captures[i].len != unfinished {
+		i--
+	}
+	if i < 0 {
+		vm.Errorf(m.L, "invalid pattern capture")
+	}
+	m.captures[i].len = s - m.captures[i].start
+	end := m.match(s, p)
+	if end == fail {
+		m.captures[i].len = unfinished
+	}
+	return end
+}
+
+// again matches the text of a capture.
+func (m *matcher) again(s int, digit byte) int {
+	i := int(digit) - '1'
+	if i < 0 || i >= m.level || m.captures[i].len == unfinished {
+		vm.Errorf(m.L, "invalid capture index")
+	}
+	c := m.captures[i]
+	if c.len < 0 || len(m.src)-s < c.len || m.src[c.start:c.start+c.len] != m.src[s:s+c.len] {
+		return fail
+	}
+	vm.Tick(m.L, c.len>>4)
+	return s + c.len
+}
+
+// balance matches %bxy, whose x is at p.
+func (m *matcher) balance(s, p int) int {
+	if p+1 >= len(m.pat) {
+		vm.Errorf(m.L, "unbalanced pattern")
+	}
+	if s >= len(m.src) || m.src[s] != m.pat[p] {
+		return fail
+	}
+	open, shut, depth := m.pat[p], m.pat[p+1], 1
+	for s++; s < len(m.src); s++ {
+		m.step()
+		switch m.src[s] {
+		case shut:
+			if depth--; depth == 0 {
+				return s + 1
+			}
+		case open:
+			depth++
+		}
+	}
+	return fail
+}
+
+// longest matches as many of the item at p as leave a match for the rest.
+func (m *matcher) longest(s, p, end int) int {
+	n := 0
+	for s+n < len(m.src) && m.single(m.src[s+n], p, end) {
+		m.step()
+		n++
+	}
+	for ; n >= 0; n-- {
+		m.step()
+		if e := m.match(s+n, end+1); e != fail {
+			return e
+		}
+	}
+	return fail
+}
+
+// shortest matches as few of the item at p as leave a match for the rest.
+func (m *matcher) shortest(s, p, end int) int {
+	for {
+		m.step()
+		if e := m.match(s, end+1); e != fail {
+			return e
+		}
+		if s >= len(m.src) || !m.single(m.src[s], p, end) {
+			return fail
+		}
+		s++
+	}
+}
+
+// classEnd returns where the item that matches one character, and begins at p, ends.
+func (m *matcher) classEnd(p int) int {
+	switch m.pat[p] {
+	case '%':
+		if p+1 >= len(m.pat) {
+			vm.Errorf(m.L, "%s", "malformed pattern (ends with '%')")
+		}
+		return p + 2
+	case '[':
+		p++
+		if m.at(p) == '^' {
+			p++
+		}
+		for first := true; first || m.at(p) != ']'; first = false {
+			if p >= len(m.pat) {
+				vm.Errorf(m.L, "malformed pattern (missing ']')")
+			}
+			c := m.pat[p]
+			if p++; c == '%' && p < len(m.pat) {
+				p++
+			}
+		}
+	}
+	return p + 1
+}
+
+// single reports whether the item from p to end matches c.
+func (m *matcher) single(c byte, p, end int) bool {
+	switch m.pat[p] {
+	case '.':
+		return true
+	case '%':
+		return inClass(c, m.pat[p+1])
+	case '[':
+		return m.inSet(c, p, end-1)
+	}
+	return m.pat[p] == c
+}
+
+// inSet reports whether the set between the brackets at p and last has c.
+func (m *matcher) inSet(c byte, p, last int) bool {
+	m.step()
+	has := true
+	if m.at(p+1) == '^' {
+		has = false
+		p++
+	}
+	for p++; p < last; p++ {
+		switch {
+		case m.pat[p] == '%':
+			p++
+			if inClass(c, m.at(p)) {
+				return has
+			}
+		case m.at(p+1) == '-' && p+2 < last:
+			if m.pat[p] <= c && c <= m.pat[p+2] {
+				return has
+			}
+			p += 2
+		case m.pat[p] == c:
+			return has
+		}
+	}
+	return !has
+}
+
+// inClass reports whether c is of the class that a letter behind % names; another character names itself.
+func inClass(c, class byte) bool {
+	var is bool
+	switch class | 0x20 {
+	case 'a':
+		is = isAlpha(c)
+	case 'c':
+		is = c < ' ' || c == 127
+	case 'd':
+		is = isDigit(c)
+	case 'l':
+		is = 'a' <= c && c <= 'z'
+	case 'p':
+		is = '!' <= c && c <= '~' && !isAlpha(c) && !isDigit(c)
+	case 's':
+		is = c == ' ' || '\t' <= c && c <= '\r'
+	case 'u':
+		is = 'A' <= c && c <= 'Z'
+	case 'w':
+		is = isAlpha(c) || isDigit(c)
+	case 'x':
+		is = isDigit(c) || 'a' <= c|0x20 && c|0x20 <= 'f'
+	case 'z':
+		is = c == 0
+	default:
+		return class == c
+	}
+	if !isAlpha(class) {
+		return class == c // what |0x20 has made a letter of
+	}
+	return is == ('a' <= class)
+}
+
+func isAlpha(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// value returns capture i of a match of s to e: the whole match where there are none.
+func (m *matcher) value(i, s, e int) lua.LValue {
+	if i >= m.level {
+		if i != 0 {
+			vm.Errorf(m.L, "invalid capture index")
+		}
+		return lua.LString(m.src[s:e])
+	}
+	switch c := m.captures[i]; c.len {
+	case unfinished:
+		vm.Errorf(m.L, "unfinished capture")
+		return nil
+	case position:
+		return vm.Number(m.L, float64(c.start+1))
+	default:
+		return lua.LString(m.src[c.start : c.start+c.len])
+	}
+}
+
+// push pushes all captures of a match, the whole match where there are none and whole is set, and returns their number.
+func (m *matcher) push(s, e int, whole bool) int {
+	n := m.level
+	if n == 0 && whole {
+		n = 1
+	}
+	vm.CheckStack(m.L, n, "too many captures")
+	for i := range n {
+		m.L.Push(m.value(i, s, e))
+	}
+	return n
+}

@@ -1,0 +1,317 @@
+// Package strlib is the string library of Lua 5.1 as scripts of Redis have it. Source of truth: the Lua 5.1 manual, section
+// 5.4, and for what it leaves open (error texts, ends of ranges) the answers of redis-server 7.0.15.
+package strlib
+
+import (
+	"strings"
+
+	lua "github.com/yuin/gopher-lua"
+
+	"ferrous/lua/internal/vm"
+)
+
+// Open makes the library known.
+func Open(h *vm.Host) {
+	h.Register("string", map[string]lua.LGFunction{
+		"byte": toBytes, "char": char, "dump": dump, "find": find, "format": format, "gfind": gmatch, "gmatch": gmatch,
+		"gsub": gsub, "len": length, "lower": lower, "match": matchOnce, "rep": rep, "reverse": reverse, "sub": sub,
+		"upper": upper,
+	})
+}
+
+// place turns a position that counts from the end if it is negative into one from the beginning; 0 is before the first.
+func place(pos int64, length int) int64 {
+	if pos < 0 {
+		pos += int64(length) + 1
+	}
+	return max(pos, 0)
+}
+
+func pushBytes(L *lua.LState, b []byte) int {
+	L.Push(lua.LString(vm.String(b)))
+	return 1
+}
+
+func length(L *lua.LState) int {
+	vm.PushNumber(L, float64(len(vm.CheckString(L, 1))))
+	return 1
+}
+
+func sub(L *lua.LState) int {
+	s := vm.CheckString(L, 1)
+	from := max(place(vm.CheckInteger(L, 2), len(s)), 1)
+	to := min(place(vm.OptInteger(L, 3, -1), len(s)), int64(len(s)))
+	if from > to {
+		L.Push(lua.LString(""))
+	} else {
+		L.Push(lua.LString(s[from-1 : to]))
+	}
+	return 1
+}
+
+func reverse(L *lua.LState) int {
+	s := vm.CheckString(L, 1)
+	b := make([]byte, len(s))
+	for i := range len(s) {
+		b[len(s)-1-i] = s[i]
+	}
+	vm.Tick(L, len(s)>>3)
+	return pushBytes(L, b)
+}
+
+func lower(L *lua.LState) int { return mapped(L, 'A', 'Z') }
+func upper(L *lua.LState) int { return mapped(L, 'a', 'z') }
+
+// mapped changes the case of the letters between two.
+func mapped(L *lua.LState, from, to byte) int {
+	s := vm.CheckString(L, 1)
+	b := []byte(s)
+	for i, c := range b {
+		if from <= c && c <= to {
+			b[i] = c ^ 0x20
+		}
+	}
+	vm.Tick(L, len(s)>>3)
+	return pushBytes(L, b)
+}
+
+func rep(L *lua.LState) int {
+	s := vm.CheckString(L, 1)
+	n := vm.CheckInt(L, 2)
+	if n <= 0 || s == "" {
+		L.Push(lua.LString(""))
+		return 1
+	}
+	if len(s) > vm.MaxString/n {
+		vm.CheckLength(L, vm.MaxString+1)
+	}
+	vm.Tick(L, len(s)*n>>5)
+	L.Push(lua.LString(strings.Repeat(s, n)))
+	return 1
+}
+
+func toBytes(L *lua.LState) int {
+	s := vm.CheckString(L, 1)
+	from := place(vm.OptInteger(L, 2, 1), len(s))
+	to := min(place(vm.OptInteger(L, 3, from), len(s)), int64(len(s)))
+	from = max(from, 1)
+	if from > to {
+		return 0
+	}
+	n := int(to - from + 1)
+	vm.CheckStack(L, n, "string slice too long")
+	for _, c := range vm.Bytes(s[from-1 : to]) {
+		vm.PushNumber(L, float64(c))
+	}
+	return n
+}
+
+func char(L *lua.LState) int {
+	n := L.GetTop()
+	b := make([]byte, n)
+	for i := range b {
+		c := vm.CheckInt(L, i+1)
+		if c < 0 || c > 255 {
+			vm.ArgError(L, i+1, "invalid value")
+		}
+		b[i] = byte(c)
+	}
+	return pushBytes(L, b)
+}
+
+func dump(L *lua.LState) int {
+	vm.CheckFunction(L, 1)
+	vm.Errorf(L, "unable to dump given function")
+	return 0
+}
+
+// specials are the characters with a meaning in patterns.
+const specials = "^$*+?.([%-"
+
+func find(L *lua.LState) int      { return search(L, true) }
+func matchOnce(L *lua.LState) int { return search(L, false) }
+
+// search is find and match.
+func search(L *lua.LState, find bool) int {
+	s, pat := vm.CheckString(L, 1), vm.CheckString(L, 2)
+	from := int(min(max(place(vm.OptInteger(L, 3, 1), len(s))-1, 0), int64(len(s))))
+	if find {
+		literal, _, _ := strings.Cut(pat, "\x00")
+		plain := vm.Arg(L, 4)
+		if plain != nil && plain != lua.LNil && plain != lua.LFalse || !strings.ContainsAny(literal, specials) {
+			vm.Tick(L, (len(s)-from)>>4)
+			at := strings.Index(s[from:], pat)
+			if at < 0 {
+				L.Push(lua.LNil)
+				return 1
+			}
+			vm.PushNumber(L, float64(from+at+1))
+			vm.PushNumber(L, float64(from+at+len(pat)))
+			return 2
+		}
+	}
+	var m matcher
+	m.begin(L, s, pat)
+	p := 0
+	anchored := m.at(0) == '^'
+	if anchored {
+		p = 1
+	}
+	for ; from <= len(s); from++ {
+		m.level = 0
+		if end := m.match(from, p); end != fail {
+			if !find {
+				return m.push(from, end, true)
+			}
+			vm.PushNumber(L, float64(from+1))
+			vm.PushNumber(L, float64(end))
+			return 2 + m.push(from, end, false)
+		}
+		if anchored {
+			break
+		}
+	}
+	L.Push(lua.LNil)
+	return 1
+}
+
+// gmatch returns a function that goes from match to match. It has no anchor: ^ is a character like others here.
+func gmatch(L *lua.LState) int {
+	s, pat := vm.CheckString(L, 1), vm.CheckString(L, 2)
+	at := 0
+	L.Push(vm.Of(L).Function(func(L *lua.LState) int {
+		var m matcher
+		m.begin(L, s, pat)
+		for ; at <= len(s); at++ {
+			m.level = 0
+			end := m.match(at, 0)
+			if end == fail {
+				continue
+			}
+			from := at
+			if at = end; end == from {
+				at++
+			}
+			return m.push(from, end, true)
+		}
+		return 0
+	}))
+	return 1
+}
+
+func gsub(L *lua.LState) int {
+	s, pat := vm.CheckString(L, 1), vm.CheckString(L, 2)
+	with := vm.Arg(L, 3)
+	text := ""
+	switch with.(type) {
+	case lua.LString, lua.LNumber:
+		text = vm.CheckString(L, 3)
+	case *lua.LFunction, *lua.LTable:
+	default:
+		vm.ArgError(L, 3, "string/function/table expected")
+	}
+	most := vm.OptInt(L, 4, len(s)+1)
+	var m matcher
+	m.begin(L, s, pat)
+	p := 0
+	anchored := m.at(0) == '^'
+	if anchored {
+		p = 1
+	}
+	var out []byte
+	at, n := 0, 0
+	for n < most {
+		m.level = 0
+		end := m.match(at, p)
+		if end != fail {
+			n++
+			if text != "" || isText(with) {
+				out = m.expand(out, text, at, end)
+			} else {
+				out = m.replace(out, with, at, end)
+			}
+			vm.CheckLength(L, len(out))
+		}
+		switch {
+		case end != fail && end > at:
+			at = end
+		case at < len(s):
+			out = append(out, s[at])
+			at++
+		default:
+			at++ // behind the end
+		}
+		if at > len(s) || anchored {
+			break
+		}
+	}
+	if at < len(s) {
+		vm.CheckLength(L, len(out)+len(s)-at)
+		out = append(out, s[at:]...)
+	}
+	pushBytes(L, out)
+	vm.PushNumber(L, float64(n))
+	return 2
+}
+
+func isText(v lua.LValue) bool {
+	switch v.(type) {
+	case lua.LString, lua.LNumber:
+		return true
+	}
+	return false
+}
+
+// expand appends a replacement text, in which %0 to %9 stand for captures.
+func (m *matcher) expand(out []byte, text string, s, e int) []byte {
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		if c != '%' {
+			out = append(out, c)
+			continue
+		}
+		i++
+		switch {
+		case i == len(text):
+			out = append(out, 0) // the zero behind a string of C
+		case !isDigit(text[i]):
+			out = append(out, text[i])
+		case text[i] == '0':
+			out = append(out, m.src[s:e]...)
+		default:
+			out = appendText(out, m.value(int(text[i]-'1'), s, e))
+		}
+	}
+	vm.Tick(m.L, len(text))
+	return out
+}
+
+// replace appends what a function or table has for a match: false and nil leave it as it is.
+func (m *matcher) replace(out []byte, with lua.LValue, s, e int) []byte {
+	var v lua.LValue
+	if f, ok := with.(*lua.LFunction); ok {
+		var few [4]lua.LValue
+		args := few[:0]
+		for i := range max(m.level, 1) {
+			args = append(args, m.value(i, s, e))
+		}
+		v = vm.Call1(m.L, f, args...)
+	} else {
+		v = vm.Index(m.L, with, m.value(0, s, e))
+	}
+	switch {
+	case v == lua.LNil || v == lua.LFalse:
+		return append(out, m.src[s:e]...)
+	case !isText(v):
+		vm.Errorf(m.L, "invalid replacement value (a %s)", vm.TypeName(v))
+	}
+	return appendText(out, v)
+}
+
+// appendText appends a string or a number.
+func appendText(out []byte, v lua.LValue) []byte {
+	if n, ok := v.(lua.LNumber); ok {
+		return vm.AppendNumber(out, float64(n))
+	}
+	return append(out, string(v.(lua.LString))...)
+}
