@@ -1,6 +1,10 @@
 package lua
 
 import (
+	"ferrous/lua/internal/bitlib"
+	"ferrous/lua/internal/cjson"
+	"ferrous/lua/internal/cmsgpack"
+	"ferrous/lua/internal/structlib"
 	"ferrous/lua/internal/vm"
 )
 
@@ -12,4 +16,9 @@ func openLibraries(h *vm.Host) {
 }
 
 // libraries are the functions that open them.
-var libraries []func(h *vm.Host)
+var libraries = []func(h *vm.Host){
+	bitlib.Open,
+	cjson.Open,
+	cmsgpack.Open,
+	structlib.Open,
+}
