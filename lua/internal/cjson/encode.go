@@ -23,8 +23,10 @@ func (c *config) encode(L *lua.LState) int {
 	e := encoder{L: L, c: c, buf: c.buf[:0]}
 	c.buf = nil
 	e.value(vm.Arg(L, 1), 0, 1)
-	L.Push(vm.BytesValue(e.buf))
-	if cap(e.buf) <= keepScratch {
+	if cap(e.buf) > keepScratch {
+		L.Push(lua.LString(vm.String(e.buf)))
+	} else {
+		L.Push(vm.BytesValue(e.buf))
 		c.buf = e.buf
 	}
 	return 1

@@ -12,10 +12,21 @@ import (
 	"ferrous/lua/internal/vm"
 )
 
+// library holds the scratch of pack and unpack. An owner takes it and leaves nil, so that an error that ends it early
+// keeps nothing alive.
+type library struct {
+	buf    []byte
+	values []lua.LValue
+}
+
+// keepScratch is the size from which on scratch is not kept for the next call.
+const keepScratch = 64 << 10
+
 // Open makes the library known.
 func Open(h *vm.Host) {
+	l := &library{}
 	h.Register("cmsgpack", map[string]lua.LGFunction{
-		"pack": pack, "unpack": unpack, "unpack_one": unpackOne, "unpack_limit": unpackLimit,
+		"pack": l.pack, "unpack": l.unpack, "unpack_one": l.unpackOne, "unpack_limit": l.unpackLimit,
 	})
 	t := h.Library("cmsgpack")
 	for name, text := range map[string]string{
@@ -48,7 +59,7 @@ type packer struct {
 	buf []byte
 }
 
-func pack(L *lua.LState) int {
+func (l *library) pack(L *lua.LState) int {
 	n := L.GetTop()
 	if n == 0 {
 		vm.ArgError(L, 0, "MessagePack pack needs input.")
@@ -56,11 +67,17 @@ func pack(L *lua.LState) int {
 	if 2*n > maxStack {
 		vm.ArgError(L, 0, "Too many arguments for MessagePack pack.")
 	}
-	p := packer{L: L}
+	p := packer{L: L, buf: l.buf[:0]}
+	l.buf = nil
 	for i := 1; i <= n; i++ {
 		p.value(vm.Arg(L, i), 0, n+i)
 	}
-	L.Push(vm.BytesValue(p.buf))
+	if cap(p.buf) > keepScratch {
+		L.Push(lua.LString(vm.String(p.buf)))
+	} else {
+		L.Push(vm.BytesValue(p.buf))
+		l.buf = p.buf
+	}
 	return 1
 }
 

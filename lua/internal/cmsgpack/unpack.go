@@ -9,24 +9,24 @@ import (
 	"ferrous/lua/internal/vm"
 )
 
-func unpack(L *lua.LState) int { return unpackFrom(L, 0, 0) }
+func (l *library) unpack(L *lua.LState) int { return l.unpackFrom(L, 0, 0) }
 
-func unpackOne(L *lua.LState) int {
+func (l *library) unpackOne(L *lua.LState) int {
 	offset := vm.OptInteger(L, 2, 0)
 	L.SetTop(min(L.GetTop(), 1))
-	return unpackFrom(L, 1, offset)
+	return l.unpackFrom(L, 1, offset)
 }
 
-func unpackLimit(L *lua.LState) int {
+func (l *library) unpackLimit(L *lua.LState) int {
 	limit := vm.CheckInteger(L, 2)
 	offset := vm.OptInteger(L, 3, 0)
 	L.SetTop(min(L.GetTop(), 1))
-	return unpackFrom(L, limit, offset)
+	return l.unpackFrom(L, limit, offset)
 }
 
 // unpackFrom pushes at most limit values that begin at offset, and in front of them the offset behind the last (-1 for
 // the end). Where both are 0 it pushes all values and no offset.
-func unpackFrom(L *lua.LState, limit, offset int64) int {
+func (l *library) unpackFrom(L *lua.LState, limit, offset int64) int {
 	s := vm.CheckString(L, 1)
 	switch {
 	case offset < 0 || limit < 0:
@@ -38,14 +38,17 @@ func unpackFrom(L *lua.LState, limit, offset int64) int {
 	if all {
 		limit = math.MaxInt32
 	}
-	u := unpacker{L: L, s: s, pos: int(offset)}
+	u := unpacker{L: L, s: s, pos: int(offset), values: l.values[:0]}
+	l.values = nil
 	top := L.GetTop()
 	for u.pos < len(s) && int64(len(u.values)) < limit {
 		u.push(u.value(top + len(u.values)))
 	}
 	n := len(u.values)
-	vm.CheckStack(L, n+1, "in function mp_unpack_full")
-	if !all {
+	if all {
+		vm.CheckStack(L, n, "in function mp_unpack_full")
+	} else {
+		vm.CheckStack(L, n+1, "in function mp_unpack_full")
 		next := float64(u.pos)
 		if u.pos == len(s) {
 			next = -1
@@ -55,6 +58,10 @@ func unpackFrom(L *lua.LState, limit, offset int64) int {
 	}
 	for _, v := range u.values {
 		L.Push(v)
+	}
+	if cap(u.values) <= keepScratch/16 {
+		clear(u.values)
+		l.values = u.values
 	}
 	return n
 }
