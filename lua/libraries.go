@@ -1,7 +1,11 @@
 package lua
 
 import (
+	"ferrous/lua/internal/bitlib"
+	"ferrous/lua/internal/cjson"
+	"ferrous/lua/internal/cmsgpack"
 	"ferrous/lua/internal/strlib"
+	"ferrous/lua/internal/structlib"
 	"ferrous/lua/internal/vm"
 )
 
@@ -13,4 +17,10 @@ func openLibraries(h *vm.Host) {
 }
 
 // libraries are the functions that open them.
-var libraries = []func(h *vm.Host){strlib.Open}
+var libraries = []func(h *vm.Host){
+	bitlib.Open,
+	cjson.Open,
+	cmsgpack.Open,
+	strlib.Open,
+	structlib.Open,
+}

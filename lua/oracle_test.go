@@ -59,6 +59,11 @@ func (o *oracle) read(out *strings.Builder) error {
 	return nil
 }
 
+func sha1Of(script string) string {
+	sum := sha1.Sum([]byte(script))
+	return hex.EncodeToString(sum[:])
+}
+
 // bridge runs the commands of scripts on the oracle.
 type oracleBridge struct {
 	server
@@ -102,8 +107,7 @@ func TestOracle(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sum := sha1.Sum([]byte(line))
-		want = strings.ReplaceAll(want, hex.EncodeToString(sum[:]), "{sha}")
+		want = strings.ReplaceAll(want, sha1Of(line), "{sha}")
 		began := time.Now()
 		got := eval(e, line, false)
 		if d := time.Since(began); d > 200*time.Millisecond {

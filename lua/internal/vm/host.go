@@ -150,7 +150,7 @@ func (h *Host) Function(f lua.LGFunction) *lua.LFunction {
 	return &lua.LFunction{IsG: true, Env: h.Globals, GFunction: f}
 }
 
-// NewLight makes a value that equals only itself, of type userdata.
+// NewLight makes a value that equals only itself, of type userdata; it is printed as C's null pointer.
 func NewLight() *lua.LUserData { return &lua.LUserData{Metatable: lua.LNil} }
 
 // Tick counts n steps of work. See the package comment.

@@ -400,5 +400,8 @@ func ToStringMeta(L *lua.LState, v lua.LValue) lua.LValue {
 	if v == lua.LNil {
 		return lua.LString("nil")
 	}
+	if _, ok := v.(*lua.LUserData); ok {
+		return lua.LString("userdata: (nil)") // cjson.null is C's null pointer
+	}
 	return lua.LString(fmt.Sprintf("%s: 0x%012x", TypeName(v), uintptr(dataWord(v))))
 }
