@@ -57,14 +57,14 @@ func FuzzUnpack(f *testing.F) {
 	Open(h)
 	f.Fuzz(func(t *testing.T, s string, limit, offset int64) {
 		before := heapAllocated()
-		values, err := call(h, "unpack_limit", lua.LString(s), lua.LNumber(limit), lua.LNumber(offset))
+		_, err := call(h, "unpack_limit", lua.LString(s), lua.LNumber(limit), lua.LNumber(offset))
 		if took := heapAllocated() - before; took > uint64(512*len(s))+4<<20 {
 			t.Fatalf("%d bytes took %d of memory", len(s), took)
 		}
 		if err != nil {
 			return
 		}
-		values, err = call(h, "unpack", lua.LString(s))
+		values, err := call(h, "unpack", lua.LString(s))
 		if err != nil || len(values) == 0 || len(values) > 1000 {
 			return
 		}
