@@ -75,8 +75,13 @@ var valueKinds = [...]valueKind{
 	record.Stream: kindOf[stream.Stream](),
 }
 
-// value returns the value behind r, which is no string.
-func value(r *record.Record) Value { return valueKinds[r.Type()].value(r) }
+// value returns the value behind r, nil for a string.
+func value(r *record.Record) Value {
+	if r.Type() == record.String {
+		return nil
+	}
+	return valueKinds[r.Type()].value(r)
+}
 
 // Digest takes the value of a record into a DEBUG DIGEST.
 func Digest(r *record.Record, d *digest.Digest) {
