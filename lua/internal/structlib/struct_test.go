@@ -3,6 +3,7 @@ package structlib
 import (
 	"math"
 	"runtime/metrics"
+	"slices"
 	"testing"
 
 	lua "github.com/yuin/gopher-lua"
@@ -13,7 +14,8 @@ import (
 // The answers of all functions are compared in package lua, whose tests hold redis-server's.
 
 func call(h *vm.Host, name string, args ...lua.LValue) ([]lua.LValue, error) {
-	return h.Run(vm.GetString(h.Library("struct"), name).(*lua.LFunction), nil, args...)
+	results, err := h.Run(vm.GetString(h.Library("struct"), name).(*lua.LFunction), nil, args...)
+	return slices.Clone(results), err // the next run would write over them
 }
 
 // Conversions are those of the processor's instructions, also where C leaves them undefined.
