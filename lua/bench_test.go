@@ -45,6 +45,14 @@ func BenchmarkGet(b *testing.B) {
 	})
 }
 
+// job is an object as queues keep them in Redis, of some 450 bytes of JSON.
+const job = `local job = {id='8f14e45f-ceea-467f-a9a7-1e7a3f6b2c11', name='send-email', attempts=3, delay=0, priority=5,
+	timestamp=1700000000123, progress=0.25, removeOnComplete=true, removeOnFail=false, parent=cjson.null,
+	data={to='somebody@example.com', subject='Your order "4711"', template='orders/shipped', locale='en',
+		items={{sku='A-1', n=2, price=19.99}, {sku='B-2', n=1, price=5}, {sku='C-3', n=10, price=0.5}},
+		tags={'mail', 'order', 'shipped'}},
+	backoff={type='exponential', delay=1000}} `
+
 // benchScripts are programs of n steps each.
 var benchScripts = []struct {
 	name string
@@ -72,6 +80,13 @@ var benchScripts = []struct {
 	{"sparse", 1, `local t={} t[5e7]=1 return #t`},
 	{"matrix", 1e6, `local m={} for i=1,100 do m[i]={} for j=1,100 do m[i][j]=i*j end end local s=0 for k=1,100 do for i=1,100 do for j=1,100 do s=s+m[i][j] end end end return s`},
 	{"coroutines", 1e5, `for i=1,1e5 do local co=coroutine.wrap(function(a) coroutine.yield(a) end) co(i) co() end`},
+	{"jsonencode", 2e4, job + `for i=1,2e4 do cjson.encode(job) end`},
+	{"jsondecode", 2e4, job + `local s = cjson.encode(job) for i=1,2e4 do cjson.decode(s) end`},
+	{"packencode", 2e4, job + `for i=1,2e4 do cmsgpack.pack(job) end`},
+	{"packdecode", 2e4, job + `local s = cmsgpack.pack(job) for i=1,2e4 do cmsgpack.unpack(s) end`},
+	{"structpack", 2e5, `for i=1,2e5 do struct.pack('>I4Hs', i, 7, 'key') end`},
+	{"structunpack", 2e5, `local s = struct.pack('>I4Hs', 1, 7, 'key') for i=1,2e5 do struct.unpack('>I4Hs', s) end`},
+	{"bit", 1e6, `local x = 0 for i=1,1e6 do x = bit.bxor(bit.lshift(x, 1), i) end`},
 	{"errors", 1e5, `for i=1,1e5 do pcall(error, 'x') end`},
 }
 

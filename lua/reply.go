@@ -1,7 +1,6 @@
 package lua
 
 import (
-	"math"
 	"strconv"
 
 	glua "github.com/yuin/gopher-lua"
@@ -271,8 +270,8 @@ func (p *replyParser) value() glua.LValue {
 		return glua.LBool(len(s) > 0 && s[0] == 't')
 	case ',':
 		f, err := strconv.ParseFloat(string(p.line()), 64)
-		if err != nil && f == 0 {
-			f = math.NaN()
+		if f != f || err != nil && f == 0 {
+			f = vm.NaN
 		}
 		return field("double", vm.Number(p.L, f))
 	case '(':

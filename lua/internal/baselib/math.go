@@ -21,17 +21,40 @@ func (g *generator) next() int32 {
 	return int32(g.state >> 17)
 }
 
+// one makes a function of f. Its nan is the machine's own.
 func one(f func(float64) float64) lua.LGFunction {
 	return func(L *lua.LState) int {
-		vm.PushNumber(L, f(vm.CheckNumber(L, 1)))
+		x := vm.CheckNumber(L, 1)
+		y := f(x)
+		if y != y {
+			y = vm.MachineNaN(x)
+		}
+		vm.PushNumber(L, y)
+		return 1
+	}
+}
+
+// positive is one for the functions whose nan has no sign in C.
+func positive(f func(float64) float64) lua.LGFunction {
+	return func(L *lua.LState) int {
+		x := vm.CheckNumber(L, 1)
+		y := f(x)
+		if y != y && x == x {
+			y = vm.NaN
+		}
+		vm.PushNumber(L, y)
 		return 1
 	}
 }
 
 func two(f func(a, b float64) float64) lua.LGFunction {
 	return func(L *lua.LState) int {
-		a := vm.CheckNumber(L, 1)
-		vm.PushNumber(L, f(a, vm.CheckNumber(L, 2)))
+		a, b := vm.CheckNumber(L, 1), vm.CheckNumber(L, 2)
+		y := f(a, b)
+		if y != y {
+			y = vm.MachineNaN(a, b)
+		}
+		vm.PushNumber(L, y)
 		return 1
 	}
 }
@@ -39,11 +62,11 @@ func two(f func(a, b float64) float64) lua.LGFunction {
 func openMath(h *vm.Host) {
 	g := &generator{state: 0x1234abcd330e}
 	h.Register("math", map[string]lua.LGFunction{
-		"abs": one(math.Abs), "acos": one(math.Acos), "asin": one(math.Asin), "atan": one(math.Atan),
+		"abs": mathAbs, "acos": positive(math.Acos), "asin": positive(math.Asin), "atan": one(math.Atan),
 		"atan2": two(math.Atan2), "ceil": one(math.Ceil), "cos": one(math.Cos), "cosh": one(math.Cosh),
 		"deg": one(func(x float64) float64 { return x / (math.Pi / 180) }), "exp": one(math.Exp), "floor": one(math.Floor),
-		"fmod": two(fmod), "mod": two(fmod), "frexp": mathFrexp, "ldexp": mathLdexp, "log": one(math.Log),
-		"log10": one(math.Log10), "max": mathMax, "min": mathMin, "modf": mathModf, "pow": two(vm.Power),
+		"fmod": two(math.Mod), "mod": two(math.Mod), "frexp": mathFrexp, "ldexp": mathLdexp, "log": one(math.Log),
+		"log10": positive(math.Log10), "max": mathMax, "min": mathMin, "modf": mathModf, "pow": two(vm.Power),
 		"rad": one(func(x float64) float64 { return x * (math.Pi / 180) }), "random": g.random, "randomseed": g.randomSeed,
 		"sin": one(math.Sin), "sinh": one(math.Sinh), "sqrt": one(math.Sqrt), "tan": one(math.Tan), "tanh": one(math.Tanh),
 	})
@@ -52,12 +75,9 @@ func openMath(h *vm.Host) {
 	vm.SetString(t, "huge", lua.LNumber(math.Inf(1)))
 }
 
-// fmod is C's, whose result is the machine's own nan where there is none.
-func fmod(a, b float64) float64 {
-	if f := math.Mod(a, b); f == f || a != a || b != b {
-		return f
-	}
-	return math.Copysign(math.NaN(), -1)
+func mathAbs(L *lua.LState) int {
+	vm.PushNumber(L, math.Abs(vm.CheckNumber(L, 1)))
+	return 1
 }
 
 func mathFrexp(L *lua.LState) int {

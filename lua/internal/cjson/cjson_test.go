@@ -1,7 +1,6 @@
 package cjson
 
 import (
-	"math"
 	"runtime/metrics"
 	"strconv"
 	"strings"
@@ -12,34 +11,7 @@ import (
 	"ferrous/lua/internal/vm"
 )
 
-// The answers of all functions are compared in package lua, whose tests hold redis-server's. Here are the parts.
-
-func TestStrtod(t *testing.T) {
-	for _, c := range []struct {
-		s string
-		f float64
-		n int
-	}{
-		{"", 0, 0}, {"-", 0, 0}, {"+.", 0, 0}, {".", 0, 0}, {"e5", 0, 0}, {"x", 0, 0},
-		{"0", 0, 1}, {"12]", 12, 2}, {"-7,", -7, 2}, {"+7", 7, 2}, {"007", 7, 3},
-		{"1.", 1, 2}, {".5", .5, 2}, {"-.5e1x", -5, 5}, {"1e", 1, 1}, {"1e+", 1, 1}, {"1e5e5", 1e5, 3}, {"1.2.3", 1.2, 3},
-		{"0x", 0, 1}, {"0xg", 0, 1}, {"0x1F", 31, 4}, {"-0x1.8p1", -3, 8}, {"0x1p", 1, 3}, {"0x.8", .5, 4}, {"0x.", 0, 1},
-		{"1_0", 1, 1}, {"0b1", 0, 1}, {"0o7", 0, 1}, {"1e400", math.Inf(1), 5}, {"1e-400", 0, 6},
-		{"inf", math.Inf(1), 3}, {"-INFINITYx", math.Inf(-1), 9}, {"infinit", math.Inf(1), 3}, {"in", 0, 0},
-		{"9007199254740993", 9007199254740992, 16}, {"123456789012345678901", 123456789012345678901, 21},
-	} {
-		f, n := strtod(c.s)
-		if f != c.f || n != c.n {
-			t.Errorf("%q: %v %d, want %v %d", c.s, f, n, c.f, c.n)
-		}
-	}
-	for s, n := range map[string]int{"nan": 3, "-NaN": 4, "nan(1_x)]": 8, "nan(": 3, "nan(-)": 3} {
-		f, got := strtod(s)
-		if f == f || got != n || math.Signbit(f) != (s[0] == '-') {
-			t.Errorf("%q: %v %d", s, f, got)
-		}
-	}
-}
+// The answers of all functions are compared in package lua, whose tests hold redis-server's.
 
 // What is decoded twice over is the same, and what is refused stays refused: objects and arrays are no exceptions.
 func TestRoundTrip(t *testing.T) {

@@ -1,8 +1,6 @@
 package cjson
 
 import (
-	"math"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -322,7 +320,7 @@ func hasWord(s, word string) bool {
 }
 
 func (d *decoder) number(t *token) {
-	f, n := strtod(d.text[d.pos:])
+	f, n := vm.Strtod(d.text[d.pos:])
 	if n == 0 {
 		*t = d.bad("invalid number")
 		return
@@ -330,125 +328,6 @@ func (d *decoder) number(t *token) {
 	vm.Tick(d.L, n)
 	t.kind, t.val = numberToken, vm.Number(d.L, f)
 	d.pos += n
-}
-
-func digits(s string, i int) int {
-	for i < len(s) && s[i] >= '0' && s[i] <= '9' {
-		i++
-	}
-	return i
-}
-
-// strtod reads the longest number that s begins with as C does, and returns its length: 0 where there is none.
-func strtod(s string) (f float64, n int) {
-	i := 0
-	if s != "" && (s[0] == '-' || s[0] == '+') {
-		i = 1
-	}
-	neg := i == 1 && s[0] == '-'
-	from := i
-	i = digits(s, i)
-	if i-from > 0 && i-from < 16 && (i == len(s) || s[i] != '.' && s[i]|0x20 != 'e' && s[i]|0x20 != 'x') {
-		// A plain integer, the most common case.
-		for _, c := range []byte(s[from:i]) {
-			f = f*10 + float64(c-'0')
-		}
-		if neg {
-			f = -f
-		}
-		return f, i
-	}
-	whole := i - from
-	switch {
-	case whole == 1 && s[from] == '0' && i < len(s) && s[i]|0x20 == 'x':
-		if f, n := strtodHex(s[i+1:]); n > 0 {
-			if neg {
-				f = -f
-			}
-			return f, i + 1 + n
-		}
-		if neg {
-			return math.Copysign(0, -1), i
-		}
-		return 0, i
-	case whole == 0 && (i == len(s) || s[i] != '.'):
-		return strtodWord(s, i, neg)
-	}
-	if i < len(s) && s[i] == '.' {
-		end := digits(s, i+1)
-		if whole == 0 && end == i+1 {
-			return 0, 0
-		}
-		i = end
-	}
-	if i < len(s) && s[i]|0x20 == 'e' {
-		j := i + 1
-		if j < len(s) && (s[j] == '+' || s[j] == '-') {
-			j++
-		}
-		if end := digits(s, j); end > j {
-			i = end
-		}
-	}
-	f, _ = strconv.ParseFloat(s[:i], 64) // Out of range it answers what C does.
-	return f, i
-}
-
-// strtodHex reads hexadecimal digits with an optional point and binary exponent.
-func strtodHex(s string) (f float64, n int) {
-	i, count := 0, 0
-	for ; i < len(s) && hexDigit(s[i]) >= 0; i++ {
-		count++
-	}
-	if i < len(s) && s[i] == '.' {
-		for i++; i < len(s) && hexDigit(s[i]) >= 0; i++ {
-			count++
-		}
-	}
-	if count == 0 {
-		return 0, 0
-	}
-	exponent := "p0"
-	end := i
-	if i < len(s) && s[i]|0x20 == 'p' {
-		j := i + 1
-		if j < len(s) && (s[j] == '+' || s[j] == '-') {
-			j++
-		}
-		if k := digits(s, j); k > j {
-			end = k
-			exponent = s[i:k]
-		}
-	}
-	f, _ = strconv.ParseFloat("0x"+s[:i]+exponent, 64)
-	return f, end
-}
-
-// strtodWord reads inf, infinity, nan and nan(…) at i.
-func strtodWord(s string, i int, neg bool) (f float64, n int) {
-	switch rest := s[i:]; {
-	case hasWord(rest, "infinity"):
-		f, n = math.Inf(1), 8
-	case hasWord(rest, "inf"):
-		f, n = math.Inf(1), 3
-	case hasWord(rest, "nan"):
-		f, n = math.NaN(), 3
-		if len(rest) > 3 && rest[3] == '(' {
-			j := 4
-			for j < len(rest) && (rest[j] == '_' || rest[j] >= '0' && rest[j] <= '9' || rest[j]|0x20 >= 'a' && rest[j]|0x20 <= 'z') {
-				j++
-			}
-			if j < len(rest) && rest[j] == ')' {
-				n = j + 1
-			}
-		}
-	default:
-		return 0, 0
-	}
-	if neg {
-		f = math.Copysign(f, -1)
-	}
-	return f, i + n
 }
 
 // value returns the value that begins with t, inside depth arrays and objects. used is the number of values on the

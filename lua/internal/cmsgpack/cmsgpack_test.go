@@ -15,7 +15,7 @@ import (
 
 func call(h *vm.Host, name string, args ...lua.LValue) ([]lua.LValue, error) {
 	results, err := h.Run(vm.GetString(h.Library("cmsgpack"), name).(*lua.LFunction), nil, args...)
-	return slices.Clone(results), err // they are in the host\'s registers
+	return slices.Clone(results), err // the next run would write over them
 }
 
 // A length that the input claims takes no memory before the input has been read.

@@ -98,8 +98,7 @@ func (u *unpacker) uint64() uint64 {
 func (u *unpacker) number(f float64) lua.LValue { return vm.Number(u.L, f) }
 
 func (u *unpacker) text(n int) lua.LValue {
-	vm.Tick(u.L, n>>6)
-	return vm.BytesValue(vm.Bytes(u.take(n)))
+	return lua.LString(u.take(n))
 }
 
 // value reads one value. used is the number of values on the original's stack.

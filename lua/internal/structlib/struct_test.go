@@ -15,7 +15,7 @@ import (
 
 func call(h *vm.Host, name string, args ...lua.LValue) ([]lua.LValue, error) {
 	results, err := h.Run(vm.GetString(h.Library("struct"), name).(*lua.LFunction), nil, args...)
-	return slices.Clone(results), err // they are in the host\'s registers
+	return slices.Clone(results), err // the next run would write over them
 }
 
 // Conversions are those of the processor's instructions, also where C leaves them undefined.

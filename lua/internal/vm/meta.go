@@ -168,7 +168,21 @@ func Power(a, b float64) float64 {
 	if b == 2 {
 		return a * a
 	}
-	return math.Pow(a, b)
+	f := math.Pow(a, b)
+	if f != f {
+		return MachineNaN(a, b)
+	}
+	return f
+}
+
+// MachineNaN is the nan that the processor makes of operands: the first that is one, else the negative one.
+func MachineNaN(operands ...float64) float64 {
+	for _, f := range operands {
+		if f != f {
+			return f
+		}
+	}
+	return math.Copysign(NaN, -1)
 }
 
 func arithmetic(e event, a, b float64) float64 {

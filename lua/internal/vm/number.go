@@ -1,8 +1,10 @@
 package vm
 
 import (
+	"errors"
 	"math"
 	"strconv"
+	"strings"
 
 	lua "github.com/yuin/gopher-lua"
 )
@@ -84,90 +86,152 @@ func ParseNumber(s string) (float64, bool) {
 			n = n*10 + int(s[i]-'0')
 		}
 	}
-	neg := false
-	body := s
-	if body[0] == '-' || body[0] == '+' {
-		neg = body[0] == '-'
-		body = body[1:]
-	}
-	var f float64
-	switch {
-	case len(body) > 2 && body[0] == '0' && body[1]|0x20 == 'x':
-		var ok bool
-		if f, ok = parseHex(body[2:]); !ok {
-			return 0, false
-		}
-	case body != "" && (isDigit(body[0]) || body[0] == '.'):
-		for i := 0; i < len(body); i++ {
-			c := body[i]
-			if !isDigit(c) && c != '.' && c|0x20 != 'e' && c != '+' && c != '-' {
-				return 0, false
-			}
-		}
-		var err error
-		if f, err = strconv.ParseFloat(body, 64); err != nil {
-			if ne, ok := err.(*strconv.NumError); !ok || ne.Err != strconv.ErrRange {
-				return 0, false
-			}
-		}
-	default:
-		switch lower(body) {
-		case "inf", "infinity":
-			f = math.Inf(1)
-		case "nan":
-			f = math.NaN()
-		default:
-			return 0, false
-		}
-	}
-	if neg {
-		f = -f
-	}
-	return f, true
+	f, end := Strtod(s)
+	return f, end == len(s)
 }
 
-func lower(s string) string {
-	if len(s) > 8 {
-		return ""
+func digits(s string, i int) int {
+	for i < len(s) && s[i] >= '0' && s[i] <= '9' {
+		i++
 	}
-	var b [8]byte
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c >= 'A' && c <= 'Z' {
-			c |= 0x20
-		}
-		b[i] = c
-	}
-	return string(b[:len(s)])
+	return i
 }
 
-// parseHex reads hexadecimal digits with an optional point and binary exponent.
-func parseHex(s string) (float64, bool) {
-	f, digits, exp := 0.0, 0, 0
+// Strtod reads the longest number that s begins with as C does, and returns its length: 0 where there is none.
+func Strtod(s string) (f float64, n int) {
 	i := 0
+	if s != "" && (s[0] == '-' || s[0] == '+') {
+		i = 1
+	}
+	neg := i == 1 && s[0] == '-'
+	from := i
+	i = digits(s, i)
+	if i-from > 0 && i-from < 16 && (i == len(s) || s[i] != '.' && s[i]|0x20 != 'e' && s[i]|0x20 != 'x') {
+		// A plain integer, the most common case.
+		for _, c := range []byte(s[from:i]) {
+			f = f*10 + float64(c-'0')
+		}
+		if neg {
+			f = -f
+		}
+		return f, i
+	}
+	whole := i - from
+	switch {
+	case whole == 1 && s[from] == '0' && i < len(s) && s[i]|0x20 == 'x':
+		if f, n := strtodHex(s[i+1:]); n > 0 {
+			if neg {
+				f = -f
+			}
+			return f, i + 1 + n
+		}
+		if neg {
+			return math.Copysign(0, -1), i
+		}
+		return 0, i
+	case whole == 0 && (i == len(s) || s[i] != '.'):
+		return strtodWord(s, i, neg)
+	}
+	if i < len(s) && s[i] == '.' {
+		end := digits(s, i+1)
+		if whole == 0 && end == i+1 {
+			return 0, 0
+		}
+		i = end
+	}
+	if i < len(s) && s[i]|0x20 == 'e' {
+		j := i + 1
+		if j < len(s) && (s[j] == '+' || s[j] == '-') {
+			j++
+		}
+		if end := digits(s, j); end > j {
+			i = end
+		}
+	}
+	f, _ = strconv.ParseFloat(s[:i], 64) // Out of range it answers what C does.
+	return f, i
+}
+
+// strtodHex reads hexadecimal digits with an optional point and binary exponent.
+func strtodHex(s string) (f float64, n int) {
+	i, count := 0, 0
 	for ; i < len(s) && hexDigit(s[i]) >= 0; i++ {
-		f = f*16 + float64(hexDigit(s[i]))
-		digits++
+		count++
 	}
 	if i < len(s) && s[i] == '.' {
 		for i++; i < len(s) && hexDigit(s[i]) >= 0; i++ {
-			f = f*16 + float64(hexDigit(s[i]))
-			exp -= 4
-			digits++
+			count++
 		}
 	}
-	if digits == 0 {
-		return 0, false
+	if count == 0 {
+		return 0, 0
 	}
+	exponent := "p0"
+	end := i
 	if i < len(s) && s[i]|0x20 == 'p' {
-		e, err := strconv.Atoi(s[i+1:])
-		if err != nil {
-			return 0, false
+		j := i + 1
+		if j < len(s) && (s[j] == '+' || s[j] == '-') {
+			j++
 		}
-		exp += max(min(e, 1<<20), -1<<20)
-		i = len(s)
+		if k := digits(s, j); k > j {
+			end = k
+			exponent = s[i:k]
+		}
 	}
-	return math.Ldexp(f, exp), i == len(s)
+	f, _ = strconv.ParseFloat("0x"+s[:i]+exponent, 64)
+	return f, end
+}
+
+// strtodWord reads inf, infinity, nan and nan(…) at i.
+func strtodWord(s string, i int, neg bool) (f float64, n int) {
+	switch rest := s[i:]; {
+	case hasWord(rest, "infinity"):
+		f, n = math.Inf(1), 8
+	case hasWord(rest, "inf"):
+		f, n = math.Inf(1), 3
+	case hasWord(rest, "nan"):
+		f, n = NaN, 3
+		if len(rest) > 3 && rest[3] == '(' {
+			j := 4
+			for j < len(rest) && (rest[j] == '_' || rest[j] >= '0' && rest[j] <= '9' || rest[j]|0x20 >= 'a' && rest[j]|0x20 <= 'z') {
+				j++
+			}
+			if j < len(rest) && rest[j] == ')' {
+				n = j + 1
+				f = withPayload(rest[4:j])
+			}
+		}
+	default:
+		return 0, 0
+	}
+	if neg {
+		f = math.Copysign(f, -1)
+	}
+	return f, i + n
+}
+
+// NaN is the positive nan as C makes it. That of package math has bits behind it which struct and cmsgpack would show.
+var NaN = math.Float64frombits(0x7ff8 << 48)
+
+// withPayload makes the nan that C reads from nan(s): with the number s, in C's notation, in its low bits.
+func withPayload(s string) float64 {
+	base := 10
+	switch {
+	case len(s) > 2 && s[0] == '0' && s[1]|0x20 == 'x':
+		base, s = 16, s[2:]
+	case len(s) > 1 && s[0] == '0':
+		base = 8
+	}
+	n, err := strconv.ParseUint(s, base, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return NaN
+	}
+	return math.Float64frombits(math.Float64bits(NaN) | n&(1<<51-1))
+}
+
+// hasWord tells whether s begins with word in any case of letters.
+func hasWord(s, word string) bool {
+	return len(s) >= len(word) && strings.EqualFold(s[:len(word)], word)
 }
 
 // ToNumber converts a number, or a string that looks like one.
