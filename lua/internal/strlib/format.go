@@ -49,7 +49,7 @@ func format(L *lua.LState) int {
 		}
 		switch verb {
 		case 'c':
-			c := byte(int64(vm.CheckNumber(L, arg)))
+			c := byte(toInt32(vm.CheckNumber(L, arg)))
 			from := len(out)
 			out = d.pad(out, []byte{c}, 0, false)
 			if c == 0 { // at which sprintf's result ends
@@ -62,7 +62,10 @@ func format(L *lua.LState) int {
 		case 'e', 'E', 'f', 'g', 'G':
 			out = d.float(out, vm.CheckNumber(L, arg), verb)
 		case 'q':
-			out = quote(out, vm.CheckString(L, arg))
+			s := vm.CheckString(L, arg)
+			vm.CheckLength(L, len(out)+len(s)+strings.Count(s, "\x00")*len(`\00`)+2)
+			vm.Tick(L, len(s)>>2)
+			out = quote(out, s)
 		case 's':
 			s := vm.CheckString(L, arg)
 			if d.precise || len(s) < longFrom {
@@ -72,6 +75,8 @@ func format(L *lua.LState) int {
 				}
 				out = d.pad(out, vm.Bytes(s), 0, false)
 			} else {
+				vm.CheckLength(L, len(out)+len(s))
+				vm.Tick(L, len(s)>>4)
 				out = append(out, s...)
 			}
 		default:
@@ -179,6 +184,14 @@ func toInt(f float64) int64 {
 	return math.MinInt64
 }
 
+// toInt32 converts to C's int in the same way.
+func toInt32(f float64) int32 {
+	if f > math.MinInt32-1 && f < math.MaxInt32+1 {
+		return int32(f)
+	}
+	return math.MinInt32
+}
+
 func (d *directive) integer(out []byte, f float64) []byte {
 	n := toInt(f)
 	var buf [128]byte
@@ -204,12 +217,16 @@ func (d *directive) unsigned(out []byte, f float64, verb byte) []byte {
 		b = d.number(b, strconv.FormatUint(u, 10))
 		return d.pad(out, b, 0, d.zero && !d.precise)
 	case 'o':
-		text := strconv.FormatUint(u, 8)
-		if d.alt && text[0] != '0' && (!d.precise || d.precision <= len(text)) {
-			text = "0" + text
+		text, zeros := strconv.FormatUint(u, 8), d.zero && !d.precise
+		if d.alt { // the precision grows until the first digit is a zero
+			least := 1
+			if u != 0 {
+				least += len(text)
+			}
+			d.precise, d.precision = true, max(d.precision, least)
 		}
 		b = d.number(b, text)
-		return d.pad(out, b, 0, d.zero && !d.precise)
+		return d.pad(out, b, 0, zeros)
 	}
 	text := strconv.FormatUint(u, 16)
 	prefix := "0x"

@@ -21,7 +21,7 @@ const (
 	maxCaptures = 32
 	// maxDepth bounds the recursion; Lua's own ends with the C stack.
 	maxDepth = 100_000
-	// tickEvery is after how many steps the matcher calls vm.Tick.
+	// tickEvery is the number of steps after which the matcher calls vm.Tick.
 	tickEvery = 1000
 )
 
@@ -56,10 +56,13 @@ func (m *matcher) at(p int) byte {
 	return 0
 }
 
-func (m *matcher) step() {
-	if m.steps++; m.steps == tickEvery {
-		m.steps = 0
-		vm.Tick(m.L, tickEvery)
+func (m *matcher) step() { m.work(1) }
+
+// work counts n steps.
+func (m *matcher) work(n int) {
+	if m.steps += n; m.steps >= tickEvery {
+		n, m.steps = m.steps, 0
+		vm.Tick(m.L, n)
 	}
 }
 
@@ -262,6 +265,7 @@ func (m *matcher) classEnd(p int) int {
 		}
 		return p + 2
 	case '[':
+		start := p
 		p++
 		if m.at(p) == '^' {
 			p++
@@ -275,6 +279,7 @@ func (m *matcher) classEnd(p int) int {
 				p++
 			}
 		}
+		m.work((p - start) >> 2)
 	}
 	return p + 1
 }
@@ -294,7 +299,7 @@ func (m *matcher) single(c byte, p, end int) bool {
 
 // inSet reports whether the set between the brackets at p and last has c.
 func (m *matcher) inSet(c byte, p, last int) bool {
-	m.step()
+	m.work(1 + (last-p)>>2)
 	has := true
 	if m.at(p+1) == '^' {
 		has = false

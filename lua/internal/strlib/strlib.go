@@ -13,10 +13,12 @@ import (
 // Open makes the library known.
 func Open(h *vm.Host) {
 	h.Register("string", map[string]lua.LGFunction{
-		"byte": toBytes, "char": char, "dump": dump, "find": find, "format": format, "gfind": gmatch, "gmatch": gmatch,
-		"gsub": gsub, "len": length, "lower": lower, "match": matchOnce, "rep": rep, "reverse": reverse, "sub": sub,
-		"upper": upper,
+		"byte": toBytes, "char": char, "dump": dump, "find": find, "format": format, "gmatch": gmatch, "gsub": gsub,
+		"len": length, "lower": lower, "match": matchOnce, "rep": rep, "reverse": reverse, "sub": sub, "upper": upper,
 	})
+	// gfind is the old name of the same function value.
+	t := h.Library("string")
+	vm.SetString(t, "gfind", vm.GetString(t, "gmatch"))
 }
 
 // place turns a position that counts from the end if it is negative into one from the beginning; 0 is before the first.
@@ -201,6 +203,7 @@ func gmatch(L *lua.LState) int {
 
 func gsub(L *lua.LState) int {
 	s, pat := vm.CheckString(L, 1), vm.CheckString(L, 2)
+	most := vm.OptInt(L, 4, len(s)+1) // Lua looks at it before argument 3
 	with := vm.Arg(L, 3)
 	text := ""
 	switch with.(type) {
@@ -210,7 +213,6 @@ func gsub(L *lua.LState) int {
 	default:
 		vm.ArgError(L, 3, "string/function/table expected")
 	}
-	most := vm.OptInt(L, 4, len(s)+1)
 	var m matcher
 	m.begin(L, s, pat)
 	p := 0
@@ -221,6 +223,7 @@ func gsub(L *lua.LState) int {
 	var out []byte
 	at, n := 0, 0
 	for n < most {
+		m.step()
 		m.level = 0
 		end := m.match(at, p)
 		if end != fail {
@@ -230,7 +233,6 @@ func gsub(L *lua.LState) int {
 			} else {
 				out = m.replace(out, with, at, end)
 			}
-			vm.CheckLength(L, len(out))
 		}
 		switch {
 		case end != fail && end > at:
@@ -277,12 +279,13 @@ func (m *matcher) expand(out []byte, text string, s, e int) []byte {
 		case !isDigit(text[i]):
 			out = append(out, text[i])
 		case text[i] == '0':
-			out = append(out, m.src[s:e]...)
+			out = m.appendString(out, m.src[s:e])
 		default:
-			out = appendText(out, m.value(int(text[i]-'1'), s, e))
+			out = m.appendText(out, m.value(int(text[i]-'1'), s, e))
 		}
 	}
-	vm.Tick(m.L, len(text))
+	vm.CheckLength(m.L, len(out))
+	m.work(len(text))
 	return out
 }
 
@@ -301,17 +304,24 @@ func (m *matcher) replace(out []byte, with lua.LValue, s, e int) []byte {
 	}
 	switch {
 	case v == lua.LNil || v == lua.LFalse:
-		return append(out, m.src[s:e]...)
+		return m.appendString(out, m.src[s:e])
 	case !isText(v):
 		vm.Errorf(m.L, "invalid replacement value (a %s)", vm.TypeName(v))
 	}
-	return appendText(out, v)
+	return m.appendText(out, v)
 }
 
 // appendText appends a string or a number.
-func appendText(out []byte, v lua.LValue) []byte {
+func (m *matcher) appendText(out []byte, v lua.LValue) []byte {
 	if n, ok := v.(lua.LNumber); ok {
 		return vm.AppendNumber(out, float64(n))
 	}
-	return append(out, string(v.(lua.LString))...)
+	return m.appendString(out, string(v.(lua.LString)))
+}
+
+// appendString measures the result before it grows: a short replacement text may name a long capture many times.
+func (m *matcher) appendString(out []byte, s string) []byte {
+	vm.CheckLength(m.L, len(out)+len(s))
+	m.work(len(s) >> 4)
+	return append(out, s...)
 }
