@@ -92,6 +92,7 @@ type outbox struct {
 	packets  int              // that have put something in since the last flush
 	direct   int              // how many packets to come may flush at their end
 	flushing bool             // the end of the round has come
+	early    bool             // what is sent may tell of a change that is not in the append-only file yet
 	own      []byte           // for the client whose turn it is, behind the reply
 	stale    [][]byte         // keys whose invalidation it is to be told behind the reply; nil stands for all
 	gather   []byte           // scratch of flush
@@ -243,10 +244,13 @@ func (s *Server) endPacket() {
 	s.loop.RequestFlush()
 }
 
-// relieveOutbox sends what waits if it has become much. It must not be called between two deliveries of one message.
+// relieveOutbox sends what waits if it has become much. It must not be called between two deliveries of one message. Within a
+// round the messages get as far as the queues of their connections only: the append-only file comes first.
 func (s *Server) relieveOutbox() {
-	if s.outbox.bytes > maxOutbox {
+	if o := &s.outbox; o.bytes > maxOutbox {
+		o.early = !o.flushing
 		s.flushOutbox()
+		o.early = false
 	}
 }
 
@@ -286,9 +290,13 @@ func (s *Server) flushOutbox() {
 	o.bytes = 0
 }
 
-// sendParts writes what waits for a client.
+// sendParts writes what waits for a client. While changes that it may tell of are not in the append-only file, it waits as
+// replies do.
 func (s *Server) sendParts(c *Client, q *pushes) {
 	c.forgetSoft()
+	if a := &s.aof; a.on() && (s.outbox.early || a.file.Postponed()) {
+		s.holdReply(c.conn)
+	}
 	total := 0
 	if q.nparts == 1 {
 		total = s.sendPart(c, q.part)
