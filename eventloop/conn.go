@@ -38,6 +38,8 @@ const (
 	fWatched             // the watcher knows the descriptor
 	fRefused             // not the Handler's
 	fLinger              // write side shut, waiting for the peer
+	fDialled             // made by Dial
+	fSourced             // has a Source, see source.go
 
 	fNoDirect = fHeld | fQueued | fClosing | fClosed | fDead
 	fNoOutput = fClosing | fClosed | fDead
@@ -189,6 +191,9 @@ func (c *Conn) flush() {
 			}
 		}
 		c.dropQueue()
+	}
+	if c.flags&(fSourced|fClosing) == fSourced && !c.pull(flushBudget) {
+		return
 	}
 	if c.flags&(fClosing|fLinger) == fClosing {
 		c.finish()
@@ -345,8 +350,11 @@ func (c *Conn) QueuedMem() int {
 // FD returns the descriptor, or -1 after Closed.
 func (c *Conn) FD() int { return int(c.fd) }
 
+// Dialled tells whether Dial made the connection.
+func (c *Conn) Dialled() bool { return c.flags&fDialled != 0 }
+
 // IsUnix tells whether the client came through a unix socket.
-func (c *Conn) IsUnix() bool { return c.loop.lns[c.ln].unix }
+func (c *Conn) IsUnix() bool { return c.flags&fDialled == 0 && c.loop.lns[c.ln].unix }
 
 // IsTCP tells whether the client came through TCP.
 func (c *Conn) IsTCP() bool { return !c.IsUnix() }
@@ -354,6 +362,9 @@ func (c *Conn) IsTCP() bool { return !c.IsUnix() }
 // RemoteAddr returns the peer's address as Redis writes it: "127.0.0.1:1234",
 // "[::1]:1234", or the path of the unix socket and ":0".
 func (c *Conn) RemoteAddr() string {
+	if c.flags&fDialled != 0 {
+		return peerName(syscall.Getpeername(int(c.fd)))
+	}
 	if ln := &c.loop.lns[c.ln]; ln.unix {
 		return ln.path + ":0"
 	}
@@ -366,7 +377,7 @@ func (c *Conn) RemoteAddr() string {
 // LocalAddr returns this end's address in the form of RemoteAddr, "?:0" after
 // Closed.
 func (c *Conn) LocalAddr() string {
-	if ln := &c.loop.lns[c.ln]; ln.unix {
+	if ln := &c.loop.lns[c.ln]; ln.unix && c.flags&fDialled == 0 {
 		return ln.path + ":0"
 	}
 	if c.flags&fDead != 0 {

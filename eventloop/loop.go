@@ -204,6 +204,8 @@ type Loop struct {
 	wfd     int      // written end of the inner connection, -1 without
 
 	inner    innerConn
+	adopting []adoption // dialled sockets that wait for their place
+	sources  map[*Conn]Source
 	poll     int   // descriptor of evio's poll when listeners can change, else -1
 	fatal    error // ends Serve
 	first    bool
@@ -763,7 +765,10 @@ func (l *Loop) closed(ec evio.Conn, err error) evio.Action {
 		err = nil
 	}
 	refused, lingering := c.flags&fRefused != 0, c.flags&fLinger != 0
-	c.flags = fClosing | fClosed | fDead
+	if c.flags&fSourced != 0 {
+		delete(l.sources, c)
+	}
+	c.flags = fClosing | fClosed | fDead | c.flags&fDialled
 	c.fd = -1
 	c.dropQueue()
 	if refused {
