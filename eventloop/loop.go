@@ -768,7 +768,7 @@ func (l *Loop) closed(ec evio.Conn, err error) evio.Action {
 	if c.flags&fSourced != 0 {
 		delete(l.sources, c)
 	}
-	c.flags = fClosing | fClosed | fDead | c.flags&fDialled
+	c.flags = fClosing | fClosed | fDead | c.flags&(fDialled|fBeside)
 	c.fd = -1
 	c.dropQueue()
 	if refused {
