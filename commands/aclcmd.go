@@ -91,14 +91,14 @@ func aclCat(c *Client) {
 			c.W.BulkString(name)
 		}
 	case 3:
-		cat := categoryNamed([]byte(session.CString(c.Args[2])))
+		cat := session.CategoryNamed([]byte(session.CString(c.Args[2])))
 		if cat == 0 {
 			name := session.CString(c.Args[2])
 			c.Error("ERR Unknown category '" + name[:min(len(name), 128)] + "'")
 			return
 		}
 		m, n := c.W.BeginArray(), 0
-		for _, e := range c.srv.reg.shown {
+		for _, e := range c.srv.Registry.Shown {
 			if e.Cats&cat != 0 {
 				c.W.BulkString(e.Full)
 				n++
@@ -106,7 +106,7 @@ func aclCat(c *Client) {
 		}
 		c.W.EndArray(m, n)
 	default:
-		c.Error(errUnknownSubOrArity(c.Args))
+		c.Error(session.ErrUnknownSubOrArity(c.Args))
 	}
 }
 
@@ -239,7 +239,7 @@ func aclGenPass(c *Client) {
 			return
 		}
 	default:
-		c.Error(errUnknownSubOrArity(c.Args))
+		c.Error(session.ErrUnknownSubOrArity(c.Args))
 		return
 	}
 	if bits <= 0 || bits > maxGenPassBits {
@@ -262,7 +262,7 @@ func aclDryRun(c *Client) {
 		return
 	}
 	args := c.Args[3:]
-	e, unknownSub := c.srv.reg.lookup(args)
+	e, unknownSub := c.srv.Registry.Lookup(args)
 	if e == nil || unknownSub {
 		c.Error("ERR Command '" + session.CString(args[0]) + "' not found")
 		return
@@ -359,7 +359,7 @@ func aclLogGet(c *Client) {
 	count := int64(aclLogDefault)
 	switch {
 	case len(c.Args) > 3:
-		c.Error(errUnknownSubOrArity(c.Args))
+		c.Error(session.ErrUnknownSubOrArity(c.Args))
 		return
 	case len(c.Args) == 3 && c.Is(2, "reset"):
 		l.entries = nil

@@ -559,7 +559,7 @@ func (s *Server) newInnerClient() *Client {
 // apply executes one command.
 func (f *fileClient) apply(argv [][]byte) error {
 	s, c := f.s, f.c
-	e, unknownSub := s.reg.lookup(argv)
+	e, unknownSub := s.Registry.Lookup(argv)
 	if e == nil || unknownSub || e.Handler == nil {
 		return aof.ErrUnknownCommand
 	}

@@ -75,7 +75,7 @@ func TestBlockedCommandsAreCounted(t *testing.T) {
 						entries++
 					}
 				}
-				e := s.reg.named([]byte(words[0]))
+				e := s.Registry.Named([]byte(words[0]))
 				if entries != 1 || e.Calls != 1 || e.Times.Total() != 1 || e.Failed != int64(test.failed) || e.Rejected != 0 {
 					t.Errorf("%d entries in the slow log, %d calls, %d in the histogram, %d failed, %d rejected",
 						entries, e.Calls, e.Times.Total(), e.Failed, e.Rejected)
@@ -103,7 +103,7 @@ func TestBlockedAndForbidden(t *testing.T) {
 		t.Errorf("the ACL log begins with %q", log)
 	}
 	s.on(func() {
-		e := s.reg.named([]byte("blpop"))
+		e := s.Registry.Named([]byte("blpop"))
 		if e.Calls != 0 || e.Rejected != 1 {
 			t.Errorf("%d calls, %d rejected", e.Calls, e.Rejected)
 		}

@@ -1,8 +1,6 @@
 package commands
 
 import (
-	"bytes"
-
 	"ferrous/commands/glob"
 	"ferrous/commands/session"
 )
@@ -56,14 +54,14 @@ const (
 )
 
 func commandAll(c *Client) {
-	list := c.srv.reg.list
+	list := c.srv.Registry.List
 	c.W.Array(len(list))
 	for _, e := range list {
 		c.commandInfo(e)
 	}
 }
 
-func commandCount(c *Client) { c.W.Int(int64(len(c.srv.reg.list))) }
+func commandCount(c *Client) { c.W.Int(int64(len(c.srv.Registry.List))) }
 
 func commandInfo(c *Client) {
 	if len(c.Args) == 2 {
@@ -73,7 +71,7 @@ func commandInfo(c *Client) {
 	names := c.Args[2:]
 	c.W.Array(len(names))
 	for _, name := range names {
-		if e := c.srv.reg.named(name); e != nil {
+		if e := c.srv.Registry.Named(name); e != nil {
 			c.commandInfo(e)
 		} else {
 			c.W.Null()
@@ -83,7 +81,7 @@ func commandInfo(c *Client) {
 
 func commandDocs(c *Client) {
 	if len(c.Args) == 2 {
-		list := c.srv.reg.list
+		list := c.srv.Registry.List
 		c.W.Map(len(list))
 		for _, e := range list {
 			c.commandDocs(e)
@@ -92,7 +90,7 @@ func commandDocs(c *Client) {
 	}
 	m, n := c.W.BeginMap(), 0
 	for _, name := range c.Args[2:] {
-		if e := c.srv.reg.named(name); e != nil {
+		if e := c.srv.Registry.Named(name); e != nil {
 			c.commandDocs(e)
 			n++
 		}
@@ -110,7 +108,7 @@ func commandList(c *Client) {
 	case c.Is(3, "module"):
 		wanted = func(*session.Entry) bool { return false } // there are no modules
 	case c.Is(3, "aclcat"):
-		cat := categoryNamed(c.Args[4])
+		cat := session.CategoryNamed(c.Args[4])
 		wanted = func(e *session.Entry) bool { return e.Cats&cat != 0 }
 	case c.Is(3, "pattern"):
 		wanted = func(e *session.Entry) bool { return glob.Match(c.Args[4], []byte(e.Full), true) }
@@ -125,7 +123,7 @@ func commandList(c *Client) {
 			n++
 		}
 	}
-	for _, e := range c.srv.reg.list {
+	for _, e := range c.srv.Registry.List {
 		show(e)
 		for _, s := range e.Order {
 			show(s)
@@ -140,7 +138,7 @@ func commandGetKeysAndFlags(c *Client) { c.commandGetKeys(true) }
 
 func (c *Client) commandGetKeys(flags bool) {
 	args := c.Args[2:]
-	e, unknownSub := c.srv.reg.lookup(args)
+	e, unknownSub := c.srv.Registry.Lookup(args)
 	switch {
 	case e == nil || unknownSub:
 		c.Error(errInvalidCommand)
@@ -184,26 +182,6 @@ func commandHelp(c *Client) {
 		"    Describe the named commands, or all.",
 		"LIST [FILTERBY MODULE|ACLCAT|PATTERN <value>]",
 		"    Name the commands, or those that the filter lets through.")
-}
-
-// named returns the entry of a name as COMMAND INFO takes it, "get" or "config|get" in any case; nil if there is none.
-func (g *registry) named(name []byte) *session.Entry {
-	parent, sub, isSub := bytes.Cut(name, []byte{'|'})
-	e := find(g.byName, parent)
-	if e == nil || !isSub {
-		return e
-	}
-	return find(e.Subs, sub)
-}
-
-// categoryNamed returns the ACL category of a name in any case, 0 if there is none.
-func categoryNamed(name []byte) session.Category {
-	for i, n := range session.CategoryNames {
-		if session.EqualFold(name, n) {
-			return 1 << i
-		}
-	}
-	return 0
 }
 
 // commandInfo writes what COMMAND INFO tells of a command.

@@ -99,7 +99,7 @@ func (s *Server) resetStats() {
 	s.eviction.evicted = 0
 	s.Keyspace.ExpiredKeys, s.Keyspace.ExpiredFields = 0, 0
 	*s.Keyspace.ExpiryLag() = keyspace.Lag{}
-	for _, e := range s.reg.shown {
+	for _, e := range s.Registry.Shown {
 		e.Calls, e.Nanos, e.Rejected, e.Failed, e.Times = 0, 0, 0, 0, nil
 	}
 	clear(s.Errors)

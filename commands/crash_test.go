@@ -56,7 +56,7 @@ func TestCrashState(t *testing.T) {
 	ts.doLine("SET key value")
 	ts.current = ts.c
 	ts.c.Args = [][]byte{[]byte("GET"), []byte("key"), []byte(strings.Repeat("x", 1000))}
-	ts.c.Cmd = ts.reg.byName["get"]
+	ts.c.Cmd = ts.Registry.ByName["get"]
 	got := ts.crashState()
 	for _, want := range []string{"# Server\r\n", "CURRENT CLIENT INFO", "argc: '3'\n", `argv[0]: '"GET"'`, "is a key: a string in database 0"} {
 		if !strings.Contains(got, want) {
@@ -67,13 +67,13 @@ func TestCrashState(t *testing.T) {
 		t.Error("an argument is not cut")
 	}
 	ts.c.Args = [][]byte{[]byte("AUTH"), []byte("hush")}
-	ts.c.Cmd = ts.reg.byName["auth"]
+	ts.c.Cmd = ts.Registry.ByName["auth"]
 	if got := ts.crashState(); strings.Contains(got, "hush") {
 		t.Error("a password is shown")
 	}
 	ts.c.DB = nil
 	ts.c.Args = [][]byte{[]byte("GET"), []byte("key")}
-	ts.c.Cmd = ts.reg.byName["get"]
+	ts.c.Cmd = ts.Registry.ByName["get"]
 	if got := ts.crashState(); !strings.Contains(got, "(cannot be told: ") || !strings.Contains(got, "CONFIG DEBUG OUTPUT") {
 		t.Errorf("with damaged data:\n%s", got)
 	}

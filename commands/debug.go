@@ -113,7 +113,7 @@ func debugCommand(c *Client) {
 			return
 		}
 	}
-	c.Error(errUnknownSubOrArity(c.Args))
+	c.Error(session.ErrUnknownSubOrArity(c.Args))
 }
 
 // flag returns argument i as C's atoi reads a switch: anything but a number other than zero is off.

@@ -71,7 +71,7 @@ func (s *Server) admit(c *Client) *session.Entry {
 			return nil
 		}
 		var unknownSub bool
-		e, unknownSub = s.reg.lookup(c.Args)
+		e, unknownSub = s.Registry.Lookup(c.Args)
 		if e == nil {
 			c.last = nil
 			return c.reject(nil, session.ErrUnknownCommand(c.Args))

@@ -108,12 +108,12 @@ func latencyHistogram(c *Client) {
 		}
 	}
 	if len(c.Args) == 2 {
-		for _, e := range c.srv.reg.shown {
+		for _, e := range c.srv.Registry.Shown {
 			one(e)
 		}
 	}
 	for _, name := range c.Args[2:] {
-		if e := c.srv.reg.named(name); e != nil {
+		if e := c.srv.Registry.Named(name); e != nil {
 			one(e)
 			for _, sub := range e.Order {
 				one(sub)

@@ -49,8 +49,6 @@ const (
 // Server is one Ferrous server.
 type Server struct {
 	session.Core
-	reg *registry
-
 	loop     *eventloop.Loop
 	host     *process.Process // nil unless UseProcess gave it; see host.go
 	crashing crashing
@@ -160,9 +158,9 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 			Config:   cfg,
 			Log:      log,
 			Keyspace: keyspace.New(cfg.Databases, binary.LittleEndian.Uint64(id[8:])),
+			Registry: newRegistry(),
 			Errors:   make(map[string]int64),
 		},
-		reg:     newRegistry(),
 		runID:   hex.EncodeToString(id[:]),
 		replID:  hex.EncodeToString(replID[:]),
 		base:    time.Now(),
@@ -180,7 +178,7 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 	s.Keyspace.OnExpireFields = s.fieldsExpired
 	s.Observers = append(s.Observers, s.publishEvent)
 	cfg.OnLog(func(level config.LogLevel, msg string) { s.Logf(level, "%s", msg) })
-	s.security.users = newUsers(s.reg, func() bool { return cfg.ACLPubsubDefault == config.PubsubAllChannels },
+	s.security.users = newUsers(s.Registry, func() bool { return cfg.ACLPubsubDefault == config.PubsubAllChannels },
 		s.warnOfFirstArg)
 	if err := s.renameCommands(); err != nil {
 		return nil, err

@@ -156,7 +156,7 @@ func slowlogGet(c *Client) {
 	all := c.srv.slowlog.entries
 	count := int64(slowlogDefaultCount)
 	if len(c.Args) > 3 {
-		c.Error(errUnknownSubOrArity(c.Args))
+		c.Error(session.ErrUnknownSubOrArity(c.Args))
 		return
 	}
 	if len(c.Args) == 3 {

@@ -13,7 +13,7 @@ func (ts *testServer) logged(micros int64, words ...string) {
 		args[i] = []byte(w)
 	}
 	c := ts.c
-	e, _ := ts.reg.lookup(args)
+	e, _ := ts.Registry.Lookup(args)
 	ts.Keyspace.Now = ts.now
 	c.Args, c.Cmd = args, e
 	if nanos := micros * 1000; nanos >= ts.slowNanos {

@@ -16,6 +16,7 @@ type Core struct {
 	Config   *config.Config
 	Log      *logging.Logger
 	Keyspace *keyspace.Keyspace
+	Registry *Registry
 
 	Dirty     int64 // changes since the last snapshot
 	Sinks     []Sink
