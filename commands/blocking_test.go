@@ -70,8 +70,8 @@ func TestBlockedCommandsAreCounted(t *testing.T) {
 			}
 			s.on(func() {
 				entries := 0
-				for _, e := range s.slowlog.entries {
-					if strings.Join(e.args, " ") == test.request {
+				for _, e := range s.SlowLog.Entries() {
+					if strings.Join(e.Args, " ") == test.request {
 						entries++
 					}
 				}
@@ -107,9 +107,9 @@ func TestBlockedAndForbidden(t *testing.T) {
 		if e.Calls != 0 || e.Rejected != 1 {
 			t.Errorf("%d calls, %d rejected", e.Calls, e.Rejected)
 		}
-		for _, x := range s.slowlog.entries {
-			if x.args[0] == "BLPOP" {
-				t.Errorf("in the slow log: %v", x.args)
+		for _, x := range s.SlowLog.Entries() {
+			if x.Args[0] == "BLPOP" {
+				t.Errorf("in the slow log: %v", x.Args)
 			}
 		}
 	})

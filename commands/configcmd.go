@@ -29,19 +29,17 @@ var configCommand = session.Command{
 			Group: session.GroupServer, Since: "5.0.0", Complexity: "O(1)", Summary: "Lists the subcommands."},
 		{Name: "resetstat", Arity: 2, Flags: configSub, Handler: connected(configResetStat),
 			Group: session.GroupServer, Since: "2.0.0", Complexity: "O(1)", Summary: "Starts the statistics anew.",
-			Hints: allNodesSucceed},
+			Hints: session.AllNodesSucceed},
 		{Name: "rewrite", Arity: 2, Flags: configSub, Handler: connected(configRewrite),
 			Group: session.GroupServer, Since: "2.8.0", Complexity: "O(1)",
-			Summary: "Writes the present configuration back to its file.", Hints: allNodesSucceed},
+			Summary: "Writes the present configuration back to its file.", Hints: session.AllNodesSucceed},
 		{Name: "set", Arity: -4, Flags: configSub, Handler: connected(configSet),
 			Group: session.GroupServer, Since: "2.0.0", Complexity: "O(N) in the number of parameters given",
-			Summary: "Changes parameters while the server runs.", Hints: allNodesSucceed,
+			Summary: "Changes parameters while the server runs.", Hints: session.AllNodesSucceed,
 			History: []session.Change{{"7.0.0", "Takes several parameters, all of which change or none."}},
 			Args:    []session.Arg{session.BlockOf("data", session.StringArg("parameter"), session.StringArg("value")).Many()}},
 	},
 }
-
-var allNodesSucceed = []string{"request_policy:all_nodes", "response_policy:all_succeeded"}
 
 // strings returns the arguments from i on.
 func (c *Client) strings(i int) []string {

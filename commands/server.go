@@ -98,9 +98,7 @@ type Server struct {
 
 	cronPaused bool // DEBUG PAUSE-CRON 1
 
-	slowNanos int64 // a command that takes this long is slow; see slowlog.go
-	slowlog   slowlog
-	latency   []*latencySeries
+	slowNanos int64 // a command that takes this long is slow; see dispatch.go
 
 	security security // users; see rights.go
 

@@ -241,8 +241,8 @@ func TestTransactionStatistics(t *testing.T) {
 		}
 	}
 	var log []string
-	for _, e := range s.slowlog.entries {
-		log = append(log, strings.Join(e.args, " "))
+	for _, e := range s.SlowLog.Entries() {
+		log = append(log, strings.Join(e.Args, " "))
 	}
 	if got, want := strings.Join(log, "; "), "MULTI; SET a 1; GET a; AUTH (redacted)"; got != want {
 		t.Errorf("the slow log has %q, want %q", got, want)

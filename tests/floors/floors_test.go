@@ -41,6 +41,7 @@ var leaves = map[string][]string{
 	"commands/acl":     {"commands/glob"},
 	"commands/pubsub":  {"commands/glob"},
 	"commands/process": nil,
+	"commands/latency": nil,
 	"eventloop/resp":   nil,
 
 	"commands/histogram":   nil,
@@ -53,7 +54,7 @@ var leaves = map[string][]string{
 const session = "commands/session"
 
 // families are the packages of handlers.
-var families = []string{"commands/strings", "commands/keys", "commands/lists", "commands/hashes", "commands/sets",
+var families = []string{"commands/introspection", "commands/strings", "commands/keys", "commands/lists", "commands/hashes", "commands/sets",
 	"commands/sortedsets", "commands/streams", "commands/scripting"}
 
 // allowedModules are the dependencies of the binary, by the path prefixes of their packages. Tests may use more.
