@@ -85,7 +85,7 @@ func configResetStat(c *Client) {
 // resetStats sets back what INFO counts since the start; the peak of memory and the age in rounds of cron are
 // states and stay, as do, in Redis 7.2, refusals for missing rights.
 func (s *Server) resetStats() {
-	s.pulse.commands -= s.stats.commands // it counts on
+	s.activity.Restart(s.stats.commands)
 	s.Counters = session.Counters{}
 	s.stats = stats{
 		peakMemory: s.stats.peakMemory,

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"ferrous/commands/config"
+	"ferrous/commands/process"
 	"ferrous/commands/scripting"
 	"ferrous/commands/session"
 	"ferrous/eventloop/resp"
@@ -47,7 +48,7 @@ func (s *Server) newScripts() {
 	x.libraries = scripting.NewLibraries(x.engine)
 	x.client = s.newInnerClient()
 	x.engine.Pace.Every, s.busy.slow = scriptTurn, s.giveTurn
-	x.engine.MemoryLimit = systemMemory() / 4
+	x.engine.MemoryLimit = process.SystemMemory() / 4
 }
 
 // scriptKeys is the key spec of commands whose keys are as many as the argument behind the script says.

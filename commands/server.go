@@ -28,7 +28,9 @@ import (
 	"time"
 
 	"ferrous/commands/acl"
+	"ferrous/commands/collector"
 	"ferrous/commands/config"
+	"ferrous/commands/crash"
 	"ferrous/commands/logging"
 	"ferrous/commands/process"
 	"ferrous/commands/session"
@@ -49,14 +51,13 @@ const (
 // Server is one Ferrous server.
 type Server struct {
 	session.Core
-	loop     *eventloop.Loop
-	host     *process.Process // nil unless UseProcess gave it; see host.go
-	crashing crashing
-	watchdog watchdog
-	runID    string
-	replID   string    // of the history of changes that replicas follow
-	base     time.Time // process start; the monotonic clock counts from here
-	wall     int64     // Unix microseconds at base, adjusted by cron
+	loop   *eventloop.Loop
+	host   *process.Process // nil unless UseProcess gave it; see host.go
+	crash  crash.Reporter
+	runID  string
+	replID string    // of the history of changes that replicas follow
+	base   time.Time // process start; the monotonic clock counts from here
+	wall   int64     // Unix microseconds at base, adjusted by cron
 
 	w       resp.Writer                  // replies to the client being served
 	repl    session.Replication          // what the command of the client being served says of its propagation
@@ -114,11 +115,11 @@ type Server struct {
 	expTimer   *eventloop.Timer
 	expAt      int64 // when expiry is to run, Unix ms; 0 = not set
 
-	lfu   keyspace.LFU
-	stats stats
-	gc    gcTuner
-	pulse pulse
-	tidy  tidier
+	lfu      keyspace.LFU
+	stats    stats
+	gc       collector.Pacer
+	tidy     collector.Tidier
+	activity collector.Activity
 	//lint:ignore U1000 it is used with the tag only
 	checks invariants // not last: without the tag it has no size
 }
@@ -203,7 +204,7 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 		Refusal:   []byte("-" + session.ErrMaxClients + "\r\n"),
 		Listening: s.listening,
 		Serving:   s.serving,
-		Panicked:  s.panicked,
+		Panicked:  s.crash.Panicked,
 		Logf:      func(f string, a ...any) { s.Logf(config.LogWarning, f, a...) },
 	})
 	if err != nil {
@@ -252,7 +253,7 @@ func (s *Server) tcpAddrs() []string {
 // Serve listens and serves until shutdown. It returns the error of listening, or nil.
 func (s *Server) Serve() error {
 	s.startCron()
-	_ = s.applyWatchdog() // it has no errors
+	s.watchLoop()
 	return s.loop.Serve()
 }
 
