@@ -157,7 +157,7 @@ func (s *Server) applyMaxClients() error {
 // renameCommands applies rename-command.
 func (s *Server) renameCommands() error {
 	for _, r := range s.Config.Renames {
-		if err := s.reg.rename(r.From, r.To); err != nil {
+		if err := rename(s.Registry, r.From, r.To); err != nil {
 			return err
 		}
 	}
@@ -166,9 +166,9 @@ func (s *Server) renameCommands() error {
 
 // rename gives a command another name, or removes it where that is "". Commands of Redis that are not here may be renamed
 // too, since hardened configurations do so; they are unknown under both names.
-func (reg *registry) rename(from, to string) error {
+func rename(reg *session.Registry, from, to string) error {
 	from, to = strings.ToLower(from), strings.ToLower(to)
-	e := reg.byName[from]
+	e := reg.ByName[from]
 	switch {
 	case e != nil:
 	case slices.Contains(strings.Fields(commandsOfRedis), from):
@@ -176,15 +176,15 @@ func (reg *registry) rename(from, to string) error {
 	default:
 		return refusal("No such command in rename-command")
 	}
-	delete(reg.byName, from)
+	delete(reg.ByName, from)
 	if to == "" {
-		reg.list = slices.DeleteFunc(reg.list, func(x *session.Entry) bool { return x == e })
+		reg.List = slices.DeleteFunc(reg.List, func(x *session.Entry) bool { return x == e })
 		return nil
 	}
-	if reg.byName[to] != nil {
+	if reg.ByName[to] != nil {
 		return refusal("Target command name already exists")
 	}
-	reg.byName[to] = e
+	reg.ByName[to] = e
 	e.Renamed = true
 	return nil
 }
@@ -192,12 +192,12 @@ func (reg *registry) rename(from, to string) error {
 // RenameChecker returns a function that checks the rename-command directives of one configuration: it is given the names
 // of each in turn.
 func RenameChecker() func(from, to string) error {
-	var reg *registry
+	var reg *session.Registry
 	return func(from, to string) error {
 		if reg == nil {
 			reg = newRegistry()
 		}
-		return reg.rename(from, to)
+		return rename(reg, from, to)
 	}
 }
 
