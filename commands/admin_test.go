@@ -127,7 +127,7 @@ func TestResetStat(t *testing.T) {
 	if s.Counters.Hits != 0 || s.Counters.Misses != 0 || s.Counters.ErrorReplies != 0 || s.Keyspace.ExpiredKeys != 0 || len(s.Errors) != 0 {
 		t.Errorf("left: %+v, %+v, %d expired, errors %v", s.stats, s.Counters, s.Keyspace.ExpiredKeys, s.Errors)
 	}
-	if e := s.reg.byName["get"]; e.Calls != 0 || e.Nanos != 0 || e.Times != nil {
+	if e := s.Registry.ByName["get"]; e.Calls != 0 || e.Nanos != 0 || e.Times != nil {
 		t.Errorf("GET still has %d calls", e.Calls)
 	}
 	if s.stats.peakMemory != 1<<40 {

@@ -114,7 +114,7 @@ func (s *Server) newAppendOnly() {
 	s.aof.file = aof.New(aof.Options{
 		Dir: s.Config.Dir, DirName: s.Config.AppendDirname, FileName: s.Config.AppendFilename,
 		Post:    func(fn func()) { s.loop.Post(func() { fn(); s.resumeReplies() }) },
-		Go:      s.guarded,
+		Go:      s.crash.Go,
 		Logf:    func(l aof.Level, format string, args ...any) { s.Logf(levels[l], format, args...) },
 		Now:     func() int64 { return s.Keyspace.Now },
 		Offset:  func() int64 { return s.aof.fed },
@@ -559,7 +559,7 @@ func (s *Server) newInnerClient() *Client {
 // apply executes one command.
 func (f *fileClient) apply(argv [][]byte) error {
 	s, c := f.s, f.c
-	e, unknownSub := s.reg.lookup(argv)
+	e, unknownSub := s.Registry.Lookup(argv)
 	if e == nil || unknownSub || e.Handler == nil {
 		return aof.ErrUnknownCommand
 	}

@@ -114,7 +114,7 @@ func (s *Server) startCoroutine() {
 		debug.SetPanicOnFault(true) // as the loop's goroutine, for which this one stands in
 		defer func() {
 			if v := recover(); v != nil {
-				s.panicked(v, debug.Stack()) // iter.Pull would raise it on the loop, where it has no stack to show
+				s.crash.Panicked(v, debug.Stack()) // iter.Pull would raise it on the loop, where it has no stack to show
 				panic(v)
 			}
 		}()

@@ -3,6 +3,8 @@ package commands
 import (
 	"reflect"
 	"strconv"
+
+	"ferrous/commands/session"
 )
 
 // What CLIENT LIST shows of a client, and what clients cost in memory.
@@ -371,7 +373,7 @@ func debugReplyBuffer(c *Client) {
 	case c.Is(2, "resizing"):
 		rules.fixed = !c.flag(3)
 	case !c.Is(2, "peak-reset-time"):
-		c.Error(errUnknownSubOrArity(c.Args[:2]))
+		c.Error(session.ErrUnknownSubOrArity(c.Args[:2]))
 		return
 	case c.Is(3, "never"):
 		rules.resetMs = -1

@@ -393,7 +393,7 @@ const (
 
 func clientPause(c *Client) {
 	if len(c.Args) > 4 {
-		c.Error(errUnknownSubOrArity(c.Args))
+		c.Error(session.ErrUnknownSubOrArity(c.Args))
 		return
 	}
 	all := true
@@ -420,13 +420,6 @@ func clientPause(c *Client) {
 func clientUnpause(c *Client) {
 	c.srv.unpauseClients()
 	c.W.OK()
-}
-
-// errUnknownSubOrArity is Redis's text where a container's own parser does not understand its arguments.
-func errUnknownSubOrArity(args [][]byte) string {
-	name := session.CString(args[0])
-	return "ERR unknown subcommand or wrong number of arguments for '" + session.Quoted([]byte(session.CString(args[1])), 128) + "'. Try " +
-		strings.ToUpper(name) + " HELP."
 }
 
 func clientHelp(c *Client) {

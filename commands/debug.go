@@ -4,11 +4,15 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"os"
 	"strconv"
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"ferrous/commands/config"
+	"ferrous/commands/crash"
 	"ferrous/commands/session"
 	"ferrous/datatypes/digest"
 	"ferrous/datatypes/hash"
@@ -113,7 +117,7 @@ func debugCommand(c *Client) {
 			return
 		}
 	}
-	c.Error(errUnknownSubOrArity(c.Args))
+	c.Error(session.ErrUnknownSubOrArity(c.Args))
 }
 
 // flag returns argument i as C's atoi reads a switch: anything but a number other than zero is off.
@@ -553,4 +557,17 @@ func debugDigestValue(c *Client) {
 		}
 		c.W.Status(d.String())
 	}
+}
+
+func debugPanic(*Client) { panic(fmt.Sprintf("DEBUG PANIC called at Unix time %d", time.Now().Unix())) }
+
+func debugAssert(*Client) { panic(crash.Assertion{Expr: "1 == 2"}) }
+
+// debugSegfault writes to memory that may only be read.
+func debugSegfault(*Client) {
+	page, err := unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_READ, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		panic(err)
+	}
+	page[0] = 1
 }

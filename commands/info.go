@@ -342,7 +342,7 @@ func (t *infoText) statistics() {
 	st := &s.stats
 	lag := s.Keyspace.ExpiryLag()
 	nanos := int64(0)
-	for _, e := range s.reg.shown {
+	for _, e := range s.Registry.Shown {
 		nanos += e.Nanos
 	}
 	t.int("total_connections_received", st.connections)
@@ -442,7 +442,7 @@ func (t *infoText) cpu() {
 }
 
 func (t *infoText) commandstats() {
-	for _, e := range t.s.reg.shown {
+	for _, e := range t.s.Registry.Shown {
 		if e.Calls == 0 && e.Rejected == 0 && e.Failed == 0 {
 			continue
 		}
@@ -460,7 +460,7 @@ func (t *infoText) latencystats() {
 	if !t.s.Config.LatencyTracking {
 		return
 	}
-	for _, e := range t.s.reg.shown {
+	for _, e := range t.s.Registry.Shown {
 		if e.Times == nil {
 			continue
 		}

@@ -294,7 +294,7 @@ func TestMigrateVersion(t *testing.T) {
 
 func TestMigrateKeysAndSecrets(t *testing.T) {
 	s := newTestServer(t)
-	e := s.reg.byName["migrate"]
+	e := s.Registry.ByName["migrate"]
 	for _, tt := range []struct{ line, keys, secrets string }{
 		{"migrate h p k 0 9", "3", ""},
 		{"migrate h p k 0 9 copy replace", "3", ""},

@@ -44,18 +44,18 @@ import (
 
 // persistence is the server's part.
 type persistence struct {
-	disk      vfs.FS   // that dumps are written to
-	temp      tempFile // that the loop is writing to
-	saving    *saving  // BGSAVE in progress
-	scheduled bool     // BGSAVE as soon as nothing else is in progress
-	lastSave  int64    // Unix seconds of the last dump, or of the start
-	lastTry   int64    // Unix seconds of the last attempt in the background
-	failed    bool     // the last attempt in the background failed
-	lastTook  int64    // seconds, -1 before the first
-	saves     int64    // since the start
-	clean     int64    // Server.dirty as the last dump has it; see unsaved
+	disk      vfs.FS       // that dumps are written to
+	temp      rdb.TempName // that the loop is writing to
+	saving    *saving      // BGSAVE in progress
+	scheduled bool         // BGSAVE as soon as nothing else is in progress
+	lastSave  int64        // Unix seconds of the last dump, or of the start
+	lastTry   int64        // Unix seconds of the last attempt in the background
+	failed    bool         // the last attempt in the background failed
+	lastTook  int64        // seconds, -1 before the first
+	saves     int64        // since the start
+	clean     int64        // Server.dirty as the last dump has it; see unsaved
 
-	savingTemp tempFile // that saving is being written to
+	savingTemp rdb.TempName // that saving is being written to
 
 	lastCopied int64        // bytes for the last attempt in the background, see cow.Generation.Copied
 	delay      atomic.Int64 // rdb-key-save-delay
@@ -178,7 +178,7 @@ func (s *Server) save() error {
 	if p.saving != nil { // canceled, and perhaps still writing
 		temp = "saved-" + temp
 	}
-	err := s.writeDump(s.dumpPath(), temp, &p.temp, s.Keyspace.Live(), s.saveOptions(), s.syncEvery(), nil)
+	err := rdb.SaveFile(p.disk, s.dumpPath(), temp, &p.temp, s.Keyspace.Live(), s.saveOptions(), s.syncEvery(), nil)
 	if err != nil {
 		s.Logf(config.LogWarning, "Error saving the DB to %s: %v", s.dumpPath(), err)
 		return err
@@ -231,8 +231,8 @@ func (s *Server) saveInBackground() error {
 	o.Stop = b.stop
 	o.OnKey = delayed(s.saveDelay, b.cancel, func() { b.keys.Add(1) })
 	s.Logf(config.LogNotice, "Background saving started by pid %d", os.Getpid())
-	s.guarded(func() {
-		b.err = s.writeDump(path, tempDump(), &p.savingTemp, snap, o, every, b.commit)
+	s.crash.Go(func() {
+		b.err = rdb.SaveFile(p.disk, path, tempDump(), &p.savingTemp, snap, o, every, b.commit)
 		close(b.done)
 		s.loop.Post(func() { s.saved(b) })
 	})
@@ -561,7 +561,7 @@ func (s *Server) inTurns(load iter.Seq[int64], done func()) {
 		debug.SetPanicOnFault(true) // as the loop's goroutine, for which this one stands in
 		defer func() {
 			if v := recover(); v != nil {
-				s.panicked(v, debug.Stack()) // iter.Pull would raise it on the loop, where it has no stack to show
+				s.crash.Panicked(v, debug.Stack()) // iter.Pull would raise it on the loop, where it has no stack to show
 				panic(v)
 			}
 		}()
@@ -655,4 +655,27 @@ func (s *Server) giveUp() {
 	s.cancelSave()
 	s.aof.file.StopRewrite()
 	s.loop.Shutdown()
+}
+
+// fileSync is how many bytes are written between two fsyncs with rdb-save-incremental-fsync.
+const fileSync = 4 << 20
+
+// syncEvery is after how many bytes a dump is brought to disk, 0 for only at its end.
+func (s *Server) syncEvery() int {
+	if s.Config.RDBSaveIncrementalFsync {
+		return fileSync
+	}
+	return 0
+}
+
+// Abandon removes what an end in the middle of a save, a rewrite or the writing of a configuration would leave behind. Any
+// goroutine may call it, before the process ends.
+func (s *Server) Abandon() {
+	for _, at := range []*rdb.TempName{&s.persist.temp, &s.persist.savingTemp} {
+		if temp := at.Load(); temp != nil {
+			_ = s.persist.disk.Remove(*temp)
+		}
+	}
+	s.aof.file.Abandon()
+	s.Config.Abandon()
 }

@@ -299,7 +299,7 @@ func pubsubNumpat(c *Client) { c.W.Int(int64(c.srv.channels.registries[kindPatte
 // channelNames replies with the channels that match the argument, if there is one.
 func (c *Client) channelNames(kind channelKind) {
 	if len(c.Args) > 3 {
-		c.Error(errUnknownSubOrArity(c.Args))
+		c.Error(session.ErrUnknownSubOrArity(c.Args))
 		return
 	}
 	n := 0

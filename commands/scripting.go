@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"ferrous/commands/config"
+	"ferrous/commands/process"
 	"ferrous/commands/scripting"
 	"ferrous/commands/session"
 	"ferrous/eventloop/resp"
@@ -47,7 +48,7 @@ func (s *Server) newScripts() {
 	x.libraries = scripting.NewLibraries(x.engine)
 	x.client = s.newInnerClient()
 	x.engine.Pace.Every, s.busy.slow = scriptTurn, s.giveTurn
-	x.engine.MemoryLimit = systemMemory() / 4
+	x.engine.MemoryLimit = process.SystemMemory() / 4
 }
 
 // scriptKeys is the key spec of commands whose keys are as many as the argument behind the script says.
@@ -344,7 +345,7 @@ func (b *bridge) Call(argv [][]byte) []byte {
 	c := x.client
 	c.Args = argv
 	c.W.Reset()
-	e, unknownSub := s.reg.lookup(argv)
+	e, unknownSub := s.Registry.Lookup(argv)
 	if e == nil || unknownSub {
 		return s.refuseInner(nil, "ERR "+lua.ErrUnknownCommand)
 	}
@@ -410,7 +411,7 @@ func (b *bridge) SetRepl(flags int) { b.scripts.repl = flags }
 // CheckACL implements lua.Bridge.
 func (b *bridge) CheckACL(argv [][]byte) (allowed, known bool) {
 	s := (*Server)(b)
-	e, unknownSub := s.reg.lookup(argv)
+	e, unknownSub := s.Registry.Lookup(argv)
 	if e == nil || unknownSub {
 		return false, false
 	}
@@ -499,7 +500,7 @@ func functionDelete(c *Client) {
 
 func functionFlush(c *Client) {
 	if len(c.Args) > 3 {
-		c.Error(errUnknownSubOrArity(c.Args))
+		c.Error(session.ErrUnknownSubOrArity(c.Args))
 		return
 	}
 	if !c.flushType() {
@@ -515,7 +516,7 @@ func functionDump(c *Client) { c.W.Bulk(rdb.DumpLibraries(c.srv.scripts.librarie
 
 func functionRestore(c *Client) {
 	if len(c.Args) > 4 {
-		c.Error(errUnknownSubOrArity(c.Args))
+		c.Error(session.ErrUnknownSubOrArity(c.Args))
 		return
 	}
 	flush, replace := false, false

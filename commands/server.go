@@ -28,7 +28,9 @@ import (
 	"time"
 
 	"ferrous/commands/acl"
+	"ferrous/commands/collector"
 	"ferrous/commands/config"
+	"ferrous/commands/crash"
 	"ferrous/commands/logging"
 	"ferrous/commands/process"
 	"ferrous/commands/session"
@@ -49,16 +51,13 @@ const (
 // Server is one Ferrous server.
 type Server struct {
 	session.Core
-	reg *registry
-
-	loop     *eventloop.Loop
-	host     *process.Process // nil unless UseProcess gave it; see host.go
-	crashing crashing
-	watchdog watchdog
-	runID    string
-	replID   string    // of the history of changes that replicas follow
-	base     time.Time // process start; the monotonic clock counts from here
-	wall     int64     // Unix microseconds at base, adjusted by cron
+	loop   *eventloop.Loop
+	host   *process.Process // nil unless UseProcess gave it; see host.go
+	crash  crash.Reporter
+	runID  string
+	replID string    // of the history of changes that replicas follow
+	base   time.Time // process start; the monotonic clock counts from here
+	wall   int64     // Unix microseconds at base, adjusted by cron
 
 	w       resp.Writer                  // replies to the client being served
 	repl    session.Replication          // what the command of the client being served says of its propagation
@@ -100,9 +99,7 @@ type Server struct {
 
 	cronPaused bool // DEBUG PAUSE-CRON 1
 
-	slowNanos int64 // a command that takes this long is slow; see slowlog.go
-	slowlog   slowlog
-	latency   []*latencySeries
+	slowNanos int64 // a command that takes this long is slow; see dispatch.go
 
 	security security // users; see rights.go
 
@@ -118,11 +115,11 @@ type Server struct {
 	expTimer   *eventloop.Timer
 	expAt      int64 // when expiry is to run, Unix ms; 0 = not set
 
-	lfu   keyspace.LFU
-	stats stats
-	gc    gcTuner
-	pulse pulse
-	tidy  tidier
+	lfu      keyspace.LFU
+	stats    stats
+	gc       collector.Pacer
+	tidy     collector.Tidier
+	activity collector.Activity
 	//lint:ignore U1000 it is used with the tag only
 	checks invariants // not last: without the tag it has no size
 }
@@ -160,9 +157,9 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 			Config:   cfg,
 			Log:      log,
 			Keyspace: keyspace.New(cfg.Databases, binary.LittleEndian.Uint64(id[8:])),
+			Registry: newRegistry(),
 			Errors:   make(map[string]int64),
 		},
-		reg:     newRegistry(),
 		runID:   hex.EncodeToString(id[:]),
 		replID:  hex.EncodeToString(replID[:]),
 		base:    time.Now(),
@@ -180,7 +177,7 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 	s.Keyspace.OnExpireFields = s.fieldsExpired
 	s.Observers = append(s.Observers, s.publishEvent)
 	cfg.OnLog(func(level config.LogLevel, msg string) { s.Logf(level, "%s", msg) })
-	s.security.users = newUsers(s.reg, func() bool { return cfg.ACLPubsubDefault == config.PubsubAllChannels },
+	s.security.users = newUsers(s.Registry, func() bool { return cfg.ACLPubsubDefault == config.PubsubAllChannels },
 		s.warnOfFirstArg)
 	if err := s.renameCommands(); err != nil {
 		return nil, err
@@ -207,7 +204,7 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 		Refusal:   []byte("-" + session.ErrMaxClients + "\r\n"),
 		Listening: s.listening,
 		Serving:   s.serving,
-		Panicked:  s.panicked,
+		Panicked:  s.crash.Panicked,
 		Logf:      func(f string, a ...any) { s.Logf(config.LogWarning, f, a...) },
 	})
 	if err != nil {
@@ -256,7 +253,7 @@ func (s *Server) tcpAddrs() []string {
 // Serve listens and serves until shutdown. It returns the error of listening, or nil.
 func (s *Server) Serve() error {
 	s.startCron()
-	_ = s.applyWatchdog() // it has no errors
+	s.watchLoop()
 	return s.loop.Serve()
 }
 

@@ -2,6 +2,7 @@ package session
 
 import (
 	"ferrous/commands/config"
+	"ferrous/commands/latency"
 	"ferrous/commands/logging"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/quicklist"
@@ -16,6 +17,7 @@ type Core struct {
 	Config   *config.Config
 	Log      *logging.Logger
 	Keyspace *keyspace.Keyspace
+	Registry *Registry
 
 	Dirty     int64 // changes since the last snapshot
 	Sinks     []Sink
@@ -24,6 +26,9 @@ type Core struct {
 
 	// Ready, if not nil, is told that those who wait for a key, which was there before, may find something new in it.
 	Ready func(db *keyspace.DB, key []byte)
+
+	SlowLog latency.SlowLog
+	Latency latency.Monitor
 
 	Counters Counters
 	Errors   map[string]int64 // INFO errorstats: count by code

@@ -35,13 +35,16 @@ var floors = map[string]floor{
 // leaves are sub-packages below a top-level package that import nothing of ours at all, except what is listed, so that
 // other floors or tools could use them without dragging the house along.
 var leaves = map[string][]string{
-	"commands/glob":    nil,
-	"commands/config":  {"commands/glob"},
-	"commands/logging": nil,
-	"commands/acl":     {"commands/glob"},
-	"commands/pubsub":  {"commands/glob"},
-	"commands/process": nil,
-	"eventloop/resp":   nil,
+	"commands/glob":      nil,
+	"commands/config":    {"commands/glob"},
+	"commands/logging":   nil,
+	"commands/acl":       {"commands/glob"},
+	"commands/pubsub":    {"commands/glob"},
+	"commands/process":   nil,
+	"commands/latency":   nil,
+	"commands/crash":     {"commands/logging", "commands/process"},
+	"commands/collector": nil,
+	"eventloop/resp":     nil,
 
 	"commands/histogram":   nil,
 	"commands/longdouble":  nil,
@@ -53,7 +56,7 @@ var leaves = map[string][]string{
 const session = "commands/session"
 
 // families are the packages of handlers.
-var families = []string{"commands/strings", "commands/keys", "commands/lists", "commands/hashes", "commands/sets",
+var families = []string{"commands/introspection", "commands/strings", "commands/keys", "commands/lists", "commands/hashes", "commands/sets",
 	"commands/sortedsets", "commands/streams", "commands/scripting"}
 
 // allowedModules are the dependencies of the binary, by the path prefixes of their packages. Tests may use more.
