@@ -221,9 +221,6 @@ func New(o Options) (*Loop, error) {
 	if o.Handler == nil {
 		return nil, errors.New("eventloop: no handler")
 	}
-	if len(o.Addrs) == 0 {
-		return nil, errors.New("eventloop: no address to listen on")
-	}
 	if o.Logf == nil {
 		o.Logf = func(string, ...any) {}
 	}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -54,8 +55,9 @@ func (p *Port) Context() *Context { return p.ctx.Load() }
 // Failures returns how many handshakes have failed.
 func (p *Port) Failures() int64 { return p.failures.Load() }
 
-// Listen listens on these addresses ("tcp4://127.0.0.1:6379") and no others. If one fails all stays as it was.
-func (p *Port) Listen(addrs []string, backlog func(net.Listener)) error {
+// Listen listens on these addresses ("tcp4://127.0.0.1:6379") and no others; backlog is as listen(2) takes it. If one fails
+// all stays as it was.
+func (p *Port) Listen(addrs []string, backlog int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	fresh := make(map[string]net.Listener)
@@ -73,8 +75,8 @@ func (p *Port) Listen(addrs []string, backlog func(net.Listener)) error {
 			}
 			return err
 		}
-		if backlog != nil {
-			backlog(ln)
+		if raw, err := ln.(*net.TCPListener).SyscallConn(); err == nil {
+			_ = raw.Control(func(fd uintptr) { _ = syscall.Listen(int(fd), backlog) }) // else as many wait as the kernel allows
 		}
 		fresh[a] = ln
 	}
