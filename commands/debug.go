@@ -15,14 +15,11 @@ import (
 	"ferrous/commands/crash"
 	"ferrous/commands/session"
 	"ferrous/datatypes/digest"
-	"ferrous/datatypes/hash"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/list"
 	"ferrous/datatypes/listpack"
 	"ferrous/datatypes/quicklist"
 	"ferrous/datatypes/record"
-	dset "ferrous/datatypes/set"
-	"ferrous/datatypes/sortedset"
 	"ferrous/eventloop/resp"
 	"ferrous/rdb"
 )
@@ -164,18 +161,11 @@ func debugListpack(c *Client) {
 		return
 	}
 	var lp listpack.Listpack
-	switch r.Type() {
-	case record.Hash:
-		h := record.Value[hash.Hash](r)
-		if lp = h.Listpack(); lp == nil {
-			lp = h.ListpackEx()
-		}
-	case record.List:
-		lp = record.Value[list.List](r).Listpack()
-	case record.Set:
-		lp = record.Value[dset.Set](r).Listpack()
-	case record.ZSet:
-		lp = record.Value[sortedset.SortedSet](r).Listpack()
+	if v, ok := keyspace.ValueOf(r).(interface{ Listpack() listpack.Listpack }); ok {
+		lp = v.Listpack()
+	}
+	if v, ok := keyspace.ValueOf(r).(interface{ ListpackEx() listpack.Listpack }); ok && lp == nil {
+		lp = v.ListpackEx()
 	}
 	if lp == nil {
 		c.Error("ERR Not a listpack encoded object.")
@@ -318,7 +308,7 @@ func debugObject(c *Client) {
 	}
 	clock := keyspace.LRUClock(c.srv.Keyspace.Now)
 	c.W.Status(fmt.Sprintf("Value at:%p refcount:1 encoding:%s serializedlength:%d lru:%d lru_seconds_idle:%d%s",
-		r, keyspace.Encoding(r), serializedLen(r), r.Clock(), (clock-r.Clock())&record.ClockMask, quicklistFigures(r)))
+		r, keyspace.Encoding(r), rdb.SerializedLength(r), r.Clock(), (clock-r.Clock())&record.ClockMask, quicklistFigures(r)))
 }
 
 // quicklistFigures is what DEBUG OBJECT tells of a quicklist besides.
@@ -349,115 +339,6 @@ func debugPackedThreshold(c *Client) {
 		return
 	}
 	c.W.OK()
-}
-
-// serializedLen returns the length of a value in an RDB file, without its key and type and not compressed: a small
-// integer in 2, 3 or 5 bytes, else a string behind a length of 1, 2, 5 or 9 bytes.
-func serializedLen(r *record.Record) int {
-	switch r.Type() {
-	case record.String:
-		return serializedString(r.String(make([]byte, 20)))
-	case record.Set:
-		s := record.Value[dset.Set](r)
-		if s.Encoding() != record.HashTable {
-			return serializedBytes(len(s.Listpack()) + len(s.Intset()))
-		}
-		n := serializedBytes(s.Len()) - s.Len()
-		s.Each(func(v dset.Value) bool {
-			n += serializedString(v.Str)
-			return true
-		})
-		return n
-	case record.List:
-		// The number of nodes, and each node behind its kind.
-		l := record.Value[list.List](r)
-		if lp := l.Listpack(); lp != nil {
-			return 2 + serializedBytes(len(lp))
-		}
-		q := l.Quicklist()
-		n := serializedBytes(q.NumNodes()) - q.NumNodes()
-		q.Nodes(func(node quicklist.NodeData) bool {
-			n += 1 + serializedNode(node)
-			return true
-		})
-		return n
-	case record.Hash:
-		h := record.Value[hash.Hash](r)
-		if lp := h.Listpack(); lp != nil {
-			return serializedBytes(len(lp))
-		}
-		// With deadlines comes the earliest one, which Redis does not count, and before each field how much later its
-		// own is.
-		if lp := h.ListpackEx(); lp != nil {
-			return serializedBytes(len(lp))
-		}
-		earliest, n := h.Earliest(), serializedBytes(h.Len())-h.Len()
-		h.EachField(func(field, value hash.Value, when int64) bool {
-			n += serializedString(field.Str) + serializedString(value.Str)
-			if earliest != record.NoExpiry {
-				later := int(max(when-earliest+1, 0))
-				n += serializedBytes(later) - later
-			}
-			return true
-		})
-		return n
-	case record.ZSet:
-		z := record.Value[sortedset.SortedSet](r)
-		if lp := z.Listpack(); lp != nil {
-			return serializedBytes(len(lp))
-		}
-		n := serializedBytes(z.Len()) - z.Len()
-		z.Each(func(m sortedset.Value, _ float64) bool {
-			n += serializedString(m.Str) + 8
-			return true
-		})
-		return n
-	}
-	// Streams are written to know it.
-	var d rdb.Dumper
-	payload, err := d.Dump(nil, r, rdb.MaxVersion, false)
-	if err != nil {
-		panic(err) // the highest version holds everything
-	}
-	const typeAndFooter = 1 + 2 + 8
-	return len(payload) - typeAndFooter
-}
-
-// serializedNode returns what a node of a quicklist takes: a string, or, compressed, the lengths before and behind.
-func serializedNode(n quicklist.NodeData) int {
-	if n.Raw != nil {
-		return serializedBytes(n.Size)
-	}
-	return 1 + serializedBytes(len(n.LZF)) + serializedBytes(n.Size) - n.Size
-}
-
-func serializedString(s []byte) int {
-	if len(s) <= 11 {
-		if i, ok := resp.ParseInt(s); ok {
-			switch {
-			case i == int64(int8(i)):
-				return 2
-			case i == int64(int16(i)):
-				return 3
-			case i == int64(int32(i)):
-				return 5
-			}
-		}
-	}
-	return serializedBytes(len(s))
-}
-
-// serializedBytes returns what n bytes take behind their length.
-func serializedBytes(n int) int {
-	switch {
-	case n < 1<<6:
-		return 1 + n
-	case n < 1<<14:
-		return 2 + n
-	case n <= math.MaxUint32:
-		return 5 + n
-	}
-	return 9 + n
 }
 
 // debugHashTable describes the table of a database in the form of Redis, whose names are used where they say something

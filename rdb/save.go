@@ -6,6 +6,7 @@ import (
 
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
+	"ferrous/datatypes/serial"
 )
 
 // Options say how a file is written.
@@ -59,7 +60,7 @@ func Save(dst io.Writer, snap *keyspace.Snapshot, o *Options) error {
 	w.headed = w.version
 	w.raw(headerOf(w.version))
 	w.auxFields(o)
-	if len(o.Functions) > 0 && w.need(versionListpacks, "a function library") {
+	if len(o.Functions) > 0 && w.need(serial.Listpacks, "a function library") {
 		for _, code := range o.Functions {
 			w.byte(opFunction2)
 			w.text(code)

@@ -13,6 +13,7 @@ import (
 	"ferrous/datatypes/listpack"
 	"ferrous/datatypes/quicklist"
 	"ferrous/datatypes/record"
+	"ferrous/datatypes/serial"
 	"ferrous/datatypes/set"
 	"ferrous/datatypes/sortedset"
 	"ferrous/datatypes/table"
@@ -237,7 +238,7 @@ func (d *decoder) list(t Type) *list.List {
 	if nodes == 1 && t == typeQuicklist2 {
 		// The usual small list: no need for a quicklist in between.
 		switch container := d.length(); container {
-		case nodePacked:
+		case serial.NodePacked:
 			lp := d.pack(1)
 			n := lp.Len()
 			if n == 0 {
@@ -261,7 +262,7 @@ func (d *decoder) list(t Type) *list.List {
 			q.AppendListpack(lp.ShrinkToFit())
 			continue
 		}
-		if container := d.length(); container == nodePacked {
+		if container := d.length(); container == serial.NodePacked {
 			q.AppendListpack(d.pack(1)) // which drops an empty one
 		} else {
 			d.plainNode(q, container)
@@ -272,7 +273,7 @@ func (d *decoder) list(t Type) *list.List {
 
 // plainNode reads a node of one element.
 func (d *decoder) plainNode(q *quicklist.List, container uint64) {
-	if container != nodePlain {
+	if container != serial.NodePlain {
 		d.failf("Quicklist integrity check failed: a node of kind %d", container)
 	}
 	b := d.blob()

@@ -32,6 +32,10 @@ type writer struct {
 	stop   func() error // nil for none
 	looked int64        // offset at which it was asked last
 
+	key   []byte // that begin writes, if keyed
+	keyed bool
+	began Type // of the last value
+
 	compress bool
 	version  int
 	headed   int  // the version that the header tells
