@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -248,5 +249,20 @@ func TestViolation(t *testing.T) {
 		if why := violation(c.from, c.to); (why == "") != c.allowed {
 			t.Errorf("%s imports %s: %q", c.from, c.to, why)
 		}
+	}
+}
+
+// maxRootFiles bounds package commands. What grows beyond moves to a room of its own.
+const maxRootFiles = 45
+
+// The root of the commands stays small enough to be read.
+func TestRootIsSmall(t *testing.T) {
+	files, err := filepath.Glob("../../commands/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files = slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
+	if len(files) == 0 || len(files) > maxRootFiles {
+		t.Errorf("package commands has %d files, at most %d are allowed", len(files), maxRootFiles)
 	}
 }
