@@ -30,11 +30,11 @@ type Commands struct {
 	err error
 
 	// The command being continued.
-	verb  string
-	key   []byte
-	left  int // elements still to come
-	width int // arguments an element
-	room  int // arguments before the next command begins
+	verb     string
+	key      []byte
+	left     int // elements still to come
+	width    int // arguments an element
+	argsLeft int // arguments before the next command begins
 }
 
 // NewCommands makes a writer. stamp, if not 0, is the Unix second of the annotation that it begins with
@@ -129,7 +129,7 @@ func (c *Commands) ExpireAt(key []byte, ms int64) {
 // Elements begins as many commands as it takes to give a key n elements of width arguments each: Arg and ArgFloat follow for
 // each.
 func (c *Commands) Elements(verb string, key []byte, n, width int) {
-	c.verb, c.key, c.left, c.width, c.room = verb, key, n, width, 0
+	c.verb, c.key, c.left, c.width, c.argsLeft = verb, key, n, width, 0
 }
 
 // Arg writes an argument of what Elements began.
@@ -156,14 +156,14 @@ func (c *Commands) ArgFloat(f float64) {
 
 // next begins a new command where one is needed.
 func (c *Commands) next() {
-	if c.room == 0 {
+	if c.argsLeft == 0 {
 		n := min(c.left, itemsPerCommand)
 		c.left -= n
-		c.room = n * c.width
-		c.Begin(2+c.room, c.verb)
+		c.argsLeft = n * c.width
+		c.Begin(2+c.argsLeft, c.verb)
 		c.Word(c.key)
 	}
-	c.room--
+	c.argsLeft--
 }
 
 // WriteSnapshot writes a snapshot as the commands that make it. Of o it heeds Functions, OnKey, and of values that no

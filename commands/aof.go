@@ -197,7 +197,7 @@ func (s *Server) switchAppendOnly() error {
 	if err := a.file.Enable(s.Config.Dir); err != nil {
 		return refusal("Unable to turn on AOF. Check server logs.")
 	}
-	if s.unit.open {
+	if s.pendingOps.open {
 		// What the transaction has changed until now would be in the snapshot, and in the file once more when EXEC ends.
 		s.Logf(config.LogNotice, "The append-only file was switched on inside a transaction: an AOF background was scheduled to begin when that is done.")
 		return nil
@@ -256,7 +256,7 @@ func (s *Server) flushFile() bool {
 		s.fileFailed(err)
 		return false
 	}
-	s.limit()
+	s.updateRefusing()
 	if len(a.held) > 0 && !a.file.Postponed() {
 		s.releaseReplies()
 	}
@@ -290,7 +290,7 @@ func (s *Server) tickFile() {
 		s.fileFailed(err)
 		return
 	}
-	s.limit()
+	s.updateRefusing()
 	s.resumeReplies()
 	s.endLocalWaits()
 	s.rewriteIfDue()
@@ -324,7 +324,7 @@ func (s *Server) rewriteFile() error {
 				a.snap.Release()
 				a.snap = nil
 			}
-			s.limit()
+			s.updateRefusing()
 		},
 	})
 	s.feedFile()
@@ -469,7 +469,7 @@ func bgrewriteaof(c *Client) {
 	switch {
 	case s.aof.file.Rewriting():
 		c.Error("ERR Background append only file rewriting already in progress")
-	case s.busyWithSnapshot() || s.unit.open:
+	case s.busyWithSnapshot() || s.pendingOps.open:
 		s.aof.file.Schedule()
 		c.W.Status("Background append only file rewriting scheduled")
 	case s.probeFile() != nil || s.rewriteFile() != nil:
@@ -505,7 +505,7 @@ func debugLoadAOF(c *Client) {
 		c.Error(errLoading)
 		return
 	}
-	if s.unit.open { // transactions of the file would end the one that runs
+	if s.pendingOps.open { // transactions of the file would end the one that runs
 		c.Error("ERR DEBUG LOADAOF is not allowed inside a transaction")
 		return
 	}
@@ -567,7 +567,7 @@ func (s *Server) syncFile() bool {
 		s.fileFailed(err)
 		return false
 	}
-	s.limit()
+	s.updateRefusing()
 	s.releaseReplies()
 	return true
 }

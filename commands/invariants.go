@@ -252,13 +252,13 @@ func (r *recount) buckets() {
 	for b, list := range r.s.eviction.buckets {
 		in += len(list)
 		for i, c := range list {
-			r.check(r.alive(c) && int(c.place.bucket) == b+1 && int(c.place.at) == i,
+			r.check(r.alive(c) && int(c.evictionSlot.bucket) == b+1 && int(c.evictionSlot.at) == i,
 				"eviction: bucket %d has a client that is gone or elsewhere", b)
 		}
 	}
 	n := 0
 	for _, c := range r.s.order {
-		if c.place.bucket > 0 {
+		if c.evictionSlot.bucket > 0 {
 			n++
 		}
 	}
@@ -511,7 +511,7 @@ func (r *recount) settled() {
 		if s.eviction.limit > 0 && c.mayEvict() {
 			bucket = 1 + bucketOf(c.totalMemory())
 		}
-		r.equal(fmt.Sprintf("client %d: bucket", c.id), int(c.place.bucket), bucket)
+		r.equal(fmt.Sprintf("client %d: bucket", c.id), int(c.evictionSlot.bucket), bucket)
 	}
 	r.equal("used_memory", s.usedMemory(), sum)
 	r.check(s.persist.saving != nil || s.aof.snap != nil || !s.Keyspace.Generation().Pinned(), "a snapshot is held that nobody reads")

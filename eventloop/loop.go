@@ -203,14 +203,14 @@ type Loop struct {
 	stop    bool     // Shutdown was called
 	wfd     int      // written end of the inner connection, -1 without
 
-	inner    innerConn
-	poll     int   // descriptor of evio's poll when listeners can change, else -1
-	fatal    error // ends Serve
-	first    bool
-	told     bool          // Listening was called
-	up       chan struct{} // closed when the inner connection stands
-	watch    *watcher
-	shutdown bool // the loop has seen stop
+	inner     innerConn
+	poll      int   // descriptor of evio's poll when listeners can change, else -1
+	fatal     error // ends Serve
+	first     bool
+	announced bool          // Listening was called
+	up        chan struct{} // closed when the inner connection stands
+	watch     *watcher
+	shutdown  bool // the loop has seen stop
 }
 
 // New checks the options and makes a Loop. It opens the descriptors of the
@@ -485,10 +485,10 @@ func (l *Loop) haveStartFDs() bool {
 
 // tellListening calls Options.Listening, in the first life of evio only.
 func (l *Loop) tellListening(bound []net.Addr) {
-	if l.opt.Listening == nil || l.told {
+	if l.opt.Listening == nil || l.announced {
 		return
 	}
-	l.told = true
+	l.announced = true
 	defer l.guard()
 	l.opt.Listening(bound)
 }

@@ -39,12 +39,12 @@ func (d *decoder) streamValue(t Type, expiry int64, clock uint32) *record.Record
 	}
 	// Early versions of Redis 5 counted wrong when entries were deleted. Like Redis we take such a file, whatever is
 	// sanitized, but count what there is.
-	told := d.length()
-	if told != uint64(s.Len()) {
+	claimed := d.length()
+	if claimed != uint64(s.Len()) {
 		if !d.file || s.NumNodes() == 0 {
-			d.failf("Stream length inconsistent with rax entries: %d entries of %d", s.Len(), told)
+			d.failf("Stream length inconsistent with rax entries: %d entries of %d", s.Len(), claimed)
 		}
-		d.oddity = fmt.Sprintf("the stream is said to have %d entries and has %d; these are counted", told, s.Len())
+		d.oddity = fmt.Sprintf("the stream is said to have %d entries and has %d; these are counted", claimed, s.Len())
 	}
 	s.Last = d.streamID()
 	if t != typeStream {
@@ -52,7 +52,7 @@ func (d *decoder) streamValue(t Type, expiry int64, clock uint32) *record.Record
 		s.Added = d.length()
 	} else {
 		s.First = s.FirstID()
-		s.Added = max(min(told, math.MaxInt64), uint64(s.Len()))
+		s.Added = max(min(claimed, math.MaxInt64), uint64(s.Len()))
 	}
 	for groups := d.length(); groups > 0; groups-- {
 		d.group(s, t)
@@ -66,8 +66,8 @@ func (d *decoder) streamID() stream.ID {
 }
 
 func (d *decoder) group(s *stream.Stream, t Type) {
-	d.room = append(d.room[:0], d.string()...)
-	name := d.room
+	d.scratch = append(d.scratch[:0], d.string()...)
+	name := d.scratch
 	last := d.streamID()
 	var read int64
 	if t != typeStream {
@@ -88,13 +88,13 @@ func (d *decoder) group(s *stream.Stream, t Type) {
 		}
 	}
 	for n := d.length(); n > 0; n-- {
-		d.room = append(d.room[:0], d.string()...)
+		d.scratch = append(d.scratch[:0], d.string()...)
 		seen := int64(d.uint64())
 		active := seen // the best that older versions tell
 		if t == typeStream3 {
 			active = int64(d.uint64())
 		}
-		c := g.AddConsumer(d.room, seen, active, d.gen)
+		c := g.AddConsumer(d.scratch, seen, active, d.gen)
 		if c == nil {
 			d.fail("Duplicate stream consumer detected")
 		}

@@ -39,11 +39,11 @@ type Rules struct {
 // packed may meet a table later, or be written in a form that nobody takes.
 type decoder struct {
 	reader
-	rules  *Rules
-	gen    *cow.Generation
-	valkey bool   // types from 22 on are Valkey's
-	room   []byte // what has to outlive the next piece
-	seen   hashSet
+	rules   *Rules
+	gen     *cow.Generation
+	valkey  bool   // types from 22 on are Valkey's
+	scratch []byte // what has to outlive the next piece
+	seen    hashSet
 
 	file   bool   // the source is a file, and not what a client sends
 	repair bool   // see Loader.Repair

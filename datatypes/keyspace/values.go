@@ -176,6 +176,6 @@ func (db *DB) PrefetchMembers(key []byte, members [][]byte) {
 		return
 	}
 	if large := ValueOf(r); large.Len() >= cachedMembers {
-		db.ks.sink += large.(prefetcher).Prefetch(members)
+		db.ks.prefetched += large.(prefetcher).Prefetch(members)
 	}
 }
