@@ -144,7 +144,7 @@ func (s *Server) account(c *Client) { s.setAccount(c, c.held(), c.parser.Coming(
 // setAccount accounts for n bytes that a client holds, and for those that it has announced.
 func (s *Server) setAccount(c *Client, n, announced int) {
 	class := int8(c.outputClass())
-	if n == c.counted && announced == c.announced && class == c.countedAs || c.at < 0 {
+	if n == c.counted && announced == c.announced && class == c.countedAs || c.orderIndex < 0 {
 		return
 	}
 	s.heldBytes += n - c.counted
@@ -159,7 +159,7 @@ func (s *Server) setAccount(c *Client, n, announced int) {
 // remember enters a client into the server's books.
 func (s *Server) remember(c *Client) {
 	s.clients[c.id] = c
-	c.at = int32(len(s.order))
+	c.orderIndex = int32(len(s.order))
 	s.order = append(s.order, c)
 	s.classMemory[c.countedAs] += clientBytes
 	if s.eviction.limit > 0 {
@@ -174,13 +174,13 @@ func (s *Server) forget(c *Client) {
 	}
 	delete(s.clients, c.id)
 	last := len(s.order) - 1
-	s.order[c.at] = s.order[last]
-	s.order[c.at].at = c.at
+	s.order[c.orderIndex] = s.order[last]
+	s.order[c.orderIndex].orderIndex = c.orderIndex
 	s.order[last] = nil
 	s.order = s.order[:last]
 	s.heldBytes -= c.counted
 	s.classMemory[c.countedAs] -= c.totalMemory()
-	c.counted, c.announced, c.at = 0, 0, -1
+	c.counted, c.announced, c.orderIndex = 0, 0, -1
 	s.sortClient(c)
 	s.stopWaiting(c)
 	s.endTransaction(c)

@@ -49,7 +49,7 @@ func (c *Client) mayEvict() bool {
 // sortClient puts a client into the bucket that it belongs to, as it is accounted for.
 func (s *Server) sortClient(c *Client) {
 	want := int8(0)
-	if s.eviction.limit > 0 && c.at >= 0 && c.mayEvict() {
+	if s.eviction.limit > 0 && c.orderIndex >= 0 && c.mayEvict() {
 		want = int8(1 + bucketOf(c.totalMemory()))
 	}
 	if want == c.evictionSlot.bucket {
