@@ -31,7 +31,7 @@ type Client struct {
 	noEvict      bool         // CLIENT NO-EVICT
 	proto        int8         // RESP version
 	countedAs    int8         // class in Server.classMemory
-	orderIndex           int32        // index in Server.order, -1 when it has left the books
+	orderIndex   int32        // index in Server.order, -1 when it has left the books
 	evictionSlot evictionSlot // among those that may be evicted
 	replyBuffer  replyBuffer  // rbs and rbp of CLIENT LIST
 

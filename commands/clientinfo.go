@@ -371,7 +371,7 @@ func debugReplyBuffer(c *Client) {
 	rules := &c.srv.replyBufferRules
 	switch {
 	case c.Is(2, "resizing"):
-		rules.fixed = !c.flag(3)
+		rules.fixed = !c.SwitchArg(3)
 	case !c.Is(2, "peak-reset-time"):
 		c.Error(session.ErrUnknownSubOrArity(c.Args[:2]))
 		return
