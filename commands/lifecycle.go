@@ -27,13 +27,23 @@ type refusal string
 
 func (r refusal) Error() string { return string(r) }
 
-// How many descriptors there are to be besides those of clients: minReserveFDs, of which some 24 are always open (as many
-// as Redis keeps, so that maxclients is lowered to the same number), and for more addresses to listen on and connections of
-// MIGRATE reserveFDs.
+// How many descriptors there are to be besides those of clients: leastFDs, and for more addresses to listen on and
+// connections of MIGRATE reserveFDs.
 const (
 	reserveFDs    = 64
-	minReserveFDs = 32
+	minReserveFDs = 32 // Redis's number
 )
+
+// leastFDs is what the server cannot do without: its files, its poll, two descriptors and two refused connections an address,
+// a log file and its second descriptor for crashes. Up to two addresses need no more than Redis keeps, so maxclients is
+// lowered to the same number; with more of them it is lowered further, so that as many clients are served as it says.
+func (s *Server) leastFDs() int {
+	need := 22 + 4*len(s.listenAddrs())
+	if s.Config.LogFile != "" {
+		need += 2
+	}
+	return max(minReserveFDs, need)
+}
 
 // applySettings attaches the effects of directives that need more than their value, and applies them a first time.
 func (s *Server) applySettings() {
@@ -116,18 +126,18 @@ func (s *Server) applyPolicy() error {
 
 // reserveFiles raises the limit of open files at the start to what maxclients needs, or lowers maxclients.
 func (s *Server) reserveFiles() error {
-	want := s.Config.MaxClients
-	granted, limit, err := eventloop.AdjustOpenFiles(want, reserveFDs, minReserveFDs)
+	want, least := s.Config.MaxClients, s.leastFDs()
+	granted, limit, err := eventloop.AdjustOpenFiles(want, reserveFDs, least)
 	s.fewFiles = limit > 0 && limit < uint64(granted)+reserveFDs
 	switch {
 	case err != nil && limit > 0:
 		return refusal(fmt.Sprintf("Your current 'ulimit -n' of %d is not enough for the server to start. "+
-			"Please increase your open file limit to at least %d. Exiting.", limit, want+minReserveFDs))
+			"Please increase your open file limit to at least %d. Exiting.", limit, want+least))
 	case err != nil:
 		s.Logf(config.LogWarning, "%v", err)
 	case granted < want:
-		s.Logf(config.LogWarning, "You requested maxclients of %d requiring at least %d max file descriptors.", want, want+minReserveFDs)
-		s.Logf(config.LogWarning, "Server can't set maximum open files to %d because the operating system allows no more.", want+minReserveFDs)
+		s.Logf(config.LogWarning, "You requested maxclients of %d requiring at least %d max file descriptors.", want, want+least)
+		s.Logf(config.LogWarning, "Server can't set maximum open files to %d because the operating system allows no more.", want+least)
 		s.Logf(config.LogWarning, "Current maximum open files is %d. maxclients has been reduced to %d to compensate for low ulimit. If you need higher maxclients increase 'ulimit -n'.", limit, granted)
 		s.Config.MaxClients = granted
 	}
@@ -137,7 +147,7 @@ func (s *Server) reserveFiles() error {
 
 // applyMaxClients raises the limit of open files for a maxclients that CONFIG SET gives.
 func (s *Server) applyMaxClients() error {
-	granted, _, err := eventloop.AdjustOpenFiles(s.Config.MaxClients, reserveFDs, minReserveFDs)
+	granted, _, err := eventloop.AdjustOpenFiles(s.Config.MaxClients, reserveFDs, s.leastFDs())
 	if err != nil || granted < s.Config.MaxClients {
 		return refusal(fmt.Sprintf("The operating system is not able to handle the specified number of clients, try with %d", granted))
 	}

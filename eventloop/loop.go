@@ -670,10 +670,11 @@ func (l *Loop) refreshFDLimit() {
 	}
 }
 
-// keptFDs is how many descriptors below the limit clients do not get.
+// keptFDs is how many descriptors below the limit clients do not get. With FewFiles the inner listener, where nobody but a
+// stranger on the host connects, has none of its own.
 func (l *Loop) keptFDs() int {
 	if l.opt.FewFiles {
-		return min(fewFDs+2*l.inUse(), maxSpareFDs)
+		return min(fewFDs+2*(l.inUse()-1), maxSpareFDs)
 	}
 	return min(spareFDs+2*l.inUse(), maxSpareFDs)
 }
