@@ -98,7 +98,7 @@ func stalledTypes(members int) []struct {
 			}, func(r *record.Record, gen *cow.Generation, i int, rnd *rand.Rand) {
 				h := record.Value[hash.Hash](r)
 				if field := stallMember(&buf, rnd.IntN(2*members)); i%8 == 0 {
-					h.Delete(field)
+					h.Remove(field)
 				} else {
 					h.Set(field, value[:], rules, gen)
 				}
