@@ -499,6 +499,12 @@ func (s *Stream) Lag(g *Group) (int64, bool) {
 	return int64(s.Added) - read, read != Unknown
 }
 
+// HasNews reports whether there may be entries that the group of a name has not got. It is true if there is no such group.
+func (s *Stream) HasNews(name []byte) bool {
+	g := s.Group(name)
+	return g == nil || s.length > 0 && g.Last.less(s.Last)
+}
+
 // tombstones reports whether entries may have been deleted from id on.
 func (s *Stream) tombstones(id ID) bool {
 	return s.length > 0 && !s.MaxDeleted.IsZero() && s.First.Compare(s.MaxDeleted) <= 0 && id.Compare(s.MaxDeleted) <= 0

@@ -56,31 +56,32 @@ import (
 type bench struct {
 	ctx context.Context
 
-	subjects   []subject // always two: ours, then the one it is compared with
-	rounds     int
-	cpuTarget  time.Duration // CPU time of a server in one round
-	clients    int
-	dataSize   int
-	tests      []string
-	pipelines  []int
-	keyspace   int
-	bigKeys    int
-	memKeys    []int
-	memShapes  []string
-	conns      int
-	elemShapes []string
-	workers    int
-	jobs       int // of a round of the blocked section
-	readers    int // that wait in the streams section
-	deliveries int // to them in a round
-	members    int // of a collection of the stalls section
-	seconds    int // length of a latency measurement
-	rate       int // requests a second of the paced client
-	snapKeys   int
-	snapFields int
-	snapRate   int
-	farKeys    int
-	dueKeys    int
+	subjects    []subject // always two: ours, then the one it is compared with
+	rounds      int
+	cpuTarget   time.Duration // CPU time of a server in one round
+	clients     int
+	dataSize    int
+	tests       []string
+	pipelines   []int
+	keyspace    int
+	bigKeys     int
+	memKeys     []int
+	memShapes   []string
+	conns       int
+	elemShapes  []string
+	workers     int
+	jobs        int // of a round of the blocked section
+	streamParts []string
+	readers     int // that wait in the streams section
+	deliveries  int // to them in a round
+	members     int // of a collection of the stalls section
+	seconds     int // length of a latency measurement
+	rate        int // requests a second of the paced client
+	snapKeys    int
+	snapFields  int
+	snapRate    int
+	farKeys     int
+	dueKeys     int
 
 	report report
 }
@@ -147,6 +148,7 @@ func run() error {
 	flag.IntVar(&b.snapKeys, "snapkeys", 3_000_000, "keys of the snapshot section")
 	flag.IntVar(&b.snapFields, "snapfields", 5_000_000, "fields of the hash of the snapshot section")
 	flag.IntVar(&b.snapRate, "snaprate", 2000, "requests a second of the paced client of the snapshot section")
+	streamParts := flag.String("streamparts", strings.Join(streamPartNames, ","), "parts of the streams section")
 	elemShapes := flag.String("elemshapes", strings.Join(elementShapeNames(), ","), "shapes of the elems section")
 	flag.IntVar(&b.seconds, "seconds", 10, "seconds of each latency measurement")
 	flag.IntVar(&b.rate, "rate", 1000, "requests a second of the paced client")
@@ -174,6 +176,7 @@ func run() error {
 	var err error
 	b.tests = strings.Split(*tests, ",")
 	b.memShapes = strings.Split(*memShapes, ",")
+	b.streamParts = strings.Split(*streamParts, ",")
 	b.elemShapes = strings.Split(*elemShapes, ",")
 	if b.pipelines, err = numbers(*pipelines); err != nil {
 		return err
