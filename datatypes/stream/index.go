@@ -22,8 +22,12 @@ import (
 //
 // A node that is full splits in halves; at the right end of the tree it is left full instead, because IDs usually
 // ascend. A node that is less than half full is merged with a neighbour of the same parent when both together fill at
-// most three quarters. A node that becomes empty goes. The slice of a leaf that is half empty shrinks, unless items go
-// from its front: those of a leaf whose entries are acknowledged in order will soon all be gone.
+// most three quarters. A node that becomes empty goes.
+//
+// The slice of a leaf shrinks as its items go. Those of leaves near the front, where entries are acknowledged in about the
+// order in which they came, will soon all be gone: such a leaf shrinks when it is half empty, and not while items go from its
+// front. So does the last leaf, to which items are added. A leaf between shrinks as soon as the allocator has a smaller piece
+// that fits it: copying it once in a while is the price for little memory when the entries that stay pending are scattered.
 //
 // # Bounds
 //
@@ -50,6 +54,7 @@ const (
 	innerItems = 31 // so does an inner node that of 1024 bytes
 	maxHeight  = 12 // siblings have a dozen children on average, see Balance
 	keptRoom   = 8  // an index that becomes empty keeps a leaf with room for so many items
+	wasted     = 8  // so many places less make a leaf between front and end shrink
 
 	noBound = math.MaxInt64
 )
@@ -78,13 +83,21 @@ var (
 	leafSize  = mem.SizePtr(int(unsafe.Sizeof(leaf[uint64]{})))
 )
 
-func (l *leaf[T]) size() int {
-	n := cap(l.items) * int(unsafe.Sizeof(item[T]{}))
+func (l *leaf[T]) size() int { return leafSize + l.sliceSize(cap(l.items)) }
+
+// sliceSize returns the bytes that the allocator takes for n places.
+func (*leaf[T]) sliceSize(n int) int {
+	n *= int(unsafe.Sizeof(item[T]{}))
 	var v T
 	if _, ok := any(v).(*node); ok {
-		return leafSize + mem.SizePtr(n)
+		return mem.SizePtr(n)
 	}
-	return leafSize + mem.Size(n)
+	return mem.Size(n)
+}
+
+// places returns how many places the allocator's piece for n has.
+func (l *leaf[T]) places(n int) int {
+	return min(l.sliceSize(n)/int(unsafe.Sizeof(item[T]{})), leafItems)
 }
 
 // search returns the number of items before id, and whether the next one has this ID.
@@ -156,6 +169,17 @@ func (n *inner) lowest() (i int, bound int64) {
 type path [maxHeight]struct {
 	n *inner
 	i int
+}
+
+// atFront reports whether the path goes to one of the first leaves: those below the first node of the lowest row, some
+// 2,000 items.
+func (p *path) atFront(height int) bool {
+	for _, s := range p[:max(height-1, 0)] {
+		if s.i != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // last reports whether the path goes to the last leaf.
@@ -406,10 +430,13 @@ func (x *index[T]) remove(id ID, gen *cow.Generation) bool {
 	i, _ := l.search(id)
 	l.items = slices.Delete(l.items, i, i+1)
 	x.n--
-	if n := len(l.items); i > 0 && cap(l.items) > max(2*n, keptRoom) {
-		x.bytes -= l.size()
-		l.items = append(make([]item[T], 0, n+keptRoom), l.items...)
-		x.bytes += l.size()
+	switch n := len(l.items); {
+	case !p.atFront(x.height) && !p.last(x.height):
+		if places := l.places(n); cap(l.items)-places >= wasted {
+			x.fit(l, places)
+		}
+	case i > 0 && cap(l.items) > max(2*n, keptRoom):
+		x.fit(l, n+keptRoom)
 	}
 	switch {
 	case len(l.items) == 0:
@@ -418,6 +445,13 @@ func (x *index[T]) remove(id ID, gen *cow.Generation) bool {
 		x.mergeLeaf(&p, gen)
 	}
 	return true
+}
+
+// fit gives a leaf a slice of so many places.
+func (x *index[T]) fit(l *leaf[T], places int) {
+	x.bytes -= l.size()
+	l.items = append(make([]item[T], 0, places), l.items...)
+	x.bytes += l.size()
 }
 
 // removeFirst removes the first k items, all of which are in the first leaf.

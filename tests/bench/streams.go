@@ -33,7 +33,8 @@ const (
 	streamGroup   = "group"
 	streamBase    = 1_000_000_000_000 // milliseconds of the ID of the first entry that is loaded
 	streamLoaded  = 100_000           // entries of the stream that XREAD reads, and length that MAXLEN keeps
-	streamEntries = 1_000_000         // of the stream whose memory is measured
+	streamEntries = 10_000_000        // of the stream whose memory is measured
+	streamPending = 1_000_000         // of that whose group's memory is
 	pelConsumers  = 10
 )
 
@@ -368,88 +369,105 @@ func (b *bench) waitersRound(sub subject) (micros float64, err error) {
 	return float64((after - before).Nanoseconds()) / 1000 / float64(b.deliveries), nil
 }
 
-// streamMemory measures the resident bytes of a large stream an entry, then of what its group has pending an entry: when all
-// is pending, and when half of that was acknowledged at random. Redis's trees take less for IDs that differ in their last
-// bytes only, so there are streams of one entry a millisecond and of fifty.
+// streamMemory measures the resident bytes of a large stream an entry, and of what a group has pending an entry: when all is
+// pending, and when half of that was acknowledged at random. Redis's trees take less for IDs that differ in their last
+// bytes only, so there are groups of one entry a millisecond and of fifty.
 func (b *bench) streamMemory() error {
-	b.streamHeader(fmt.Sprintf("memory, %d entries", streamEntries))
+	b.streamHeader(fmt.Sprintf("memory, of %d entries, or as many as are pending", streamEntries))
+	rows := []streamResult{{What: "resident bytes an entry", Count: streamEntries}}
+	if err := b.streamRows(rows, func(s *harness.Server, c *harness.Conn, who int) error { return b.entryBytes(s, c, who, rows) }); err != nil {
+		return err
+	}
 	for _, perMs := range []int{1, 50} {
-		of := fmt.Sprintf(", %d a millisecond", perMs)
+		of := fmt.Sprintf(" (%d), %d a millisecond", streamPending, perMs)
 		rows := []streamResult{
-			{What: "resident bytes an entry" + of, Count: streamEntries},
-			{What: "resident bytes a pending entry" + of, Count: streamEntries},
-			{What: "used_memory a pending entry, half acknowledged at random" + of, Count: streamEntries / 2},
+			{What: "resident bytes a pending entry" + of, Count: streamPending},
+			{What: "used_memory a pending entry, half acknowledged at random" + of, Count: streamPending / 2},
 		}
-		for who, sub := range b.subjects {
-			if err := b.streamBytes(sub, who, perMs, rows); err != nil {
-				return fmt.Errorf("%s: %w", sub.name, err)
-			}
-		}
-		for _, r := range rows {
-			b.streamRow(r)
+		err := b.streamRows(rows, func(s *harness.Server, c *harness.Conn, who int) error { return b.pendingBytes(s, c, who, perMs, rows) })
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (b *bench) streamBytes(sub subject, who, perMs int, rows []streamResult) error {
-	s, err := b.start(sub)
+// streamRows measures with a fresh server of each kind, and prints the rows.
+func (b *bench) streamRows(rows []streamResult, measure func(s *harness.Server, c *harness.Conn, who int) error) error {
+	for who, sub := range b.subjects {
+		err := func() error {
+			s, err := b.start(sub)
+			if err != nil {
+				return err
+			}
+			defer s.Kill()
+			c, err := s.Connect()
+			if err != nil {
+				return err
+			}
+			defer func() { _ = c.Close() }()
+			c.Timeout = 2 * time.Minute
+			return measure(s, c, who)
+		}()
+		if err != nil {
+			return fmt.Errorf("%s: %w", sub.name, err)
+		}
+	}
+	for _, r := range rows {
+		b.streamRow(r)
+	}
+	return nil
+}
+
+func (b *bench) entryBytes(s *harness.Server, c *harness.Conn, who int, rows []streamResult) error {
+	rss, used, err := b.settled(s, c)
 	if err != nil {
 		return err
 	}
-	defer s.Kill()
-	c, err := s.Connect()
-	if err != nil {
+	if err := pipelined(c, streamEntries, appendEntry); err != nil {
 		return err
 	}
-	defer func() { _ = c.Close() }()
-	c.Timeout = 2 * time.Minute
-	var rss, used [4]int64
-	take := func(i int) error {
-		var err error
-		rss[i], used[i], err = b.settled(s, c)
-		return err
-	}
-	if err := take(0); err != nil {
-		return err
-	}
+	fullRSS, fullUsed, err := b.settled(s, c)
+	rows[0].Values[who] = float64(fullRSS-rss) / streamEntries
+	rows[0].Used[who] = float64(fullUsed-used) / streamEntries
+	return err
+}
+
+func (b *bench) pendingBytes(s *harness.Server, c *harness.Conn, who, perMs int, rows []streamResult) error {
 	id := func(i int) string { return strconv.Itoa(streamBase+i/perMs) + "-" + strconv.Itoa(i%perMs) }
-	err = pipelined(c, streamEntries, func(dst []byte, i int) []byte { return appendEntryAs(dst, id(i)) })
+	err := pipelined(c, streamPending, func(dst []byte, i int) []byte { return appendEntryAs(dst, id(i)) })
 	if err != nil {
 		return err
 	}
-	if err := take(1); err != nil {
+	rss, used, err := b.settled(s, c)
+	if err != nil {
 		return err
 	}
 	if _, err := c.Do("XGROUP", "CREATE", streamKey, streamGroup, "0"); err != nil {
 		return err
 	}
 	const count = 100
-	err = pipelined(c, streamEntries/count, func(dst []byte, i int) []byte {
+	err = pipelined(c, streamPending/count, func(dst []byte, i int) []byte {
 		return harness.AppendCommand(dst, "XREADGROUP", "GROUP", streamGroup, "consumer:"+strconv.Itoa(i%pelConsumers), "COUNT", strconv.Itoa(count),
 			"STREAMS", streamKey, ">")
 	})
 	if err != nil {
 		return err
 	}
-	if err := take(2); err != nil {
+	allRSS, allUsed, err := b.settled(s, c)
+	if err != nil {
 		return err
 	}
-	order := rand.New(rand.NewPCG(1, 2)).Perm(streamEntries)[:streamEntries/2]
+	rows[0].Values[who] = float64(allRSS-rss) / streamPending
+	rows[0].Used[who] = float64(allUsed-used) / streamPending
+	order := rand.New(rand.NewPCG(1, 2)).Perm(streamPending)[:streamPending/2]
 	err = pipelined(c, len(order), func(dst []byte, i int) []byte {
 		return harness.AppendCommand(dst, "XACK", streamKey, streamGroup, id(order[i]))
 	})
 	if err != nil {
 		return err
 	}
-	if err := take(3); err != nil {
-		return err
-	}
-	a := func(after, before int64, n int) float64 { return float64(after-before) / float64(n) }
-	for i := range 2 {
-		rows[i].Values[who] = a(rss[i+1], rss[i], streamEntries)
-		rows[i].Used[who] = a(used[i+1], used[i], streamEntries)
-	}
-	rows[2].Values[who] = a(used[3], used[1], streamEntries/2)
-	return nil
+	_, halfUsed, err := b.settled(s, c)
+	rows[1].Values[who] = float64(halfUsed-used) / (streamPending / 2)
+	return err
 }
