@@ -72,6 +72,7 @@ type bench struct {
 	workers     int
 	jobs        int // of a round of the blocked section
 	streamParts []string
+	stallTypes  []string
 	readers     int // that wait in the streams section
 	deliveries  int // to them in a round
 	members     int // of a collection of the stalls section
@@ -148,6 +149,7 @@ func run() error {
 	flag.IntVar(&b.snapKeys, "snapkeys", 3_000_000, "keys of the snapshot section")
 	flag.IntVar(&b.snapFields, "snapfields", 5_000_000, "fields of the hash of the snapshot section")
 	flag.IntVar(&b.snapRate, "snaprate", 2000, "requests a second of the paced client of the snapshot section")
+	stallTypes := flag.String("stalltypes", "hash,set,zset,list,stream,arithmetic", "types of the stalls section")
 	streamParts := flag.String("streamparts", strings.Join(streamPartNames, ","), "parts of the streams section")
 	elemShapes := flag.String("elemshapes", strings.Join(elementShapeNames(), ","), "shapes of the elems section")
 	flag.IntVar(&b.seconds, "seconds", 10, "seconds of each latency measurement")
@@ -176,6 +178,7 @@ func run() error {
 	var err error
 	b.tests = strings.Split(*tests, ",")
 	b.memShapes = strings.Split(*memShapes, ",")
+	b.stallTypes = strings.Split(*stallTypes, ",")
 	b.streamParts = strings.Split(*streamParts, ",")
 	b.elemShapes = strings.Split(*elemShapes, ",")
 	if b.pipelines, err = numbers(*pipelines); err != nil {
