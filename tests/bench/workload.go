@@ -89,6 +89,9 @@ func (b *bench) benchTest(name string) (benchTest, error) {
 	case "lpop_empty", "spop_empty", "zpopmin_empty":
 		t.flag = strings.TrimSuffix(name, "_empty")
 	default:
+		if b.scriptTest(name, &t) {
+			return t, nil
+		}
 		last, ok := strings.CutPrefix(name, "lrange_")
 		n, err := strconv.Atoi(last)
 		if !ok || err != nil || n < 1 || n > rangeItems {
