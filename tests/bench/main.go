@@ -19,6 +19,8 @@
 //	snapshot latency, memory and time of BGSAVE, and loading, with 3 million keys and with one hash of 5 million fields
 //	sessions publishing to 1, 100 and 10,000 subscribers, tracked writes, transactions of ten commands
 //	watch    what slowlog, latency tracking and the latency monitor cost when nobody looks: on against off, ours alone
+//	lua      scripts: calls of them, and what they do inside, beside the ratios that are to be reached
+//	jobs     20,000 jobs through scripts such as queue libraries have: add, take, extend the lock, finish
 //	conns    resident bytes an idle connection
 //	latency  percentiles of a paced client, counted from the intended start, idle and beside load
 //	expiry   how late keys are gone and counted in expired_keys, among 1 million far deadlines
@@ -109,11 +111,13 @@ type report struct {
 	Snapshots []snapshotResult  `json:"snapshots,omitempty"`
 	Sessions  []sessionResult   `json:"sessions,omitempty"`
 	Watch     []watchResult     `json:"watch,omitempty"`
+	Scripts   []sessionResult   `json:"scripts,omitempty"`
+	Jobs      []sessionResult   `json:"jobs,omitempty"`
 	Latency   []latencyResult   `json:"latency,omitempty"`
 	Expiry    []expiryResult    `json:"expiry,omitempty"`
 }
 
-var sections = []string{"cpu", "big", "mem", "elems", "conns", "blocked", "streams", "stalls", "aof", "snapshot", "sessions", "watch", "latency", "expiry"}
+var sections = []string{"cpu", "big", "mem", "elems", "conns", "blocked", "streams", "stalls", "aof", "snapshot", "sessions", "watch", "lua", "jobs", "latency", "expiry"}
 
 func main() {
 	if err := run(); err != nil {
@@ -253,6 +257,10 @@ func run() error {
 			failed = b.sessionSection()
 		case "watch":
 			failed = b.watchSection()
+		case "lua":
+			failed = b.luaSection()
+		case "jobs":
+			failed = b.jobsSection()
 		case "conns":
 			failed = b.connSection()
 		case "latency":

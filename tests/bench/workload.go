@@ -94,6 +94,9 @@ func (b *bench) benchTest(name string) (benchTest, error) {
 	case "xadd", "xadd_maxlen", "xread_10", "xreadgroup_xack":
 		streamTest(name, &t)
 	default:
+		if b.scriptTest(name, &t) {
+			return t, nil
+		}
 		last, ok := strings.CutPrefix(name, "lrange_")
 		n, err := strconv.Atoi(last)
 		if !ok || err != nil || n < 1 || n > rangeItems {
