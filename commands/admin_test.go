@@ -4,11 +4,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"ferrous/commands/config"
+	"ferrous/commands/introspection"
 	"ferrous/commands/logging"
 )
 
@@ -206,9 +208,9 @@ func TestDebugForms(t *testing.T) {
 		t.Errorf("an error with a line break: %q", got)
 	}
 	help := s.doLine("DEBUG HELP")
-	for _, f := range debugForms() {
-		if !strings.Contains(help, "+"+strings.ToUpper(f.name)) {
-			t.Errorf("the help lacks %s", f.name)
+	for _, f := range slices.Concat(introspection.DebugForms, debugForms()) {
+		if !strings.Contains(help, "+"+strings.ToUpper(f.Name)) {
+			t.Errorf("the help lacks %s", f.Name)
 		}
 	}
 	s.c.proto = 3

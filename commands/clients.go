@@ -304,7 +304,7 @@ func clientKill(c *Client) {
 // registry, and in all queues and lists, until reap, since the caller may be walking one of them, or be called by
 // somebody who is.
 func (s *Server) doom(c *Client) {
-	if c.doomed || c.at < 0 {
+	if c.doomed || c.orderIndex < 0 {
 		return
 	}
 	c.end()

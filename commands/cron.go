@@ -21,7 +21,7 @@ func (s *Server) cron() {
 	s.clientsCron()
 	s.reap()
 	s.evictClients()
-	s.moves.closeIdle(s.Keyspace.Now)
+	s.migrations.closeIdle(s.Keyspace.Now)
 	s.persistCron()
 	s.tickFile()
 	s.sweepTracked()

@@ -107,7 +107,7 @@ func (s *Server) admit(c *Client) *session.Entry {
 		}
 	}
 	if s.refusing {
-		if msg := s.limited(e); msg != "" {
+		if msg := s.refusalOf(e); msg != "" {
 			return c.reject(e, msg)
 		}
 	}

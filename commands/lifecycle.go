@@ -355,7 +355,7 @@ func (s *Server) beginShutdown(how config.ShutdownFlags) bool {
 	s.tellSupervisor("STOPPING=1") // systemd kills who does not end in time after this
 	s.endSave()
 	s.closeFile()
-	s.moves.closeAll()
+	s.migrations.closeAll()
 	if path := s.Config.PidFile; path != "" && s.host != nil {
 		s.Logf(config.LogNotice, "Removing the pid file.")
 		os.Remove(s.Config.Path(path))

@@ -34,7 +34,7 @@ func monitor(c *Client) {
 	case c.monitors():
 		// There is no reply to the second time.
 	default:
-		c.told().monitor = true
+		c.ensurePushes().monitor = true
 		c.srv.monitors = append(c.srv.monitors, c)
 		c.srv.observe()
 		c.W.OK()
@@ -72,7 +72,7 @@ func (s *Server) show(c *Client) {
 	m := message{raw: b}
 	for _, o := range s.monitors {
 		if !o.replyOff { // these are replies, and no pushes
-			s.tell(o, &m)
+			s.queueMessage(o, &m)
 		}
 	}
 	s.outbox.event = b

@@ -187,7 +187,7 @@ func (s *Server) save() error {
 	p.clean = s.Dirty
 	p.lastSave = s.Keyspace.Now / 1000
 	p.failed = false
-	s.limit()
+	s.updateRefusing()
 	return nil
 }
 
@@ -215,7 +215,7 @@ func (s *Server) saveInBackground() error {
 	snap, err := s.snapshot()
 	if err != nil {
 		p.failed = true
-		s.limit()
+		s.updateRefusing()
 		s.Logf(config.LogWarning, "Can't save in background: %v", err)
 		return err
 	}
@@ -234,13 +234,13 @@ func (s *Server) saveInBackground() error {
 	s.crash.Go(func() {
 		b.err = rdb.SaveFile(p.disk, path, tempDump(), &p.savingTemp, snap, o, every, b.commit)
 		close(b.done)
-		s.loop.Post(func() { s.saved(b) })
+		s.loop.Post(func() { s.backgroundSaveEnded(b) })
 	})
 	return nil
 }
 
-// saved ends a background save whose goroutine has ended.
-func (s *Server) saved(b *saving) {
+// backgroundSaveEnded ends a background save whose goroutine has ended.
+func (s *Server) backgroundSaveEnded(b *saving) {
 	p := &s.persist
 	if p.saving != b {
 		return // somebody has waited for it
@@ -248,7 +248,7 @@ func (s *Server) saved(b *saving) {
 	p.saving = nil
 	p.lastCopied = s.Keyspace.Generation().Copied()
 	b.snap.Release()
-	defer s.limit()
+	defer s.updateRefusing()
 	now := s.Keyspace.Now / 1000
 	p.lastTook = now - b.start
 	switch {
@@ -277,13 +277,13 @@ func (s *Server) cancelSave() {
 	}
 	if !b.claim.CompareAndSwap(claimNone, claimCancel) {
 		<-b.done // it is renaming: what is saved next comes after it
-		s.saved(b)
+		s.backgroundSaveEnded(b)
 		return
 	}
 	close(b.cancel)
 	select {
 	case <-b.done:
-		s.saved(b)
+		s.backgroundSaveEnded(b)
 	case <-time.After(cancelWait):
 		s.Logf(config.LogNotice, "The background save that was canceled is still busy with the disk. It ends by itself.")
 	}
@@ -322,13 +322,13 @@ const errMisconf = "MISCONF Redis is configured to save RDB snapshots, but it's 
 
 const errLoading = "LOADING Redis is loading the dataset in memory"
 
-// limit is to be called when a reason to refuse commands may have come or gone; see limited.
-func (s *Server) limit() {
+// updateRefusing is to be called when a reason to refuse commands may have come or gone; see refusalOf.
+func (s *Server) updateRefusing() {
 	s.refusing = s.busy.on || s.persist.loading != nil || s.persist.failed || s.aof.on() && s.aof.file.Refusal() != ""
 }
 
-// limited returns the error of a command that cannot run while data is loading or cannot be made durable, "" if it can.
-func (s *Server) limited(e *session.Entry) string {
+// refusalOf returns the error of a command that cannot run while data is loading or cannot be made durable, "" if it can.
+func (s *Server) refusalOf(e *session.Entry) string {
 	switch p := &s.persist; {
 	case s.busy.on && e.Flags&session.AllowBusy == 0:
 		return s.busyText()
@@ -392,7 +392,7 @@ func bgsave(c *Client) {
 	switch {
 	case s.persist.saving != nil:
 		c.Error(errSaving)
-	case s.unit.open, s.rewriting() && len(c.Args) == 2:
+	case s.pendingOps.open, s.rewriting() && len(c.Args) == 2:
 		s.persist.scheduled = true
 		c.W.Status("Background saving scheduled")
 	case s.rewriting():
@@ -539,14 +539,14 @@ func (s *Server) load(then func()) {
 func (s *Server) beginLoading(size int64) {
 	s.persist.loading = &loading{start: time.Now(), total: size}
 	s.Keyspace.Loading, s.Keyspace.KeepExpired = true, true
-	s.limit()
+	s.updateRefusing()
 }
 
 // endLoading is its end.
 func (s *Server) endLoading() {
 	s.persist.loading = nil
 	s.Keyspace.Loading, s.Keyspace.KeepExpired = false, s.pause.until != 0
-	s.limit()
+	s.updateRefusing()
 	s.rearmExpiry()
 }
 

@@ -16,7 +16,7 @@ import (
 //
 // A script runs commands through Server.call, as EXEC does, with an inner client (scripts.client) that has the caller's
 // user and begins with the caller's database. Its writer holds the reply of one command, which the engine turns into a value.
-// What the script changes is one unit for those who follow (Server.unit), inside EXEC a part of EXEC's. The clock that
+// What the script changes is one unit for those who follow (Server.pendingOps), inside EXEC a part of EXEC's. The clock that
 // expiry and TIME see stands still from the script's start to its end.
 //
 // A script that runs longer than busy-reply-threshold gives the loop back between its steps; see busy.go.
@@ -309,8 +309,8 @@ func (s *Server) runScript(c *Client, script *lua.Script, f *lua.Function, keys 
 	x.clock = x.started
 	x.client.DB, x.client.user, x.client.authed, x.client.NoTouch = c.DB, c.user, c.authed, c.NoTouch
 	x.client.W.Proto = 2
-	dirty, outermost := s.Dirty, !s.unit.open
-	s.unit.open = true
+	dirty, outermost := s.Dirty, !s.pendingOps.open
+	s.pendingOps.open = true
 	s.setPace()
 	x.reply.C = &c.Client
 	args := c.Args[3:]
@@ -328,7 +328,7 @@ func (s *Server) runScript(c *Client, script *lua.Script, f *lua.Function, keys 
 	x.client.user = nil
 	s.Keyspace.Now = x.now
 	if outermost {
-		s.endUnit()
+		s.feedPending()
 	}
 	if s.Dirty != dirty {
 		c.PropagateNothing() // the commands were, one by one
@@ -370,18 +370,18 @@ func (b *bridge) Call(argv [][]byte) []byte {
 	}
 	if e.Flags&session.Write != 0 {
 		if s.refusing && !x.wrote {
-			if msg := s.limited(e); msg != "" {
+			if msg := s.refusalOf(e); msg != "" {
 				return s.refuseInner(e, msg)
 			}
 		}
 		x.wrote = true
 	}
 	s.Keyspace.Now = x.now
-	ops := len(s.unit.ops)
+	ops := len(s.pendingOps.ops)
 	x.clock = s.call(c, e, x.clock)
 	s.Keyspace.Now = x.now
 	if x.repl&lua.ReplAOF == 0 {
-		s.unit.ops = s.unit.ops[:ops]
+		s.pendingOps.ops = s.pendingOps.ops[:ops]
 	}
 	return c.W.Buf
 }

@@ -67,35 +67,35 @@ type Server struct {
 	early   resp.Limits // limits of those who are not logged in; see limitsOf
 	current *Client
 
-	clients     map[int64]*Client
-	order       []*Client // the same, as cron goes through them
-	doomed      []*Client // of these, the ones that reap takes out
-	unsettled   bool      // settle has something to do
-	cronAt      int       // where it is
-	nextID      int64
-	warned      int64  // when warnOfAttack last did, Unix ms
-	heldBytes   int    // memory that clients hold beyond what each costs; see clientinfo.go
-	classMemory [3]int // all memory of clients, by class of client-output-buffer-limit
-	rooms       roomRules
-	eviction    clientEviction
-	peaks       clientPeaks
-	pause       pause
-	persist     persistence
-	aof         appendOnly
-	moves       migrations // connections of MIGRATE
-	refusing    bool       // some commands may have to be refused; see limited
-	blocking    blocking
-	channels    channels
-	tracking    trackingTable
-	monitors    []*Client
-	observed    bool   // somebody wants to hear of executed commands; see Server.observe
-	expiring    bool   // what is modified now is so because it expired
-	outbox      outbox // what waits for clients; see push.go
-	ready       bool   // what there was on disk is in memory
-	socket      socketFile
-	fewFiles    bool // see eventloop.Options.FewFiles
-	shutdown    shutdownState
-	activeOff   bool // DEBUG SET-ACTIVE-EXPIRE 0
+	clients          map[int64]*Client
+	order            []*Client // the same, as cron goes through them
+	doomed           []*Client // of these, the ones that reap takes out
+	unsettled        bool      // settle has something to do
+	cronAt           int       // where it is
+	nextID           int64
+	warned           int64  // when warnOfAttack last did, Unix ms
+	heldBytes        int    // memory that clients hold beyond what each costs; see clientinfo.go
+	classMemory      [3]int // all memory of clients, by class of client-output-buffer-limit
+	replyBufferRules replyBufferRules
+	eviction         clientEviction
+	peaks            clientPeaks
+	pause            pause
+	persist          persistence
+	aof              appendOnly
+	migrations       migrations // connections of MIGRATE
+	refusing         bool       // some commands may have to be refused; see refusalOf
+	blocking         blocking
+	channels         channels
+	tracking         trackingTable
+	monitors         []*Client
+	observed         bool   // somebody wants to hear of executed commands; see Server.observe
+	expiring         bool   // what is modified now is so because it expired
+	outbox           outbox // what waits for clients; see push.go
+	ready            bool   // what there was on disk is in memory
+	socket           socketFile
+	fewFiles         bool // see eventloop.Options.FewFiles
+	shutdown         shutdownState
+	activeOff        bool // DEBUG SET-ACTIVE-EXPIRE 0
 
 	cronPaused bool // DEBUG PAUSE-CRON 1
 
@@ -103,18 +103,18 @@ type Server struct {
 
 	security security // users; see rights.go
 
-	watched map[*keyspace.DB]map[string][]*watch
-	unit    unit
-	scripts scripts
-	tls     tlsState
-	busy    busy
-	freeTx  []*transaction
+	watched    map[*keyspace.DB]map[string][]*watch
+	pendingOps pendingOps
+	scripts    scripts
+	tls        tlsState
+	busy       busy
+	freeTx     []*transaction
 
-	baseMemory int  // used_memory of an empty server
-	telling    bool // one of them is trackedModified
-	cronTimer  *eventloop.Timer
-	expTimer   *eventloop.Timer
-	expAt      int64 // when expiry is to run, Unix ms; 0 = not set
+	baseMemory         int  // used_memory of an empty server
+	listensForTracking bool // one of them is trackedModified
+	cronTimer          *eventloop.Timer
+	expTimer           *eventloop.Timer
+	expAt              int64 // when expiry is to run, Unix ms; 0 = not set
 
 	lfu      keyspace.LFU
 	stats    stats
@@ -161,11 +161,11 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 			Registry: newRegistry(),
 			Errors:   make(map[string]int64),
 		},
-		runID:   hex.EncodeToString(id[:]),
-		replID:  hex.EncodeToString(replID[:]),
-		base:    time.Now(),
-		clients: make(map[int64]*Client),
-		rooms:   roomRules{resetMs: roomResetMs},
+		runID:            hex.EncodeToString(id[:]),
+		replID:           hex.EncodeToString(replID[:]),
+		base:             time.Now(),
+		clients:          make(map[int64]*Client),
+		replyBufferRules: replyBufferRules{resetMs: replyBufferResetMs},
 	}
 	s.Lists = quicklist.NewSettings(s.Keyspace.Generation())
 	s.Zsets = sortedset.NewText(resp.FormatDouble)
@@ -307,7 +307,7 @@ func (s *Server) Opened(conn *eventloop.Conn) bool {
 	c.conn, c.id = conn, s.nextID
 	c.created = s.Keyspace.Now
 	c.lastActive = s.Keyspace.Now
-	c.room = replyRoom{size: roomMax, peak: roomMax, since: uint32(s.Keyspace.Now)}
+	c.replyBuffer = replyBuffer{size: replyBufferMax, peak: replyBufferMax, since: uint32(s.Keyspace.Now)}
 	c.startAs(s.security.users.Default())
 	c.logInByCertificate()
 	conn.Ctx = c
@@ -468,7 +468,7 @@ func (s *Server) send(c *Client) {
 			s.reply(c.conn, s.w.Buf)
 			s.stats.netOut += int64(n)
 			s.stats.writes++
-			c.room.note(n)
+			c.replyBuffer.note(n)
 		}
 		s.w.Reset()
 		if cap(s.w.Buf) > keepBuffer {

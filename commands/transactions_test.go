@@ -366,8 +366,8 @@ func TestKillInTransaction(t *testing.T) {
 	io.Copy(io.Discard, r)
 	s.eventually("the client is gone", func() bool { return len(s.clients) == 0 })
 	s.on(func() {
-		if len(s.watched) != 0 || s.unit.open || s.heldBytes != 0 {
-			t.Errorf("left: %v %v, %d bytes", s.watched, s.unit, s.heldBytes)
+		if len(s.watched) != 0 || s.pendingOps.open || s.heldBytes != 0 {
+			t.Errorf("left: %v %v, %d bytes", s.watched, s.pendingOps, s.heldBytes)
 		}
 		if s.Keyspace.DBs()[0].Peek([]byte("b")) == nil {
 			t.Error("EXEC stopped half-way")

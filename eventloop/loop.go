@@ -152,6 +152,8 @@ const (
 	// miss the end of a loop that ends before Serve waits for it, and would
 	// then never return.
 	startTimeout = 30 * time.Second
+	// maxStacks bounds the list of goroutines that awaitServe looks through.
+	maxStacks = 64 << 20
 	// yieldEvery stays under the 10 ms of the runtime's monitor.
 	yieldEvery = 7 * time.Millisecond
 	minBackoff = 10 * time.Millisecond
@@ -203,16 +205,17 @@ type Loop struct {
 	stop    bool     // Shutdown was called
 	wfd     int      // written end of the inner connection, -1 without
 
-	inner    innerConn
-	adopting []adoption // dialled sockets that wait for their place
-	sources  map[*Conn]Source
-	poll     int   // descriptor of evio's poll when listeners can change, else -1
-	fatal    error // ends Serve
-	first    bool
-	told     bool          // Listening was called
-	up       chan struct{} // closed when the inner connection stands
-	watch    *watcher
-	shutdown bool // the loop has seen stop
+	inner     innerConn
+	adopting  []adoption // dialled sockets that wait for their place
+	sources   map[*Conn]Source
+	poll      int   // descriptor of evio's poll when listeners can change, else -1
+	fatal     error // ends Serve
+	first     bool
+	announced bool          // Listening was called
+	up        chan struct{} // closed when the inner connection stands
+	serveHead string        // see awaitServe
+	watch     *watcher
+	shutdown  bool // the loop has seen stop
 }
 
 // New checks the options and makes a Loop. It opens the descriptors of the
@@ -409,7 +412,10 @@ func (l *Loop) serveOnce() (served bool, err error) {
 	ev.Closed = l.closed
 
 	done := make(chan error, 1)
-	go func() { done <- evio.Serve(ev, addrs...) }()
+	go func() {
+		l.serveHead = goroutineHead()
+		done <- evio.Serve(ev, addrs...)
+	}()
 	var serr error
 	select {
 	case serr = <-done:
@@ -484,10 +490,10 @@ func (l *Loop) haveStartFDs() bool {
 
 // tellListening calls Options.Listening, in the first life of evio only.
 func (l *Loop) tellListening(bound []net.Addr) {
-	if l.opt.Listening == nil || l.told {
+	if l.opt.Listening == nil || l.announced {
 		return
 	}
-	l.told = true
+	l.announced = true
 	defer l.guard()
 	l.opt.Listening(bound)
 }

@@ -39,10 +39,10 @@ type Core struct {
 	SkipChecksum bool // DEBUG SET-SKIP-CHECKSUM-VALIDATION 1
 
 	// Scratch of handlers.
-	Peeked  [keyspace.MaxPrefetch][]byte
-	Scanned []*record.Record // of SCAN
-	SortKey []byte           // of SORT: the name that a pattern makes
-	Sink    uint64           // what prefetching loaded
+	Peeked     [keyspace.MaxPrefetch][]byte
+	Scanned    []*record.Record // of SCAN
+	SortKey    []byte           // of SORT: the name that a pattern makes
+	Prefetched uint64           // what prefetching loaded
 }
 
 // Counters are those fields of INFO stats that handlers count.
