@@ -22,7 +22,6 @@ type tlsState struct {
 	most    atomic.Int64    // maxclients, for the goroutines of the port
 	looking bool            // a goroutine looks at the files
 	looked  int64           // when the last look began, Unix ms
-	failed  string          // why the last change of the files was not taken
 }
 
 // usesTLS tells whether any directive asks for encryption.

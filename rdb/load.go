@@ -60,7 +60,7 @@ type Result struct {
 	UsedMemory    int64  // of who wrote it, 0 if not told
 	AOFBase       bool
 	History       *History // nil if not told
-	ChecksumFound bool // the file has one, and it was compared
+	ChecksumFound bool     // the file has one, and it was compared
 
 	// Rest is what follows the RDB in the source: the commands of an append-only file with a preamble.
 	Rest io.Reader

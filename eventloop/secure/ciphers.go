@@ -145,7 +145,7 @@ func parseProtocols(list string) (lowest, highest uint16, err error) {
 	for name := range strings.FieldsSeq(list) {
 		i := slices.Index(names, strings.ToLower(name))
 		if i < 0 {
-			return 0, 0, fmt.Errorf("Invalid tls-protocols specified. Use a combination of 'TLSv1', 'TLSv1.1', 'TLSv1.2' and 'TLSv1.3'.")
+			return 0, 0, problem("Invalid tls-protocols specified. Use a combination of 'TLSv1', 'TLSv1.1', 'TLSv1.2' and 'TLSv1.3'.")
 		}
 		has[i] = true
 	}

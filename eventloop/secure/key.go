@@ -14,7 +14,6 @@ import (
 	"encoding/asn1"
 	"encoding/pem"
 	"errors"
-	"fmt"
 	"hash"
 	"os"
 	"time"
@@ -26,7 +25,7 @@ func loadPair(certFile, keyFile, pass string, now time.Time) (tls.Certificate, e
 	var pair tls.Certificate
 	data, err := os.ReadFile(certFile)
 	if err != nil {
-		return pair, fmt.Errorf("Failed to load certificate: %s: %w", certFile, reason(err))
+		return pair, problem("Failed to load certificate: %s: %w", certFile, reason(err))
 	}
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
 		if block.Type == "CERTIFICATE" {
@@ -34,31 +33,31 @@ func loadPair(certFile, keyFile, pass string, now time.Time) (tls.Certificate, e
 		}
 	}
 	if len(pair.Certificate) == 0 {
-		return pair, fmt.Errorf("Failed to load certificate: %s: no certificate in PEM form is in it", certFile)
+		return pair, problem("Failed to load certificate: %s: no certificate in PEM form is in it", certFile)
 	}
 	leaf, err := x509.ParseCertificate(pair.Certificate[0])
 	if err != nil {
-		return pair, fmt.Errorf("Failed to load certificate: %s: %w", certFile, err)
+		return pair, problem("Failed to load certificate: %s: %w", certFile, err)
 	}
 	pair.Leaf = leaf
 	key, err := loadKey(keyFile, pass)
 	if err != nil {
-		return pair, fmt.Errorf("Failed to load private key: %s: %w", keyFile, err)
+		return pair, problem("Failed to load private key: %s: %w", keyFile, err)
 	}
 	signer, ok := key.(crypto.Signer)
 	if !ok {
-		return pair, fmt.Errorf("Failed to load private key: %s: it cannot sign", keyFile)
+		return pair, problem("Failed to load private key: %s: it cannot sign", keyFile)
 	}
 	type comparable interface{ Equal(crypto.PublicKey) bool }
 	if pub, ok := leaf.PublicKey.(comparable); !ok || !pub.Equal(signer.Public()) {
-		return pair, fmt.Errorf("Failed to load private key: %s: it does not match the certificate %s", keyFile, certFile)
+		return pair, problem("Failed to load private key: %s: it does not match the certificate %s", keyFile, certFile)
 	}
 	pair.PrivateKey = key
 	switch {
 	case now.After(leaf.NotAfter):
-		return pair, fmt.Errorf("Failed to load certificate: %s: it has expired on %s", certFile, leaf.NotAfter.UTC().Format(time.DateTime))
+		return pair, problem("Failed to load certificate: %s: it has expired on %s", certFile, leaf.NotAfter.UTC().Format(time.DateTime))
 	case now.Before(leaf.NotBefore):
-		return pair, fmt.Errorf("Failed to load certificate: %s: it is not valid before %s", certFile, leaf.NotBefore.UTC().Format(time.DateTime))
+		return pair, problem("Failed to load certificate: %s: it is not valid before %s", certFile, leaf.NotBefore.UTC().Format(time.DateTime))
 	}
 	return pair, nil
 }
@@ -86,8 +85,10 @@ func loadKey(file, pass string) (crypto.PrivateKey, error) {
 			if der, err = decryptPKCS8(der, pass); err != nil {
 				return nil, err
 			}
-		case x509.IsEncryptedPEMBlock(block): //nolint:staticcheck // old keys are encrypted so
-			if der, err = x509.DecryptPEMBlock(block, []byte(pass)); err != nil { //nolint:staticcheck // as above
+		//lint:ignore SA1019 old keys are encrypted so
+		case x509.IsEncryptedPEMBlock(block):
+			//lint:ignore SA1019 as above
+			if der, err = x509.DecryptPEMBlock(block, []byte(pass)); err != nil {
 				return nil, errPassword
 			}
 		}

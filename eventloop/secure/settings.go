@@ -53,11 +53,11 @@ type stamp struct {
 func Load(s Settings, now time.Time) (*Context, error) {
 	switch {
 	case s.CertFile == "":
-		return nil, errors.New("No tls-cert-file configured!")
+		return nil, problem("No tls-cert-file configured!")
 	case s.KeyFile == "":
-		return nil, errors.New("No tls-key-file configured!")
+		return nil, problem("No tls-key-file configured!")
 	case (s.AuthClients != AuthNo || s.NeedCA) && s.CACertFile == "" && s.CACertDir == "":
-		return nil, errors.New("Either tls-ca-cert-file or tls-ca-cert-dir must be specified when tls-cluster, tls-replication or tls-auth-clients are enabled!")
+		return nil, problem("Either tls-ca-cert-file or tls-ca-cert-dir must be specified when tls-cluster, tls-replication or tls-auth-clients are enabled!")
 	}
 	c := &Context{settings: s, stamps: stamps(s)}
 	lowest, highest, err := parseProtocols(s.Protocols)
@@ -66,11 +66,11 @@ func Load(s Settings, now time.Time) (*Context, error) {
 	}
 	suites, err := parseCiphers(s.Ciphers)
 	if err != nil {
-		return nil, fmt.Errorf("Failed to configure ciphers: %w", err)
+		return nil, problem("Failed to configure ciphers: %w", err)
 	}
 	roots, err := loadRoots(s.CACertFile, s.CACertDir)
 	if err != nil {
-		return nil, fmt.Errorf("Failed to configure CA certificate(s) file/directory: %w", err)
+		return nil, problem("Failed to configure CA certificate(s) file/directory: %w", err)
 	}
 	pair, err := loadPair(s.CertFile, s.KeyFile, s.KeyPass, now)
 	if err != nil {
@@ -143,6 +143,9 @@ func loadRoots(file, dir string) (*x509.CertPool, error) {
 	}
 	return pool, nil
 }
+
+// problem is an error in the words that the operator reads in the log, Redis's where it has some.
+func problem(format string, args ...any) error { return fmt.Errorf(format, args...) }
 
 // files returns what settings name, without the folder.
 func files(s Settings) []string {

@@ -134,9 +134,9 @@ func TestLoadErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(*Settings){
-		"No tls-cert-file configured!":            func(s *Settings) { s.CertFile = "" },
-		"No tls-key-file configured!":             func(s *Settings) { s.KeyFile = "" },
-		"Either tls-ca-cert-file or tls-ca-cert-": func(s *Settings) { s.CACertFile = "" },
+		"No tls-cert-file configured!":                                   func(s *Settings) { s.CertFile = "" },
+		"No tls-key-file configured!":                                    func(s *Settings) { s.KeyFile = "" },
+		"Either tls-ca-cert-file or tls-ca-cert-":                        func(s *Settings) { s.CACertFile = "" },
 		"Failed to load certificate: /nosuch: no such file or directory": func(s *Settings) { s.CertFile = "/nosuch" },
 		"a.key: no certificate in PEM form is in it":                     func(s *Settings) { s.CertFile = key },
 		"b.key: it does not match the certificate":                       func(s *Settings) { s.KeyFile = otherKey },
