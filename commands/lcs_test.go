@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ferrous/commands/session"
+	"ferrous/tests/random"
 )
 
 // textbookLCS fills the whole table of lengths, and walks back from its end as Redis does: up where that is longer,
@@ -43,9 +44,7 @@ func textbookLCS(a, b string) (length int, s string, runs [][3]int) {
 }
 
 func TestLCSModel(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 2))
+	rnd := random.New(t)
 	word := func() string {
 		b := make([]byte, rnd.IntN(200))
 		if rnd.IntN(3) == 0 {

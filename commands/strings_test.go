@@ -2,15 +2,14 @@ package commands
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"ferrous/commands/session"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
 
 // What a string command leaves behind besides its reply: what is propagated, how much dirty counts, which events
@@ -370,9 +369,7 @@ func TestStringModel(t *testing.T) {
 	if testing.Short() {
 		steps = 10_000
 	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 1))
+	rnd := random.New(t)
 	ts := newTestServer(t)
 	db := ts.Keyspace.DBs()[0]
 	model := map[string]string{}

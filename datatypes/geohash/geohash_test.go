@@ -5,12 +5,12 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"ferrous/tests/random"
 )
 
 func newRand(t testing.TB) *rand.Rand {
-	seed := rand.Uint64()
-	t.Logf("seed %#x", seed)
-	return rand.New(rand.NewPCG(seed, 1))
+	return random.New(t)
 }
 
 func randomPosition(r *rand.Rand) (lon, lat float64) {

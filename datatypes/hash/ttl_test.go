@@ -12,6 +12,7 @@ import (
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/listpack"
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
 
 // timed is a field of the model.
@@ -167,9 +168,7 @@ func TestDeadlineModel(t *testing.T) {
 		{"large", 3000, Rules{}, 2000, record.HashTable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			seed := rand.Uint64()
-			t.Logf("seed %d", seed)
-			rnd := rand.New(rand.NewPCG(seed, 1))
+			rnd := random.New(t)
 			var gen cow.Generation
 			h, model := New(&gen), map[string]timed{}
 			var frozen *Hash

@@ -16,7 +16,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/intset"
@@ -24,6 +23,7 @@ import (
 	"ferrous/datatypes/lzf"
 	"ferrous/datatypes/quicklist"
 	"ferrous/tests/harness"
+	"ferrous/tests/random"
 )
 
 // Types of RDB values.
@@ -124,13 +124,7 @@ func (p *payload) str() []byte {
 }
 
 func newRand(t *testing.T) *rand.Rand {
-	seed := uint64(time.Now().UnixNano())
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("seed %d", seed)
-		}
-	})
-	return rand.New(rand.NewPCG(seed, 1))
+	return random.New(t)
 }
 
 func randomText(r *rand.Rand) string {

@@ -2,11 +2,11 @@ package table
 
 import (
 	"encoding/binary"
-	"math/rand/v2"
 	"testing"
 
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
 
 func numbered(i int) []byte { return binary.BigEndian.AppendUint64(nil, uint64(i)) }
@@ -129,8 +129,9 @@ func TestRandomOverPages(t *testing.T) {
 		}
 	}
 	tb.Each(func(r *record.Record) bool { count(r, 1, 0); return true })
+	rnd := random.New(t)
 	for range draws {
-		count(tb.Random(rand.Uint64), 0, 1)
+		count(tb.Random(rnd.Uint64), 0, 1)
 	}
 	chi := func(g *group) float64 {
 		want := g.records * draws / keys
