@@ -296,7 +296,9 @@ func TestKillSeenInTransaction(t *testing.T) {
 
 // Clients of all kinds that do not read, small limits, and every way to be closed: nothing breaks, and after each round
 // all counters are what a recount finds.
-func TestCloseAnywhere(t *testing.T) {
+func TestCloseAnywhere(t *testing.T) { random.Repeat(t, testCloseAnywhere) }
+
+func testCloseAnywhere(t *testing.T) {
 	rnd := random.New(t)
 	s := startServer(t, "client-output-buffer-limit", "normal 3mb 1mb 1 pubsub 1mb 256kb 1", "notify-keyspace-events", "KEA",
 		"tracking-table-max-keys", "50", "hz", "100")

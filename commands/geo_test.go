@@ -37,7 +37,9 @@ func TestGeoEffects(t *testing.T) {
 }
 
 // Searches against a look at every member, for indexes of both forms.
-func TestGeoSearchModel(t *testing.T) {
+func TestGeoSearchModel(t *testing.T) { random.Repeat(t, testGeoSearchModel) }
+
+func testGeoSearchModel(t *testing.T) {
 	r := random.New(t)
 	type place struct {
 		name           string

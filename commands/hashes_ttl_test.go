@@ -526,7 +526,9 @@ func TestDebugListpack(t *testing.T) {
 
 // TestHashDeadlineSnapshot changes hashes in all ways, lets fields expire with and without background expiry, and compares
 // what a snapshot's reader sees meanwhile with the state when it was taken.
-func TestHashDeadlineSnapshot(t *testing.T) {
+func TestHashDeadlineSnapshot(t *testing.T) { random.Repeat(t, testHashDeadlineSnapshot) }
+
+func testHashDeadlineSnapshot(t *testing.T) {
 	rnd := random.New(t)
 	ts := newTestServer(t, "hash-max-listpack-entries", "20")
 	db := ts.Keyspace.DBs()[0]

@@ -43,7 +43,9 @@ func textbookLCS(a, b string) (length int, s string, runs [][3]int) {
 	return table[len(a)][len(b)], s, runs
 }
 
-func TestLCSModel(t *testing.T) {
+func TestLCSModel(t *testing.T) { random.Repeat(t, testLCSModel) }
+
+func testLCSModel(t *testing.T) {
 	rnd := random.New(t)
 	word := func() string {
 		b := make([]byte, rnd.IntN(200))

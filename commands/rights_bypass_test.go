@@ -124,7 +124,9 @@ func (ts *testServer) guardedRun(c *Client, words []string) (reply, broken strin
 	return reply, ""
 }
 
-func TestNoWayAroundKeys(t *testing.T) {
+func TestNoWayAroundKeys(t *testing.T) { random.Repeat(t, testNoWayAroundKeys) }
+
+func testNoWayAroundKeys(t *testing.T) {
 	rng := random.New(t)
 	ts := newTestServer(t)
 	ts.doLine("ACL SETUSER u on nopass +@all &* ~a* ~[A-Z]*") // options in upper case are names of keys that may be touched
@@ -210,7 +212,9 @@ func eachList(words []string, n int, f func([]string)) {
 // Options in the place of other options' arguments: SORT a1 STORE by STORE b1 stores at b1. Behind the shortest request of
 // each command with keys comes every list of up to four words, as long as these are not too many, and random longer ones, all
 // made of the command's own words, of keys and of numbers. Only the words and a* may be touched.
-func TestNoOptionHidesKey(t *testing.T) {
+func TestNoOptionHidesKey(t *testing.T) { random.Repeat(t, testNoOptionHidesKey) }
+
+func testNoOptionHidesKey(t *testing.T) {
 	rng := random.New(t)
 	ts := newTestServer(t)
 	ts.doLine("ACL SETUSER u on nopass +@all &* ~a* ~[A-Z]*") // options in upper case are names of keys that may be touched

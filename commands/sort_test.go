@@ -63,7 +63,9 @@ func sortedReply(nums []int) string {
 }
 
 // LIMIT selects from what the whole order would be, in both directions, of all sources.
-func TestSortLimitModel(t *testing.T) {
+func TestSortLimitModel(t *testing.T) { random.Repeat(t, testSortLimitModel) }
+
+func testSortLimitModel(t *testing.T) {
 	r := random.New(t)
 	for range 200 {
 		s := newTestServer(t, "list-max-listpack-size", "8", "list-compress-depth", "1")

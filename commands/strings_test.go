@@ -364,7 +364,9 @@ func TestStringAllocs(t *testing.T) {
 
 // Random commands against a map of Go strings, with snapshots taken now and then: a snapshot must hold what the map
 // held when it was taken, whatever is done to the keys meanwhile, and memory must be accounted to the byte.
-func TestStringModel(t *testing.T) {
+func TestStringModel(t *testing.T) { random.Repeat(t, testStringModel) }
+
+func testStringModel(t *testing.T) {
 	steps := 60_000
 	if testing.Short() {
 		steps = 10_000

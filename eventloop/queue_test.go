@@ -9,7 +9,9 @@ import (
 )
 
 // The queue against a plain slice.
-func TestQueueModel(t *testing.T) {
+func TestQueueModel(t *testing.T) { random.Repeat(t, testQueueModel) }
+
+func testQueueModel(t *testing.T) {
 	r := rand.New(rand.NewSource(int64(random.Seed(t))))
 	var pool chunkPool
 	runs := 30

@@ -161,7 +161,9 @@ func idleLoop(t testing.TB) *Loop {
 }
 
 // The heap against a plain list.
-func TestTimerHeapModel(t *testing.T) {
+func TestTimerHeapModel(t *testing.T) { random.Repeat(t, testTimerHeapModel) }
+
+func testTimerHeapModel(t *testing.T) {
 	r := rand.New(rand.NewSource(int64(random.Seed(t))))
 	l := idleLoop(t)
 	h := &l.timers

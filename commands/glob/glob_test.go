@@ -203,7 +203,9 @@ func FuzzMatch(f *testing.F) {
 }
 
 // TestRandom draws from few bytes, so that about half of the patterns match.
-func TestRandom(t *testing.T) {
+func TestRandom(t *testing.T) { random.Repeat(t, testRandom) }
+
+func testRandom(t *testing.T) {
 	rnd := random.New(t)
 	draw := func(from string, n int) []byte {
 		b := make([]byte, rnd.IntN(n))

@@ -151,7 +151,9 @@ func randomLiteral(rnd *rand.Rand) string {
 	return sb.String()
 }
 
-func TestModel(t *testing.T) {
+func TestModel(t *testing.T) { random.Repeat(t, testModel) }
+
+func testModel(t *testing.T) {
 	n := 30_000
 	if testing.Short() {
 		n = 3_000

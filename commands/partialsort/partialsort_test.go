@@ -12,7 +12,9 @@ import (
 func ints(a, b int) int { return cmp.Compare(a, b) }
 
 // Random slices of all shapes against a full sort: the part asked for is the same, and nothing is lost elsewhere.
-func TestModel(t *testing.T) {
+func TestModel(t *testing.T) { random.Repeat(t, testModel) }
+
+func testModel(t *testing.T) {
 	r := random.New(t)
 	for range 3000 {
 		n := r.IntN(200)

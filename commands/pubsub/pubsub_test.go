@@ -66,7 +66,9 @@ func check(t *testing.T, r *Registry[int], m model, sets []Set[int]) {
 	}
 }
 
-func TestRegistryModel(t *testing.T) {
+func TestRegistryModel(t *testing.T) { random.Repeat(t, testRegistryModel) }
+
+func testRegistryModel(t *testing.T) {
 	for _, size := range []struct{ subscribers, names int }{{3, 3}, {40, 5}, {5, 40}, {200, 2}} {
 		rnd := random.New(t)
 		var r Registry[int]

@@ -68,7 +68,9 @@ func randomText(rnd *rand.Rand, fields int) []byte {
 	return []byte("f" + strconv.Itoa(n))
 }
 
-func TestModel(t *testing.T) {
+func TestModel(t *testing.T) { random.Repeat(t, testModel) }
+
+func testModel(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		fields int

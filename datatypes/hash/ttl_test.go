@@ -155,7 +155,9 @@ func checkView(t testing.TB, h *Hash, model map[string]timed, now int64, rnd *ra
 	}
 }
 
-func TestDeadlineModel(t *testing.T) {
+func TestDeadlineModel(t *testing.T) { random.Repeat(t, testDeadlineModel) }
+
+func testDeadlineModel(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		fields int

@@ -291,7 +291,9 @@ func TestCorrupt(t *testing.T) {
 	}
 }
 
-func TestDenseRegisters(t *testing.T) {
+func TestDenseRegisters(t *testing.T) { random.Repeat(t, testDenseRegisters) }
+
+func testDenseRegisters(t *testing.T) {
 	if err := testRegisters(make([]byte, DenseSize), random.New(t).Uint64); err != nil {
 		t.Error(err)
 	}

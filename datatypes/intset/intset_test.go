@@ -69,7 +69,9 @@ func TestWidths(t *testing.T) {
 	}
 }
 
-func TestModel(t *testing.T) {
+func TestModel(t *testing.T) { random.Repeat(t, testModel) }
+
+func testModel(t *testing.T) {
 	r := newRand(t)
 	for range 20 {
 		shift := 48 + r.IntN(14)

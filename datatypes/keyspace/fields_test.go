@@ -142,7 +142,9 @@ func TestFieldsExpireInSteps(t *testing.T) {
 }
 
 // TestFieldsModel moves, copies and changes hashes at random, a snapshot held now and then, and expires as time goes on.
-func TestFieldsModel(t *testing.T) {
+func TestFieldsModel(t *testing.T) { random.Repeat(t, testFieldsModel) }
+
+func testFieldsModel(t *testing.T) {
 	rnd := random.New(t)
 	f := newFieldKeyspace(t)
 	var snap *Snapshot

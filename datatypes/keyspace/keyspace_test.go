@@ -445,7 +445,9 @@ func TestModel(t *testing.T) {
 
 // TestWheelRebuild deletes most of many keys with far deadlines: without any deadline coming near, the wheel is made
 // anew in steps, and while that goes on deadlines are set, moved both ways and taken away.
-func TestWheelRebuild(t *testing.T) {
+func TestWheelRebuild(t *testing.T) { random.Repeat(t, testWheelRebuild) }
+
+func testWheelRebuild(t *testing.T) {
 	m := newModel(t, random.Seed(t), 2)
 	db := m.ks.dbs[1]
 	far := epoch + 1<<35

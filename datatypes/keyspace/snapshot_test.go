@@ -13,7 +13,9 @@ import (
 
 // TestSnapshotWhileWriting walks snapshots of 16 databases in a goroutine while the owner changes everything. Run with
 // -race it proves that nothing a snapshot can reach is written.
-func TestSnapshotWhileWriting(t *testing.T) {
+func TestSnapshotWhileWriting(t *testing.T) { random.Repeat(t, testSnapshotWhileWriting) }
+
+func testSnapshotWhileWriting(t *testing.T) {
 	rounds, keys := 6, 1500
 	if testing.Short() {
 		rounds, keys = 2, 500

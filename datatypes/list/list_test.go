@@ -95,7 +95,9 @@ func own(l *List, gen *cow.Generation) *List {
 	return l.Fork(gen)
 }
 
-func TestModel(t *testing.T) {
+func TestModel(t *testing.T) { random.Repeat(t, testModel) }
+
+func testModel(t *testing.T) {
 	for _, fill := range []int{-1, -2, 4, 100} {
 		for _, depth := range []int{0, 1} {
 			seed := random.Seed(t)

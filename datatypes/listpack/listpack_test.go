@@ -139,7 +139,9 @@ func TestEncodings(t *testing.T) {
 	}
 }
 
-func TestParseIntAgainstStrconv(t *testing.T) {
+func TestParseIntAgainstStrconv(t *testing.T) { random.Repeat(t, testParseIntAgainstStrconv) }
+
+func testParseIntAgainstStrconv(t *testing.T) {
 	r := newRand(t)
 	for range 100000 {
 		s := strconv.FormatUint(r.Uint64()>>r.IntN(64), 10)
@@ -184,7 +186,9 @@ func randomElem(r *rand.Rand) string {
 }
 
 // Random operations on a listpack and on a slice of strings.
-func TestModel(t *testing.T) {
+func TestModel(t *testing.T) { random.Repeat(t, testModel) }
+
+func testModel(t *testing.T) {
 	r := newRand(t)
 	for range 30 {
 		lp, model := New(r.IntN(100)), []string{}

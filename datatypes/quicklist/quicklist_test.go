@@ -580,7 +580,9 @@ func TestAppendNodes(t *testing.T) {
 }
 
 // A copy shares nothing that is written.
-func TestClone(t *testing.T) {
+func TestClone(t *testing.T) { random.Repeat(t, testClone) }
+
+func testClone(t *testing.T) {
 	r := newRand(t)
 	for _, depth := range []int{0, 1} {
 		a, model := newList(5, depth), []string{}

@@ -160,7 +160,9 @@ func TestClock(t *testing.T) {
 	}
 }
 
-func TestSetInt(t *testing.T) {
+func TestSetInt(t *testing.T) { random.Repeat(t, testSetInt) }
+
+func testSetInt(t *testing.T) {
 	for _, expiry := range []int64{NoExpiry, someday} {
 		r := NewInt([]byte("n"), 1, expiry, 4)
 		for _, n := range []int64{0, -1, 9, 10, 99, 100, -9, -10, math.MaxInt64, math.MinInt64} {
@@ -185,7 +187,9 @@ func TestSetInt(t *testing.T) {
 
 // TestTrySetString overwrites values of all lengths with others. Where it is done in place the record must be as
 // NewString would make it, and nothing around it may change.
-func TestTrySetString(t *testing.T) {
+func TestTrySetString(t *testing.T) { random.Repeat(t, testTrySetString) }
+
+func testTrySetString(t *testing.T) {
 	rnd := random.New(t)
 	values := []string{"0", "-9223372036854775808", "12"}
 	for n := range 520 {

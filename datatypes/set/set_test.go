@@ -52,7 +52,9 @@ func trueSize(s *Set) int {
 	return n
 }
 
-func TestModel(t *testing.T) {
+func TestModel(t *testing.T) { random.Repeat(t, testModel) }
+
+func testModel(t *testing.T) {
 	text := func(n int) []byte {
 		switch n % 5 {
 		case 0:

@@ -129,7 +129,9 @@ func added(model map[string]float64, member string, score float64, how How) Outc
 	return Updated
 }
 
-func TestModel(t *testing.T) {
+func TestModel(t *testing.T) { random.Repeat(t, testModel) }
+
+func testModel(t *testing.T) {
 	hows := []How{0, 0, 0, 0, NX, XX, GT, LT, Incr, Incr | XX, XX | GT, Incr | LT}
 	scores := []float64{0, 1, 1, 2.5, -3, 0.1, 1e300, math.Inf(1), math.Inf(-1), 1 << 60, 1 << 63, -1e-9}
 	for _, tc := range []struct {

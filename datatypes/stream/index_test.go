@@ -9,7 +9,9 @@ import (
 )
 
 // TestIndex grows and shrinks an index of several rows, with and without a snapshot, and compares it with a map.
-func TestIndex(t *testing.T) {
+func TestIndex(t *testing.T) { random.Repeat(t, testIndex) }
+
+func testIndex(t *testing.T) {
 	rnd := random.New(t)
 	when := func(v int64) int64 { return v }
 	contents := func(x *index[int64]) (all []item[int64]) {

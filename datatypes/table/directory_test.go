@@ -99,7 +99,9 @@ func TestCutShortPages(t *testing.T) {
 }
 
 // Records are drawn alike whatever the depths of their page and segment.
-func TestRandomOverPages(t *testing.T) {
+func TestRandomOverPages(t *testing.T) { random.Repeat(t, testRandomOverPages) }
+
+func testRandomOverPages(t *testing.T) {
 	const keys, draws = 300000, 400000
 	var gen cow.Generation
 	tb := New(&gen)

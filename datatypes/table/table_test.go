@@ -101,7 +101,9 @@ func checkSegment(t *testing.T, tb *Table, pn int, i uint) int {
 	return in
 }
 
-func TestModel(t *testing.T) {
+func TestModel(t *testing.T) { random.Repeat(t, testModel) }
+
+func testModel(t *testing.T) {
 	rnd := random.New(t)
 	for _, keys := range []int{3, 40, 500, 5000, 100000} {
 		var gen cow.Generation
@@ -196,7 +198,9 @@ func TestModel(t *testing.T) {
 }
 
 // A walk in another goroutine sees the old state to the byte while the owner rewrites everything; run with -race.
-func TestSnapshotBesideWriter(t *testing.T) {
+func TestSnapshotBesideWriter(t *testing.T) { random.Repeat(t, testSnapshotBesideWriter) }
+
+func testSnapshotBesideWriter(t *testing.T) {
 	const keys = 20000
 	var gen cow.Generation
 	tb := New(&gen)
@@ -304,7 +308,9 @@ func TestScanGuarantee(t *testing.T) {
 	check(t, tb)
 }
 
-func TestRandomIsUniform(t *testing.T) {
+func TestRandomIsUniform(t *testing.T) { random.Repeat(t, testRandomIsUniform) }
+
+func testRandomIsUniform(t *testing.T) {
 	var gen cow.Generation
 	tb := New(&gen)
 	const keys = 700

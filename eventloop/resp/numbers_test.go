@@ -153,7 +153,9 @@ func TestFormatDouble(t *testing.T) {
 
 // TestDoubleRoundTrip: every double reads back as itself, is hardly ever longer than
 // it must be, and never longer than 25 bytes.
-func TestDoubleRoundTrip(t *testing.T) {
+func TestDoubleRoundTrip(t *testing.T) { random.Repeat(t, testDoubleRoundTrip) }
+
+func testDoubleRoundTrip(t *testing.T) {
 	rnd := random.New(t)
 	longer, n := 0, 50000
 	digitsOnly := strings.NewReplacer(".", "", "-", "")

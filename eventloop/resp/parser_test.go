@@ -330,7 +330,9 @@ func TestCorpus(t *testing.T) {
 }
 
 // TestCuts parses each stream of the corpus cut at every place, in single bytes, and at random places.
-func TestCuts(t *testing.T) {
+func TestCuts(t *testing.T) { random.Repeat(t, testCuts) }
+
+func testCuts(t *testing.T) {
 	rnd := random.New(t)
 	for _, c := range corpus {
 		in := []byte(c.in)

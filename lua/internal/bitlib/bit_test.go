@@ -13,7 +13,9 @@ import (
 // The answers of all functions are compared in package lua, whose tests hold redis-server's.
 
 // A number of up to 2^51 counts modulo 2^32, whatever its sign.
-func TestTobit(t *testing.T) {
+func TestTobit(t *testing.T) { random.Repeat(t, testTobit) }
+
+func testTobit(t *testing.T) {
 	h := vm.NewHost()
 	Open(h)
 	tobit := vm.GetString(h.Library("bit"), "tobit").(*lua.LFunction)

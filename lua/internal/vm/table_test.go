@@ -40,7 +40,9 @@ func check(t *testing.T, tb *lua.LTable, model map[lua.LValue]lua.LValue) {
 	}
 }
 
-func TestTableAgainstMap(t *testing.T) {
+func TestTableAgainstMap(t *testing.T) { random.Repeat(t, testTableAgainstMap) }
+
+func testTableAgainstMap(t *testing.T) {
 	r := random.New(t)
 	for range 300 {
 		tb := NewTable(r.IntN(4), r.IntN(4))
