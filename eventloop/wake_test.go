@@ -47,10 +47,11 @@ const pollTimeout = 100 * time.Millisecond
 
 // An idle loop wakes at once. The wait for evio's own wake-up would be 100 ms.
 func TestPostLatency(t *testing.T) {
+	rnd := random.New(t)
 	s := start(t, &testHandler{}, nil)
 	var lat []time.Duration
 	for range 500 {
-		time.Sleep(time.Duration(rand.Intn(2000)) * time.Microsecond)
+		time.Sleep(time.Duration(rnd.IntN(2000)) * time.Microsecond)
 		done := make(chan time.Time, 1)
 		t0 := time.Now()
 		s.Post(func() { done <- time.Now() })
@@ -78,6 +79,7 @@ func TestPostFromLoop(t *testing.T) {
 }
 
 func TestTimers(t *testing.T) {
+	rnd := random.New(t)
 	s := start(t, &testHandler{}, nil)
 	type result struct {
 		want, got time.Duration
@@ -87,7 +89,7 @@ func TestTimers(t *testing.T) {
 	s.do(func() {
 		t0 := time.Now()
 		for i := range n {
-			want := time.Duration(rand.Intn(300)) * time.Millisecond
+			want := time.Duration(rnd.IntN(300)) * time.Millisecond
 			tm := s.AfterFunc(want, func() { results <- result{want, time.Since(t0)} })
 			switch i % 4 {
 			case 1:
