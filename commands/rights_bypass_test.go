@@ -10,6 +10,7 @@ import (
 
 	"ferrous/commands/session"
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
 
 // What is checked must be what is used. A user who may touch a* (and options' names) sends requests of all commands with keys, many of them
@@ -123,9 +124,10 @@ func (ts *testServer) guardedRun(c *Client, words []string) (reply, broken strin
 	return reply, ""
 }
 
-func TestNoWayAroundKeys(t *testing.T) {
-	seed := rand.Uint64()
-	rng := rand.New(rand.NewPCG(seed, 0))
+func TestNoWayAroundKeys(t *testing.T) { random.Repeat(t, testNoWayAroundKeys) }
+
+func testNoWayAroundKeys(t *testing.T) {
+	rng := random.New(t)
 	ts := newTestServer(t)
 	ts.doLine("ACL SETUSER u on nopass +@all &* ~a* ~[A-Z]*") // options in upper case are names of keys that may be touched
 	c := ts.client()
@@ -150,7 +152,7 @@ func TestNoWayAroundKeys(t *testing.T) {
 			g := sampler{rng: rng, key: key}
 			reply, broken := ts.guardedRun(c, mangle(rng, g.request(e), known))
 			if broken != "" {
-				t.Fatalf("seed %d: %s", seed, broken)
+				t.Fatalf("%s", broken)
 			}
 			if strings.HasPrefix(reply, "-NOPERM") {
 				refused++
@@ -160,7 +162,7 @@ func TestNoWayAroundKeys(t *testing.T) {
 		}
 	})
 	if ran < 1000 || refused < 1000 {
-		t.Errorf("seed %d: %d requests were executed and %d refused", seed, ran, refused)
+		t.Errorf("%d requests were executed and %d refused", ran, refused)
 	}
 }
 
@@ -210,9 +212,10 @@ func eachList(words []string, n int, f func([]string)) {
 // Options in the place of other options' arguments: SORT a1 STORE by STORE b1 stores at b1. Behind the shortest request of
 // each command with keys comes every list of up to four words, as long as these are not too many, and random longer ones, all
 // made of the command's own words, of keys and of numbers. Only the words and a* may be touched.
-func TestNoOptionHidesKey(t *testing.T) {
-	seed := rand.Uint64()
-	rng := rand.New(rand.NewPCG(seed, 0))
+func TestNoOptionHidesKey(t *testing.T) { random.Repeat(t, testNoOptionHidesKey) }
+
+func testNoOptionHidesKey(t *testing.T) {
+	rng := random.New(t)
 	ts := newTestServer(t)
 	ts.doLine("ACL SETUSER u on nopass +@all &* ~a* ~[A-Z]*") // options in upper case are names of keys that may be touched
 	c := ts.client()
@@ -226,7 +229,7 @@ func TestNoOptionHidesKey(t *testing.T) {
 		total++
 		reply, broken := ts.guardedRun(c, words)
 		if broken != "" {
-			t.Fatalf("seed %d: %s", seed, broken)
+			t.Fatalf("%s", broken)
 		}
 		if reply[0] != '-' {
 			ran[e.Full]++
@@ -259,7 +262,7 @@ func TestNoOptionHidesKey(t *testing.T) {
 	for _, name := range []string{"sort", "sort_ro", "georadius", "georadiusbymember", "georadius_ro", "geosearchstore", "set",
 		"zunionstore", "zinter", "sintercard", "lmpop", "zmpop", "copy", "bitfield", "memory|usage", "getex"} {
 		if ran[name] == 0 {
-			t.Errorf("seed %d: no request of %s was executed", seed, name)
+			t.Errorf("no request of %s was executed", name)
 		}
 	}
 	t.Logf("%d requests; executed: %v", total, ran)
