@@ -15,6 +15,7 @@ import (
 type busyDisk struct {
 	vfs.FS
 	op      string
+	on      string // for calls of files: the end of their name
 	seen    atomic.Bool
 	reached chan struct{} // closed when the call has begun
 	gate    chan struct{} // to be closed so that it goes on
@@ -29,7 +30,12 @@ func (d *busyDisk) at(op string) {
 
 func (d *busyDisk) Create(name string) (vfs.File, error) {
 	f, err := d.FS.Create(name)
-	return &busyFile{f, d}, err
+	return &busyFile{f, d, name}, err
+}
+
+func (d *busyDisk) Append(name string) (vfs.File, error) {
+	f, err := d.FS.Append(name)
+	return &busyFile{f, d, name}, err
 }
 
 func (d *busyDisk) Rename(from, to string) error {
@@ -39,16 +45,23 @@ func (d *busyDisk) Rename(from, to string) error {
 
 type busyFile struct {
 	vfs.File
-	d *busyDisk
+	d    *busyDisk
+	name string
+}
+
+func (f *busyFile) at(op string) {
+	if strings.HasSuffix(f.name, f.d.on) {
+		f.d.at(op)
+	}
 }
 
 func (f *busyFile) Write(b []byte) (int, error) {
-	f.d.at("write")
+	f.at("write")
 	return f.File.Write(b)
 }
 
 func (f *busyFile) Sync() error {
-	f.d.at("sync")
+	f.at("sync")
 	return f.File.Sync()
 }
 
