@@ -149,6 +149,17 @@ func TestMainThreadTime(t *testing.T) {
 		}
 		return loop > first+0.2
 	})
+	// What the saver goroutine takes is the process's alone.
+	replies(t, c, "DEBUG POPULATE 100000 k 200", "OK")
+	loop, all := read()
+	others := all - loop
+	eventually(t, "others have worked for 0.2 s", func() bool {
+		if state(t, c, "rdb_bgsave_in_progress") == "0" {
+			replies(t, c, "BGSAVE", "Background saving started")
+		}
+		loop, all := read()
+		return all-loop > others+0.2
+	})
 }
 
 // What a client has sent counts, although its bytes lie in a buffer that all clients share.
