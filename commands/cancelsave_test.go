@@ -2,6 +2,7 @@ package commands
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -19,6 +20,7 @@ type busyDisk struct {
 	seen    atomic.Bool
 	reached chan struct{} // closed when the call has begun
 	gate    chan struct{} // to be closed so that it goes on
+	writes  atomic.Int64  // calls of Write that have begun
 }
 
 func (d *busyDisk) at(op string) {
@@ -56,6 +58,7 @@ func (f *busyFile) at(op string) {
 }
 
 func (f *busyFile) Write(b []byte) (int, error) {
+	f.d.writes.Add(1)
 	f.at("write")
 	return f.File.Write(b)
 }
@@ -83,7 +86,9 @@ func TestCancelAtBusyDisk(t *testing.T) {
 					}
 				}
 			}
-			ts.do("SET", "k", strings.Repeat("v", 1<<20))
+			long := make([]byte, 1<<20) // which takes several writes
+			_, _ = rand.NewChaCha8([32]byte{}).Read(long)
+			ts.do("SET", "k", string(long))
 			if got := ts.do("BGSAVE"); got != "+Background saving started\r\n" {
 				t.Fatal(got)
 			}
@@ -109,8 +114,12 @@ func TestCancelAtBusyDisk(t *testing.T) {
 					t.Error("a rewrite begins beside a save that has not ended")
 				}
 				ts.do("FLUSHALL") // cancels it no second time
+				writes := disk.writes.Load()
 				close(disk.gate)
 				<-b.done
+				if n := disk.writes.Load() - writes; n > 0 {
+					t.Errorf("the canceled save writes %d pieces more", n)
+				}
 				ts.backgroundSaveEnded(b)
 			}
 			if ts.persist.saving != nil || ts.persist.failed {
