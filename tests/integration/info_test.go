@@ -130,7 +130,7 @@ func TestMainThreadTime(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the system does not tell")
 	}
-	c := harness.StartFerrous(t).Dial(t)
+	c := harness.StartFerrous(t, "--enable-debug-command", "yes").Dial(t)
 	read := func() (loop, all float64) {
 		report := info(t, c, "cpu")
 		for _, kind := range []string{"sys", "user"} {
