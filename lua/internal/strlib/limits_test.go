@@ -124,3 +124,37 @@ func TestLongStrings(t *testing.T) {
 		}
 	}
 }
+
+// A pattern that begins with a plain character skips to it: what is found is what a set of that one character finds.
+func TestPlainBeginning(t *testing.T) {
+	h := vm.NewHost()
+	baselib.Open(h)
+	Open(h)
+	got, err := h.Eval(`
+		local bad = {}
+		local subjects = {'', 'x', 'xx', 'axbxc', 'key=value; key2=', 'x\0x', string.rep('ab', 700) .. 'x', 'xyxyx'}
+		for _, s in ipairs(subjects) do
+			for _, rest in ipairs({'', 'y', '+', '.', '(.)', '%f[%w]', '$', '-', '?', '*', '.-x', '()', '+$', '=', '%1'}) do
+				local plain, set = 'x' .. rest, '[x]' .. rest
+				local function all(p)
+					local out = {pcall(string.find, s, p)}
+					for _, v in ipairs({pcall(string.find, s, p, 2)}) do out[#out + 1] = v end
+					for _, v in ipairs({pcall(string.match, s, p, -2)}) do out[#out + 1] = v end
+					for _, v in ipairs({pcall(string.gsub, s, p, '<%0>')}) do out[#out + 1] = v end
+					for _, v in ipairs({pcall(string.gsub, s, p, '', 1)}) do out[#out + 1] = v end
+					local ok, e = pcall(function() for a, b in string.gmatch(s, p) do out[#out + 1] = a out[#out + 1] = b end end)
+					out[#out + 1] = e
+					for i = 1, #out do out[i] = tostring(out[i]) end
+					return table.concat(out, '|')
+				end
+				if all(plain) ~= all(set) then bad[#bad + 1] = string.sub(s, 1, 20) .. ' ' .. plain end
+			end
+		end
+		return table.concat(bad, ', ')`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, _ := vm.ToString(got[0]); text != "" {
+		t.Errorf("found otherwise: %s", text)
+	}
+}

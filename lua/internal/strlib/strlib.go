@@ -193,7 +193,11 @@ func search(L *lua.LState, find bool) int {
 	if anchored {
 		p = 1
 	}
+	first, literal := m.literal(p)
 	for ; from <= len(s); from++ {
+		if literal && !anchored {
+			from = m.skip(from, first)
+		}
 		m.level = 0
 		if end := m.match(from, p); end != fail {
 			if !find {
@@ -218,7 +222,11 @@ func gmatch(L *lua.LState) int {
 	L.Push(vm.Of(L).Function(func(L *lua.LState) int {
 		var m matcher
 		m.begin(L, s, pat)
+		first, literal := m.literal(0)
 		for ; at <= len(s); at++ {
+			if literal {
+				at = m.skip(at, first)
+			}
 			m.level = 0
 			end := m.match(at, 0)
 			if end == fail {
@@ -254,10 +262,16 @@ func gsub(L *lua.LState) int {
 	if anchored {
 		p = 1
 	}
+	first, literal := m.literal(p)
 	var out []byte
 	at, n := 0, 0
 	for n < most {
 		m.step()
+		if literal && !anchored {
+			next := m.skip(at, first)
+			out = m.appendString(out, s[at:next])
+			at = next
+		}
 		m.level = 0
 		end := m.match(at, p)
 		if end != fail {
