@@ -263,7 +263,7 @@ func gsub(L *lua.LState) int {
 		p = 1
 	}
 	first, literal := m.literal(p)
-	var out []byte
+	out := make([]byte, 0, min(len(s)+len(s)/8, vm.Piece))
 	at, n := 0, 0
 	for n < most {
 		m.step()
