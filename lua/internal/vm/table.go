@@ -173,18 +173,25 @@ type fixedField struct {
 	val   lua.LValue
 }
 
-// fixedSlots is the number of fields of read-only tables that a host remembers, a power of two.
-const fixedSlots = 64
+// fixedSlots is the number of fields of read-only tables that a host remembers, a power of two. A field has two places, one
+// beside the other: two of a loop that fall on the same place do not push each other out.
+const fixedSlots = 128
 
 // fixedField returns the field k, a string constant of a function, of a read-only table: redis, redis.call, string.sub and so
 // on are found without hashing their names.
 func (h *Host) fixedField(t *table, k lua.LValue) lua.LValue {
 	p := dataWord(k)
-	f := &h.fixed[(uintptr(p)>>4^uintptr(unsafe.Pointer(t))>>8)%fixedSlots]
+	i := (uintptr(p)>>4 ^ uintptr(unsafe.Pointer(t))>>8) % fixedSlots
+	f := &h.fixed[i]
 	if f.key == p && f.table == t {
 		return f.val
 	}
+	g := &h.fixed[i^1]
+	if g.key == p && g.table == t {
+		return g.val
+	}
 	v := t.getString(string(k.(lua.LString)))
+	*g = *f
 	*f = fixedField{t, p, v}
 	return v
 }
