@@ -10,7 +10,7 @@ import (
 	"ferrous/rdb"
 )
 
-// What is propagated of streams, as Redis 7.2.6 propagates it.
+// What is propagated of streams, as Redis 7.2.6 propagates it but for XGROUP SETID behind what XREADGROUP delivers.
 func TestStreamEffects(t *testing.T) {
 	runEffects(t, newTestServer(t, "stream-node-max-entries", "2", "notify-keyspace-events", "KEA"), []effectStep{
 		{"XADD s 1-* a 1", "$3\r\n1-0\r\n", "XADD s 1-0 a 1", "xadd s", 1},
@@ -21,7 +21,8 @@ func TestStreamEffects(t *testing.T) {
 		{"XADD s 1700000000002-1 a 5", "$15\r\n1700000000002-1\r\n", "XADD s 1700000000002-1 a 5", "xadd s", 1},
 		{"XGROUP CREATE s g 0", ok, "XGROUP CREATE s g 0", "xgroup-create s", 1},
 		{"XREADGROUP GROUP g c STREAMS s >", "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$15\r\n1700000000002-1\r\n*2\r\n$1\r\na\r\n$1\r\n5\r\n",
-			"XCLAIM s g c 0 1700000000002-1 TIME 1700000000000 RETRYCOUNT 1 FORCE JUSTID LASTID 1700000000002-1", "xgroup-createconsumer s", 2},
+			"MULTI; XCLAIM s g c 0 1700000000002-1 TIME 1700000000000 RETRYCOUNT 1 FORCE JUSTID LASTID 1700000000002-1; " +
+				"XGROUP SETID s g 1700000000002-1 ENTRIESREAD 5; EXEC", "xgroup-createconsumer s", 2},
 		{"XREADGROUP GROUP g d NOACK STREAMS s >", "*-1\r\n", "XGROUP CREATECONSUMER s g d", "xgroup-createconsumer s", 1},
 		{"XREADGROUP GROUP g c STREAMS s 1700000000002-1", "*1\r\n*2\r\n$1\r\ns\r\n*0\r\n", "", "", 1},
 		{"XCLAIM s g d 0 1700000000002-1 JUSTID", "*1\r\n$15\r\n1700000000002-1\r\n",

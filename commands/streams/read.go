@@ -361,7 +361,7 @@ func (d *reading) news(c *session.Client, g *groupEdit, consumer *stream.Consume
 			g.deliver(c, consumer, id, g.now, 1)
 		}
 	}
-	if moved && d.noAck {
+	if moved {
 		g.propagateLast(c)
 	}
 	return delivered
