@@ -103,11 +103,36 @@ func TestBaseOfStreams(t *testing.T) {
 
 // Adding to a stream that exists, and delivering and acknowledging, allocate nothing but nodes.
 func TestStreamsAllocateNothing(t *testing.T) {
-	ts := newTestServer(t, "stream-node-max-bytes", "0", "stream-node-max-entries", "1")
-	ts.doLine("XADD s * field valuevalue")
+	ts := newTestServer(t)
+	const n = 2000
+	for i := range n {
+		ts.doLine("XADD s " + strconv.Itoa(i+1) + " field value" + strconv.Itoa(i))
+	}
 	ts.doLine("XGROUP CREATE s g 0")
-	ts.doLine("XREADGROUP GROUP g c STREAMS s >")
-	wantNoAllocations(t, ts, "XLEN s", "XACK s g 1-1", "XRANGE s - + COUNT 1", "XPENDING s g", "XINFO STREAM s")
+	ts.doLine("XREADGROUP GROUP g c COUNT 1000 STREAMS s >")
+	wantNoAllocations(t, ts, "XLEN s", "XACK s g 1-1", "XRANGE s - + COUNT 1", "XREVRANGE s + - COUNT 10", "XPENDING s g", "XINFO STREAM s",
+		"XREAD COUNT 10 STREAMS s 500", "XREAD STREAMS s $", "XREADGROUP GROUP g c COUNT 1 STREAMS s >; XADD s * field value",
+		"XADD s MAXLEN ~ 2000 * field value", "XADD s MAXLEN 1900 * field value", "XCLAIM s g c 0 100", "XAUTOCLAIM s g c 0 0 COUNT 1")
+
+	// With IDs of their own: acknowledging, and deleting.
+	for _, command := range []string{"XACK s g", "XDEL s"} {
+		argv := requests(command + " id")[0]
+		id := make([]byte, 0, 20)
+		next := 200
+		if command == "XDEL s" {
+			next = n - 1000 // the others were trimmed
+		}
+		if got := allocations(100, func() {
+			next++
+			id = strconv.AppendInt(id[:0], int64(next), 10)
+			argv[len(argv)-1] = id
+			if reply := ts.run(ts.c, argv); string(reply) != ":1\r\n" {
+				t.Fatalf("%s: %q", argv, reply)
+			}
+		}); got != 0 {
+			t.Errorf("%s allocates %v times", command, got)
+		}
+	}
 }
 
 // XREADGROUP learns of all that can become of its key while it waits.
