@@ -87,12 +87,17 @@ func (d *decoder) group(s *stream.Stream, t Type) {
 			d.fail("Duplicated global PEL entry loading stream consumer group")
 		}
 	}
+	given := 0 // entries that were given back with XNACK
 	for n := d.length(); n > 0; n-- {
 		d.room = append(d.room[:0], d.string()...)
 		seen := int64(d.uint64())
 		active := seen // the best that older versions tell
 		if t == typeStream3 {
 			active = int64(d.uint64())
+		}
+		if len(d.room) == 0 && seen == 0 && active == 0 { // see writer.consumers
+			given += d.givenBack(g)
+			continue
 		}
 		c := g.AddConsumer(d.room, seen, active, d.gen)
 		if c == nil {
@@ -108,11 +113,25 @@ func (d *decoder) group(s *stream.Stream, t Type) {
 			}
 		}
 	}
-	if g.Orphans() > 0 {
+	switch orphans := g.Orphans(); {
+	case orphans < given:
+		d.fail("Duplicated consumer PEL entry loading a stream consumer group")
+	case orphans > given:
 		d.odd("Stream CG PEL entry without consumer", ownerless)
 		g.DropOrphans(d.gen)
 	}
 	s.Account(g, before)
+}
+
+// givenBack reads the IDs of pending entries without a consumer, and returns how many they are.
+func (d *decoder) givenBack(g *stream.Group) (n int) {
+	for left := d.length(); left > 0; left-- {
+		if _, ok := g.Pending(stream.ParseID(d.view(stream.IDSize))); !ok {
+			d.fail("Consumer entry not found in group global PEL")
+		}
+		n++
+	}
+	return n
 }
 
 // stream writes a stream.
@@ -150,6 +169,10 @@ func (w *writer) stream(t Type, s *stream.Stream) {
 	}
 }
 
+// consumers writes the consumers of a group. The format has no place for pending entries without a consumer before version
+// 14, which this package does not write: they are written as those of a consumer without a name, which other servers take
+// them for. One that was never seen is how this package knows them again; if there really is a consumer without a name, the
+// entries are its own when they are loaded.
 func (w *writer) consumers(t Type, g *stream.Group) {
 	orphans := g.Orphans()
 	unnamed := g.Consumer(nil)
