@@ -25,6 +25,7 @@ func (s *Server) cron() {
 	s.persistCron()
 	s.tickFile()
 	s.sweepTracked()
+	s.watchTLSFiles()
 	s.stats.peakMemory = max(s.stats.peakMemory, s.usedMemory())
 	s.sampleInstant()
 	live := s.Keyspace.Bytes()

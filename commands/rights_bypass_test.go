@@ -11,6 +11,7 @@ import (
 
 	"ferrous/commands/session"
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
 
 // What is checked must be what is used. A user who may touch a* (and options' names) sends requests of all commands with keys, many of them
@@ -156,9 +157,10 @@ func (ts *testServer) guardedRun(c *Client, words []string) (reply, broken strin
 	return reply, ""
 }
 
-func TestNoWayAroundKeys(t *testing.T) {
-	seed := rand.Uint64()
-	rng := rand.New(rand.NewPCG(seed, 0))
+func TestNoWayAroundKeys(t *testing.T) { random.Repeat(t, testNoWayAroundKeys) }
+
+func testNoWayAroundKeys(t *testing.T) {
+	rng := random.New(t)
 	ts, c := newBypassServer(t)
 	key := func() string {
 		prefix := "a"
@@ -181,7 +183,7 @@ func TestNoWayAroundKeys(t *testing.T) {
 			g := sampler{rng: rng, key: key, texts: rightTexts}
 			reply, broken := ts.guardedRun(c, mangle(rng, g.request(e), known))
 			if broken != "" {
-				t.Fatalf("seed %d: %s", seed, broken)
+				t.Fatalf("%s", broken)
 			}
 			if strings.HasPrefix(reply, "-NOPERM") {
 				refused++
@@ -192,11 +194,11 @@ func TestNoWayAroundKeys(t *testing.T) {
 		}
 	})
 	if all < 1000 || refused < 1000 {
-		t.Errorf("seed %d: %d requests were executed and %d refused", seed, all, refused)
+		t.Errorf("%d requests were executed and %d refused", all, refused)
 	}
 	for _, name := range []string{"eval", "eval_ro", "evalsha", "evalsha_ro", "fcall", "fcall_ro", "xack", "xdel", "xrange"} {
 		if ran[name] == 0 {
-			t.Errorf("seed %d: no request of %s was executed", seed, name)
+			t.Errorf("no request of %s was executed", name)
 		}
 	}
 }
@@ -248,9 +250,10 @@ func eachList(words []string, n int, f func([]string)) {
 // each command with keys comes every list of up to four words, as long as these are not too many, within it every list of up
 // to two (XREAD has its options in front of the keys), and random longer ones behind or within it, all made of the command's
 // own words, of keys and of numbers. Only the words and a* may be touched.
-func TestNoOptionHidesKey(t *testing.T) {
-	seed := rand.Uint64()
-	rng := rand.New(rand.NewPCG(seed, 0))
+func TestNoOptionHidesKey(t *testing.T) { random.Repeat(t, testNoOptionHidesKey) }
+
+func testNoOptionHidesKey(t *testing.T) {
+	rng := random.New(t)
 	ts, c := newBypassServer(t)
 	ran := make(map[string]int)
 	total := 0
@@ -261,7 +264,7 @@ func TestNoOptionHidesKey(t *testing.T) {
 		total++
 		reply, broken := ts.guardedRun(c, words)
 		if broken != "" {
-			t.Fatalf("seed %d: %s", seed, broken)
+			t.Fatalf("%s", broken)
 		}
 		if reply[0] != '-' {
 			ran[e.Full]++
@@ -304,7 +307,7 @@ func TestNoOptionHidesKey(t *testing.T) {
 		"zunionstore", "zinter", "sintercard", "lmpop", "zmpop", "copy", "bitfield", "memory|usage", "getex",
 		"xread", "xreadgroup", "xadd", "xtrim", "xautoclaim", "xclaim", "xpending", "xgroup|setid", "xsetid"} {
 		if ran[name] == 0 {
-			t.Errorf("seed %d: no request of %s was executed", seed, name)
+			t.Errorf("no request of %s was executed", name)
 		}
 	}
 	t.Logf("%d requests; executed: %v", total, ran)

@@ -106,6 +106,7 @@ type Server struct {
 	watched    map[*keyspace.DB]map[string][]*watch
 	pendingOps pendingOps
 	scripts    scripts
+	tls        tlsState
 	busy       busy
 	freeTx     []*transaction
 
@@ -133,7 +134,7 @@ type stats struct {
 	outputBufDisconnections    int64
 	peakMemory                 int
 	reads, writes, cronCycles  int64
-	denied                     [acl.DeniedChannel + 1]int64 // requests and log-ins, by acl.Denial
+	denied                     [acl.DeniedCert + 1]int64 // requests and log-ins, by acl.Denial
 	expireNanos, expireCapped  int64
 	cycles                     int64 // see endCycle
 	cycleNanos, cycleMax       int64
@@ -213,6 +214,10 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 	s.loop = loop
 	s.newAppendOnly()
 	s.newScripts()
+	if err := s.listenTLS(); err != nil {
+		s.Logf(config.LogWarning, "%v", err)
+		return nil, refusal(fmt.Sprintf("Failed listening on port %d (tls), aborting.", cfg.TLSPort))
+	}
 	return s, nil
 }
 
@@ -304,6 +309,7 @@ func (s *Server) Opened(conn *eventloop.Conn) bool {
 	c.lastActive = s.Keyspace.Now
 	c.replyBuffer = replyBuffer{size: replyBufferMax, peak: replyBufferMax, since: uint32(s.Keyspace.Now)}
 	c.startAs(s.security.users.Default())
+	c.logInByCertificate()
 	conn.Ctx = c
 	s.remember(c)
 	return true

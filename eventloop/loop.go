@@ -206,6 +206,8 @@ type Loop struct {
 	wfd     int      // written end of the inner connection, -1 without
 
 	inner     innerConn
+	adopting  []adoption // dialled sockets that wait for their place
+	sources   map[*Conn]Source
 	poll      int   // descriptor of evio's poll when listeners can change, else -1
 	fatal     error // ends Serve
 	first     bool
@@ -221,9 +223,6 @@ type Loop struct {
 func New(o Options) (*Loop, error) {
 	if o.Handler == nil {
 		return nil, errors.New("eventloop: no handler")
-	}
-	if len(o.Addrs) == 0 {
-		return nil, errors.New("eventloop: no address to listen on")
 	}
 	if o.Logf == nil {
 		o.Logf = func(string, ...any) {}
@@ -770,7 +769,10 @@ func (l *Loop) closed(ec evio.Conn, err error) evio.Action {
 		err = nil
 	}
 	refused, lingering := c.flags&fRefused != 0, c.flags&fLinger != 0
-	c.flags = fClosing | fClosed | fDead
+	if c.flags&fSourced != 0 {
+		delete(l.sources, c)
+	}
+	c.flags = fClosing | fClosed | fDead | c.flags&(fDialled|fBeside)
 	c.fd = -1
 	c.dropQueue()
 	if refused {

@@ -59,7 +59,8 @@ type Result struct {
 	Created       int64  // Unix seconds, 0 if not told
 	UsedMemory    int64  // of who wrote it, 0 if not told
 	AOFBase       bool
-	ChecksumFound bool // the file has one, and it was compared
+	History       *History // nil if not told
+	ChecksumFound bool     // the file has one, and it was compared
 
 	// Rest is what follows the RDB in the source: the commands of an append-only file with a preamble.
 	Rest io.Reader
@@ -254,6 +255,12 @@ func (l *loadRun) aux(key, value string) {
 	case "used-mem":
 		res.UsedMemory = number
 		l.notice("RDB memory usage when created %.2f Mb", float64(number)/(1<<20))
+	case "repl-stream-db":
+		res.history().DB = int(number)
+	case "repl-id":
+		res.history().ID = value
+	case "repl-offset":
+		res.history().Offset = number
 	case "aof-base":
 		if res.AOFBase = number != 0; res.AOFBase {
 			l.notice("RDB is base AOF")
@@ -267,6 +274,14 @@ func (l *loadRun) aux(key, value string) {
 			l.notice("RDB '%s': %s", key, value)
 		}
 	}
+}
+
+// history returns the place in the stream of replication, to be filled in.
+func (res *Result) history() *History {
+	if res.History == nil {
+		res.History = new(History)
+	}
+	return res.History
 }
 
 func (l *Loader) done(res *Result) {
