@@ -558,7 +558,7 @@ func (h *Host) SwapContents(a, b *lua.LTable) {
 }
 
 // FillStrings empties a and b, whatever a script did to them, and makes them lists of copies of values; either may be nil.
-// All strings share one allocation of text, and one of headers.
+// Beyond two strings, all share one allocation of text and one of headers.
 func FillStrings(a *lua.LTable, as [][]byte, b *lua.LTable, bs [][]byte) {
 	size, n := 0, 0
 	for _, list := range [2]struct {
@@ -581,7 +581,18 @@ func FillStrings(a *lua.LTable, as [][]byte, b *lua.LTable, bs [][]byte) {
 			size += len(v)
 		}
 	}
-	if n == 0 {
+	if n <= 2 {
+		each := func(t *lua.LTable, values [][]byte) {
+			if t == nil {
+				return
+			}
+			x := tableOf(t)
+			for _, v := range values {
+				x.array = append(x.array, BytesValue(v))
+			}
+		}
+		each(a, as)
+		each(b, bs)
 		return
 	}
 	text := make([]byte, 0, size)
