@@ -60,6 +60,7 @@ const (
 	Truncated                   // a torn end was cut off
 )
 
+// Progress is called after so many commands, or so many bytes if they come first.
 const (
 	progressCommands = 1024
 	progressBytes    = 2 << 20

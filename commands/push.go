@@ -32,9 +32,9 @@ import (
 
 const (
 	chunkSize  = 32 << 10
-	bigMessage = 16 << 10
+	bigMessage = 16 << 10 // half a chunk: the rest of one would be left empty
 	maxOutbox  = 1 << 20
-	keptChunks = 8
+	keptChunks = 8  // empty ones, for the next rounds
 	partBytes  = 24 // memory of a part
 )
 

@@ -81,9 +81,9 @@ type tracking struct {
 }
 
 const (
-	trackedBytes   = 112 // memory of an entry with one client, without the key
-	sweepBatch     = 2000
-	limitBatch     = 100
+	trackedBytes   = 112  // memory of an entry with one client, without the key
+	sweepBatch     = 2000 // keys that a round of cron looks at for clients that are gone
+	limitBatch     = 100  // keys that one command forgets at most of a table that is too large; more if others before could not make it small enough
 	invalidChannel = "__redis__:invalidate"
 )
 

@@ -19,8 +19,8 @@ import (
 
 const (
 	bufferSize  = 128 << 10
-	firstGrowth = 64 << 10
-	maxLength   = 1 << 40 // of a string; what is longer cannot be
+	firstGrowth = 64 << 10 // what a string whose bytes have not come yet gets at first; it is doubled as they come
+	maxLength   = 1 << 40  // of a string; what is longer cannot be
 )
 
 // What is being read, in the words of redis-check-rdb.
