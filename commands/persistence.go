@@ -34,7 +34,7 @@ import (
 // compression of a long string, and before it renames. What is canceled can no longer take the dump's place (claim), so
 // nobody has to wait for the end of the goroutine: the loop gives it cancelWait, in which it ends unless it hangs at the
 // disk, and goes on. Until it has ended it counts as in progress, as Redis's child does that was killed and not yet waited
-// for. The file itself is dumpfile.go.
+// for. rdb.SaveFile writes the file.
 //
 // # Loading
 //
