@@ -22,6 +22,12 @@ type liveServer struct {
 
 func startServer(t *testing.T, settings ...string) *liveServer {
 	t.Helper()
+	return startServerWith(t, func(*Server) {}, settings...)
+}
+
+// startServerWith is startServer of a server that is changed before it starts.
+func startServerWith(t *testing.T, change func(*Server), settings ...string) *liveServer {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
 	cfg := config.New()
 	settings = append([]string{"save", `""`, "dir", filepath.Dir(path), "port", "0", "unixsocket", path}, settings...)
@@ -34,6 +40,7 @@ func startServer(t *testing.T, settings ...string) *liveServer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	change(s)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve() }()
 	t.Cleanup(func() {

@@ -16,7 +16,7 @@ import (
 //
 // A script runs commands through Server.call, as EXEC does, with an inner client (scripts.client) that has the caller's
 // user and begins with the caller's database. Its writer holds the reply of one command, which the engine turns into a value.
-// What the script changes is one unit for those who follow (Server.pendingOps), inside EXEC a part of EXEC's. The clock that
+// What the script changes is propagated as one transaction (Server.pendingOps), inside EXEC as a part of EXEC's. The clock that
 // expiry and TIME see stands still from the script's start to its end.
 //
 // A script that runs longer than busy-reply-threshold gives the loop back between its steps; see busy.go.

@@ -164,6 +164,9 @@ func questions(t *testing.T, v *View, m *model, p pair) {
 func TestModel(t *testing.T) {
 	seed := random.Seed(t)
 	sizes := []int{10, 300, 4000}
+	if testing.Short() {
+		sizes = []int{10, 1000}
+	}
 	if random.Stress() {
 		sizes = append(sizes, 40000)
 	}

@@ -103,7 +103,7 @@ func TestRandomStreams(t *testing.T) {
 	}
 	rounds := 30
 	if *long {
-		rounds = 1000
+		rounds = 300
 	}
 	p := newPair(t, "--stream-node-max-entries", "3")
 	for round := range rounds {
