@@ -452,7 +452,7 @@ func (f *fileClient) apply(argv [][]byte) error {
 	outer := s.current
 	s.current = c
 	if c.inMulti() && !e.Direct {
-		s.enqueue(c, e)
+		s.enqueue(c, e, e.Flags)
 	} else {
 		c.Cmd = e
 		e.Handler(&c.Client)

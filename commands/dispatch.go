@@ -95,6 +95,9 @@ func (s *Server) admit(c *Client) *session.Entry {
 		}
 	}
 	flags := e.Flags
+	if e.Scripted && !e.Exec {
+		flags = s.scripts.flagsOf(e, c.Args)
+	}
 	if c.tx != nil && c.tx.open {
 		if flags&session.NoMulti != 0 {
 			return c.reject(e, errNoMulti)
@@ -123,7 +126,7 @@ func (s *Server) admit(c *Client) *session.Entry {
 		return nil
 	}
 	if c.tx != nil && c.tx.open && !e.Direct {
-		s.enqueue(c, e)
+		s.enqueue(c, e, flags)
 		return nil
 	}
 	return e

@@ -434,9 +434,20 @@ func debugReload(c *Client) {
 		s.cancelSave()
 		s.emptyDatabases(s.Keyspace.DBs()...)
 	}
-	if err := s.reload(merge); err != nil {
+	l := rdb.Loader{DropExpired: true, AllowDuplicates: merge}
+	known := false
+	if !flush {
+		l.OnFunction = func(code []byte) error {
+			_, err := s.scripts.libraries.Load(code, merge)
+			known = err != nil
+			return err
+		}
+	}
+	if err := s.reload(l); err != nil {
 		c.Error("ERR Error trying to load the RDB dump, check server logs.")
-		s.fatal("Terminating server after rdb file reading failure.")
+		if !known { // libraries stand before all keys in a dump: no key was loaded
+			s.fatal("Terminating server after rdb file reading failure.")
+		}
 		return
 	}
 	s.Logf(config.LogWarning, "DB reloaded by DEBUG RELOAD")
@@ -444,7 +455,7 @@ func debugReload(c *Client) {
 }
 
 // reload reads the dump while everybody waits.
-func (s *Server) reload(merge bool) error {
+func (s *Server) reload(l rdb.Loader) error {
 	path := s.dumpPath()
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -453,7 +464,7 @@ func (s *Server) reload(merge bool) error {
 	if err == nil {
 		var info fs.FileInfo
 		if info, err = f.Stat(); err == nil {
-			_, err = s.loadDump(f, info.Size(), nil, rdb.Loader{DropExpired: true, AllowDuplicates: merge})
+			_, err = s.loadDump(f, info.Size(), nil, l)
 		}
 		f.Close()
 	}
@@ -624,18 +635,25 @@ func (s *Server) loadDump(src io.Reader, size int64, progress func(offset int64)
 		l.OnKey = func(*keyspace.DB, *record.Record) { delay() }
 	}
 	libraries := scripting.NewLibraries(s.scripts.engine)
-	l.OnFunction = func(code []byte) error {
-		_, err := libraries.Load(code, false)
-		return err
+	own := l.OnFunction == nil
+	if own {
+		l.OnFunction = func(code []byte) error {
+			_, err := libraries.Load(code, false)
+			return err
+		}
 	}
 	res, err := l.Load(src, size)
 	if err != nil {
 		return nil, err
 	}
-	if !l.AllowDuplicates {
+	switch {
+	case !own: // the caller has put the libraries where they belong
+	case !l.AllowDuplicates:
 		s.scripts.libraries = libraries
-	} else if err := s.scripts.libraries.Join(libraries, true); err != nil {
-		return nil, err
+	default:
+		if err := s.scripts.libraries.Join(libraries, true); err != nil {
+			return nil, err
+		}
 	}
 	s.persist.loaded = *res
 	s.persist.loaded.Rest = nil
