@@ -42,7 +42,7 @@ func (s *Server) pauseClients(ms int64, all bool) {
 		return
 	}
 	p.all = p.all || all
-	s.Keyspace.KeepExpired = true
+	s.judgeExpiry()
 	if p.timer != nil {
 		p.timer.Stop()
 	}
@@ -70,7 +70,7 @@ func (s *Server) unpauseClients() {
 	p.timer.Stop()
 	waiting := p.waiting
 	*p = pause{}
-	s.Keyspace.KeepExpired = false
+	s.judgeExpiry()
 	s.rearmExpiry()
 	if len(waiting) > 0 {
 		// Not within the command that ended the pause: each client is served for itself.

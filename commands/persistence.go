@@ -538,14 +538,16 @@ func (s *Server) load(then func()) {
 // beginLoading is the begin of loading size bytes.
 func (s *Server) beginLoading(size int64) {
 	s.persist.loading = &loading{start: time.Now(), total: size}
-	s.Keyspace.Loading, s.Keyspace.KeepExpired = true, true
+	s.Keyspace.Loading = true
+	s.judgeExpiry()
 	s.limit()
 }
 
 // endLoading is its end.
 func (s *Server) endLoading() {
 	s.persist.loading = nil
-	s.Keyspace.Loading, s.Keyspace.KeepExpired = false, s.pause.until != 0
+	s.Keyspace.Loading = false
+	s.judgeExpiry()
 	s.limit()
 	s.rearmExpiry()
 }
