@@ -9,6 +9,7 @@ import (
 	"ferrous/datatypes/record"
 	"ferrous/eventloop"
 	"ferrous/eventloop/resp"
+	"ferrous/replication"
 )
 
 // Blocking commands: BLPOP and its like wait until a key that they name holds a value of their type.
@@ -55,6 +56,7 @@ type blocked struct {
 	again    int64       // when it runs again, Unix ms, 0 = when it is woken
 	spent    int64       // nanoseconds at work
 	timer    *eventloop.Timer
+	waiter   *replication.Waiter
 	answer   func(c *Client) // what a wait that is not for keys is answered, however it ends; nil for keys
 }
 
@@ -104,7 +106,7 @@ const (
 )
 
 // MayBlock reports whether the client may wait: not inside a transaction, and not one that has no connection.
-func (c *Client) MayBlock() bool { return c.conn != nil && !c.inMulti() }
+func (c *Client) MayBlock() bool { return c.conn != nil && !c.master && !c.inMulti() }
 
 // Block makes the client wait until one of the keys, arguments of the request that runs, holds a value of a kind.
 // The handler must not have replied or changed anything.
@@ -246,6 +248,10 @@ func (s *Server) release(b *blocked) {
 		b.timer.Stop()
 	}
 	s.hearOfKeys()
+	if b.waiter != nil {
+		s.sync.node.CancelWait(b.waiter)
+		b.waiter = nil
+	}
 	b.c, b.spent, b.answer = nil, 0, nil
 	if len(bl.free) < keptBlocked && cap(b.buf) <= keptBlockedBuf && cap(b.waits) <= keptWaits {
 		bl.free = append(bl.free, b)

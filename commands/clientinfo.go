@@ -183,6 +183,7 @@ func (s *Server) forget(c *Client) {
 	s.stopWaiting(c)
 	s.endTransaction(c)
 	s.forgetPushes(c)
+	s.replicaGone(c)
 }
 
 // clientsMemory is what all clients cost.
@@ -322,6 +323,12 @@ func (c *Client) appendFlags(b []byte) []byte {
 	n := len(b)
 	if c.monitors() {
 		b = append(b, 'O')
+	}
+	if c.attached() {
+		b = append(b, 'S')
+	}
+	if c.master {
+		b = append(b, 'M')
 	}
 	if c.subscribed() {
 		b = append(b, 'P')

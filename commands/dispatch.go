@@ -104,7 +104,11 @@ func (s *Server) admit(c *Client) *session.Entry {
 		}
 	}
 	if s.refusing {
-		if msg := s.limited(e); msg != "" {
+		lacks := ^e.Flags
+		if e.Exec && c.inMulti() {
+			lacks |= c.tx.lacks
+		}
+		if msg := s.limited(e, flags, lacks); msg != "" {
 			return c.reject(e, msg)
 		}
 	}
@@ -175,7 +179,7 @@ func (s *Server) call(c *Client, e *session.Entry, now int64) int64 {
 	}
 	if changed := s.Dirty != dirty; changed || c.Repl.Any() {
 		s.propagate(c, db, changed)
-		c.wrote = s.aof.fed
+		c.wrote = s.sync.node.History.Offset
 	}
 	s.checkCommand(c, e)
 	return end

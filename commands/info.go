@@ -258,7 +258,7 @@ func (t *infoText) server() {
 func (t *infoText) clients() {
 	s := t.s
 	in, out := s.peaks.max()
-	t.int("connected_clients", int64(len(s.clients)))
+	t.int("connected_clients", int64(len(s.clients)-len(s.sync.node.Replicas())))
 	t.zeros("cluster_connections")
 	t.int("maxclients", int64(s.Config.MaxClients))
 	t.int("client_recent_max_input_buffer", int64(in))
@@ -287,7 +287,7 @@ func (t *infoText) persistence() {
 	if s.busyWithSnapshot() {
 		copied = s.Keyspace.Generation().Copied()
 	}
-	t.zeros("async_loading")
+	t.flag("async_loading", s.asyncLoading())
 	t.int("current_cow_peak", copied) // a snapshot's copies are given back when it ends
 	t.int("current_cow_size", copied)
 	t.zeros("current_cow_size_age")
@@ -299,7 +299,7 @@ func (t *infoText) persistence() {
 	t.int("current_save_keys_processed", done)
 	t.int("current_save_keys_total", total)
 	t.int("rdb_changes_since_last_save", s.unsaved())
-	t.flag("rdb_bgsave_in_progress", p.saving != nil)
+	t.flag("rdb_bgsave_in_progress", s.savingRDB())
 	t.int("rdb_last_save_time", p.lastSave)
 	t.str("rdb_last_bgsave_status", okOrErr(!p.failed))
 	t.int("rdb_last_bgsave_time_sec", p.lastTook)
@@ -350,13 +350,16 @@ func (t *infoText) statistics() {
 	t.int("instantaneous_ops_per_sec", st.instant[instantCommands].rate())
 	t.int("total_net_input_bytes", st.netIn)
 	t.int("total_net_output_bytes", st.netOut)
-	t.zeros("total_net_repl_input_bytes", "total_net_repl_output_bytes")
+	t.int("total_net_repl_input_bytes", st.replIn)
+	t.int("total_net_repl_output_bytes", st.replOut)
 	t.ratio("instantaneous_input_kbps", float64(st.instant[instantInput].rate())/1024)
 	t.ratio("instantaneous_output_kbps", float64(st.instant[instantOutput].rate())/1024)
-	t.ratio("instantaneous_input_repl_kbps", 0)
-	t.ratio("instantaneous_output_repl_kbps", 0)
+	t.ratio("instantaneous_input_repl_kbps", float64(st.instant[instantReplInput].rate())/1024)
+	t.ratio("instantaneous_output_repl_kbps", float64(st.instant[instantReplOutput].rate())/1024)
 	t.int("rejected_connections", st.rejectedConns)
-	t.zeros("sync_full", "sync_partial_ok", "sync_partial_err")
+	t.int("sync_full", s.sync.node.SyncFull)
+	t.int("sync_partial_ok", s.sync.node.SyncPartialOK)
+	t.int("sync_partial_err", s.sync.node.SyncPartialErr)
 	t.int("expired_subkeys", s.Keyspace.ExpiredFields)
 	t.int("expired_keys", s.Keyspace.ExpiredKeys)
 	t.int("expired_lag_p50_ms", lag.Percentile(50))
@@ -401,20 +404,6 @@ func (t *infoText) statistics() {
 	t.int("acl_access_denied_cmd", st.denied[acl.DeniedCommand])
 	t.int("acl_access_denied_key", st.denied[acl.DeniedKey])
 	t.int("acl_access_denied_channel", st.denied[acl.DeniedChannel])
-}
-
-func (t *infoText) replication() {
-	s := t.s
-	t.str("role", "master")
-	t.zeros("connected_slaves")
-	t.str("master_failover_state", "no-failover")
-	t.str("master_replid", s.replID)
-	t.str("master_replid2", strings.Repeat("0", 40))
-	t.zeros("master_repl_offset")
-	t.int("second_repl_offset", -1)
-	t.zeros("repl_backlog_active")
-	t.int("repl_backlog_size", s.Config.ReplBacklogSize)
-	t.zeros("repl_backlog_first_byte_offset", "repl_backlog_histlen")
 }
 
 func (t *infoText) cpu() {

@@ -51,9 +51,21 @@ type unit struct {
 }
 
 type operation struct {
-	db      int
-	argv    [][]byte
-	message bool // for those sinks only that want messages
+	db     int
+	argv   [][]byte
+	file   bool // it is for the append-only file
+	stream bool // it is for replicas
+}
+
+// wants reports whether the operation is for a sink: for the stream, which takes messages, too, or for a file.
+func (op *operation) wants(stream bool) bool { return stream && op.stream || !stream && op.file }
+
+// limit keeps the operations from number first on from the file, or from replicas, as redis.set_repl asks for.
+func (u *unit) limit(first int, file, stream bool) {
+	for i := range u.ops[min(first, len(u.ops)):] {
+		op := &u.ops[first+i]
+		op.file, op.stream = op.file && file, op.stream && stream
+	}
 }
 
 // noDB is the number of the database given to sinks for commands that concern none.
@@ -71,7 +83,7 @@ func (u *unit) add(db int, argv [][]byte) {
 		n += len(a)
 	}
 	buf := make([]byte, 0, n)
-	op := operation{db: db, argv: make([][]byte, len(argv))}
+	op := operation{db: db, argv: make([][]byte, len(argv)), file: true, stream: true}
 	for i, a := range argv {
 		buf = append(buf, a...)
 		op.argv[i] = buf[len(buf)-len(a) : len(buf) : len(buf)]
@@ -87,20 +99,22 @@ func (s *Server) endUnit() {
 		return
 	}
 	for _, k := range s.Sinks {
-		messages, _ := k.(session.MessageSink)
+		messages, stream := k.(session.MessageSink)
 		n := 0
-		for _, op := range ops {
-			if !op.message || messages != nil {
+		for i := range ops {
+			if ops[i].wants(stream) {
 				n++
 			}
 		}
 		if n > 1 {
 			k.Feed(noDB, propagatedMulti)
 		}
-		for _, op := range ops {
-			if !op.message {
+		for i := range ops {
+			switch op := &ops[i]; {
+			case !op.wants(stream):
+			case op.file:
 				k.Feed(op.db, op.argv)
-			} else if messages != nil {
+			default:
 				messages.FeedMessage(op.db, op.argv)
 			}
 		}
@@ -134,7 +148,7 @@ func (s *Server) feed(db int, argv [][]byte) {
 func (s *Server) feedMessage(db int, argv [][]byte) {
 	if s.unit.open {
 		s.unit.add(db, argv)
-		s.unit.ops[len(s.unit.ops)-1].message = true
+		s.unit.ops[len(s.unit.ops)-1].file = false
 		return
 	}
 	for _, k := range s.Sinks {
@@ -143,3 +157,15 @@ func (s *Server) feedMessage(db int, argv [][]byte) {
 		}
 	}
 }
+
+// streamSink is the stream as a sink.
+type streamSink Server
+
+// Feed implements session.Sink.
+func (k *streamSink) Feed(db int, argv [][]byte) {
+	k.sync.node.Feed(db, argv)
+	k.loop.RequestFlush()
+}
+
+// FeedMessage implements session.MessageSink.
+func (k *streamSink) FeedMessage(db int, argv [][]byte) { k.Feed(db, argv) }

@@ -36,6 +36,7 @@ var tables = [][]session.Command{
 	serverCommands,
 	persistenceCommands,
 	aofCommands,
+	replicationCommands,
 	transactionCommands,
 	pubsubCommands,
 	scriptingCommands,

@@ -367,9 +367,14 @@ func (b *bridge) Call(argv [][]byte) []byte {
 	if x.readOnly && e.Flags&(session.Write|session.MayReplicate) != 0 {
 		return s.refuseInner(e, "ERR "+lua.ErrReadOnlyScript)
 	}
+	if s.refusing {
+		if msg := s.refusedByRole(0, ^e.Flags); msg != "" {
+			return s.refuseInner(e, msg)
+		}
+	}
 	if e.Flags&session.Write != 0 {
 		if s.refusing && !x.wrote {
-			if msg := s.limited(e); msg != "" {
+			if msg := s.limited(e, e.Flags, 0); msg != "" {
 				return s.refuseInner(e, msg)
 			}
 		}
@@ -379,9 +384,7 @@ func (b *bridge) Call(argv [][]byte) []byte {
 	ops := len(s.unit.ops)
 	x.clock = s.call(c, e, x.clock)
 	s.Keyspace.Now = x.now
-	if x.repl&lua.ReplAOF == 0 {
-		s.unit.ops = s.unit.ops[:ops]
-	}
+	s.unit.limit(ops, x.repl&lua.ReplAOF != 0, x.repl&lua.ReplReplica != 0)
 	return c.W.Buf
 }
 

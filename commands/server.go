@@ -56,7 +56,6 @@ type Server struct {
 	crashing crashing
 	watchdog watchdog
 	runID    string
-	replID   string    // of the history of changes that replicas follow
 	base     time.Time // process start; the monotonic clock counts from here
 	wall     int64     // Unix microseconds at base, adjusted by cron
 
@@ -83,6 +82,7 @@ type Server struct {
 	pause       pause
 	persist     persistence
 	aof         appendOnly
+	sync        replicating
 	moves       migrations // connections of MIGRATE
 	refusing    bool       // some commands may have to be refused; see limited
 	blocking    blocking
@@ -143,17 +143,16 @@ type stats struct {
 	cycleCommands              int64 // most commands of one cycle
 	cronNanos                  int64
 	fileNanos                  int64 // at writing the append-only file
+	replIn, replOut            int64 // bytes from the master, and to replicas
 	instant                    [instantMetrics]instantMetric
 	snapshots, snapshotNanos   int64 // taken for background writing, and how long the last one took
 }
 
 // New makes a server from its configuration. Serve starts it.
 func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
-	var id, replID [20]byte
-	for _, b := range []*[20]byte{&id, &replID} {
-		if _, err := crand.Read(b[:]); err != nil {
-			return nil, fmt.Errorf("cannot draw random bytes: %w", err)
-		}
+	var id [20]byte
+	if _, err := crand.Read(id[:]); err != nil {
+		return nil, fmt.Errorf("cannot draw random bytes: %w", err)
 	}
 	s := &Server{
 		Core: session.Core{
@@ -164,7 +163,6 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 		},
 		reg:     newRegistry(),
 		runID:   hex.EncodeToString(id[:]),
-		replID:  hex.EncodeToString(replID[:]),
 		base:    time.Now(),
 		clients: make(map[int64]*Client),
 		rooms:   roomRules{resetMs: roomResetMs},
@@ -214,6 +212,7 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 		return nil, err
 	}
 	s.loop = loop
+	s.newReplication()
 	s.newAppendOnly()
 	s.newScripts()
 	return s, nil
@@ -273,6 +272,11 @@ func (s *Server) listening([]net.Addr) {
 	s.persist.alone = time.Now().Add(loadAlone)
 	s.load(func() {
 		s.ready = true
+		history := s.persist.loaded.History
+		if s.Config.AppendOnly {
+			history = nil // of its base file, which more has followed
+		}
+		s.startReplication(history)
 		if s.Config.Port != 0 {
 			s.Logf(config.LogNotice, "Ready to accept connections tcp")
 		}
@@ -317,7 +321,11 @@ func (s *Server) Data(conn *eventloop.Conn, in []byte) {
 	if s.shutdown.begun {
 		return
 	}
-	c := conn.Ctx.(*Client)
+	c, ok := conn.Ctx.(*Client)
+	if !ok {
+		s.masterData(conn.Ctx.(*masterLink), in)
+		return
+	}
 	now := s.nanos()
 	s.setNow(now)
 	c.lastActive = s.Keyspace.Now
@@ -327,6 +335,9 @@ func (s *Server) Data(conn *eventloop.Conn, in []byte) {
 	c.parser.Begin(in)
 	end := s.process(c, now)
 	s.endCycle(now, end, s.stats.commands-commands)
+	if c.source && s.stats.commands == commands && c.attached() {
+		s.replicaSpoke(c)
+	}
 	if s.expAt != 0 && s.Keyspace.Now >= s.expAt {
 		s.expire() // on a busy machine the timer comes late
 	}
@@ -460,6 +471,12 @@ const keepBuffer = 1 << 20
 // send writes the collected replies.
 func (s *Server) send(c *Client) {
 	if n := len(s.w.Buf); n > 0 {
+		if c.source {
+			s.Logf(config.LogWarning, "A replica is sent a reply to a command, which does not belong in the stream: its connection is closed: %s", c.describe())
+			s.w.Reset()
+			s.doom(c)
+			return
+		}
 		if !c.conn.Closing() {
 			c.forgetSoft()
 			s.reply(c.conn, s.w.Buf)
@@ -483,7 +500,11 @@ func (s *Server) send(c *Client) {
 
 // Closed implements eventloop.Handler.
 func (s *Server) Closed(conn *eventloop.Conn, err error) {
-	c := conn.Ctx.(*Client)
+	c, ok := conn.Ctx.(*Client)
+	if !ok {
+		s.masterClosed(conn.Ctx.(*masterLink), err)
+		return
+	}
 	s.forget(c)
 	c.parser.Reset()
 }
@@ -498,6 +519,7 @@ func (s *Server) Flush() {
 	s.broadcastModified()
 	s.flushOutbox()
 	s.outbox.flushing = false
+	s.flushReplicas()
 	s.reap()
 	s.evictClients()
 }
