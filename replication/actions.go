@@ -20,11 +20,10 @@ type (
 		Level Level
 		Text  string
 	}
-	// CloseReplica closes the connection of a replica; ReplicaClosed need not be called. What is queued is dropped, unless
-	// AfterOutput says that it goes out first.
+	// CloseReplica closes the connection of a replica; ReplicaClosed need not be called.
 	CloseReplica struct {
 		Replica     *Replica
-		AfterOutput bool
+		AfterOutput bool // it has got all it wanted: what the kernel has of it still goes out
 		OutputLimit bool // for client-output-buffer-limit; the owner logs the client
 	}
 	// StartJob takes a snapshot; see the head of the package.
@@ -51,10 +50,8 @@ type (
 	// PauseWrites stops writes, expiry and eviction: a failover is under way. ResumeWrites ends that.
 	PauseWrites  struct{}
 	ResumeWrites struct{}
-	// RoleChanged tells that the server became a master, a replica, or the replica of another master.
+	// RoleChanged tells that the server became a master, a replica, or the replica of another master (n.Master tells which).
 	RoleChanged struct{ Replica bool }
-	// SaveConfig tells that the directive replicaof is another one now.
-	SaveConfig struct{}
 
 	// Dial connects to a master.
 	Dial struct{ Link *Link }
@@ -63,7 +60,8 @@ type (
 		Link *Link
 		Data []byte
 	}
-	// CloseLink closes the connection to the master, or ends its dialing.
+	// CloseLink closes the connection to the master, or ends its dialing. A payload that is not loaded yet is dropped; if
+	// Taking was called for it, what was loaded so far is flushed.
 	CloseLink struct{ Link *Link }
 	// PayloadBegin begins a payload from the master.
 	PayloadBegin struct {
@@ -101,7 +99,6 @@ func (WaitDone) action()        {}
 func (PauseWrites) action()     {}
 func (ResumeWrites) action()    {}
 func (RoleChanged) action()     {}
-func (SaveConfig) action()      {}
 func (Dial) action()            {}
 func (SendMaster) action()      {}
 func (CloseLink) action()       {}

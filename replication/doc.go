@@ -26,16 +26,21 @@
 //
 // # How the owner drives a Node
 //
-// All methods are called on the loop. now is Unix time in ms and must not run backwards. After each call but Feed and
-// FeedEncoded the owner calls Take and carries out the actions in order, before it calls anything else; slices in actions
-// are valid until then.
+// All methods are called on the loop. now is Unix time in ms and should not run backwards. After each call (but Feed and
+// FeedEncoded, which need none) the owner calls Take and carries out the actions in order, until Take returns nothing. While
+// it carries them out it may call what an action asks for (JobStarted, Dialed …): what comes of it is in the next Take. Slices
+// in actions are valid until the actions are carried out.
 //
-//	every 100 ms or oftener    n.Tick(now)
+//	every 100 ms or oftener    n.Tick(now); n.Deadline tells when earlier
 //	at the end of a round      n.EndRound(now); flush the append-only file; then write to replicas (below)
 //	a change, a PUBLISH        n.Feed(db, argv), or n.FeedEncoded(db, raw) with the bytes that the append-only file got.
-//	                           A replica ignores them
+//	                           MULTI and EXEC have database -1. A replica ignores them. Without a backlog they only count
+//	                           (n.Active)
 //	an fsync of the AOF        n.Fsynced(now, offset)
-//	CONFIG SET                 change n.Settings in place
+//	CONFIG SET                 change n.Settings in place, then n.SettingsChanged(now)
+//	start                      n.Restore(now, aux, asReplica) after a dump was loaded; n.Boot(now, host, port) if the
+//	                           configuration names a master
+//	a dump                     n.Aux() goes into its aux fields
 //
 // # Replicas
 //
@@ -57,42 +62,47 @@
 // # Full synchronisation
 //
 //	StartJob{Job}       Take a snapshot now, in this very call if possible: then n.JobStarted(now, job), which notes the
-//	                    offset. Another snapshot is in the way: n.JobDelayed(job); it is asked for again each second and
-//	                    when n.SnapshotFree(now) tells that it is out of the way. It failed: n.JobFailed(now, job, err).
-//	                    Job says where the payload goes: Job.Streamed to replicas as it is encoded, else into a file first.
-//	  streamed          A goroutine encodes; the loop appends what comes: n.PayloadData(job.Payload, data), never more than
-//	                    job.Payload.Room(); at the end n.JobDone(now, job, size, err).
-//	  into a file       n.JobDone(now, job, size, err) when the file is complete. Then, once for each replica,
-//	                    SendFile{Replica, Payload}: a goroutine reads the file, n.PayloadData(payload, data) within Room,
-//	                    then n.PayloadEnd(now, payload, err).
-//	  PayloadRoom{}     A payload whose Room was used up has room again: let its goroutine go on.
-//	CancelJob{Job}      Nobody waits for it any more.
+//	                    offset; job.History goes into the aux fields. Another snapshot is in the way: n.JobDelayed(now,
+//	                    job); it is asked for again each second, and when n.SnapshotFree(now) tells that it is out of the
+//	                    way. It failed: n.JobFailed(now, job, err).
+//	  job.Streamed      A goroutine encodes; the loop appends what comes: n.PayloadData(job.Payload, data) while
+//	                    job.Payload.Room() > 0 (a piece may be larger than the room); at the end n.JobDone(now, job, size,
+//	                    err). Frame and mark are added by the Node.
+//	  else              n.JobDone(now, job, size, err) when the file is complete. Then, once for each replica,
+//	                    SendFile{Job, Replica, Payload}: open the file now; a goroutine reads it, n.PayloadData(payload,
+//	                    data) while there is Room, at the end n.PayloadEnd(now, payload, err).
+//	PayloadRoom         A payload whose Room was used up has room again: let its goroutine go on.
+//	PayloadDropped      Nobody reads a payload that is read from a file any more.
+//	CancelJob           Nobody waits for a job any more; JobDone need not be called.
 //
-// A dump that the server makes for itself may serve replicas, too: n.NewDump(now) at its start gives a Job without
-// replicas, to be ended by n.JobDone like any other.
+// A dump that the server makes for itself may serve replicas, too: n.NewDump() in the moment of its snapshot gives a Job
+// that is ended by n.JobDone like any other.
 //
 // # The link to the master
 //
 //	REPLICAOF           n.ReplicaOf(now, host, port), n.ReplicaOfNoOne(now)
-//	Dial{Link}          Connect to Link.Host, Link.Port; then n.Dialed(now, link, localIP, err).
-//	SendMaster{Link}    Send Data. CloseLink: close; the link is dead, and its events are ignored from then on.
+//	Dial                Connect to link.Host, link.Port; then n.Dialed(now, link, err).
+//	SendMaster          Send Data.
+//	CloseLink           Close; the link is dead, and its events are ignored from then on.
 //	bytes came          stream := n.Received(now, link, p). Handshake and payload are eaten; what is returned is stream:
-//	                    parse it with the parser of this link, and after each command tell n.Executed(now, link,
-//	                    consumed, inMulti): bytes that the parser took since the link's stream began. The applied offset
-//	                    moves then, and our own replicas get these bytes.
+//	                    parse it with the parser of this link, execute, and after each command tell n.Executed(now, link,
+//	                    consumed, db, inMulti): bytes that the parser took since LinkUp, the database that is selected,
+//	                    whether a transaction is open. History.Offset moves then, and our own replicas get these bytes.
+//	                    REPLCONF in the stream goes to n.MasterReplconf before Executed.
 //	connection ended    n.LinkClosed(now, link, err); garbage in the stream: n.LinkBroken(now, link, reason)
 //	PayloadBegin        The first nine bytes have come and name an RDB file that we can load. Open a temporary file, or
-//	                    begin to load; nothing was flushed yet.
-//	PayloadBytes        More of it. PayloadComplete: it is complete. Stop reading the link until n.Loaded was called.
+//	                    begin to load; nothing was flushed yet. Log "MASTER <-> REPLICA sync: receiving …" here.
+//	PayloadBytes        More of it.
+//	PayloadComplete     It is complete. Stop reading the link until n.Loaded was called.
 //	before data go      n.Taking(now, link) right before the old data are flushed or swapped away: history, backlog and own
 //	                    replicas end here. While it flushes and loads, Tick sends newlines.
-//	loaded or not       stream := n.Loaded(now, link, streamDB, err); go on reading, as in Received
+//	loaded or not       stream := n.Loaded(now, link, streamDB, err); execute what it returns, after the actions, as with
+//	                    Received; go on reading. An error in the middle of the payload may be told at once.
 //	LinkUp              The stream goes on after a partial or full synchronisation: its parser begins anew in database DB.
 //	LinkDown            Drop parser and half transactions.
 //
 // # Roles
 //
-// RoleChanged tells the owner to switch what depends on the role: expiry, read-only, blocked clients, waiting clients. It comes after
-// the Node has changed. A promotion re-emits SELECT with the next change. History goes into the aux fields of a dump (n.Aux) and
-// comes back by n.Restore.
+// RoleChanged tells the owner to switch what depends on the role: expiry, read-only, blocked clients. It comes after the Node
+// has changed. A promotion re-emits SELECT with the next change. WaitDone.Unblock ends WAIT on a change of role.
 package replication

@@ -1,5 +1,51 @@
 package replication
 
+// FAILOVER hands the role of the master to a replica without losing a write:
+//
+//	noFailover
+//	  | FAILOVER: writes are paused; two GETACKs are sent
+//	waitingForSync
+//	  | a replica has acknowledged everything but the last GETACK. (Timeout: back, or on if FORCE.)
+//	inProgress
+//	  | we are a replica of the target, and ask it by PSYNC <replid> <offset+1> FAILOVER
+//	  |   +CONTINUE, +FULLRESYNC: the target is the master; done
+//	  |   refused: we are a master again
+//	noFailover
+//
+// An acknowledgement that a GETACK asked for does not count that GETACK itself, so after one of them a quiet replica would
+// be equal only a second later. Of two, the answer to the second proves that the replica has everything: what it does not count
+// is the second GETACK. We ask for the stream from the acknowledged offset on, and forget these bytes when it is granted.
+//
+// If the link ends after PSYNC FAILOVER was sent, nobody knows whether the target was promoted. Becoming a master again could
+// make two of them. So the next attempt asks without FAILOVER: a promoted target goes on with us, one that is still a replica
+// says NOMASTERLINK, and then FAILOVER is asked for again.
+
+import "strings"
+
+type failover struct {
+	state    failoverState
+	host     string // of the target; "": any
+	port     int
+	force    bool
+	deadline int64 // ms; 0: none
+	ask      int64 // the offset that the target has acknowledged: what is behind it are GETACKs
+	unsure   bool  // PSYNC FAILOVER was sent, and no answer came
+	probe    bool  // the next PSYNC asks without FAILOVER
+}
+
+type failoverState int
+
+const (
+	noFailover failoverState = iota
+	waitingForSync
+	inProgress
+)
+
+// FailoverState returns INFO's master_failover_state.
+func (n *Node) FailoverState() string {
+	return [...]string{"no-failover", "waiting-for-sync", "failover-in-progress"}[n.failover.state]
+}
+
 // FailoverArgs are the arguments of FAILOVER.
 type FailoverArgs struct {
 	Host    string // "": any replica
@@ -9,10 +55,124 @@ type FailoverArgs struct {
 }
 
 // Failover begins a failover. The reply is OK or Redis's error.
-func (n *Node) Failover(now int64, a FailoverArgs) Reply { return "" }
+func (n *Node) Failover(now int64, a FailoverArgs) Reply {
+	switch {
+	case n.failover.state != noFailover:
+		return "-ERR FAILOVER already in progress."
+	case n.IsReplica():
+		return "-ERR FAILOVER is not valid when server is a replica."
+	case len(n.replicas) == 0:
+		return "-ERR FAILOVER requires connected replicas."
+	case a.Force && (a.Timeout == 0 || a.Host == ""):
+		return "-ERR FAILOVER with force option requires both a timeout and target HOST and IP."
+	}
+	if a.Host != "" {
+		r := n.find(a.Host, a.Port)
+		if r == nil {
+			return "-ERR FAILOVER target HOST and PORT is not a replica."
+		}
+		if r.State != Online {
+			return "-ERR FAILOVER target replica is not online."
+		}
+		n.logf(Notice, "FAILOVER requested to %s:%d.", a.Host, a.Port)
+	} else {
+		n.logf(Notice, "FAILOVER requested to any replica.")
+	}
+	n.failover = failover{state: waitingForSync, host: a.Host, port: a.Port, force: a.Force}
+	if a.Timeout > 0 {
+		n.failover.deadline = now + a.Timeout
+	}
+	n.do(PauseWrites{})
+	n.Feed(-1, getack)
+	n.Feed(-1, getack)
+	n.checkFailover(now)
+	return replyOK
+}
+
+// getackSize is the length of a GETACK in the stream.
+var getackSize = int64(len(AppendCommand(nil, getack)))
+
+// find returns the replica at host and port.
+func (n *Node) find(host string, port int) *Replica {
+	for _, r := range n.replicas {
+		if strings.EqualFold(r.IP(), host) && r.ListeningPort == port {
+			return r
+		}
+	}
+	return nil
+}
 
 // FailoverAbort is FAILOVER ABORT.
-func (n *Node) FailoverAbort(now int64) Reply { return "" }
+func (n *Node) FailoverAbort(now int64) Reply {
+	if n.failover.state == noFailover {
+		return "-ERR No failover in progress."
+	}
+	n.abortFailover(now, "Failover manually aborted")
+	return replyOK
+}
 
-// FailoverState returns INFO's master_failover_state.
-func (n *Node) FailoverState() string { return "" }
+func (n *Node) abortFailover(now int64, why string) {
+	f := n.failover
+	if f.host != "" {
+		n.logf(Notice, "FAILOVER to %s:%d aborted: %s", f.host, f.port, why)
+	} else {
+		n.logf(Notice, "FAILOVER to any replica aborted: %s", why)
+	}
+	if f.state == inProgress {
+		n.promote(now)
+	}
+	n.endFailover()
+}
+
+func (n *Node) endFailover() {
+	n.failover = failover{}
+	n.do(ResumeWrites{})
+}
+
+func (n *Node) tickFailover(now int64) {
+	f := &n.failover
+	if f.state != waitingForSync || f.deadline == 0 || now < f.deadline {
+		return
+	}
+	if !f.force {
+		n.abortFailover(now, "Replica never caught up before timeout")
+		return
+	}
+	n.logf(Notice, "FAILOVER to %s:%d time out exceeded, failing over.", f.host, f.port)
+	n.handOver(now)
+}
+
+// checkFailover goes on if the target has everything.
+func (n *Node) checkFailover(now int64) {
+	f := &n.failover
+	if f.state != waitingForSync {
+		return
+	}
+	for _, r := range n.replicas {
+		if r.State != Online || r.awaitAck || r.AckOffset < n.History.Offset-getackSize || r.ListeningPort == 0 ||
+			f.host != "" && r != n.find(f.host, f.port) {
+			continue
+		}
+		f.host, f.port = r.IP(), r.ListeningPort
+		n.logf(Notice, "Failover target %s:%d is synced, failing over.", f.host, f.port)
+		n.handOver(now)
+		f.ask = min(r.AckOffset, f.ask)
+		return
+	}
+}
+
+// rewind forgets what a replica that has acknowledged offset may not have: GETACKs and nothing else.
+func (n *Node) rewind(offset int64) {
+	if offset >= n.History.Offset {
+		return
+	}
+	n.Backlog.cut(offset)
+	n.Backlog.shown, n.History.Offset = offset, offset
+}
+
+// handOver makes us a replica of the target.
+func (n *Node) handOver(now int64) {
+	f := &n.failover
+	f.state, f.deadline, f.ask = inProgress, 0, n.History.Offset
+	n.setMaster(now, f.host, f.port)
+}
