@@ -234,13 +234,11 @@ func (s *Server) saveInBackground(job *replication.Job) error {
 	p.saving = b
 	p.scheduled = false
 	if b.job, b.forReplicas = job, job != nil; job == nil {
-		b.job = s.sync.node.NewDump(s.replNow())
+		b.job = s.sync.node.NewDump()
 	} else {
 		s.sync.node.JobStarted(s.replNow(), job)
 	}
-	if b.job != nil {
-		b.job.Ctx = b
-	}
+	b.job.Ctx = b
 	s.act()
 	path, o, every := s.dumpPath(), s.saveOptions(), s.syncEvery()
 	o.OnProgress = func(keys, _ int64) error {

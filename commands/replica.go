@@ -240,12 +240,12 @@ func (s *Server) executeStream(m *masterLink, stream []byte) {
 			ahead = s.prefetch(c, args)
 		}
 		var broken string
-		if now, broken = s.apply(m, c, args, now); broken != "" {
+		if now, broken = s.apply(c, args, now); broken != "" {
 			node.LinkBroken(s.replNow(), m.link, broken)
 			s.act()
 			break
 		}
-		node.Executed(s.base.UnixMilli()+now/1e6, m.link, c.parser.Consumed(), c.inMulti())
+		node.Executed(s.base.UnixMilli()+now/1e6, m.link, c.parser.Consumed(), c.DB.ID, c.inMulti())
 		s.act()
 		if len(s.blocking.ready) > 0 && !s.blocking.serving {
 			now = s.serveBlocked(now)
@@ -270,7 +270,7 @@ func (s *Server) executeStream(m *masterLink, stream []byte) {
 }
 
 // apply executes one command of the stream. broken, if it is not "", says why the stream cannot go on.
-func (s *Server) apply(m *masterLink, c *Client, args [][]byte, now int64) (end int64, broken string) {
+func (s *Server) apply(c *Client, args [][]byte, now int64) (end int64, broken string) {
 	c.W.Reset()
 	c.Args, c.Cmd = args, nil
 	e, unknownSub := s.reg.lookup(args)
@@ -293,13 +293,9 @@ func (s *Server) apply(m *masterLink, c *Client, args [][]byte, now int64) (end 
 	if e.Flags&session.Write != 0 && s.refusing {
 		s.mindDisk()
 	}
-	db := c.DB
 	s.Keyspace.Loading = true
 	end = s.call(c, e, now)
 	s.Keyspace.Loading = s.persist.loading != nil
-	if c.DB != db {
-		s.sync.node.StreamDB(m.link, c.DB.ID)
-	}
 	if reply := c.W.Buf; len(reply) > 0 && reply[0] == '-' {
 		text := string(reply[1:])
 		if e.Name == "select" {
@@ -541,7 +537,6 @@ func (s *Server) endTransfer(res *rdb.Result, err error) {
 		took = true
 	}
 	if err != nil {
-		s.Logf(config.LogWarning, "Failed trying to load the MASTER synchronization DB: %v", err)
 		if took {
 			s.emptyDatabases(s.Keyspace.DBs()...)
 		}
@@ -555,9 +550,8 @@ func (s *Server) endTransfer(res *rdb.Result, err error) {
 			s.Logf(config.LogWarning, "Failed enabling the AOF after the synchronization with the master: %v", aerr)
 		}
 	}
-	db := -1
+	db := 0
 	if err == nil {
-		s.Logf(config.LogNotice, "MASTER <-> REPLICA sync: Finished with success")
 		if res.History != nil {
 			db = res.History.DB
 		}

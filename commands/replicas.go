@@ -58,7 +58,7 @@ func (c *Client) attached() bool { return c.replica != nil && c.replica.Attached
 // asReplica returns the client's Replica, made on demand.
 func (c *Client) asReplica() *replication.Replica {
 	if c.replica == nil {
-		c.replica = c.srv.sync.node.NewReplica(c.srv.replNow(), c, c.conn.RemoteAddr())
+		c.replica = c.srv.sync.node.NewReplica(c, remoteIP(c))
 	}
 	return c.replica
 }
@@ -128,12 +128,11 @@ func (s *Server) flushReplicas() {
 // startJob takes a snapshot for replicas.
 func (s *Server) startJob(j *replication.Job) {
 	n := s.sync.node
-	if s.unit.open || s.busy.on || s.persist.loading != nil || s.busyWithSnapshot() && (j.WithData || !j.Filtered) {
-		n.JobDelayed(j)
+	if s.unit.open || s.busy.on || s.persist.loading != nil || s.busyWithSnapshot() && !j.Filtered {
+		n.JobDelayed(s.replNow(), j)
 		return
 	}
 	if !j.Streamed {
-		s.sync.node.JobStarted(s.replNow(), j)
 		if err := s.saveInBackground(j); err != nil {
 			n.JobFailed(s.replNow(), j, err)
 		}
@@ -141,7 +140,7 @@ func (s *Server) startJob(j *replication.Job) {
 	}
 	var snap *keyspace.Snapshot
 	var err error
-	if j.Filtered && !j.WithData {
+	if j.Filtered {
 		snap = keyspace.New(1, 1).Live()
 	} else if snap, err = s.snapshot(); err != nil {
 		n.JobFailed(s.replNow(), j, err)

@@ -56,6 +56,7 @@ func (s *Server) newReplication() {
 		"masteruser", "masterauth", "appendonly", "replica-read-only", "replica-serve-stale-data"} {
 		s.Config.OnApply(func(*config.Config) error {
 			s.sync.node.Settings = s.replicationSettings()
+			s.sync.node.SettingsChanged(s.replNow())
 			s.act()
 			return nil
 		}, name)
@@ -114,7 +115,7 @@ func (s *Server) startReplication(loaded *rdb.History) {
 		s.act()
 	}
 	if master.Host != "" {
-		s.sync.node.ReplicaOf(now, master.Host, master.Port)
+		s.sync.node.Boot(now, master.Host, master.Port)
 		s.act()
 	}
 	s.roleChanged()
@@ -182,10 +183,9 @@ func (s *Server) perform(a replication.Action) {
 	case replication.ResumeWrites:
 		s.resumeWrites(pauseFailover)
 	case replication.RoleChanged:
-		s.roleChanged()
-	case replication.SaveConfig:
 		host, port := s.sync.node.Master()
 		s.Config.ReplicaOf = config.Master{Host: host, Port: port}
+		s.roleChanged()
 	case replication.Dial:
 		s.dialMaster(a.Link)
 	case replication.SendMaster:

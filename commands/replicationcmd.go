@@ -110,7 +110,7 @@ func replicaof(c *Client) {
 	}
 	host := string(c.Args[1])
 	if !n.ReplicaOf(now, host, int(port)) {
-		s.Logf(config.LogNotice, "REPLICAOF would result into synchronization with the master we are already connected with. No operation performed.")
+		s.act()
 		c.W.Status("OK Already connected to specified master")
 		return
 	}
@@ -127,7 +127,7 @@ func psync(c *Client) {
 		return
 	}
 	s := c.srv
-	reply := s.sync.node.Psync(s.replNow(), c.asReplica(), c.Args[1:], c.hasOutput())
+	reply := s.sync.node.Psync(s.replNow(), c.asReplica(), c.Args[1:], c.hasOutput(), c.describe())
 	s.attach(c)
 	c.answered(reply)
 }
@@ -147,14 +147,15 @@ func replconf(c *Client) {
 	if c.conn == nil {
 		return
 	}
-	var r *replication.Replica
-	if !c.master {
-		r = c.asReplica()
+	if c.master {
+		if m := s.sync.link; m != nil {
+			s.sync.node.MasterReplconf(s.replNow(), m.link, c.Args[1:])
+			s.act()
+		}
+		return
 	}
-	c.answered(s.sync.node.Replconf(s.replNow(), r, c.Args[1:], c.master))
-	if c.replica != nil {
-		s.loop.RequestFlush()
-	}
+	c.answered(s.sync.node.Replconf(s.replNow(), c.asReplica(), c.Args[1:]))
+	s.loop.RequestFlush()
 }
 
 // role is ROLE.
@@ -187,8 +188,8 @@ func role(c *Client) {
 	c.W.BulkString(host)
 	c.W.Int(int64(port))
 	c.W.BulkString(link.State.String())
-	if link.State == replication.LinkConnected {
-		c.W.Int(link.AppliedOffset)
+	if n.HistoryUsable() {
+		c.W.Int(n.History.Offset)
 	} else {
 		c.W.Int(-1)
 	}
@@ -234,14 +235,19 @@ func waitCommand(c *Client) {
 	if !ok {
 		return
 	}
-	acked, waiter, done := s.sync.node.Wait(s.replNow(), c, c.wrote, int(min(replicas, 1<<30)), 0)
-	if done || !c.MayBlock() {
-		s.sync.node.CancelWait(waiter)
+	acked, waiter := s.sync.node.Wait(s.replNow(), c, c.wrote, int(min(replicas, 1<<30)), 0)
+	if waiter == nil || !c.MayBlock() {
+		if waiter != nil {
+			s.sync.node.CancelWait(waiter)
+		}
 		c.W.Int(int64(acked))
 		s.act()
 		return
 	}
-	c.waitFor(waiter, deadline, (*Client).waitReply)
+	c.waitFor(waiter, deadline, func(c *Client) {
+		_, acked := s.sync.node.CancelWait(waiter)
+		c.W.Int(int64(acked))
+	})
 }
 
 // waitFor has the client wait for replicas.
@@ -250,12 +256,6 @@ func (c *Client) waitFor(w *replication.Waiter, deadline int64, answer func(*Cli
 	c.blocked.waiter, c.blocked.answer = w, answer
 	c.srv.act()
 	c.srv.loop.RequestFlush()
-}
-
-// waitReply tells how many replicas have what the client has changed.
-func (c *Client) waitReply() {
-	acked, _, _ := c.srv.sync.node.Wait(c.srv.replNow(), c, c.wrote, 0, 0)
-	c.W.Int(int64(acked))
 }
 
 func waitaof(c *Client) {
@@ -285,14 +285,16 @@ func waitaof(c *Client) {
 		return
 	}
 	s.fsynced()
-	_, _, waiter, done := s.sync.node.WaitAOF(s.replNow(), c, c.wrote, int(local), int(min(replicas, 1<<30)), 0)
-	if done || !c.MayBlock() {
-		s.sync.node.CancelWait(waiter)
-		c.waitAOFReply()
+	has, acked, waiter := s.sync.node.WaitAOF(s.replNow(), c, c.wrote, int(local), int(min(replicas, 1<<30)), 0)
+	if waiter == nil || !c.MayBlock() {
+		if waiter != nil {
+			s.sync.node.CancelWait(waiter)
+		}
+		c.waitAOFReply(has, acked)
 		s.act()
 		return
 	}
-	c.waitFor(waiter, deadline, (*Client).waitAOFReply)
+	c.waitFor(waiter, deadline, func(c *Client) { c.waitAOFReply(s.sync.node.CancelWait(waiter)) })
 }
 
 // fsynced tells the node what is on the disk.
@@ -304,8 +306,7 @@ func (s *Server) fsynced() {
 }
 
 // waitAOFReply tells whether what the client has changed is on the disk here, and on how many replicas.
-func (c *Client) waitAOFReply() {
-	local, acked, _, _ := c.srv.sync.node.WaitAOF(c.srv.replNow(), c, c.wrote, 0, 0, 0)
+func (c *Client) waitAOFReply(local, acked int) {
 	c.W.Array(2)
 	c.W.Int(int64(local))
 	c.W.Int(int64(acked))
@@ -389,7 +390,7 @@ func (t *infoText) replication() {
 	replicas := n.Replicas()
 	t.int("connected_slaves", int64(len(replicas)))
 	if s.Config.MinReplicasToWrite > 0 && s.Config.MinReplicasMaxLagSec > 0 {
-		t.int("min_slaves_good_slaves", int64(n.GoodReplicas()))
+		t.int("min_slaves_good_slaves", int64(n.GoodReplicas(now)))
 	}
 	for i, r := range replicas {
 		t.str(fmt.Sprintf("slave%d", i), fmt.Sprintf("ip=%s,port=%d,state=%s,offset=%d,lag=%d", r.IP(), r.ListeningPort,
@@ -427,7 +428,7 @@ func (t *infoText) link(l replication.LinkInfo, now int64) {
 	syncing := l.State == replication.LinkTransfer || l.State == replication.LinkLoading
 	t.flag("master_sync_in_progress", syncing)
 	t.int("slave_read_repl_offset", max(l.ReadOffset, 0))
-	t.int("slave_repl_offset", max(l.AppliedOffset, 0))
+	t.int("slave_repl_offset", s.sync.node.History.Offset)
 	if syncing {
 		perc := 0.0
 		left := int64(-1)
@@ -455,7 +456,6 @@ func (t *infoText) link(l replication.LinkInfo, now int64) {
 
 // debugChangeReplID is DEBUG CHANGE-REPL-ID.
 func debugChangeReplID(c *Client) {
-	c.srv.Logf(config.LogNotice, "Changing replication IDs after receiving change-repl-id")
 	c.srv.sync.node.ChangeID()
 	c.srv.act()
 	c.W.OK()
