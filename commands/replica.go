@@ -368,6 +368,15 @@ func (s *Server) beginTransfer(a replication.PayloadBegin) {
 	t := &transfer{link: a.Link, size: a.Size}
 	s.sync.transfer = t
 	mode := s.Config.ReplDisklessLoad
+	to := "to parser"
+	if mode == config.DisklessLoadDisabled || mode == config.DisklessLoadOnEmptyDB && s.keys() > 0 {
+		to = "to disk"
+	}
+	if a.Size < 0 {
+		s.Logf(config.LogNotice, "MASTER <-> REPLICA sync: receiving streamed RDB from master with EOF %s", to)
+	} else {
+		s.Logf(config.LogNotice, "MASTER <-> REPLICA sync: receiving %d bytes from master %s", a.Size, to)
+	}
 	switch {
 	case mode == config.DisklessLoadSwapDB:
 		t.serving = a.SameHistory

@@ -132,6 +132,7 @@ func (s *Server) tickReplication() {
 	s.sync.node.Tick(now)
 	s.act()
 	s.flushReplicas()
+	s.checkShutdown()
 }
 
 // act carries out what the node wants to have done. What an action leads to comes after it.
