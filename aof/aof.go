@@ -363,8 +363,8 @@ func (a *AOF) Close() error {
 	return err
 }
 
-// StopRewrite ends a rewrite, if one is running, and waits until it has ended. It is not begun anew. For an end of the server
-// that leaves the file as it is.
+// StopRewrite ends a rewrite, if one is running. It waits for a goroutine that is busy with the disk for a moment only. The
+// rewrite is not begun anew. For an end of the server that leaves the file as it is.
 func (a *AOF) StopRewrite() { a.stopRewrite() }
 
 func (a *AOF) shut() error {

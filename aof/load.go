@@ -68,9 +68,9 @@ const (
 // loading is one run of Load.
 type loading struct {
 	*Loader
-	a      *AOF
-	before int64 // bytes of the files before
-	told   int64
+	a        *AOF
+	before   int64 // bytes of the files before
+	reported int64
 }
 
 // Load loads the files that ReadManifest has found. Before that, it moves the single file of Redis before 7.0 into the
@@ -262,11 +262,11 @@ func isRDB(magic []byte) bool {
 }
 
 func (l *loading) progress(offset int64) error {
-	if l.Progress == nil || l.before+offset == l.told {
+	if l.Progress == nil || l.before+offset == l.reported {
 		return nil
 	}
-	l.told = max(l.told, l.before+offset) // a command that runs was read before
-	return l.Progress(l.told)
+	l.reported = max(l.reported, l.before+offset) // a command that runs was read before
+	return l.Progress(l.reported)
 }
 
 // readMost is the most that is read at once, so that there is a look between the pieces of one large command.

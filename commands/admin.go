@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"ferrous/commands/config"
+	"ferrous/commands/introspection"
 	"ferrous/commands/session"
 )
 
@@ -13,16 +14,16 @@ import (
 
 var serverCommands = []session.Command{
 	aclCommand,
-	commandCommand,
+	introspection.CommandRow,
 	configCommand,
 	debugRow,
-	latencyCommand,
+	introspection.LatencyRow,
 	lolwutRow,
 	memoryCommand,
 	moduleCommand,
 	monitorCommand,
 	shutdownCommand,
-	slowlogCommand,
+	introspection.SlowlogRow,
 	{Name: "time", Arity: 1, Flags: session.Loading | session.Stale | session.Fast, Handler: connected(timeNow),
 		Group: session.GroupServer, Since: "2.6.0", Complexity: "O(1)", Summary: "Tells the time of the server's clock.",
 		Hints: []string{"nondeterministic_output"}},

@@ -8,13 +8,7 @@ import (
 	"ferrous/aof"
 	"ferrous/commands/config"
 	"ferrous/commands/session"
-	"ferrous/datatypes/hash"
 	"ferrous/datatypes/keyspace"
-	"ferrous/datatypes/list"
-	"ferrous/datatypes/record"
-	dset "ferrous/datatypes/set"
-	"ferrous/datatypes/sortedset"
-	"ferrous/datatypes/stream"
 	"ferrous/eventloop"
 	"ferrous/eventloop/resp"
 	"ferrous/rdb"
@@ -111,7 +105,7 @@ func (s *Server) newAppendOnly() {
 	s.aof.file = aof.New(aof.Options{
 		Dir: s.Config.Dir, DirName: s.Config.AppendDirname, FileName: s.Config.AppendFilename,
 		Post:    func(fn func()) { s.loop.Post(func() { fn(); s.resumeReplies() }) },
-		Go:      s.guarded,
+		Go:      s.crash.Go,
 		Logf:    func(l aof.Level, format string, args ...any) { s.Logf(levels[l], format, args...) },
 		Now:     func() int64 { return s.Keyspace.Now },
 		Offset:  func() int64 { return s.sync.node.History.Offset },
@@ -181,7 +175,7 @@ func (s *Server) switchAppendOnly() error {
 	if err := a.file.Enable(s.Config.Dir); err != nil {
 		return refusal("Unable to turn on AOF. Check server logs.")
 	}
-	if s.unit.open {
+	if s.pendingOps.open {
 		// What the transaction has changed until now would be in the snapshot, and in the file once more when EXEC ends.
 		s.Logf(config.LogNotice, "The append-only file was switched on inside a transaction: an AOF background was scheduled to begin when that is done.")
 		return nil
@@ -240,7 +234,7 @@ func (s *Server) flushFile() bool {
 		s.fileFailed(err)
 		return false
 	}
-	s.limit()
+	s.updateRefusing()
 	if len(a.held) > 0 && !a.file.Postponed() {
 		s.releaseReplies()
 	}
@@ -274,7 +268,7 @@ func (s *Server) tickFile() {
 		s.fileFailed(err)
 		return
 	}
-	s.limit()
+	s.updateRefusing()
 	s.resumeReplies()
 	s.rewriteIfDue()
 }
@@ -307,7 +301,7 @@ func (s *Server) rewriteFile() error {
 				a.snap.Release()
 				a.snap = nil
 			}
-			s.limit()
+			s.updateRefusing()
 			s.snapshotFree()
 		},
 	})
@@ -334,127 +328,8 @@ func (s *Server) baseWriter(snap *keyspace.Snapshot) func(*aof.BaseFile) error {
 	return func(f *aof.BaseFile) error {
 		o.OnKey = delayed(s.saveDelay, f.Stop(), nil)
 		o.Stop = f.Stopped
-		return writeCommands(aof.NewCommands(f, stamp), snap, &o)
+		return aof.WriteSnapshot(aof.NewCommands(f, stamp), snap, &o)
 	}
-}
-
-// writeCommands writes a snapshot as the commands that make it.
-func writeCommands(w *aof.Commands, snap *keyspace.Snapshot, o *rdb.Options) (err error) {
-	db := -1
-	dumper := rdb.Dumper{Stop: o.Stop}
-	element := func(v dset.Value) {
-		if v.Str != nil {
-			w.Arg(v.Str)
-		} else {
-			w.ArgInt(v.Int)
-		}
-	}
-	restored := func(r *record.Record, version int) error { // as DUMP gives it
-		payload, err := dumper.Dump(nil, r, version, o.Compress)
-		if err != nil {
-			return err
-		}
-		w.Begin(4, "RESTORE")
-		w.Word(r.Key())
-		w.WordInt(0)
-		w.Word(payload)
-		return nil
-	}
-	for _, code := range o.Functions {
-		w.Begin(3, "FUNCTION")
-		w.WordString("LOAD")
-		w.Word(code)
-	}
-	snap.Walk(func(id int, r *record.Record) bool {
-		if id != db {
-			w.Select(id)
-			db = id
-		}
-		key := r.Key()
-		switch r.Type() {
-		case record.String:
-			var number session.IntText
-			w.String(key, r.String(number[:0]))
-		case record.List:
-			l := record.Value[list.List](r)
-			w.List(key, l.Len())
-			l.Range(0, l.Len(), false, element)
-		case record.Set:
-			v := record.Value[dset.Set](r)
-			w.Set(key, v.Len())
-			v.Each(func(m dset.Value) bool { element(m); return true })
-		case record.ZSet:
-			z := record.Value[sortedset.SortedSet](r)
-			w.ZSet(key, z.Len())
-			z.Each(func(m sortedset.Value, score float64) bool {
-				w.ArgFloat(score)
-				element(m)
-				return true
-			})
-		case record.Hash:
-			if !writeHash(w, key, record.Value[hash.Hash](r), element) {
-				err = restored(r, 0)
-			}
-		default:
-			if v := record.Value[stream.Stream](r); rebuildable(v) {
-				writeStream(w, key, v)
-			} else {
-				err = restored(r, o.Version)
-			}
-		}
-		if err != nil {
-			return false
-		}
-		if when := r.Expiry(); when != record.NoExpiry {
-			w.ExpireAt(key, when)
-		}
-		if o.OnKey != nil {
-			o.OnKey()
-		}
-		err = w.Err()
-		return err == nil
-	})
-	if err != nil {
-		return err
-	}
-	return w.Flush()
-}
-
-// writeHash writes a hash, unless a field has a deadline that files may have and commands may not: it returns false then.
-func writeHash(w *aof.Commands, key []byte, h *hash.Hash, element func(hash.Value)) bool {
-	type deadline struct {
-		field []byte
-		when  int64
-	}
-	var deadlines []deadline
-	n, last := 0, int64(0)
-	h.EachField(func(_, _ hash.Value, when int64) bool {
-		n++
-		last = max(last, when)
-		return true
-	})
-	if last > session.MaxFieldExpiry {
-		return false
-	}
-	w.Hash(key, n)
-	h.EachField(func(field, value hash.Value, when int64) bool {
-		element(field)
-		element(value)
-		if when != record.NoExpiry {
-			var text session.IntText
-			deadlines = append(deadlines, deadline{append([]byte(nil), session.BytesOf(field, &text)...), when})
-		}
-		return true
-	})
-	for _, d := range deadlines {
-		w.Begin(6, "HPEXPIREAT")
-		w.Word(key)
-		w.WordInt(d.when)
-		w.WordString("FIELDS")
-		w.WordInt(1)
-		w.Word(d.field)
-	}
-	return true
 }
 
 // loadFile begins to load the append-only file. then is called when all is in memory and the file is open.
@@ -538,7 +413,7 @@ func (s *Server) newInnerClient() *Client {
 // apply executes one command.
 func (f *fileClient) apply(argv [][]byte) error {
 	s, c := f.s, f.c
-	e, unknownSub := s.reg.lookup(argv)
+	e, unknownSub := s.Registry.Lookup(argv)
 	if e == nil || unknownSub || e.Handler == nil {
 		return aof.ErrUnknownCommand
 	}
@@ -571,7 +446,7 @@ func bgrewriteaof(c *Client) {
 	switch {
 	case s.aof.file.Rewriting():
 		c.Error("ERR Background append only file rewriting already in progress")
-	case s.busyWithSnapshot() || s.unit.open:
+	case s.busyWithSnapshot() || s.pendingOps.open:
 		s.aof.file.Schedule()
 		c.W.Status("Background append only file rewriting scheduled")
 	case s.probeFile() != nil || s.rewriteFile() != nil:
@@ -607,7 +482,7 @@ func debugLoadAOF(c *Client) {
 		c.Error(errLoading)
 		return
 	}
-	if s.unit.open { // transactions of the file would end the one that runs
+	if s.pendingOps.open { // transactions of the file would end the one that runs
 		c.Error("ERR DEBUG LOADAOF is not allowed inside a transaction")
 		return
 	}
@@ -669,7 +544,7 @@ func (s *Server) syncFile() bool {
 		s.fileFailed(err)
 		return false
 	}
-	s.limit()
+	s.updateRefusing()
 	s.releaseReplies()
 	return true
 }

@@ -525,7 +525,7 @@ var clientUnblockRow = session.Command{
 
 func clientUnblock(c *Client) {
 	if len(c.Args) > 4 {
-		c.Error(errUnknownSubOrArity(c.Args))
+		c.Error(session.ErrUnknownSubOrArity(c.Args))
 		return
 	}
 	text := ""

@@ -98,7 +98,7 @@ func TestCancelAtBusyDisk(t *testing.T) {
 				ts.do("FLUSHALL") // cancels it no second time
 				close(disk.gate)
 				<-b.done
-				ts.saved(b)
+				ts.backgroundSaveEnded(b)
 			}
 			if ts.persist.saving != nil || ts.persist.failed {
 				t.Errorf("in progress %v, failed %v", ts.persist.saving != nil, ts.persist.failed)
@@ -122,7 +122,7 @@ func TestCancelAtBusyDisk(t *testing.T) {
 			}
 			b = ts.persist.saving
 			<-b.done
-			if ts.saved(b); ts.unsaved() != 0 || ts.persist.failed {
+			if ts.backgroundSaveEnded(b); ts.unsaved() != 0 || ts.persist.failed {
 				t.Errorf("the next save: %d changes are unsaved, failed %v", ts.unsaved(), ts.persist.failed)
 			}
 		})

@@ -27,14 +27,14 @@ type Client struct {
 	stopped bool      // no further request is executed until something clears it
 	doomed  bool      // closed; leaves the registry when nobody walks it (Server.reap)
 
-	replyOff  bool      // CLIENT REPLY OFF
-	replySkip int8      // 2: skip the reply of the next command; 1: of this one
-	noEvict   bool      // CLIENT NO-EVICT
-	proto     int8      // RESP version
-	countedAs int8      // class in Server.classMemory
-	at        int32     // index in Server.order, -1 when it has left the books
-	place     place     // among those that may be evicted
-	room      replyRoom // rbs and rbp of CLIENT LIST
+	replyOff     bool         // CLIENT REPLY OFF
+	replySkip    int8         // 2: skip the reply of the next command; 1: of this one
+	noEvict      bool         // CLIENT NO-EVICT
+	proto        int8         // RESP version
+	countedAs    int8         // class in Server.classMemory
+	orderIndex   int32        // index in Server.order, -1 when it has left the books
+	evictionSlot evictionSlot // among those that may be evicted
+	replyBuffer  replyBuffer  // rbs and rbp of CLIENT LIST
 
 	tx       *transaction // from MULTI or WATCH to EXEC
 	ident    *identity    // nil if it has told nothing of itself

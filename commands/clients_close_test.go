@@ -39,8 +39,8 @@ func (s *Server) checkCounters(t *testing.T) {
 	add := func(name string, n int) { count[name] = [2]int{count[name][0] + n, count[name][1]} }
 	says := func(name string, n int) { count[name] = [2]int{count[name][0], n} }
 	for i, c := range s.order {
-		if s.clients[c.id] != c || int(c.at) != i || c.doomed {
-			t.Errorf("client %d at %d of %d, doomed %v", c.id, c.at, i, c.doomed)
+		if s.clients[c.id] != c || int(c.orderIndex) != i || c.doomed {
+			t.Errorf("client %d at %d of %d, doomed %v", c.id, c.orderIndex, i, c.doomed)
 		}
 		add("clients", 1)
 		add("held bytes", c.counted)

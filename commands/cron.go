@@ -21,7 +21,7 @@ func (s *Server) cron() {
 	s.clientsCron()
 	s.reap()
 	s.evictClients()
-	s.moves.closeIdle(s.Keyspace.Now)
+	s.migrations.closeIdle(s.Keyspace.Now)
 	s.persistCron()
 	s.tickFile()
 	s.tickReplication()
@@ -29,11 +29,11 @@ func (s *Server) cron() {
 	s.stats.peakMemory = max(s.stats.peakMemory, s.usedMemory())
 	s.sampleInstant()
 	live := s.Keyspace.Bytes()
-	ended := s.pulse.beat(s.Keyspace.Now, s.stats.commands, live)
-	s.gc.adjust(live, s.pulse.busy())
-	if ended && s.pulse.idle {
+	ended := s.activity.Note(s.Keyspace.Now, s.stats.commands, live)
+	s.gc.Adjust(live, s.activity.Busy())
+	if ended && s.activity.Idle() {
 		s.scratch.Trim()
-		if s.tidy.due(s.Keyspace.Now, live) {
+		if s.tidy.Due(s.Keyspace.Now, live) {
 			go debug.FreeOSMemory()
 		}
 	}

@@ -1,7 +1,10 @@
 package commands
 
 import (
+	"math"
+
 	"ferrous/commands/config"
+	"ferrous/commands/latency"
 	"ferrous/commands/session"
 )
 
@@ -71,7 +74,7 @@ func (s *Server) admit(c *Client) *session.Entry {
 			return nil
 		}
 		var unknownSub bool
-		e, unknownSub = s.reg.lookup(c.Args)
+		e, unknownSub = s.Registry.Lookup(c.Args)
 		if e == nil {
 			c.last = nil
 			return c.reject(nil, session.ErrUnknownCommand(c.Args))
@@ -108,7 +111,7 @@ func (s *Server) admit(c *Client) *session.Entry {
 		if e.Exec && c.inMulti() {
 			lacks |= c.tx.lacks
 		}
-		if msg := s.limited(e, flags, lacks); msg != "" {
+		if msg := s.refusalOf(e, flags, lacks); msg != "" {
 			return c.reject(e, msg)
 		}
 	}
@@ -211,4 +214,52 @@ func (s *Server) warnOfAttack(c *Client) {
 // isAttack recognises the first words of HTTP requests, by which a browser can be made to talk to a server.
 func isAttack(name []byte) bool {
 	return len(name) == 4 && session.EqualFold(name, "post") || len(name) == 5 && session.EqualFold(name, "host:")
+}
+
+// Slow commands. call and countCall compare a command's time with slowNanos, the lower of the thresholds of the slow log and of
+// latency monitoring; only what is slower comes here, so that the logs cost one comparison when nothing is. The time of a
+// command counts from the end of the request before it in the same packet. A command that waits is logged when its wait
+// has ended, however it does, with the time that it worked.
+
+// applyThresholds keeps slowNanos in step with the directives behind it.
+func (s *Server) applyThresholds() error {
+	s.slowNanos = math.MaxInt64
+	if us := s.Config.SlowlogLogSlowerThanUs; us >= 0 && us < math.MaxInt64/1000 {
+		s.slowNanos = us * 1000
+	}
+	if ms := s.Config.LatencyMonitorMs; ms > 0 && ms < math.MaxInt64/1000000 {
+		s.slowNanos = min(s.slowNanos, ms*1000000)
+	}
+	s.SlowLog.Trim(s.Config.SlowlogMaxLen)
+	return nil
+}
+
+// logSlow adds the client's command, which took at least slowNanos, to the slow log if that wants it.
+func (s *Server) logSlow(c *Client, e *session.Entry, nanos int64) {
+	us := s.Config.SlowlogLogSlowerThanUs
+	if us < 0 || nanos/1000 < us || e.Flags&session.SkipSlowlog != 0 {
+		return
+	}
+	addr := "?:0"
+	if c.conn != nil {
+		addr = c.conn.RemoteAddr()
+	}
+	s.SlowLog.Add(latency.SlowEntry{Unix: s.Keyspace.Now / 1000, Micros: nanos / 1000,
+		Args: latency.EntryArgs(c.Args, c.secrets()), Addr: addr, Name: c.shownName()}, s.Config.SlowlogMaxLen)
+}
+
+// latencyOfCall gives latency monitoring a command that held the loop for at least slowNanos.
+func (s *Server) latencyOfCall(e *session.Entry, nanos int64) {
+	event := "command"
+	if e.Flags&session.Fast != 0 {
+		event = "fast-command"
+	}
+	s.latencySample(event, nanos/1e6)
+}
+
+// latencySample gives latency monitoring a sample, if it is above the threshold.
+func (s *Server) latencySample(event string, ms int64) {
+	if limit := s.Config.LatencyMonitorMs; limit > 0 && ms >= limit {
+		s.Latency.Add(event, s.Keyspace.Now/1000, ms)
+	}
 }

@@ -39,8 +39,8 @@ func TestNamesForgeNoLines(t *testing.T) {
 					t.Errorf("CLIENT LIST has the lines %q", lines)
 				}
 				shown := victim.info() + s.security.log.entries[0].client
-				for _, e := range s.slowlog.entries {
-					shown += e.name
+				for _, e := range s.SlowLog.Entries() {
+					shown += e.Name
 				}
 				s.closeOverLimit(victim)
 				s.settle()

@@ -342,7 +342,7 @@ func (t *infoText) statistics() {
 	st := &s.stats
 	lag := s.Keyspace.ExpiryLag()
 	nanos := int64(0)
-	for _, e := range s.reg.shown {
+	for _, e := range s.Registry.Shown {
 		nanos += e.Nanos
 	}
 	t.int("total_connections_received", st.connections)
@@ -380,7 +380,7 @@ func (t *infoText) statistics() {
 	// Redis forks to write in the background; here it is snapshots.
 	t.int("latest_fork_usec", st.snapshotNanos/1000)
 	t.int("total_forks", st.snapshots)
-	t.int("migrate_cached_sockets", int64(len(s.moves.links)))
+	t.int("migrate_cached_sockets", int64(len(s.migrations.links)))
 	t.zeros("slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses",
 		"active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time")
 	t.int("tracking_total_keys", int64(len(s.tracking.keys)))
@@ -431,7 +431,7 @@ func (t *infoText) cpu() {
 }
 
 func (t *infoText) commandstats() {
-	for _, e := range t.s.reg.shown {
+	for _, e := range t.s.Registry.Shown {
 		if e.Calls == 0 && e.Rejected == 0 && e.Failed == 0 {
 			continue
 		}
@@ -449,7 +449,7 @@ func (t *infoText) latencystats() {
 	if !t.s.Config.LatencyTracking {
 		return
 	}
-	for _, e := range t.s.reg.shown {
+	for _, e := range t.s.Registry.Shown {
 		if e.Times == nil {
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"runtime/metrics"
 
 	"ferrous/commands/config"
+	"ferrous/commands/process"
 )
 
 // The memory section of INFO.
@@ -69,7 +70,7 @@ func (t *infoText) memory() {
 		overhead += int64(db.Overhead())
 	}
 	dataset := used - overhead
-	rss := residentMemory()
+	rss := process.ResidentMemory()
 	allocated := bytes(goObjects)
 	active := allocated + bytes(goUnused)
 	resident := bytes(goTotal) - bytes(goReleased)
@@ -85,7 +86,7 @@ func (t *infoText) memory() {
 	t.int("allocator_allocated", allocated)
 	t.int("allocator_active", active)
 	t.int("allocator_resident", resident)
-	t.bytes("total_system_memory", systemMemory())
+	t.bytes("total_system_memory", process.SystemMemory())
 	x := &s.scripts
 	libraries, functions := x.libraries.Count()
 	t.zeros("used_memory_lua", "used_memory_vm_eval") // the state of Lua is a part of Go's heap
@@ -122,7 +123,7 @@ func (t *infoText) memory() {
 	t.int("go_heap_goal", bytes(goGoal))
 	t.int("go_heap_free", bytes(goFree))
 	t.int("go_gc_cycles", bytes(goCycles))
-	t.int("go_gc_percent", int64(s.gc.percent))
+	t.int("go_gc_percent", int64(s.gc.Percent()))
 	if samples[goCPU].Value.Kind() == metrics.KindFloat64 && samples[goAllCPU].Value.Float64() > 0 {
 		t.percent("go_gc_cpu", 100*samples[goCPU].Value.Float64()/samples[goAllCPU].Value.Float64())
 	}

@@ -28,13 +28,23 @@ type refusal string
 
 func (r refusal) Error() string { return string(r) }
 
-// How many descriptors there are to be besides those of clients: minReserveFDs, of which some 24 are always open (as many
-// as Redis keeps, so that maxclients is lowered to the same number), and for more addresses to listen on and connections of
-// MIGRATE reserveFDs.
+// How many descriptors there are to be besides those of clients: leastFDs, and for more addresses to listen on and
+// connections of MIGRATE reserveFDs.
 const (
 	reserveFDs    = 64
-	minReserveFDs = 32
+	minReserveFDs = 32 // Redis's number
 )
+
+// leastFDs is what the server cannot do without: its files, its poll, two descriptors and two refused connections an address,
+// a log file and its second descriptor for crashes. Up to two addresses need no more than Redis keeps, so maxclients is
+// lowered to the same number; with more of them it is lowered further, so that as many clients are served as it says.
+func (s *Server) leastFDs() int {
+	need := 22 + 4*len(s.listenAddrs())
+	if s.Config.LogFile != "" {
+		need += 2
+	}
+	return max(minReserveFDs, need)
+}
 
 // applySettings attaches the effects of directives that need more than their value, and applies them a first time.
 func (s *Server) applySettings() {
@@ -117,18 +127,18 @@ func (s *Server) applyPolicy() error {
 
 // reserveFiles raises the limit of open files at the start to what maxclients needs, or lowers maxclients.
 func (s *Server) reserveFiles() error {
-	want := s.Config.MaxClients
-	granted, limit, err := eventloop.AdjustOpenFiles(want, reserveFDs, minReserveFDs)
+	want, least := s.Config.MaxClients, s.leastFDs()
+	granted, limit, err := eventloop.AdjustOpenFiles(want, reserveFDs, least)
 	s.fewFiles = limit > 0 && limit < uint64(granted)+reserveFDs
 	switch {
 	case err != nil && limit > 0:
 		return refusal(fmt.Sprintf("Your current 'ulimit -n' of %d is not enough for the server to start. "+
-			"Please increase your open file limit to at least %d. Exiting.", limit, want+minReserveFDs))
+			"Please increase your open file limit to at least %d. Exiting.", limit, want+least))
 	case err != nil:
 		s.Logf(config.LogWarning, "%v", err)
 	case granted < want:
-		s.Logf(config.LogWarning, "You requested maxclients of %d requiring at least %d max file descriptors.", want, want+minReserveFDs)
-		s.Logf(config.LogWarning, "Server can't set maximum open files to %d because the operating system allows no more.", want+minReserveFDs)
+		s.Logf(config.LogWarning, "You requested maxclients of %d requiring at least %d max file descriptors.", want, want+least)
+		s.Logf(config.LogWarning, "Server can't set maximum open files to %d because the operating system allows no more.", want+least)
 		s.Logf(config.LogWarning, "Current maximum open files is %d. maxclients has been reduced to %d to compensate for low ulimit. If you need higher maxclients increase 'ulimit -n'.", limit, granted)
 		s.Config.MaxClients = granted
 	}
@@ -138,7 +148,7 @@ func (s *Server) reserveFiles() error {
 
 // applyMaxClients raises the limit of open files for a maxclients that CONFIG SET gives.
 func (s *Server) applyMaxClients() error {
-	granted, _, err := eventloop.AdjustOpenFiles(s.Config.MaxClients, reserveFDs, minReserveFDs)
+	granted, _, err := eventloop.AdjustOpenFiles(s.Config.MaxClients, reserveFDs, s.leastFDs())
 	if err != nil || granted < s.Config.MaxClients {
 		return refusal(fmt.Sprintf("The operating system is not able to handle the specified number of clients, try with %d", granted))
 	}
@@ -148,7 +158,7 @@ func (s *Server) applyMaxClients() error {
 // renameCommands applies rename-command.
 func (s *Server) renameCommands() error {
 	for _, r := range s.Config.Renames {
-		if err := s.reg.rename(r.From, r.To); err != nil {
+		if err := rename(s.Registry, r.From, r.To); err != nil {
 			return err
 		}
 	}
@@ -157,9 +167,9 @@ func (s *Server) renameCommands() error {
 
 // rename gives a command another name, or removes it where that is "". Commands of Redis that are not here may be renamed
 // too, since hardened configurations do so; they are unknown under both names.
-func (reg *registry) rename(from, to string) error {
+func rename(reg *session.Registry, from, to string) error {
 	from, to = strings.ToLower(from), strings.ToLower(to)
-	e := reg.byName[from]
+	e := reg.ByName[from]
 	switch {
 	case e != nil:
 	case slices.Contains(strings.Fields(commandsOfRedis), from):
@@ -167,15 +177,15 @@ func (reg *registry) rename(from, to string) error {
 	default:
 		return refusal("No such command in rename-command")
 	}
-	delete(reg.byName, from)
+	delete(reg.ByName, from)
 	if to == "" {
-		reg.list = slices.DeleteFunc(reg.list, func(x *session.Entry) bool { return x == e })
+		reg.List = slices.DeleteFunc(reg.List, func(x *session.Entry) bool { return x == e })
 		return nil
 	}
-	if reg.byName[to] != nil {
+	if reg.ByName[to] != nil {
 		return refusal("Target command name already exists")
 	}
-	reg.byName[to] = e
+	reg.ByName[to] = e
 	e.Renamed = true
 	return nil
 }
@@ -183,12 +193,12 @@ func (reg *registry) rename(from, to string) error {
 // RenameChecker returns a function that checks the rename-command directives of one configuration: it is given the names
 // of each in turn.
 func RenameChecker() func(from, to string) error {
-	var reg *registry
+	var reg *session.Registry
 	return func(from, to string) error {
 		if reg == nil {
 			reg = newRegistry()
 		}
-		return reg.rename(from, to)
+		return rename(reg, from, to)
 	}
 }
 
@@ -362,7 +372,7 @@ func (s *Server) finishShutdown(how config.ShutdownFlags) bool {
 	s.tellSupervisor("STOPPING=1") // systemd kills who does not end in time after this
 	s.endSave()
 	s.closeFile()
-	s.moves.closeAll()
+	s.migrations.closeAll()
 	s.flushReplicas()
 	if path := s.Config.PidFile; path != "" && s.host != nil {
 		s.Logf(config.LogNotice, "Removing the pid file.")

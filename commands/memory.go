@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ferrous/commands/config"
+	"ferrous/commands/process"
 	"ferrous/commands/session"
 	"ferrous/datatypes/keyspace"
 )
@@ -82,7 +83,7 @@ func (s *Server) memoryFigures() memoryFigures {
 		used:    int64(s.usedMemory()),
 		startup: int64(s.baseMemory),
 		clients: int64(s.clientsMemory()),
-		rss:     residentMemory(),
+		rss:     process.ResidentMemory(),
 		keys:    int64(s.keys()),
 	}
 	s.stats.peakMemory = max(s.stats.peakMemory, int(m.used))

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 
+	"ferrous/commands/config"
 	"ferrous/commands/session"
 )
 
@@ -33,7 +34,7 @@ func monitor(c *Client) {
 	case c.monitors():
 		// There is no reply to the second time.
 	default:
-		c.told().monitor = true
+		c.ensurePushes().monitor = true
 		c.srv.monitors = append(c.srv.monitors, c)
 		c.srv.observe()
 		c.W.OK()
@@ -71,7 +72,7 @@ func (s *Server) show(c *Client) {
 	m := message{raw: b}
 	for _, o := range s.monitors {
 		if !o.replyOff { // these are replies, and no pushes
-			s.tell(o, &m)
+			s.queueMessage(o, &m)
 		}
 	}
 	s.outbox.event = b
@@ -137,4 +138,26 @@ func appendRepr(b, s []byte) []byte {
 		}
 	}
 	return append(b, '"')
+}
+
+// secrets returns a function that tells which arguments of the client's command must not be shown to others, nil if
+// all may.
+func (c *Client) secrets() func(i int) bool {
+	switch c.Cmd.Full {
+	case "acl|setuser":
+		return func(i int) bool { return i > 1 }
+	case "auth":
+		return func(i int) bool { return i > 0 }
+	case "hello":
+		for i := 2; i+2 < len(c.Args); i++ {
+			if c.Is(i, "auth") {
+				return func(j int) bool { return j == i+1 || j == i+2 }
+			}
+		}
+	case "migrate":
+		return migrateSecrets(c.Args)
+	case "config|set":
+		return func(i int) bool { return i > 2 && i%2 == 1 && c.srv.Config.HasFlag(c.Arg(i-1), config.Sensitive) }
+	}
+	return nil
 }

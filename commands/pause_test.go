@@ -224,7 +224,7 @@ func TestPauseHoldsARequest(t *testing.T) {
 	if got := ts.do("SET", "key", "value"); got != "" || !ts.c.stopped || len(ts.c.deferred) != 3 {
 		t.Fatalf("%q, stopped %v, %q", got, ts.c.stopped, ts.c.deferred)
 	}
-	set := ts.reg.byName["set"]
+	set := ts.Registry.ByName["set"]
 	if set.Calls != 0 || set.Rejected != 0 {
 		t.Errorf("counted already: %d calls, %d rejected", set.Calls, set.Rejected)
 	}

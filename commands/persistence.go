@@ -45,18 +45,18 @@ import (
 
 // persistence is the server's part.
 type persistence struct {
-	disk      vfs.FS   // that dumps are written to
-	temp      tempFile // that the loop is writing to
-	saving    *saving  // BGSAVE in progress
-	scheduled bool     // BGSAVE as soon as nothing else is in progress
-	lastSave  int64    // Unix seconds of the last dump, or of the start
-	lastTry   int64    // Unix seconds of the last attempt in the background
-	failed    bool     // the last attempt in the background failed
-	lastTook  int64    // seconds, -1 before the first
-	saves     int64    // since the start
-	clean     int64    // Server.dirty as the last dump has it; see unsaved
+	disk      vfs.FS       // that dumps are written to
+	temp      rdb.TempName // that the loop is writing to
+	saving    *saving      // BGSAVE in progress
+	scheduled bool         // BGSAVE as soon as nothing else is in progress
+	lastSave  int64        // Unix seconds of the last dump, or of the start
+	lastTry   int64        // Unix seconds of the last attempt in the background
+	failed    bool         // the last attempt in the background failed
+	lastTook  int64        // seconds, -1 before the first
+	saves     int64        // since the start
+	clean     int64        // Server.dirty as the last dump has it; see unsaved
 
-	savingTemp tempFile // that saving is being written to
+	savingTemp rdb.TempName // that saving is being written to
 
 	lastCopied int64        // bytes for the last attempt in the background, see cow.Generation.Copied
 	delay      atomic.Int64 // rdb-key-save-delay
@@ -183,7 +183,7 @@ func (s *Server) save() error {
 	if p.saving != nil { // canceled, and perhaps still writing
 		temp = "saved-" + temp
 	}
-	err := s.writeDump(s.dumpPath(), temp, &p.temp, s.Keyspace.Live(), s.saveOptions(), s.syncEvery(), nil)
+	err := rdb.SaveFile(p.disk, s.dumpPath(), temp, &p.temp, s.Keyspace.Live(), s.saveOptions(), s.syncEvery(), nil)
 	if err != nil {
 		s.Logf(config.LogWarning, "Error saving the DB to %s: %v", s.dumpPath(), err)
 		return err
@@ -192,7 +192,7 @@ func (s *Server) save() error {
 	p.clean = s.Dirty
 	p.lastSave = s.Keyspace.Now / 1000
 	p.failed = false
-	s.limit()
+	s.updateRefusing()
 	return nil
 }
 
@@ -225,7 +225,7 @@ func (s *Server) saveInBackground(job *replication.Job) error {
 	snap, err := s.snapshot()
 	if err != nil {
 		p.failed = true
-		s.limit()
+		s.updateRefusing()
 		s.Logf(config.LogWarning, "Can't save in background: %v", err)
 		return err
 	}
@@ -248,16 +248,16 @@ func (s *Server) saveInBackground(job *replication.Job) error {
 	o.Stop = b.stop
 	o.OnKey = delayed(s.saveDelay, b.cancel, func() { b.keys.Add(1) })
 	s.Logf(config.LogNotice, "Background saving started by pid %d", os.Getpid())
-	s.guarded(func() {
-		b.err = s.writeDump(path, tempDump(), &p.savingTemp, snap, o, every, b.commit)
+	s.crash.Go(func() {
+		b.err = rdb.SaveFile(p.disk, path, tempDump(), &p.savingTemp, snap, o, every, b.commit)
 		close(b.done)
-		s.loop.Post(func() { s.saved(b) })
+		s.loop.Post(func() { s.backgroundSaveEnded(b) })
 	})
 	return nil
 }
 
-// saved ends a background save whose goroutine has ended.
-func (s *Server) saved(b *saving) {
+// backgroundSaveEnded ends a background save whose goroutine has ended.
+func (s *Server) backgroundSaveEnded(b *saving) {
 	p := &s.persist
 	if p.saving != b {
 		return // somebody has waited for it
@@ -266,7 +266,7 @@ func (s *Server) saved(b *saving) {
 	p.lastCopied = s.Keyspace.Generation().Copied()
 	b.snap.Release()
 	defer s.dumpDone(b)
-	defer s.limit()
+	defer s.updateRefusing()
 	now := s.Keyspace.Now / 1000
 	p.lastTook = now - b.start
 	switch {
@@ -295,13 +295,13 @@ func (s *Server) cancelSave() {
 	}
 	if !b.claim.CompareAndSwap(claimNone, claimCancel) {
 		<-b.done // it is renaming: what is saved next comes after it
-		s.saved(b)
+		s.backgroundSaveEnded(b)
 		return
 	}
 	close(b.cancel)
 	select {
 	case <-b.done:
-		s.saved(b)
+		s.backgroundSaveEnded(b)
 	case <-time.After(cancelWait):
 		s.Logf(config.LogNotice, "The background save that was canceled is still busy with the disk. It ends by itself.")
 	}
@@ -340,16 +340,16 @@ const errMisconf = "MISCONF Redis is configured to save RDB snapshots, but it's 
 
 const errLoading = "LOADING Redis is loading the dataset in memory"
 
-// limit is to be called when a reason to refuse commands may have come or gone; see limited.
-func (s *Server) limit() {
+// updateRefusing is to be called when a reason to refuse commands may have come or gone; see refusalOf.
+func (s *Server) updateRefusing() {
 	s.refusing = s.busy.on || s.persist.loading != nil || s.persist.failed || s.aof.on() && s.aof.file.Refusal() != "" ||
 		s.asyncLoading() || s.roleRefuses()
 }
 
-// limited returns the error of a command that cannot run while data is loading, cannot be made durable, or is not for a server of
+// refusalOf returns the error of a command that cannot run while data is loading, cannot be made durable, or is not for a server of
 // this role; "" if it can. flags are the command's, for EXEC with those of the queued commands; lacks are the flags that one
 // of them does not have.
-func (s *Server) limited(e *session.Entry, flags, lacks session.Flags) string {
+func (s *Server) refusalOf(e *session.Entry, flags, lacks session.Flags) string {
 	if flags&session.Write != 0 || e.Name == "ping" {
 		if msg := s.diskRefusal(); msg != "" {
 			return msg
@@ -428,7 +428,7 @@ func bgsave(c *Client) {
 	switch {
 	case s.savingRDB():
 		c.Error(errSaving)
-	case s.unit.open, s.rewriting() && len(c.Args) == 2:
+	case s.pendingOps.open, s.rewriting() && len(c.Args) == 2:
 		s.persist.scheduled = true
 		c.W.Status("Background saving scheduled")
 	case s.rewriting():
@@ -576,7 +576,7 @@ func (s *Server) beginLoading(size int64) {
 	s.persist.loading = &loading{start: time.Now(), total: size}
 	s.Keyspace.Loading = true
 	s.judgeExpiry()
-	s.limit()
+	s.updateRefusing()
 }
 
 // endLoading is its end.
@@ -584,7 +584,7 @@ func (s *Server) endLoading() {
 	s.persist.loading = nil
 	s.Keyspace.Loading = false
 	s.judgeExpiry()
-	s.limit()
+	s.updateRefusing()
 	s.rearmExpiry()
 }
 
@@ -599,7 +599,7 @@ func (s *Server) inTurns(load iter.Seq[int64], done func()) {
 		debug.SetPanicOnFault(true) // as the loop's goroutine, for which this one stands in
 		defer func() {
 			if v := recover(); v != nil {
-				s.panicked(v, debug.Stack()) // iter.Pull would raise it on the loop, where it has no stack to show
+				s.crash.Panicked(v, debug.Stack()) // iter.Pull would raise it on the loop, where it has no stack to show
 				panic(v)
 			}
 		}()
@@ -702,4 +702,27 @@ func (s *Server) giveUp() {
 	s.cancelSave()
 	s.aof.file.StopRewrite()
 	s.loop.Shutdown()
+}
+
+// fileSync is how many bytes are written between two fsyncs with rdb-save-incremental-fsync.
+const fileSync = 4 << 20
+
+// syncEvery is after how many bytes a dump is brought to disk, 0 for only at its end.
+func (s *Server) syncEvery() int {
+	if s.Config.RDBSaveIncrementalFsync {
+		return fileSync
+	}
+	return 0
+}
+
+// Abandon removes what an end in the middle of a save, a rewrite or the writing of a configuration would leave behind. Any
+// goroutine may call it, before the process ends.
+func (s *Server) Abandon() {
+	for _, at := range []*rdb.TempName{&s.persist.temp, &s.persist.savingTemp} {
+		if temp := at.Load(); temp != nil {
+			_ = s.persist.disk.Remove(*temp)
+		}
+	}
+	s.aof.file.Abandon()
+	s.Config.Abandon()
 }

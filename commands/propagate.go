@@ -6,8 +6,8 @@ import (
 )
 
 // Propagation: the one way by which changes leave for the sinks (the append-only file, replicas). What a command changed comes
-// through propagate, what expired through propagateExpired. Both feed: at once or, inside a transaction, into the unit
-// that endUnit hands over as a whole. TestPropagation holds that no other file feeds a sink.
+// through propagate, what expired through propagateExpired. Both feed: at once or, inside a transaction, into pendingOps
+// that feedPending hands over as a whole. TestPropagation holds that no other file feeds a sink.
 
 // propagate is the one point through which changes reach the sinks: further commands first, then the command itself,
 // as it came or as its handler rewrote it.
@@ -24,7 +24,7 @@ func (s *Server) propagate(c *Client, db *keyspace.DB, changed bool) {
 			own = c.Repl.Rewritten
 		}
 		// Several commands that stand for one are a transaction to those who follow.
-		several := !s.unit.open && (len(c.Repl.More) > 1 || len(c.Repl.More) == 1 && own != nil)
+		several := !s.pendingOps.open && (len(c.Repl.More) > 1 || len(c.Repl.More) == 1 && own != nil)
 		if several {
 			s.feed(noDB, propagatedMulti)
 		}
@@ -44,8 +44,8 @@ func (s *Server) propagate(c *Client, db *keyspace.DB, changed bool) {
 	}
 }
 
-// unit collects what a transaction propagates.
-type unit struct {
+// pendingOps collects what a transaction propagates.
+type pendingOps struct {
 	open bool
 	ops  []operation
 }
@@ -61,7 +61,7 @@ type operation struct {
 func (op *operation) wants(stream bool) bool { return stream && op.stream || !stream && op.file }
 
 // limit keeps the operations from number first on from the file, or from replicas, as redis.set_repl asks for.
-func (u *unit) limit(first int, file, stream bool) {
+func (u *pendingOps) limit(first int, file, stream bool) {
 	for i := range u.ops[min(first, len(u.ops)):] {
 		op := &u.ops[first+i]
 		op.file, op.stream = op.file && file, op.stream && stream
@@ -76,8 +76,8 @@ var (
 	propagatedExec  = [][]byte{[]byte("EXEC")}
 )
 
-// add copies a command into the unit.
-func (u *unit) add(db int, argv [][]byte) {
+// add copies a command into pendingOps.
+func (u *pendingOps) add(db int, argv [][]byte) {
 	n := 0
 	for _, a := range argv {
 		n += len(a)
@@ -91,10 +91,10 @@ func (u *unit) add(db int, argv [][]byte) {
 	u.ops = append(u.ops, op)
 }
 
-// endUnit hands over what was collected.
-func (s *Server) endUnit() {
-	ops := s.unit.ops
-	s.unit = unit{}
+// feedPending hands over what was collected.
+func (s *Server) feedPending() {
+	ops := s.pendingOps.ops
+	s.pendingOps = pendingOps{}
 	if len(ops) == 0 {
 		return
 	}
@@ -133,9 +133,9 @@ func (s *Server) propagateExpired(db *keyspace.DB, argv ...[]byte) {
 
 // feed gives one command to all sinks.
 func (s *Server) feed(db int, argv [][]byte) {
-	if s.unit.open {
+	if s.pendingOps.open {
 		if len(s.Sinks) > 0 {
-			s.unit.add(db, argv)
+			s.pendingOps.add(db, argv)
 		}
 		return
 	}
@@ -146,9 +146,9 @@ func (s *Server) feed(db int, argv [][]byte) {
 
 // feedMessage gives one command that changed nothing to those sinks that want messages.
 func (s *Server) feedMessage(db int, argv [][]byte) {
-	if s.unit.open {
-		s.unit.add(db, argv)
-		s.unit.ops[len(s.unit.ops)-1].file = false
+	if s.pendingOps.open {
+		s.pendingOps.add(db, argv)
+		s.pendingOps.ops[len(s.pendingOps.ops)-1].file = false
 		return
 	}
 	for _, k := range s.Sinks {

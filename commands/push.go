@@ -110,8 +110,8 @@ func (s *Server) pushMemory() int {
 	return n
 }
 
-// told returns the client's pushes to be changed.
-func (c *Client) told() *pushes {
+// ensurePushes returns the client's pushes, which it makes if there are none.
+func (c *Client) ensurePushes() *pushes {
 	if c.pushes == nil {
 		c.pushes = new(pushes)
 	}
@@ -138,8 +138,8 @@ func protoIndex(proto int) int {
 // maxFraming is more than what the protocol adds to the words of a message.
 const maxFraming = 160
 
-// tell sends a message to a client, when its time comes.
-func (s *Server) tell(c *Client, m *message) {
+// queueMessage puts a message into a client's queue.
+func (s *Server) queueMessage(c *Client, m *message) {
 	i := protoIndex(int(c.proto))
 	p := m.parts[i]
 	if p.ch == nil {
@@ -155,7 +155,7 @@ func (o *outbox) encode(m *message, i int) part {
 	for _, word := range m.words[:m.n] {
 		size += len(word)
 	}
-	ch := o.room(i, size)
+	ch := o.chunkFor(i, size)
 	from := len(ch.buf)
 	w := resp.Writer{Buf: ch.buf, Proto: i + 2}
 	if m.n > 0 {
@@ -174,8 +174,8 @@ func (o *outbox) encode(m *message, i int) part {
 	return part{ch, from, len(ch.buf)}
 }
 
-// room returns a chunk for protocol i with room for n bytes.
-func (o *outbox) room(i, n int) *chunk {
+// chunkFor returns a chunk for protocol i with room for n bytes.
+func (o *outbox) chunkFor(i, n int) *chunk {
 	if n >= bigMessage {
 		return &chunk{buf: make([]byte, 0, n), big: true}
 	}
@@ -196,7 +196,7 @@ func (o *outbox) room(i, n int) *chunk {
 
 // deliver puts an encoded message into the client's queue.
 func (s *Server) deliver(c *Client, p part) {
-	o, q := &s.outbox, c.told()
+	o, q := &s.outbox, c.ensurePushes()
 	if c == s.current {
 		o.own = append(o.own, p.bytes()...)
 		return
@@ -373,7 +373,7 @@ func (s *Server) finish(c *Client) {
 	o := &s.outbox
 	c.endCaching()
 	if len(o.stale) > 0 {
-		s.tellStale(c)
+		s.sendStaleKeys(c)
 	}
 	if len(o.own) > 0 {
 		s.w.Raw(o.own)
@@ -388,20 +388,20 @@ func (s *Server) finish(c *Client) {
 // suppressed reports whether the reply to the command that runs is not to be sent.
 func (c *Client) suppressed() bool { return c.replyOff || c.replySkip == 1 }
 
-// saved keeps a confirmation, all that the client's writer has got since start, from being suppressed with the reply:
+// keepConfirmation keeps a confirmation, all that the client's writer has got since start, from being suppressed with the reply:
 // CLIENT REPLY does not concern what is a push.
-func (c *Client) saved(start int) {
+func (c *Client) keepConfirmation(start int) {
 	if !c.suppressed() {
 		return
 	}
 	o := &c.srv.outbox
-	c.told()
+	c.ensurePushes()
 	o.own = append(o.own, c.W.Buf[min(start, len(c.W.Buf)):]...)
 	c.W.Truncate(start)
 }
 
-// tellNothing ends all that a client is told unasked.
-func (s *Server) tellNothing(c *Client) {
+// endPushes ends all that a client is told unasked.
+func (s *Server) endPushes(c *Client) {
 	if c.pushes != nil {
 		s.unsubscribeAll(c)
 		s.stopTracking(c)
@@ -412,7 +412,7 @@ func (s *Server) tellNothing(c *Client) {
 // forgetPushes is told that the client is gone.
 func (s *Server) forgetPushes(c *Client) {
 	if c.pushes != nil {
-		s.tellNothing(c)
+		s.endPushes(c)
 		s.forgetTracking(c)
 		c.pushes.empty()
 	}

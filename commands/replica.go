@@ -187,7 +187,7 @@ func (s *Server) linkUp(a replication.LinkUp) {
 	c.DB = s.Keyspace.DBs()[min(max(a.DB, 0), len(s.Keyspace.DBs())-1)]
 	m.client = c
 	s.remember(c)
-	s.limit()
+	s.updateRefusing()
 }
 
 // linkDown ends the stream.
@@ -199,7 +199,7 @@ func (s *Server) linkDown(l *replication.Link) {
 		s.forget(c)
 		c.parser.Reset()
 	}
-	s.limit()
+	s.updateRefusing()
 }
 
 // masterLimits are those of what a master may send.
@@ -273,7 +273,7 @@ func (s *Server) executeStream(m *masterLink, stream []byte) {
 func (s *Server) apply(c *Client, args [][]byte, now int64) (end int64, broken string) {
 	c.W.Reset()
 	c.Args, c.Cmd = args, nil
-	e, unknownSub := s.reg.lookup(args)
+	e, unknownSub := s.Registry.Lookup(args)
 	switch {
 	case e == nil:
 		s.streamError(c, session.ErrUnknownCommand(args))
@@ -447,7 +447,7 @@ func (s *Server) transferComplete(l *replication.Link) {
 	}
 	f := t.file
 	t.file = nil
-	s.guarded(func() {
+	s.crash.Go(func() {
 		err := f.Sync()
 		if cerr := f.Close(); err == nil {
 			err = cerr
@@ -622,7 +622,7 @@ func (s *Server) newSocketLoader(t *transfer) *socketLoader {
 		debug.SetPanicOnFault(true) // as the loop's goroutine, for which this one stands in
 		defer func() {
 			if v := recover(); v != nil {
-				s.panicked(v, debug.Stack()) // iter.Pull would raise it on the loop, where it has no stack to show
+				s.crash.Panicked(v, debug.Stack()) // iter.Pull would raise it on the loop, where it has no stack to show
 				panic(v)
 			}
 		}()

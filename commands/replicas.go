@@ -128,7 +128,7 @@ func (s *Server) flushReplicas() {
 // startJob takes a snapshot for replicas.
 func (s *Server) startJob(j *replication.Job) {
 	n := s.sync.node
-	if s.unit.open || s.busy.on || s.persist.loading != nil || s.busyWithSnapshot() && !j.Filtered {
+	if s.pendingOps.open || s.busy.on || s.persist.loading != nil || s.busyWithSnapshot() && !j.Filtered {
 		n.JobDelayed(s.replNow(), j)
 		return
 	}
@@ -178,7 +178,7 @@ func (s *Server) streamDump(j *replication.Job, snap *keyspace.Snapshot) {
 	if j.Filtered && !j.WithFunctions {
 		o.Functions = nil
 	}
-	s.guarded(func() {
+	s.crash.Go(func() {
 		err := rdb.Save(&dumpWriter{s, d}, snap, &o)
 		s.loop.Post(func() { s.streamedDumpDone(d, err) })
 	})
@@ -370,7 +370,7 @@ func (s *Server) sendFile(a replication.SendFile) {
 	d.room = a.Payload.Room()
 	a.Payload.Ctx = d
 	d.file.users++
-	s.guarded(func() {
+	s.crash.Go(func() {
 		err := d.read(s)
 		s.loop.Post(func() {
 			d.file.release()

@@ -156,7 +156,7 @@ func (s *Server) act() {
 	}
 	r.acting = false
 	s.attachSinks()
-	s.limit()
+	s.updateRefusing()
 }
 
 // perform carries out one action.
@@ -215,7 +215,7 @@ func (s *Server) roleChanged() {
 	s.judgeExpiry()
 	s.rearmExpiry()
 	s.attachSinks()
-	s.limit()
+	s.updateRefusing()
 	s.setTitle()
 	if s.isReplica() {
 		s.unblockAll(errUnblockedRole)

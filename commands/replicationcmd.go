@@ -476,15 +476,15 @@ func debugReplicate(c *Client) {
 		c.Error(session.ErrSyntax)
 		return
 	}
-	outermost := !s.unit.open
-	s.unit.open = true
-	first := len(s.unit.ops)
+	outermost := !s.pendingOps.open
+	s.pendingOps.open = true
+	first := len(s.pendingOps.ops)
 	if len(s.Sinks) > 0 {
-		s.unit.add(c.DB.ID, c.Args[3:])
-		s.unit.limit(first, file, stream)
+		s.pendingOps.add(c.DB.ID, c.Args[3:])
+		s.pendingOps.limit(first, file, stream)
 	}
 	if outermost {
-		s.endUnit()
+		s.feedPending()
 		s.fileTouched()
 	}
 	c.W.OK()

@@ -173,7 +173,7 @@ func refused(t *testing.T, ts *testServer, c *Client, e *session.Entry, words []
 
 // walk calls f for each command with a handler.
 func walk(ts *testServer, f func(e *session.Entry)) {
-	for _, e := range ts.reg.shown {
+	for _, e := range ts.Registry.Shown {
 		if e.Handler != nil {
 			f(e)
 		}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"ferrous/commands/config"
+	"ferrous/commands/process"
 	"ferrous/commands/scripting"
 	"ferrous/commands/session"
 	"ferrous/eventloop/resp"
@@ -15,7 +16,7 @@ import (
 //
 // A script runs commands through Server.call, as EXEC does, with an inner client (scripts.client) that has the caller's
 // user and begins with the caller's database. Its writer holds the reply of one command, which the engine turns into a value.
-// What the script changes is one unit for those who follow (Server.unit), inside EXEC a part of EXEC's. The clock that
+// What the script changes is one unit for those who follow (Server.pendingOps), inside EXEC a part of EXEC's. The clock that
 // expiry and TIME see stands still from the script's start to its end.
 //
 // A script that runs longer than busy-reply-threshold gives the loop back between its steps; see busy.go.
@@ -47,7 +48,7 @@ func (s *Server) newScripts() {
 	x.libraries = scripting.NewLibraries(x.engine)
 	x.client = s.newInnerClient()
 	x.engine.Pace.Every, s.busy.slow = scriptTurn, s.giveTurn
-	x.engine.MemoryLimit = systemMemory() / 4
+	x.engine.MemoryLimit = process.SystemMemory() / 4
 }
 
 // scriptKeys is the key spec of commands whose keys are as many as the argument behind the script says.
@@ -308,8 +309,8 @@ func (s *Server) runScript(c *Client, script *lua.Script, f *lua.Function, keys 
 	x.clock = x.started
 	x.client.DB, x.client.user, x.client.authed, x.client.NoTouch = c.DB, c.user, c.authed, c.NoTouch
 	x.client.W.Proto = 2
-	dirty, outermost := s.Dirty, !s.unit.open
-	s.unit.open = true
+	dirty, outermost := s.Dirty, !s.pendingOps.open
+	s.pendingOps.open = true
 	s.setPace()
 	x.reply.C = &c.Client
 	args := c.Args[3:]
@@ -327,7 +328,7 @@ func (s *Server) runScript(c *Client, script *lua.Script, f *lua.Function, keys 
 	x.client.user = nil
 	s.Keyspace.Now = x.now
 	if outermost {
-		s.endUnit()
+		s.feedPending()
 	}
 	if s.Dirty != dirty {
 		c.PropagateNothing() // the commands were, one by one
@@ -344,7 +345,7 @@ func (b *bridge) Call(argv [][]byte) []byte {
 	c := x.client
 	c.Args = argv
 	c.W.Reset()
-	e, unknownSub := s.reg.lookup(argv)
+	e, unknownSub := s.Registry.Lookup(argv)
 	if e == nil || unknownSub {
 		return s.refuseInner(nil, "ERR "+lua.ErrUnknownCommand)
 	}
@@ -374,17 +375,17 @@ func (b *bridge) Call(argv [][]byte) []byte {
 	}
 	if e.Flags&session.Write != 0 {
 		if s.refusing && !x.wrote {
-			if msg := s.limited(e, e.Flags, 0); msg != "" {
+			if msg := s.refusalOf(e, e.Flags, 0); msg != "" {
 				return s.refuseInner(e, msg)
 			}
 		}
 		x.wrote = true
 	}
 	s.Keyspace.Now = x.now
-	ops := len(s.unit.ops)
+	ops := len(s.pendingOps.ops)
 	x.clock = s.call(c, e, x.clock)
 	s.Keyspace.Now = x.now
-	s.unit.limit(ops, x.repl&lua.ReplAOF != 0, x.repl&lua.ReplReplica != 0)
+	s.pendingOps.limit(ops, x.repl&lua.ReplAOF != 0, x.repl&lua.ReplReplica != 0)
 	return c.W.Buf
 }
 
@@ -413,7 +414,7 @@ func (b *bridge) SetRepl(flags int) { b.scripts.repl = flags }
 // CheckACL implements lua.Bridge.
 func (b *bridge) CheckACL(argv [][]byte) (allowed, known bool) {
 	s := (*Server)(b)
-	e, unknownSub := s.reg.lookup(argv)
+	e, unknownSub := s.Registry.Lookup(argv)
 	if e == nil || unknownSub {
 		return false, false
 	}
@@ -502,7 +503,7 @@ func functionDelete(c *Client) {
 
 func functionFlush(c *Client) {
 	if len(c.Args) > 3 {
-		c.Error(errUnknownSubOrArity(c.Args))
+		c.Error(session.ErrUnknownSubOrArity(c.Args))
 		return
 	}
 	if !c.flushType() {
@@ -518,7 +519,7 @@ func functionDump(c *Client) { c.W.Bulk(rdb.DumpLibraries(c.srv.scripts.librarie
 
 func functionRestore(c *Client) {
 	if len(c.Args) > 4 {
-		c.Error(errUnknownSubOrArity(c.Args))
+		c.Error(session.ErrUnknownSubOrArity(c.Args))
 		return
 	}
 	flush, replace := false, false

@@ -28,7 +28,9 @@ import (
 	"time"
 
 	"ferrous/commands/acl"
+	"ferrous/commands/collector"
 	"ferrous/commands/config"
+	"ferrous/commands/crash"
 	"ferrous/commands/logging"
 	"ferrous/commands/process"
 	"ferrous/commands/session"
@@ -49,15 +51,12 @@ const (
 // Server is one Ferrous server.
 type Server struct {
 	session.Core
-	reg *registry
-
-	loop     *eventloop.Loop
-	host     *process.Process // nil unless UseProcess gave it; see host.go
-	crashing crashing
-	watchdog watchdog
-	runID    string
-	base     time.Time // process start; the monotonic clock counts from here
-	wall     int64     // Unix microseconds at base, adjusted by cron
+	loop  *eventloop.Loop
+	host  *process.Process // nil unless UseProcess gave it; see host.go
+	crash crash.Reporter
+	runID string
+	base  time.Time // process start; the monotonic clock counts from here
+	wall  int64     // Unix microseconds at base, adjusted by cron
 
 	w       resp.Writer                  // replies to the client being served
 	repl    session.Replication          // what the command of the client being served says of its propagation
@@ -67,62 +66,60 @@ type Server struct {
 	early   resp.Limits // limits of those who are not logged in; see limitsOf
 	current *Client
 
-	clients     map[int64]*Client
-	order       []*Client // the same, as cron goes through them
-	doomed      []*Client // of these, the ones that reap takes out
-	unsettled   bool      // settle has something to do
-	cronAt      int       // where it is
-	nextID      int64
-	warned      int64  // when warnOfAttack last did, Unix ms
-	heldBytes   int    // memory that clients hold beyond what each costs; see clientinfo.go
-	classMemory [3]int // all memory of clients, by class of client-output-buffer-limit
-	rooms       roomRules
-	eviction    clientEviction
-	peaks       clientPeaks
-	pause       pause
-	persist     persistence
-	aof         appendOnly
-	sync        replicating
-	moves       migrations // connections of MIGRATE
-	refusing    bool       // some commands may have to be refused; see limited
-	blocking    blocking
-	channels    channels
-	tracking    trackingTable
-	monitors    []*Client
-	observed    bool   // somebody wants to hear of executed commands; see Server.observe
-	expiring    bool   // what is modified now is so because it expired
-	outbox      outbox // what waits for clients; see push.go
-	ready       bool   // what there was on disk is in memory
-	socket      socketFile
-	fewFiles    bool // see eventloop.Options.FewFiles
-	shutdown    shutdownState
-	activeOff   bool // DEBUG SET-ACTIVE-EXPIRE 0
+	clients          map[int64]*Client
+	order            []*Client // the same, as cron goes through them
+	doomed           []*Client // of these, the ones that reap takes out
+	unsettled        bool      // settle has something to do
+	cronAt           int       // where it is
+	nextID           int64
+	warned           int64  // when warnOfAttack last did, Unix ms
+	heldBytes        int    // memory that clients hold beyond what each costs; see clientinfo.go
+	classMemory      [3]int // all memory of clients, by class of client-output-buffer-limit
+	replyBufferRules replyBufferRules
+	eviction         clientEviction
+	peaks            clientPeaks
+	pause            pause
+	persist          persistence
+	aof              appendOnly
+	sync             replicating
+	migrations       migrations // connections of MIGRATE
+	refusing         bool       // some commands may have to be refused; see refusalOf
+	blocking         blocking
+	channels         channels
+	tracking         trackingTable
+	monitors         []*Client
+	observed         bool   // somebody wants to hear of executed commands; see Server.observe
+	expiring         bool   // what is modified now is so because it expired
+	outbox           outbox // what waits for clients; see push.go
+	ready            bool   // what there was on disk is in memory
+	socket           socketFile
+	fewFiles         bool // see eventloop.Options.FewFiles
+	shutdown         shutdownState
+	activeOff        bool // DEBUG SET-ACTIVE-EXPIRE 0
 
 	cronPaused bool // DEBUG PAUSE-CRON 1
 
-	slowNanos int64 // a command that takes this long is slow; see slowlog.go
-	slowlog   slowlog
-	latency   []*latencySeries
+	slowNanos int64 // a command that takes this long is slow; see dispatch.go
 
 	security security // users; see rights.go
 
-	watched map[*keyspace.DB]map[string][]*watch
-	unit    unit
-	scripts scripts
-	busy    busy
-	freeTx  []*transaction
+	watched    map[*keyspace.DB]map[string][]*watch
+	pendingOps pendingOps
+	scripts    scripts
+	busy       busy
+	freeTx     []*transaction
 
-	baseMemory int  // used_memory of an empty server
-	telling    bool // one of them is trackedModified
-	cronTimer  *eventloop.Timer
-	expTimer   *eventloop.Timer
-	expAt      int64 // when expiry is to run, Unix ms; 0 = not set
+	baseMemory         int  // used_memory of an empty server
+	listensForTracking bool // one of them is trackedModified
+	cronTimer          *eventloop.Timer
+	expTimer           *eventloop.Timer
+	expAt              int64 // when expiry is to run, Unix ms; 0 = not set
 
-	lfu   keyspace.LFU
-	stats stats
-	gc    gcTuner
-	pulse pulse
-	tidy  tidier
+	lfu      keyspace.LFU
+	stats    stats
+	gc       collector.Pacer
+	tidy     collector.Tidier
+	activity collector.Activity
 	//lint:ignore U1000 it is used with the tag only
 	checks invariants // not last: without the tag it has no size
 }
@@ -159,13 +156,13 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 			Config:   cfg,
 			Log:      log,
 			Keyspace: keyspace.New(cfg.Databases, binary.LittleEndian.Uint64(id[8:])),
+			Registry: newRegistry(),
 			Errors:   make(map[string]int64),
 		},
-		reg:     newRegistry(),
-		runID:   hex.EncodeToString(id[:]),
-		base:    time.Now(),
-		clients: make(map[int64]*Client),
-		rooms:   roomRules{resetMs: roomResetMs},
+		runID:            hex.EncodeToString(id[:]),
+		base:             time.Now(),
+		clients:          make(map[int64]*Client),
+		replyBufferRules: replyBufferRules{resetMs: replyBufferResetMs},
 	}
 	s.Lists = quicklist.NewSettings(s.Keyspace.Generation())
 	s.Zsets = sortedset.NewText(resp.FormatDouble)
@@ -178,7 +175,7 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 	s.Keyspace.OnExpireFields = s.fieldsExpired
 	s.Observers = append(s.Observers, s.publishEvent)
 	cfg.OnLog(func(level config.LogLevel, msg string) { s.Logf(level, "%s", msg) })
-	s.security.users = newUsers(s.reg, func() bool { return cfg.ACLPubsubDefault == config.PubsubAllChannels },
+	s.security.users = newUsers(s.Registry, func() bool { return cfg.ACLPubsubDefault == config.PubsubAllChannels },
 		s.warnOfFirstArg)
 	if err := s.renameCommands(); err != nil {
 		return nil, err
@@ -205,7 +202,7 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 		Refusal:   []byte("-" + session.ErrMaxClients + "\r\n"),
 		Listening: s.listening,
 		Serving:   s.serving,
-		Panicked:  s.panicked,
+		Panicked:  s.crash.Panicked,
 		Logf:      func(f string, a ...any) { s.Logf(config.LogWarning, f, a...) },
 	})
 	if err != nil {
@@ -255,7 +252,7 @@ func (s *Server) tcpAddrs() []string {
 // Serve listens and serves until shutdown. It returns the error of listening, or nil.
 func (s *Server) Serve() error {
 	s.startCron()
-	_ = s.applyWatchdog() // it has no errors
+	s.watchLoop()
 	return s.loop.Serve()
 }
 
@@ -309,7 +306,7 @@ func (s *Server) Opened(conn *eventloop.Conn) bool {
 	c.conn, c.id = conn, s.nextID
 	c.created = s.Keyspace.Now
 	c.lastActive = s.Keyspace.Now
-	c.room = replyRoom{size: roomMax, peak: roomMax, since: uint32(s.Keyspace.Now)}
+	c.replyBuffer = replyBuffer{size: replyBufferMax, peak: replyBufferMax, since: uint32(s.Keyspace.Now)}
 	c.startAs(s.security.users.Default())
 	conn.Ctx = c
 	s.remember(c)
@@ -482,7 +479,7 @@ func (s *Server) send(c *Client) {
 			s.reply(c.conn, s.w.Buf)
 			s.stats.netOut += int64(n)
 			s.stats.writes++
-			c.room.note(n)
+			c.replyBuffer.note(n)
 		}
 		s.w.Reset()
 		if cap(s.w.Buf) > keepBuffer {

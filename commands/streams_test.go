@@ -78,7 +78,7 @@ func TestBaseOfStreams(t *testing.T) {
 		}
 	}
 	var b bytes.Buffer
-	if err := writeCommands(aof.NewCommands(&b, 0), ts.Keyspace.Live(), &rdb.Options{Version: 11}); err != nil {
+	if err := aof.WriteSnapshot(aof.NewCommands(&b, 0), ts.Keyspace.Live(), &rdb.Options{Version: 11}); err != nil {
 		t.Fatal(err)
 	}
 	if n := strings.Count(b.String(), "RESTORE"); n != 1 {

@@ -6,8 +6,8 @@ import (
 	"testing"
 
 	"ferrous/commands/config"
+	"ferrous/commands/introspection"
 	"ferrous/commands/logging"
-	"ferrous/datatypes/digest"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
 )
@@ -176,8 +176,7 @@ func changeUnderSnapshot(t *testing.T, s *testServer, change func()) {
 	digests := func(each func(func(*record.Record) bool)) map[string]string {
 		m := map[string]string{}
 		each(func(r *record.Record) bool {
-			d := digest.Digest{Score: appendDigested}
-			takeValue(&d, r)
+			d := introspection.DigestValue(r)
 			m[string(r.Key())] = d.String()
 			return true
 		})

@@ -108,7 +108,7 @@ func (t *trackingTable) Bytes() int {
 
 // startTracking switches tracking on for a client, or changes its options. options is what the client asked for.
 func (s *Server) startTracking(c *Client, options tracking, prefixes [][]byte) {
-	q := c.told()
+	q := c.ensurePushes()
 	if q.track == nil {
 		q.track = new(tracking)
 	}
@@ -318,7 +318,7 @@ func (s *Server) invalidateFor(id int64, key []byte, modified bool, inv *invalid
 		s.outbox.raw = appendKeys(s.outbox.raw[:0], key)
 		inv.keys = s.outbox.raw
 	}
-	s.tellInvalid(c, inv)
+	s.sendInvalidation(c, inv)
 }
 
 // appendKeys appends an array of one key, as it is encoded under both protocols.
@@ -338,8 +338,8 @@ type invalidation struct {
 
 var nulls = [2][]byte{[]byte("$-1\r\n"), []byte("_\r\n")}
 
-// tellInvalid tells a client of invalid keys, or the one that it redirects to.
-func (s *Server) tellInvalid(c *Client, inv *invalidation) {
+// sendInvalidation tells a client of invalid keys, or the one that it redirects to.
+func (s *Server) sendInvalidation(c *Client, inv *invalidation) {
 	t, target := c.pushes.track, c
 	if t.redirect != 0 {
 		if target = s.clients[t.redirect]; target == nil {
@@ -347,7 +347,7 @@ func (s *Server) tellInvalid(c *Client, inv *invalidation) {
 			if c.proto == 3 {
 				var w resp.Writer
 				w.Int(t.redirect)
-				s.tell(c, &message{words: [4][]byte{wordRedirBroken}, n: 1, raw: w.Buf})
+				s.queueMessage(c, &message{words: [4][]byte{wordRedirBroken}, n: 1, raw: w.Buf})
 			}
 			return
 		}
@@ -369,11 +369,11 @@ func (s *Server) tellInvalid(c *Client, inv *invalidation) {
 			m.raw = nulls[i]
 		}
 	}
-	s.tell(target, m)
+	s.queueMessage(target, m)
 }
 
-// tellStale tells the client whose turn it is of the keys that its command has made invalid.
-func (s *Server) tellStale(c *Client) {
+// sendStaleKeys tells the client whose turn it is of the keys that its command has made invalid.
+func (s *Server) sendStaleKeys(c *Client) {
 	o := &s.outbox
 	for i, key := range o.stale {
 		o.stale[i] = nil
@@ -385,7 +385,7 @@ func (s *Server) tellStale(c *Client) {
 			o.raw = appendKeys(o.raw[:0], key)
 			inv.keys = o.raw
 		}
-		s.tellInvalid(c, &inv)
+		s.sendInvalidation(c, &inv)
 	}
 	o.stale = o.stale[:0]
 }
@@ -403,7 +403,7 @@ func (s *Server) trackedFlushed() {
 		if c == s.current {
 			s.outbox.stale = append(s.outbox.stale, nil)
 		} else {
-			s.tellInvalid(c, &inv)
+			s.sendInvalidation(c, &inv)
 		}
 	}
 	s.tracking.drop()
@@ -436,7 +436,7 @@ func (s *Server) broadcastModified() {
 				}
 				inv = &invalidation{keys: p.encode(keys, c.id, own)}
 			}
-			s.tellInvalid(c, inv)
+			s.sendInvalidation(c, inv)
 		}
 		p.changed = nil
 		s.relieveOutbox()

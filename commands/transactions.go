@@ -19,7 +19,7 @@ import (
 // bytes count against client-query-buffer-limit.
 //
 // EXEC runs the commands one after the other through Server.call, like any other command but without admission. All see
-// the time of EXEC, so that no key expires between them. What they propagate is collected (unit) and handed over at the
+// the time of EXEC, so that no key expires between them. What they propagate is collected (pendingOps) and handed over at the
 // end: as it is if it is one command, else between MULTI and EXEC.
 //
 // # Watching
@@ -221,7 +221,7 @@ func exec(c *Client) {
 func (c *Client) runQueue(tx *transaction) {
 	s := c.srv
 	args, e, now, dirty := c.Args, c.Cmd, s.Keyspace.Now, s.Dirty
-	tx.running, s.unit.open = true, true
+	tx.running, s.pendingOps.open = true, true
 	c.W.Array(len(tx.queue))
 	start, arg, clock := 0, 0, s.nanos()
 	for _, q := range tx.queue {
@@ -247,7 +247,7 @@ func (c *Client) runQueue(tx *transaction) {
 	s.Keyspace.Now = now
 	c.Args, c.Cmd = args, e
 	tx.running = false
-	s.endUnit()
+	s.feedPending()
 	if s.Dirty != dirty {
 		c.PropagateNothing() // the commands were, one by one
 	}
@@ -337,10 +337,10 @@ func (s *Server) listen() {
 	if tracks {
 		want++
 	}
-	if want == len(s.Listeners) && (want != 1 || s.telling == tracks) {
+	if want == len(s.Listeners) && (want != 1 || s.listensForTracking == tracks) {
 		return
 	}
-	s.Listeners, s.telling = nil, tracks
+	s.Listeners, s.listensForTracking = nil, tracks
 	if watches {
 		s.Listeners = append(s.Listeners, s.touchWatched)
 	}

@@ -203,16 +203,16 @@ type Loop struct {
 	stop    bool     // Shutdown was called
 	wfd     int      // written end of the inner connection, -1 without
 
-	inner    innerConn
-	adopting []adoption // dialled sockets that wait for their place
-	sources  map[*Conn]Source
-	poll     int   // descriptor of evio's poll when listeners can change, else -1
-	fatal    error // ends Serve
-	first    bool
-	told     bool          // Listening was called
-	up       chan struct{} // closed when the inner connection stands
-	watch    *watcher
-	shutdown bool // the loop has seen stop
+	inner     innerConn
+	adopting  []adoption // dialled sockets that wait for their place
+	sources   map[*Conn]Source
+	poll      int   // descriptor of evio's poll when listeners can change, else -1
+	fatal     error // ends Serve
+	first     bool
+	announced bool          // Listening was called
+	up        chan struct{} // closed when the inner connection stands
+	watch     *watcher
+	shutdown  bool // the loop has seen stop
 }
 
 // New checks the options and makes a Loop. It opens the descriptors of the
@@ -487,10 +487,10 @@ func (l *Loop) haveStartFDs() bool {
 
 // tellListening calls Options.Listening, in the first life of evio only.
 func (l *Loop) tellListening(bound []net.Addr) {
-	if l.opt.Listening == nil || l.told {
+	if l.opt.Listening == nil || l.announced {
 		return
 	}
-	l.told = true
+	l.announced = true
 	defer l.guard()
 	l.opt.Listening(bound)
 }
@@ -672,10 +672,11 @@ func (l *Loop) refreshFDLimit() {
 	}
 }
 
-// keptFDs is how many descriptors below the limit clients do not get.
+// keptFDs is how many descriptors below the limit clients do not get. With FewFiles the inner listener, where nobody but a
+// stranger on the host connects, has none of its own.
 func (l *Loop) keptFDs() int {
 	if l.opt.FewFiles {
-		return min(fewFDs+2*l.inUse(), maxSpareFDs)
+		return min(fewFDs+2*(l.inUse()-1), maxSpareFDs)
 	}
 	return min(spareFDs+2*l.inUse(), maxSpareFDs)
 }

@@ -6,6 +6,7 @@ import (
 
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
+	"ferrous/datatypes/serial"
 )
 
 // Options say how a file is written.
@@ -69,7 +70,7 @@ func Save(dst io.Writer, snap *keyspace.Snapshot, o *Options) error {
 	w.headed = w.version
 	w.raw(headerOf(w.version))
 	w.auxFields(o)
-	if len(o.Functions) > 0 && w.need(versionListpacks, "a function library") {
+	if len(o.Functions) > 0 && w.need(serial.Listpacks, "a function library") {
 		for _, code := range o.Functions {
 			w.byte(opFunction2)
 			w.text(code)
@@ -115,11 +116,11 @@ func Save(dst io.Writer, snap *keyspace.Snapshot, o *Options) error {
 
 // VersionFor returns the version to begin with that a stream is written in, whose header cannot be changed later: the lowest
 // that holds the data of the databases as far as they can tell without a walk over all keys, which is all but what needs
-// versionSetPacks.
+// serial.SetListpacks.
 func VersionFor(ks *keyspace.Keyspace) int {
 	for _, db := range ks.DBs() {
 		if db.FieldExpires() > 0 {
-			return versionDeadlines
+			return serial.FieldDeadlines
 		}
 	}
 	return DefaultVersion

@@ -149,12 +149,12 @@ func TestDirectivesWithoutEffectAreLogged(t *testing.T) {
 	c := New()
 	var logs []string
 	c.OnLog(func(_ LogLevel, msg string) { logs = append(logs, msg) })
-	if err := c.LoadString("io-threads 4\nhz 20\ndynamic-hz yes\ncluster-enabled yes\n"); err != nil {
+	if err := c.LoadString("io-threads 4\nhz 20\ndynamic-hz yes\nmaxmemory-samples 7\n"); err != nil {
 		t.Fatal(err)
 	}
 	c.WarnOfNoOps()
 	want := []string{"WARNING: io-threads is set, and it has no effect: one goroutine serves all clients",
-		"WARNING: cluster-enabled is set, and it has no effect: there is no cluster yet: this server serves all keys, of one database"}
+		"WARNING: maxmemory-samples is set, and it has no effect: nothing is evicted yet"}
 	if !slices.Equal(logs, want) {
 		t.Errorf("logged %q", logs)
 	}

@@ -17,9 +17,9 @@ const (
 	noopCPU    = "the Go runtime spreads goroutines over threads; bind the process with taskset or CPUAffinity="
 	noopIO     = "one goroutine serves all clients"
 
-	noCluster     = "there is no cluster yet"
-	noTLS         = "there is no TLS yet"
-	noEviction    = "nothing is evicted yet"
+	noCluster  = "there is no cluster yet"
+	noTLS      = "there is no TLS yet"
+	noEviction = "nothing is evicted yet"
 )
 
 func (c *Config) add(r *row) *row {

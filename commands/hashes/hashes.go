@@ -211,7 +211,7 @@ func hmget(c *session.Client) {
 		return
 	}
 	if len(fields) > 1 {
-		c.Core.Sink += v.Prefetch(fields)
+		c.Core.Prefetched += v.Prefetch(fields)
 	}
 	c.W.Array(len(fields))
 	for _, field := range fields {

@@ -124,7 +124,7 @@ func fieldDeadline(c *session.Client, i int, base, unit int64) (when int64, ok b
 	case when < 0:
 		c.Error(errNegativeExpire)
 		return 0, false
-	case when > session.MaxFieldExpiry/unit || when*unit > session.MaxFieldExpiry-base:
+	case when > hash.MaxExpiry/unit || when*unit > hash.MaxExpiry-base:
 		c.Error(session.ErrInvalidExpire(c.Cmd.Full))
 		return 0, false
 	}

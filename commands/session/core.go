@@ -2,6 +2,7 @@ package session
 
 import (
 	"ferrous/commands/config"
+	"ferrous/commands/latency"
 	"ferrous/commands/logging"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/quicklist"
@@ -16,6 +17,7 @@ type Core struct {
 	Config   *config.Config
 	Log      *logging.Logger
 	Keyspace *keyspace.Keyspace
+	Registry *Registry
 
 	Dirty     int64 // changes since the last snapshot
 	Sinks     []Sink
@@ -24,6 +26,9 @@ type Core struct {
 
 	// Ready, if not nil, is told that those who wait for a key, which was there before, may find something new in it.
 	Ready func(db *keyspace.DB, key []byte)
+
+	SlowLog latency.SlowLog
+	Latency latency.Monitor
 
 	Counters Counters
 	Errors   map[string]int64 // INFO errorstats: count by code
@@ -34,10 +39,10 @@ type Core struct {
 	SkipChecksum bool // DEBUG SET-SKIP-CHECKSUM-VALIDATION 1
 
 	// Scratch of handlers.
-	Peeked  [keyspace.MaxPrefetch][]byte
-	Scanned []*record.Record // of SCAN
-	SortKey []byte           // of SORT: the name that a pattern makes
-	Sink    uint64           // what prefetching loaded
+	Peeked     [keyspace.MaxPrefetch][]byte
+	Scanned    []*record.Record // of SCAN
+	SortKey    []byte           // of SORT: the name that a pattern makes
+	Prefetched uint64           // what prefetching loaded
 }
 
 // Counters are those fields of INFO stats that handlers count.

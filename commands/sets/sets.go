@@ -252,7 +252,7 @@ func smismember(c *session.Client) {
 	}
 	members := c.Args[2:]
 	if s != nil && len(members) > 1 {
-		c.Core.Sink += s.Prefetch(members)
+		c.Core.Prefetched += s.Prefetch(members)
 	}
 	c.W.Array(len(members))
 	for _, m := range members {

@@ -64,15 +64,15 @@ type Keyspace struct {
 	// ExpiredKeys counts the keys that expired, ExpiredFields the fields of hashes.
 	ExpiredKeys, ExpiredFields int64
 
-	gen       cow.Generation
-	dbs       []*DB
-	snap      *Snapshot
-	rnd       uint64
-	turn      int // the database that ActiveExpire begins with
-	lag       Lag
-	fired     []*record.Record // scratch of ActiveExpire
-	scheduled bool             // a deadline was entered since TakeScheduled
-	sink      uint64           // what Prefetch loaded
+	gen        cow.Generation
+	dbs        []*DB
+	snap       *Snapshot
+	rnd        uint64
+	turn       int // the database that ActiveExpire begins with
+	lag        Lag
+	fired      []*record.Record // scratch of ActiveExpire
+	scheduled  bool             // a deadline was entered since TakeScheduled
+	prefetched uint64           // what Prefetch loaded
 }
 
 // DB is one database.
@@ -177,7 +177,7 @@ func (db *DB) Prefetch(keys [][]byte) {
 	for i, k := range keys[:n] {
 		hashes[i] = table.Hash(k)
 	}
-	db.ks.sink += db.t.Prefetch(hashes[:n])
+	db.ks.prefetched += db.t.Prefetch(hashes[:n])
 }
 
 // PeekStale is Peek for those who must see expired keys too; it deletes nothing.

@@ -33,7 +33,7 @@ func (db *DB) Load(recs []*record.Record) int {
 		for i, r := range batch {
 			hashes[i] = table.Hash(r.Key())
 		}
-		db.ks.sink += db.t.Prefetch(hashes[:len(batch)])
+		db.ks.prefetched += db.t.Prefetch(hashes[:len(batch)])
 		for i, r := range batch {
 			if db.t.Get(hashes[i], r.Key()) != nil {
 				return n
