@@ -170,6 +170,7 @@ func (s *Server) switchAppendOnly() error {
 	if !s.Config.AppendOnly {
 		a.file.Disable()
 		s.releaseReplies()
+		s.endFileWaits()
 		return nil
 	}
 	if err := a.file.Enable(s.Config.Dir); err != nil {

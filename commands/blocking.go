@@ -57,6 +57,7 @@ type blocked struct {
 	spent    int64       // nanoseconds at work
 	timer    *eventloop.Timer
 	waiter   *replication.Waiter
+	file     bool            // it waits for the append-only file, too
 	answer   func(c *Client) // what a wait that is not for keys is answered, however it ends; nil for keys
 }
 
@@ -250,7 +251,7 @@ func (s *Server) release(b *blocked) {
 	s.hearOfKeys()
 	if b.waiter != nil {
 		s.sync.node.CancelWait(b.waiter)
-		b.waiter = nil
+		b.waiter, b.file = nil, false
 	}
 	b.c, b.spent, b.answer = nil, 0, nil
 	if len(bl.free) < keptBlocked && cap(b.buf) <= keptBlockedBuf && cap(b.waits) <= keptWaits {

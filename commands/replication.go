@@ -44,6 +44,7 @@ type replicating struct {
 
 	scratch    resp.Scratch // arguments of the master's commands
 	down       bool         // the link to the master is down
+	refused    bool         // Node.WritesRefused when act looked last
 	diskWarned int64        // when mindDisk logged last, Unix ms
 }
 
@@ -58,6 +59,7 @@ func (s *Server) newReplication() {
 			s.sync.node.Settings = s.replicationSettings()
 			s.sync.node.SettingsChanged(s.replNow())
 			s.act()
+			s.updateRefusing()
 			return nil
 		}, name)
 	}
@@ -143,6 +145,10 @@ func (s *Server) act() {
 	}
 	acts := r.node.Take()
 	if len(acts) == 0 {
+		if r.node.WritesRefused != r.refused {
+			r.refused = r.node.WritesRefused
+			s.updateRefusing()
+		}
 		return
 	}
 	r.acting = true

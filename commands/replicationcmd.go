@@ -3,7 +3,6 @@ package commands
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	"ferrous/commands/config"
 	"ferrous/commands/session"
@@ -295,6 +294,16 @@ func waitaof(c *Client) {
 		return
 	}
 	c.waitFor(waiter, deadline, func(c *Client) { c.waitAOFReply(s.sync.node.CancelWait(waiter)) })
+	c.blocked.file = local > 0
+}
+
+// endFileWaits ends the waiting for an append-only file that is switched off.
+func (s *Server) endFileWaits() {
+	for _, c := range s.byID() {
+		if c.blocked != nil && c.blocked.file {
+			s.endWait(c, errWaitDisabled)
+		}
+	}
 }
 
 // fsynced tells the node what is on the disk.
@@ -461,31 +470,17 @@ func debugChangeReplID(c *Client) {
 	c.W.OK()
 }
 
-// debugReplicate is DEBUG REPLICATE: it propagates a command that was not executed.
+// debugReplicate is DEBUG REPLICATE: replicas get a command that is not executed here.
 func debugReplicate(c *Client) {
 	s := c.srv
-	file, stream := false, false
-	switch strings.ToLower(string(c.Args[2])) {
-	case "all":
-		file, stream = true, true
-	case "aof":
-		file = true
-	case "replicas":
-		stream = true
-	default:
-		c.Error(session.ErrSyntax)
-		return
-	}
 	outermost := !s.pendingOps.open
 	s.pendingOps.open = true
-	first := len(s.pendingOps.ops)
-	if len(s.Sinks) > 0 {
-		s.pendingOps.add(c.DB.ID, c.Args[3:])
-		s.pendingOps.limit(first, file, stream)
+	if first := len(s.pendingOps.ops); len(s.Sinks) > 0 {
+		s.pendingOps.add(noDB, c.Args[2:])
+		s.pendingOps.limit(first, false, true)
 	}
 	if outermost {
 		s.feedPending()
-		s.fileTouched()
 	}
 	c.W.OK()
 }
