@@ -292,6 +292,9 @@ func (n *Node) sendPsync(l *Link) {
 	} else {
 		n.logf(Notice, "Partial resynchronization not possible (no cached master)")
 	}
+	if n.opt.Fault == FaultOffset && n.cached {
+		offset++
+	}
 	argv := words("PSYNC", id, strconv.FormatInt(offset, 10))
 	if n.failover.state == inProgress && !n.failover.probe {
 		l.failover = true
@@ -391,7 +394,7 @@ func (n *Node) goOnline(now int64, l *Link, full bool) {
 // Executed tells that the stream was executed up to the end of a command: consumed bytes of it since LinkUp. db is what it has
 // selected, inMulti whether a transaction is open.
 func (n *Node) Executed(now int64, l *Link, consumed int64, db int, inMulti bool) {
-	if l != n.link || l.state != LinkConnected || inMulti {
+	if l != n.link || l.state != LinkConnected || inMulti && n.opt.Fault != FaultHalfTransaction {
 		return
 	}
 	b := &n.Backlog
