@@ -101,7 +101,7 @@ func Run(seed uint64, p Plan, verbose bool) (r Result) {
 	r.Handed = w.trouble(p)
 	w.heal()
 	if w.failure == "" && p.Lossless {
-		w.complete()
+		w.complete(r.Handed)
 	}
 	for _, s := range w.servers {
 		r.Partial += s.node.SyncPartialOK
@@ -371,12 +371,14 @@ func (w *World) unequal(top *server) string {
 }
 
 // complete checks a run that loses nothing.
-func (w *World) complete() {
+//
+// A server remembers one id before its own. Whoever was away while the role was handed over twice comes back as a stranger.
+func (w *World) complete(handed int) {
 	for _, s := range w.servers {
-		if have := s.data.dbs[3]["log"]; have != strings.Join(w.acked, "") {
+		if have := s.data.get(3, "log"); have != strings.Join(w.acked, "") {
 			w.fail("%s lost what was acknowledged: %d bytes of %d", s.name, len(have), len(strings.Join(w.acked, "")))
 		}
-		if s.fulls > 1 {
+		if s.fulls > 1 && handed <= 1 {
 			w.fail("%s synchronised in full %d times", s.name, s.fulls)
 		}
 	}

@@ -11,38 +11,67 @@ import (
 
 // keyspace is the model: databases of strings, with a digest that every change keeps up to date.
 type keyspace struct {
-	dbs    map[int]map[string]string
+	dbs    map[int]map[string]*value
 	digest uint64
 }
 
-func newKeyspace() *keyspace { return &keyspace{dbs: map[int]map[string]string{}} }
+type value struct {
+	text []byte
+	hash uint64 // of text, so that APPEND need not look at all of it
+}
 
-// hash must be the same in every process, so that seeds can be compared.
-func hash(db int, key, value string) uint64 {
-	h := uint64(14695981039346656037)
-	for _, s := range []string{strconv.Itoa(db), key, value} {
-		for i := range len(s) {
-			h = (h ^ uint64(s[i])) * 1099511628211
-		}
-		h = (h ^ 0xff) * 1099511628211
+func newKeyspace() *keyspace { return &keyspace{dbs: map[int]map[string]*value{}} }
+
+// FNV-1a. The digest is the same in every process, so that seeds can be compared.
+const fnvOffset, fnvPrime = 14695981039346656037, 1099511628211
+
+func fnvAdd(h uint64, s string) uint64 {
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * fnvPrime
 	}
+	return h
+}
+
+// share is what a key adds to the digest.
+func share(db int, key string, v *value) uint64 {
+	h := fnvAdd((fnvOffset^uint64(db))*fnvPrime, key)
+	h = (h ^ v.hash) * fnvPrime
 	return h ^ h>>29
 }
 
-func (k *keyspace) set(db int, key, value string) {
-	k.del(db, key)
-	if k.dbs[db] == nil {
-		k.dbs[db] = map[string]string{}
+func (k *keyspace) add(db int, key, text string) {
+	v := k.dbs[db][key]
+	if v == nil {
+		if k.dbs[db] == nil {
+			k.dbs[db] = map[string]*value{}
+		}
+		v = &value{hash: fnvOffset}
+		k.dbs[db][key] = v
+	} else {
+		k.digest ^= share(db, key, v)
 	}
-	k.dbs[db][key] = value
-	k.digest ^= hash(db, key, value)
+	v.text = append(v.text, text...)
+	v.hash = fnvAdd(v.hash, text)
+	k.digest ^= share(db, key, v)
 }
 
 func (k *keyspace) del(db int, key string) {
-	if old, ok := k.dbs[db][key]; ok {
-		k.digest ^= hash(db, key, old)
+	if v := k.dbs[db][key]; v != nil {
+		k.digest ^= share(db, key, v)
 		delete(k.dbs[db], key)
 	}
+}
+
+func (k *keyspace) get(db int, key string) string {
+	if v := k.dbs[db][key]; v != nil {
+		return string(v.text)
+	}
+	return ""
+}
+
+func (k *keyspace) set(db int, key, text string) {
+	k.del(db, key)
+	k.add(db, key, text)
 }
 
 // run executes a command that changes data.
@@ -52,9 +81,9 @@ func (k *keyspace) run(db int, argv [][]byte) error {
 	case name == "SET" && len(argv) == 3:
 		k.set(db, arg(1), arg(2))
 	case name == "APPEND" && len(argv) == 3:
-		k.set(db, arg(1), k.dbs[db][arg(1)]+arg(2))
+		k.add(db, arg(1), arg(2))
 	case name == "INCR" && len(argv) == 2:
-		n, _ := strconv.Atoi(k.dbs[db][arg(1)])
+		n, _ := strconv.Atoi(k.get(db, arg(1)))
 		k.set(db, arg(1), strconv.Itoa(n+1))
 	case name == "DEL" && len(argv) == 2:
 		k.del(db, arg(1))
@@ -68,17 +97,6 @@ func (k *keyspace) run(db int, argv [][]byte) error {
 	return nil
 }
 
-func (k *keyspace) clone() *keyspace {
-	c := &keyspace{dbs: map[int]map[string]string{}, digest: k.digest}
-	for db, keys := range k.dbs {
-		c.dbs[db] = map[string]string{}
-		for key, value := range keys {
-			c.dbs[db][key] = value
-		}
-	}
-	return c
-}
-
 // dump is the model's RDB file: a header that can be loaded, and fields in order.
 func (k *keyspace) dump(id string, offset int64, db int) []byte {
 	var b bytes.Buffer
@@ -90,7 +108,7 @@ func (k *keyspace) dump(id string, offset int64, db int) []byte {
 		}
 		slices.Sort(keys)
 		for _, key := range keys {
-			fmt.Fprintf(&b, "%d %s %s\n", db, key, k.dbs[db][key])
+			fmt.Fprintf(&b, "%d %s %s\n", db, key, k.dbs[db][key].text)
 		}
 	}
 	b.WriteString("end\n")
@@ -108,12 +126,15 @@ func load(file []byte) (k *keyspace, id string, offset int64, streamDB int, err 
 	}
 	k = newKeyspace()
 	for _, line := range lines[2 : len(lines)-2] {
-		var db int
-		var key, value string
-		if _, err = fmt.Sscanf(line, "%d %s %s", &db, &key, &value); err != nil {
+		words := strings.Fields(line)
+		if len(words) != 3 {
+			return nil, "", 0, 0, errors.New("bad line")
+		}
+		db, err := strconv.Atoi(words[0])
+		if err != nil {
 			return nil, "", 0, 0, err
 		}
-		k.set(db, key, value)
+		k.set(db, words[1], words[2])
 	}
 	return k, id, offset, streamDB, nil
 }
