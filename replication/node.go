@@ -53,7 +53,7 @@ type Fault int
 const (
 	NoFault              Fault = iota
 	FaultOffset                // a replica asks for one byte too few
-	FaultSelect                // a promoted replica does not select its database again
+	FaultSelect                // a promoted replica goes by the database that it had selected as a master
 	FaultHalfTransaction       // the offset moves within transactions
 )
 
@@ -323,9 +323,8 @@ func (n *Node) promote(now int64) {
 	}
 	n.cached = false
 	// The replicas that continue by the old id may have any database selected.
-	n.selected = -1
-	if n.opt.Fault == FaultSelect {
-		n.selected = n.streamDB
+	if n.opt.Fault != FaultSelect {
+		n.selected = -1
 	}
 	n.needBacklog()
 	n.pinged, n.alone = now, now

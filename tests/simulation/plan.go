@@ -191,12 +191,19 @@ func (w *World) writeSomewhere() {
 			s.feed(-1, "MULTI")
 		}
 		db := w.between(0, 2)
-		for range n {
+		kept := w.rng.IntN(n + 1)
+		for i := range n + 1 {
+			w.token++
+			token := fmt.Sprintf("<%d>", w.token)
+			if i == kept {
+				// Nothing deletes database 3: what was acknowledged there stays.
+				s.feed(3, "APPEND", "log", token)
+				w.acked = append(w.acked, token)
+				continue
+			}
 			if w.chance(3) {
 				db = w.between(0, 2)
 			}
-			w.token++
-			token := fmt.Sprintf("<%d>", w.token)
 			key := fmt.Sprintf("k%d", w.between(0, 5))
 			switch w.rng.IntN(8) {
 			case 0:
@@ -215,11 +222,6 @@ func (w *World) writeSomewhere() {
 				s.feed(db, "APPEND", key, token)
 			}
 		}
-		// Nothing deletes database 3: what was acknowledged there stays.
-		w.token++
-		token := fmt.Sprintf("<%d>", w.token)
-		s.feed(3, "APPEND", "log", token)
-		w.acked = append(w.acked, token)
 		if n > 1 {
 			s.feed(-1, "EXEC")
 		}

@@ -37,21 +37,31 @@ func report(t *testing.T, seed uint64, fault replication.Fault) {
 	t.Fatalf("seed %d (%s, %+v): %s\nFERROUS_SEED=%d replays it\n%s", seed, name, p, r.Failure, seed, strings.Join(lines, "\n"))
 }
 
-// TestSimulation runs seeds: 300, or 10,000 with FERROUS_STRESS, or the one that FERROUS_SEED names.
-func TestSimulation(t *testing.T) {
-	first, n := uint64(1), uint64(300)
-	if os.Getenv("FERROUS_STRESS") != "" {
-		n = 10_000
-	}
-	if s := os.Getenv("FERROUS_SEED"); s != "" {
-		seed, err := strconv.ParseUint(s, 10, 64)
-		if err != nil {
-			t.Fatal(err)
+// seeds tells which to run: 300, or 10,000 with FERROUS_STRESS, or those of FERROUS_SEED (7, or 100-200).
+func seeds(t *testing.T) (first, last uint64) {
+	s := os.Getenv("FERROUS_SEED")
+	if s == "" {
+		if os.Getenv("FERROUS_STRESS") != "" {
+			return 1, 10_000
 		}
-		first, n = seed, 1
+		return 1, 300
 	}
+	from, to, several := strings.Cut(s, "-")
+	first, err := strconv.ParseUint(from, 10, 64)
+	if last = first; several && err == nil {
+		last, err = strconv.ParseUint(to, 10, 64)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return first, last
+}
+
+// TestSimulation runs seeds.
+func TestSimulation(t *testing.T) {
+	first, last := seeds(t)
 	var all Result
-	for seed := first; seed < first+n; seed++ {
+	for seed := first; seed <= last; seed++ {
 		_, p := planOf(seed)
 		r := Run(seed, p, false)
 		if r.Failure != "" {
@@ -62,7 +72,7 @@ func TestSimulation(t *testing.T) {
 		all.Full += r.Full
 		all.Handed += r.Handed
 	}
-	t.Logf("%d seeds: %d writes, %d partial and %d full synchronisations, %d failovers begun", n, all.Writes, all.Partial, all.Full, all.Handed)
+	t.Logf("%d seeds: %d writes, %d partial and %d full synchronisations, %d failovers begun", last-first+1, all.Writes, all.Partial, all.Full, all.Handed)
 }
 
 // TestReplay holds that a run is a function of its seed.
