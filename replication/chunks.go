@@ -164,23 +164,22 @@ func (s *Chunks) cut(position int64) {
 
 // at makes a cursor at a position that is kept, or at the end.
 func (s *Chunks) at(position int64) Cursor {
-	c := Cursor{s: s, pos: position}
 	if len(s.list) == 0 {
-		return c
+		// The cursor must hold what comes.
+		s.push(&chunk{start: s.end})
 	}
 	i := sort.Search(len(s.list), func(i int) bool { return s.list[i].start > position }) - 1
 	if i < 0 {
 		panic("replication: cursor before the first byte")
 	}
-	c.chunk = s.list[i]
-	c.chunk.refs++
-	return c
+	s.list[i].refs++
+	return Cursor{s: s, chunk: s.list[i], pos: position}
 }
 
 // Cursor is a reader of Chunks. The zero value reads nothing.
 type Cursor struct {
 	s     *Chunks
-	chunk *chunk // nil: none was there yet when the cursor was made
+	chunk *chunk
 	pos   int64
 }
 
@@ -195,22 +194,8 @@ func (c *Cursor) close() {
 	*c = Cursor{}
 }
 
-// clone makes another cursor at the same place.
-func (c *Cursor) clone() Cursor {
-	if c.chunk != nil {
-		c.chunk.refs++
-	}
-	return *c
-}
-
-// settle finds the chunk of a cursor that was made when there was none, and leaves a chunk that was read to its end.
+// settle leaves a chunk that was read to its end.
 func (c *Cursor) settle() {
-	if c.chunk == nil {
-		if len(c.s.list) == 0 {
-			return
-		}
-		*c = c.s.at(c.pos)
-	}
 	for c.pos == c.chunk.end() && c.chunk.next != nil {
 		c.chunk.refs--
 		c.chunk = c.chunk.next

@@ -17,10 +17,14 @@ package replication
 // is the second GETACK. We ask for the stream from the acknowledged offset on, and forget these bytes when it is granted.
 //
 // If the link ends after PSYNC FAILOVER was sent, nobody knows whether the target was promoted. Becoming a master again could
-// make two of them. So the next attempt asks without FAILOVER: a promoted target goes on with us, one that is still a replica
-// says NOMASTERLINK, and then FAILOVER is asked for again.
+// make two of them. So the next attempt asks without FAILOVER: a target that was promoted goes on with us (or gives us all of its
+// data, if its role has changed again meanwhile), one that is still a replica says NOMASTERLINK, and then FAILOVER is asked
+// for again.
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 type failover struct {
 	state    failoverState
@@ -161,13 +165,34 @@ func (n *Node) checkFailover(now int64) {
 	}
 }
 
-// rewind forgets what a replica that has acknowledged offset may not have: GETACKs and nothing else.
-func (n *Node) rewind(offset int64) {
-	if offset >= n.History.Offset {
-		return
+// rewind forgets what the target may not have: GETACKs and nothing else. It returns where our history ended, or 0 if there
+// was nothing to forget. If the target sends the same bytes, its history and ours have the same end (reclaim).
+func (n *Node) rewind(offset int64) (end int64) {
+	end = n.History.Offset
+	if offset >= end {
+		return 0
 	}
 	n.Backlog.cut(offset)
 	n.Backlog.shown, n.History.Offset = offset, offset
+	return end
+}
+
+// reclaim looks whether the new master has what we have forgotten. Then other replicas, which have it too, may go on from our
+// end of the old history.
+func (n *Node) reclaim(l *Link) {
+	end := min(n.Backlog.end, l.forgotten)
+	c := n.Backlog.reader(l.base)
+	bufs, _ := c.slices(nil, end, int(end-l.base))
+	c.close()
+	getacks := strings.Repeat(string(AppendCommand(nil, getack)), int(l.forgotten-l.base)/int(getackSize)+1)
+	same := strings.HasPrefix(getacks, string(bytes.Join(bufs, nil)))
+	if same && end < l.forgotten {
+		return
+	}
+	if same {
+		n.History.SecondOffset = l.forgotten + 1
+	}
+	l.forgotten = 0
 }
 
 // handOver makes us a replica of the target.

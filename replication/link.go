@@ -59,8 +59,9 @@ type Link struct {
 	transfer transfer
 
 	// Stream.
-	base   int64 // History.Offset where the stream began
-	wanted int64 // a GETACK was answered with less than this on disk; 0: no
+	base      int64 // History.Offset where the stream began
+	wanted    int64 // a GETACK was answered with less than this on disk; 0: no
+	forgotten int64 // the end of our history before a failover, while it is not clear whether the new master has it; 0: no
 }
 
 // retryDelay is how long after a failure a link is made again, ms.
@@ -189,6 +190,9 @@ func (n *Node) Received(now int64, l *Link, p []byte) (stream []byte) {
 		switch l.state {
 		case LinkConnected:
 			n.Backlog.write(p)
+			if l.forgotten > 0 {
+				n.reclaim(l)
+			}
 			return p
 		case LinkHandshake:
 			var line []byte
@@ -292,6 +296,9 @@ func (n *Node) sendPsync(l *Link) {
 	} else {
 		n.logf(Notice, "Partial resynchronization not possible (no cached master)")
 	}
+	if n.opt.Fault == FaultOffset && n.cached {
+		offset++
+	}
 	argv := words("PSYNC", id, strconv.FormatInt(offset, 10))
 	if n.failover.state == inProgress && !n.failover.probe {
 		l.failover = true
@@ -304,13 +311,6 @@ func (n *Node) sendPsync(l *Link) {
 func (n *Node) psyncReply(now int64, l *Link, line string) {
 	switch {
 	case strings.HasPrefix(line, "+FULLRESYNC"):
-		if n.failover.state == inProgress {
-			if !l.failover && !n.failover.force {
-				n.abortFailover(now, "Failover target has another history")
-				return
-			}
-			n.endFailover()
-		}
 		f := strings.Fields(line)
 		if len(f) != 3 || len(f[1]) != len(NoID) {
 			n.fail(now, "Master replied with wrong +FULLRESYNC syntax.")
@@ -322,6 +322,10 @@ func (n *Node) psyncReply(now int64, l *Link, line string) {
 			return
 		}
 		n.logf(Notice, "Full resync from master: %s:%d", f[1], offset)
+		if n.failover.state == inProgress {
+			// The target had all of our history, and it is a master now or has another one.
+			n.endFailover()
+		}
 		l.beginTransfer(now, f[1], offset)
 	case strings.HasPrefix(line, "+CONTINUE"):
 		n.resume(now, l, strings.TrimSpace(line[len("+CONTINUE"):]))
@@ -366,7 +370,7 @@ func (n *Node) resume(now int64, l *Link, id string) {
 		return
 	}
 	if n.failover.state == inProgress {
-		n.rewind(n.failover.ask)
+		l.forgotten = n.rewind(n.failover.ask)
 		n.endFailover()
 	}
 	n.logf(Notice, "Successful partial resynchronization with master.")
@@ -391,7 +395,7 @@ func (n *Node) goOnline(now int64, l *Link, full bool) {
 // Executed tells that the stream was executed up to the end of a command: consumed bytes of it since LinkUp. db is what it has
 // selected, inMulti whether a transaction is open.
 func (n *Node) Executed(now int64, l *Link, consumed int64, db int, inMulti bool) {
-	if l != n.link || l.state != LinkConnected || inMulti {
+	if l != n.link || l.state != LinkConnected || inMulti && n.opt.Fault != FaultHalfTransaction {
 		return
 	}
 	b := &n.Backlog

@@ -42,7 +42,20 @@ type Options struct {
 	NewID func() string
 	// Loadable tells why a payload that begins with these nine bytes cannot be loaded, or "".
 	Loadable func(head []byte) string
+	// Fault plants a mistake, for the test that shows that the simulator finds it.
+	Fault Fault
 }
+
+// Fault is a mistake made on purpose.
+type Fault int
+
+// The mistakes.
+const (
+	NoFault              Fault = iota
+	FaultOffset                // a replica asks for one byte too few
+	FaultSelect                // a promoted replica goes by the database that it had selected as a master
+	FaultHalfTransaction       // the offset moves within transactions
+)
 
 // Node is the replication of a server. Make it with New.
 type Node struct {
@@ -310,7 +323,9 @@ func (n *Node) promote(now int64) {
 	}
 	n.cached = false
 	// The replicas that continue by the old id may have any database selected.
-	n.selected = -1
+	if n.opt.Fault != FaultSelect {
+		n.selected = -1
+	}
 	n.needBacklog()
 	n.pinged, n.alone = now, now
 	n.do(RoleChanged{Replica: false})

@@ -75,7 +75,7 @@ func (n *Node) refuseSync(r *Replica, pending bool) Reply {
 	switch {
 	case n.failover.state != noFailover:
 		return errFailingOver
-	case n.IsReplica() && !n.linkUp():
+	case n.IsReplica() && (!n.linkUp() || n.link.forgotten > 0):
 		return errNoLink
 	case pending:
 		return errPending

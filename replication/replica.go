@@ -183,6 +183,9 @@ func (n *Node) ReplicaAlive(now int64, r *Replica) { r.AckTime = now }
 // attach adds a connection that asked for the stream.
 func (n *Node) attach(now int64, r *Replica) {
 	r.since, r.AckTime, r.newline, r.progress = now, now, now, now
+	if len(n.replicas) == 0 {
+		n.pinged = now
+	}
 	n.replicas = append(n.replicas, r)
 	n.alone = 0
 }
