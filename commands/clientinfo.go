@@ -259,6 +259,9 @@ func (c *Client) appendInfo(b []byte) []byte {
 		addr, laddr, fd = c.conn.RemoteAddr(), c.conn.LocalAddr(), c.conn.FD()
 		queued, chunks, queuedMem = c.conn.Queued(), c.conn.QueuedChunks(), c.conn.QueuedMem()
 	}
+	if c.attached() {
+		queuedMem = int(c.replica.OutputMemory())
+	}
 	unsent := 0
 	if c == c.srv.current {
 		unsent = len(c.W.Buf)

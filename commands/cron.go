@@ -225,5 +225,5 @@ func (s *Server) sampleInstant() {
 
 // usedMemory is what INFO calls used_memory: the data with its tables, exactly, and what clients hold.
 func (s *Server) usedMemory() int {
-	return s.baseMemory + s.Keyspace.Bytes() + s.clientsMemory() + s.pushMemory()
+	return s.baseMemory + s.Keyspace.Bytes() + s.clientsMemory() + s.pushMemory() + int(s.sync.node.Backlog.Memory())
 }

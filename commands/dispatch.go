@@ -181,6 +181,9 @@ func (s *Server) call(c *Client, e *session.Entry, now int64) int64 {
 		s.latencyOfCall(e, took)
 	}
 	if changed := s.Dirty != dirty; changed || c.Repl.Any() {
+		if s.sync.writable && changed && !c.master {
+			s.rememberOwn(c, e)
+		}
 		s.propagate(c, db, changed)
 		c.wrote = s.sync.node.History.Offset
 	}

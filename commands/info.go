@@ -381,7 +381,8 @@ func (t *infoText) statistics() {
 	t.int("latest_fork_usec", st.snapshotNanos/1000)
 	t.int("total_forks", st.snapshots)
 	t.int("migrate_cached_sockets", int64(len(s.migrations.links)))
-	t.zeros("slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses",
+	t.int("slave_expires_tracked_keys", int64(len(s.sync.own)))
+	t.zeros("active_defrag_hits", "active_defrag_misses",
 		"active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time")
 	t.int("tracking_total_keys", int64(len(s.tracking.keys)))
 	t.int("tracking_total_items", int64(s.tracking.items))

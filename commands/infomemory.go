@@ -111,8 +111,10 @@ func (t *infoText) memory() {
 	t.int("mem_fragmentation_bytes", rss-used)
 	buffered := s.aof.file.Info().BufferLength
 	t.int("mem_not_counted_for_evict", buffered)
-	t.zeros("mem_replication_backlog", "mem_total_replication_buffers")
-	t.int("mem_clients_slaves", int64(s.classMemory[config.ClassReplica]))
+	backlog, behind := s.streamMemory()
+	t.int("mem_replication_backlog", backlog)
+	t.int("mem_total_replication_buffers", backlog+behind)
+	t.int("mem_clients_slaves", int64(s.classMemory[config.ClassReplica])+behind)
 	t.int("mem_clients_normal", int64(s.evictable()))
 	t.zeros("mem_cluster_links")
 	t.int("mem_aof_buffer", buffered)

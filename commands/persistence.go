@@ -542,7 +542,7 @@ func (s *Server) startLoading(then func()) {
 			if stopped == nil && !yield(offset) {
 				stopped = errCanceled
 			}
-		}, rdb.Loader{DropExpired: !s.isReplica()})
+		}, rdb.Loader{DropExpired: !s.isReplica(), OnDropped: s.sync.noteDropped})
 	}, func() {
 		f.Close()
 		took := time.Since(s.persist.loading.start)

@@ -69,6 +69,7 @@ func (s *Server) attach(c *Client) {
 		return
 	}
 	c.source = true
+	s.account(c)
 	c.conn.SetSource(&replicaSource{s, c.replica})
 	s.account(c)
 	s.sortClient(c)
@@ -123,6 +124,16 @@ func (s *Server) flushReplicas() {
 			c.conn.Pull()
 		}
 	}
+}
+
+// streamMemory returns the bytes of the stream that are kept as the backlog, and those beyond its size that are kept for replicas
+// which have not got them yet.
+func (s *Server) streamMemory() (backlog, behind int64) {
+	all := s.sync.node.Backlog.Memory()
+	if size := s.Config.ReplBacklogSize; all > size && len(s.sync.node.Replicas()) > 0 {
+		return size, all - size
+	}
+	return all, 0
 }
 
 // startJob takes a snapshot for replicas.

@@ -7,6 +7,7 @@ import (
 
 	"ferrous/commands/config"
 	"ferrous/commands/session"
+	"ferrous/datatypes/record"
 	"ferrous/eventloop/resp"
 	"ferrous/rdb"
 	"ferrous/replication"
@@ -42,6 +43,11 @@ type replicating struct {
 	streamed *streamedDump // the payload that is made for replicas
 	lowest   int           // RDB version that a payload was found to need
 
+	writable bool                // a replica whose clients may write
+	own      map[ownKey]struct{} // their keys with deadlines, which nobody else deletes
+
+	dropped dropped // what the dump at the start had of expired keys
+
 	scratch    resp.Scratch // arguments of the master's commands
 	down       bool         // the link to the master is down
 	refused    bool         // Node.WritesRefused when act looked last
@@ -58,6 +64,7 @@ func (s *Server) newReplication() {
 		s.Config.OnApply(func(*config.Config) error {
 			s.sync.node.Settings = s.replicationSettings()
 			s.sync.node.SettingsChanged(s.replNow())
+			s.judgeWritable()
 			s.act()
 			s.updateRefusing()
 			return nil
@@ -112,15 +119,54 @@ func (s *Server) history() *rdb.History {
 func (s *Server) startReplication(loaded *rdb.History) {
 	master := s.Config.ReplicaOf
 	now := s.replNow()
-	if loaded != nil {
+	if loaded != nil && !s.sync.dropped.many {
 		s.sync.node.Restore(now, replication.Aux{ID: loaded.ID, Offset: loaded.Offset, StreamDB: loaded.DB}, master.Host != "")
 		s.act()
+		s.propagateDropped()
 	}
+	s.sync.dropped = dropped{}
 	if master.Host != "" {
 		s.sync.node.Boot(now, master.Host, master.Port)
 		s.act()
 	}
 	s.roleChanged()
+}
+
+// dropped are keys that had expired when a master loaded its dump at the start: replicas that go on where the dump ends have
+// them still, and are told.
+type dropped struct {
+	dbs   []int
+	ends  []int // of the keys in bytes
+	bytes []byte
+	many  bool // too many to be told
+}
+
+// maxDropped is how many bytes of keys are remembered. Replicas get all data where there are more.
+const maxDropped = 64 << 20
+
+// noteDropped is told each expired key of the dump, and what the dump says of the stream.
+func (r *replicating) noteDropped(db int, key []byte, history *rdb.History) {
+	d := &r.dropped
+	if history == nil || d.many {
+		return
+	}
+	if len(d.bytes)+len(key) > maxDropped {
+		*d = dropped{many: true}
+		return
+	}
+	d.bytes = append(d.bytes, key...)
+	d.dbs, d.ends = append(d.dbs, db), append(d.ends, len(d.bytes))
+}
+
+// propagateDropped propagates the deletion of what the dump had of expired keys.
+func (s *Server) propagateDropped() {
+	d := &s.sync.dropped
+	s.attachSinks()
+	start := 0
+	for i, end := range d.ends {
+		s.propagateExpired(s.Keyspace.DBs()[d.dbs[i]], s.ExpiryVerb(), d.bytes[start:end])
+		start = end
+	}
 }
 
 // tickReplication is the part of cron that is about replication.
@@ -135,6 +181,7 @@ func (s *Server) tickReplication() {
 	s.act()
 	s.flushReplicas()
 	s.checkShutdown()
+	s.expireOwn()
 }
 
 // act carries out what the node wants to have done. What an action leads to comes after it.
@@ -223,6 +270,7 @@ func (s *Server) roleChanged() {
 	s.attachSinks()
 	s.updateRefusing()
 	s.setTitle()
+	s.judgeWritable()
 	if s.isReplica() {
 		s.unblockAll(errUnblockedRole)
 	}
@@ -295,3 +343,57 @@ func (s *Server) refusedByRole(flags, lacks session.Flags) string {
 	}
 	return ""
 }
+
+// ownKey is a key that a client of a writable replica has given a deadline.
+type ownKey struct {
+	db  int
+	key string
+}
+
+// judgeWritable says whether clients may write to a replica. What they write is no business of the master's: it stays here, and
+// goes from here when its time has come.
+func (s *Server) judgeWritable() {
+	s.sync.writable = s.isReplica() && !s.Config.ReplicaReadOnly
+	if !s.isReplica() {
+		s.sync.own = nil
+	}
+}
+
+// rememberOwn is told of each write of a client to a writable replica: it looks which of the keys have deadlines.
+func (s *Server) rememberOwn(c *Client, e *session.Entry) {
+	refs := e.FindKeys(s.outbox.keyRefs[:0], c.Args)
+	s.outbox.keyRefs = refs
+	for _, ref := range refs {
+		key := c.Args[ref.Pos]
+		if r := c.DB.PeekStale(key); r != nil && r.Expiry() != record.NoExpiry {
+			if s.sync.own == nil {
+				s.sync.own = make(map[ownKey]struct{})
+			}
+			s.sync.own[ownKey{c.DB.ID, string(key)}] = struct{}{}
+		}
+	}
+}
+
+// expireOwn deletes the keys of a writable replica's clients whose time has come, some in each round of cron.
+func (s *Server) expireOwn() {
+	looked := 0
+	for k := range s.sync.own {
+		if looked++; looked > ownLooked {
+			return
+		}
+		db := s.Keyspace.DBs()[k.db]
+		r := db.PeekStale([]byte(k.key))
+		switch {
+		case r == nil || r.Expiry() == record.NoExpiry:
+			delete(s.sync.own, k)
+		case s.Keyspace.Now > r.Expiry():
+			delete(s.sync.own, k)
+			s.Keyspace.ExpiredKeys++
+			s.keyExpired(db, r)
+			db.Remove(r)
+		}
+	}
+}
+
+// ownLooked is how many keys expireOwn looks at in one round.
+const ownLooked = 1000

@@ -39,6 +39,8 @@ type Loader struct {
 	OnRepair func(db int, key []byte, what string)
 	// OnFunction is given the code of each function library. Without it libraries are passed over, with a notice.
 	OnFunction func(code []byte) error
+	// OnDropped is told each key that DropExpired leaves out. key is valid during the call only.
+	OnDropped func(db int, key []byte, history *History)
 	// OnKey is told each key that was loaded, not at once but before Load returns.
 	OnKey func(db *keyspace.DB, r *record.Record)
 
@@ -62,7 +64,7 @@ type Result struct {
 	UsedMemory    int64  // of who wrote it, 0 if not told
 	AOFBase       bool
 	History       *History // nil if not told
-	ChecksumFound bool // the file has one, and it was compared
+	ChecksumFound bool     // the file has one, and it was compared
 
 	// Rest is what follows the RDB in the source: the commands of an append-only file with a preamble.
 	Rest io.Reader
@@ -188,6 +190,9 @@ func (l *loadRun) entry(t Type, a *attributes) {
 		}
 	case l.DropExpired && a.expiry != record.NoExpiry && a.expiry < l.Keyspace.Now:
 		l.res.Dropped++
+		if l.OnDropped != nil {
+			l.OnDropped(l.db.ID, l.d.key, l.res.History)
+		}
 	default:
 		if l.batch = append(l.batch, r); len(l.batch) == keyspace.MaxPrefetch {
 			l.flush()

@@ -22,7 +22,7 @@ const (
 	minChunk = 1 << 10
 	maxChunk = 64 << 10
 	// trimmed is how many chunks a command frees at most.
-	trimmed = 4
+	trimmed = 64
 )
 
 // begin makes an empty backlog behind offset.

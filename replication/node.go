@@ -141,6 +141,9 @@ func (n *Node) everySecond(now int64) {
 		return
 	}
 	s := &n.Settings
+	if n.pinged == 0 {
+		n.pinged = now
+	}
 	if len(n.replicas) > 0 {
 		n.alone = 0
 		if now-n.pinged >= s.PingPeriod*1000 && n.failover.state == noFailover {
