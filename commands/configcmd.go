@@ -87,6 +87,8 @@ func configResetStat(c *Client) {
 func (s *Server) resetStats() {
 	s.activity.Restart(s.stats.commands)
 	s.Counters = session.Counters{}
+	n := s.sync.node
+	n.SyncFull, n.SyncPartialOK, n.SyncPartialErr = 0, 0, 0
 	s.stats = stats{
 		peakMemory: s.stats.peakMemory,
 		cronCycles: s.stats.cronCycles,

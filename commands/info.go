@@ -241,6 +241,9 @@ func (t *infoText) server() {
 	t.int("server_time_usec", s.wall+s.nanos()/1000)
 	t.int("uptime_in_seconds", uptime)
 	t.int("uptime_in_days", uptime/86400)
+	if w := &s.shutdown.wait; w.on {
+		t.int("shutdown_in_milliseconds", max(w.deadline-s.replNow(), 0))
+	}
 	t.int("hz", int64(s.Config.Hz))
 	t.int("configured_hz", int64(s.Config.Hz))
 	t.int("lru_clock", int64(s.Keyspace.Clock))

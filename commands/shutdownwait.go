@@ -55,6 +55,7 @@ func (s *Server) checkShutdown() {
 	}
 	how := w.how
 	if !s.finishShutdown(how) {
+		s.Logf(config.LogWarning, "Errors trying to shut down the server. Check the logs for more information.")
 		s.endShutdownWait()
 		s.shutdown.asked.Store(false)
 	}

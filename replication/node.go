@@ -128,6 +128,7 @@ func (n *Node) Tick(now int64) {
 	}
 	n.startJobs(now)
 	n.tickReplicas(now)
+	n.trim()
 	if now-n.second >= 1000 || now < n.second {
 		n.second = now
 		n.everySecond(now)

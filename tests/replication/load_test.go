@@ -60,7 +60,10 @@ func (w *writer) command() []string {
 	case 6:
 		return []string{"INCRBYFLOAT", "f" + w.num(9), w.score()}
 	case 7:
-		return []string{"GETEX", s, w.pick("EX", "PX"), strconv.Itoa(20 + w.IntN(400))}
+		if w.IntN(2) == 0 {
+			return []string{"GETEX", s, "EX", "1"}
+		}
+		return []string{"GETEX", s, "PX", strconv.Itoa(20 + w.IntN(400))}
 	case 8:
 		return []string{"GETDEL", s}
 	case 9:
