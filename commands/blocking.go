@@ -1,12 +1,14 @@
 package commands
 
 import (
+	"slices"
 	"time"
 
 	"ferrous/commands/config"
 	"ferrous/commands/session"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
+	"ferrous/datatypes/stream"
 	"ferrous/eventloop"
 	"ferrous/eventloop/resp"
 	"ferrous/replication"
@@ -33,6 +35,10 @@ import (
 // command of any other client. If the request blocks again (it may, when a key is of the right type but does not hold
 // enough), it goes to the end of the queues with its old deadline.
 //
+// Readers of a group (Wait.Group) find nothing, one like the other, while the group has got all entries of the stream. So
+// serveQueue asks the stream before it executes a request of theirs, and passes over the rest of a group that has nothing
+// left: an entry that is added costs the same however many consumers of the group wait.
+//
 // The reply goes to the client's socket at once. Requests that it sent while it waited run in a later round (resumed).
 //
 // XREADGROUP waits for the key to go, too (Wait.Gone): Keyspace.OnRemove tells of deleted keys, waitersFlushed of databases.
@@ -51,10 +57,12 @@ type blocked struct {
 	buf      []byte      // bytes of args
 	kind     record.Type // what it waits for
 	gone     bool        // or for a key to go
-	waits    []wait      // one for each key
-	deadline int64       // Unix ms, 0 = none
-	again    int64       // when it runs again, Unix ms, 0 = when it is woken
-	spent    int64       // nanoseconds at work
+	grouped  bool        // it finds nothing while group has all entries
+	group    []byte
+	waits    []wait // one for each key
+	deadline int64  // Unix ms, 0 = none
+	again    int64  // when it runs again, Unix ms, 0 = when it is woken
+	spent    int64  // nanoseconds at work
 	timer    *eventloop.Timer
 	waiter   *replication.Waiter
 	file     bool            // it waits for the append-only file, too
@@ -65,7 +73,15 @@ type blocked struct {
 type wait struct {
 	q          *waitQueue
 	b          *blocked
+	group      *groupQueue // nil if it is not grouped
 	prev, next *wait
+}
+
+// groupQueue counts those in the queue of a stream who wait for the entries of one group.
+type groupQueue struct {
+	name string
+	n    int
+	done bool // while the queue is served: the group has got all entries
 }
 
 // waitQueue holds those who wait for a key, in the order of arrival.
@@ -76,6 +92,7 @@ type waitQueue struct {
 	n           int
 	gone        int  // of these, who wait for the key to go
 	ready       bool // in Server.blocking.ready
+	groups      []*groupQueue
 }
 
 // blocking is the server's part.
@@ -139,6 +156,7 @@ func (c *Client) Wait(w session.Wait) {
 		s.startTimeout(b)
 	}
 	b.c, b.kind, b.gone = c, w.Kind, w.Gone
+	b.grouped, b.group = w.Group != nil, append(b.group[:0], w.Group...)
 	c.blocked, c.stopped = b, true
 	bl.clients++
 	if b.deadline != 0 {
@@ -188,6 +206,9 @@ func (s *Server) join(b *blocked, key []byte) {
 	}
 	b.waits = append(b.waits, wait{q: q, b: b, prev: q.last})
 	w := &b.waits[len(b.waits)-1]
+	if b.grouped {
+		w.group = q.enter(b.group)
+	}
 	if q.last == nil {
 		q.first = w
 	} else {
@@ -200,6 +221,39 @@ func (s *Server) join(b *blocked, key []byte) {
 			bl.goneKeys++
 		}
 	}
+}
+
+// enter counts one more who waits for the entries of a group.
+func (q *waitQueue) enter(name []byte) *groupQueue {
+	for _, g := range q.groups {
+		if g.name == string(name) {
+			g.n++
+			return g
+		}
+	}
+	g := &groupQueue{name: string(name), n: 1}
+	q.groups = append(q.groups, g)
+	return g
+}
+
+// leave counts one less.
+func (q *waitQueue) leave(g *groupQueue) {
+	if g.n--; g.n == 0 {
+		q.groups = slices.DeleteFunc(q.groups, func(other *groupQueue) bool { return other == g })
+	}
+}
+
+// finish notes that a group has got all entries, and reports whether there is nobody left in the queue for whom there may
+// be something.
+func (q *waitQueue) finish(g *groupQueue) bool {
+	g.done = true
+	n := q.n
+	for _, g := range q.groups {
+		if g.done {
+			n -= g.n
+		}
+	}
+	return n == 0
 }
 
 // unblock takes a waiting client out of all queues and lets it go on. Its request is returned, to be given to retry or
@@ -224,6 +278,9 @@ func (s *Server) unblock(c *Client) *blocked {
 			if q.gone--; q.gone == 0 {
 				bl.goneKeys--
 			}
+		}
+		if w.group != nil {
+			q.leave(w.group)
 		}
 		if q.n--; q.n == 0 {
 			delete(bl.waiting[q.db], q.key)
@@ -481,6 +538,9 @@ func (s *Server) serveBlocked(now int64) int64 {
 // serveQueue serves those who wait for a key, as long as it has something for them.
 func (s *Server) serveQueue(q *waitQueue, now int64) int64 {
 	key := []byte(q.key)
+	for _, g := range q.groups {
+		g.done = false
+	}
 	w := q.first
 	for n := q.n; n > 0 && w != nil; n-- { // one who waits again comes last, and has had its turn
 		r := q.db.PeekStale(key) // only a command that looks for an expired key deletes it
@@ -489,7 +549,12 @@ func (s *Server) serveQueue(q *waitQueue, now int64) int64 {
 			break
 		}
 		next, c := w.next, w.b.c
+		if g := w.group; g != nil && !g.done && there && r.Type() == record.Stream &&
+			!record.Value[stream.Stream](r).HasNews(w.b.group) && q.finish(g) {
+			break
+		}
 		switch {
+		case w.group != nil && w.group.done:
 		case c.conn.Closing():
 			s.release(s.unblock(c))
 		case w.b.gone || there && w.b.kind == r.Type():

@@ -419,6 +419,7 @@ func (r *recount) queues() {
 		for key, q := range keys {
 			queues++
 			n, going := 0, 0
+			groups := map[*groupQueue]int{}
 			var last *wait
 			for w := q.first; w != nil && n <= waits; w = w.next {
 				n++
@@ -427,6 +428,14 @@ func (r *recount) queues() {
 				if last = w; w.b != nil && w.b.gone {
 					going++
 				}
+				if w.group != nil {
+					groups[w.group]++
+					r.check(w.b.grouped && string(w.b.group) == w.group.name, "blocking: a reader in the queue of key %.64q waits for another group", key)
+				}
+			}
+			r.check(len(groups) == len(q.groups), "blocking: the queue of key %.64q has %d groups, counted %d", key, len(q.groups), len(groups))
+			for _, g := range q.groups {
+				r.equal("waiters for a group", g.n, groups[g])
 			}
 			if r.equal("waiters for a key to go", q.gone, going); going > 0 {
 				goneKeys++

@@ -161,6 +161,56 @@ func TestReadersOfStreamsThatGo(t *testing.T) {
 	}
 }
 
+// Of many consumers that wait, those run again for whom there is something, whatever others wait between them.
+func TestReadersOfGroupsInTurn(t *testing.T) {
+	s := startServer(t)
+	control := s.dial()
+	control.do("XGROUP CREATE s g $ MKSTREAM", ok)
+	control.do("XGROUP CREATE s h $", ok)
+	readers := map[string]*liveConn{}
+	for i, name := range []string{"g1", "h1", "g2", "x1", "g3", "h2", "x2", "h3"} {
+		c := s.dial()
+		if name[0] == 'x' {
+			c.send("XREAD BLOCK 0 STREAMS other s $ $\r\n")
+		} else {
+			c.send("XREADGROUP GROUP " + name[:1] + " " + name + " BLOCK 0 COUNT 2 STREAMS s >\r\n")
+		}
+		readers[name] = c
+		s.eventually("it waits", func() bool { return s.blocking.clients == i+1 })
+	}
+	entries := func(ids ...string) string {
+		reply := "*1\r\n*2\r\n$1\r\ns\r\n*" + strconv.Itoa(len(ids)) + "\r\n"
+		for _, id := range ids {
+			reply += "*2\r\n$3\r\n" + id + "\r\n*2\r\n$1\r\na\r\n$1\r\nb\r\n"
+		}
+		return reply
+	}
+	waiting := func(n int) {
+		t.Helper()
+		s.on(func() {
+			if s.blocking.clients != n {
+				t.Errorf("%d wait, want %d", s.blocking.clients, n)
+			}
+		})
+	}
+	control.do("XADD s 1-1 a b", "$3\r\n1-1\r\n")
+	for _, name := range []string{"g1", "h1", "x1", "x2"} {
+		readers[name].expect(entries("1-1"))
+	}
+	waiting(4)
+	// Three entries at once: two for the next of each group, one for the one after.
+	control.first("MULTI")
+	for i := range 3 {
+		control.first("XADD s 2-" + strconv.Itoa(i) + " a b")
+	}
+	control.first("EXEC")
+	readers["g2"].expect(entries("2-0", "2-1"))
+	readers["g3"].expect(entries("2-2"))
+	readers["h2"].expect(entries("2-0", "2-1"))
+	readers["h3"].expect(entries("2-2"))
+	waiting(0)
+}
+
 // With CLAIM, XREADGROUP is served when an entry that is pending with another has been idle for long enough.
 func TestReaderThatClaimsLater(t *testing.T) {
 	s := startServer(t)

@@ -152,6 +152,8 @@ const (
 	// miss the end of a loop that ends before Serve waits for it, and would
 	// then never return.
 	startTimeout = 30 * time.Second
+	// maxStacks bounds the list of goroutines that awaitServe looks through.
+	maxStacks = 64 << 20
 	// yieldEvery stays under the 10 ms of the runtime's monitor.
 	yieldEvery = 7 * time.Millisecond
 	minBackoff = 10 * time.Millisecond
@@ -211,6 +213,7 @@ type Loop struct {
 	first     bool
 	announced bool          // Listening was called
 	up        chan struct{} // closed when the inner connection stands
+	serveHead string        // see awaitServe
 	watch     *watcher
 	shutdown  bool // the loop has seen stop
 }
@@ -412,7 +415,10 @@ func (l *Loop) serveOnce() (served bool, err error) {
 	ev.Closed = l.closed
 
 	done := make(chan error, 1)
-	go func() { done <- evio.Serve(ev, addrs...) }()
+	go func() {
+		l.serveHead = goroutineHead()
+		done <- evio.Serve(ev, addrs...)
+	}()
 	var serr error
 	select {
 	case serr = <-done:

@@ -33,6 +33,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -170,9 +171,7 @@ func (l *Loop) openedInner(ec evio.Conn, bound []net.Addr) evio.Action {
 	if l.inner.next >= 0 {
 		return evio.None // its turn comes
 	}
-	// evio signals the end of its loop on a condition variable without a
-	// state. The pause makes sure that its Serve waits for it by now.
-	time.Sleep(time.Millisecond)
+	l.awaitServe()
 	close(l.up)
 	if l.poll = -1; abstractSockets {
 		if err := l.findSlots(ec); err != nil {
@@ -191,6 +190,34 @@ func (l *Loop) openedInner(ec evio.Conn, bound []net.Addr) evio.Action {
 	l.kickLocked()
 	l.mu.Unlock()
 	return evio.None
+}
+
+// awaitServe waits until evio's Serve waits for the end of its loop. evio signals
+// that end on a condition variable without a state: a loop that ends before, by a
+// shutdown right after the start on a busy machine, would never be noticed. Whether
+// Serve waits can only be seen in the list of goroutines, where serveHead begins
+// the entry of its own.
+func (l *Loop) awaitServe() {
+	waiting := []byte(l.serveHead + "[sync.Cond.Wait")
+	buf := make([]byte, 64<<10)
+	for end := time.Now().Add(startTimeout); time.Now().Before(end); {
+		n := runtime.Stack(buf, true)
+		if n == len(buf) && n < maxStacks {
+			buf = make([]byte, 2*n)
+			continue
+		}
+		if bytes.Contains(buf[:n], waiting) {
+			return
+		}
+		time.Sleep(100 * time.Microsecond)
+	}
+}
+
+// goroutineHead returns how the running goroutine begins its entry in a list of goroutines: "goroutine 7 ".
+func goroutineHead() string {
+	buf := make([]byte, 64)
+	head, _, _ := bytes.Cut(buf[:runtime.Stack(buf, false)], []byte("["))
+	return string(head)
 }
 
 var errForeign = errors.New("eventloop: peer of another process")

@@ -262,12 +262,14 @@ func (e *Engine) Run(s *Script, keys, args [][]byte, out Reply) error {
 			return &Error{Text: "ERR " + err.Error()}
 		}
 	}
+	var k, a *glua.LTable
 	if s.usesKeys {
-		vm.FillStrings(e.keys, keys)
+		k = e.keys
 	}
 	if s.usesArgs {
-		vm.FillStrings(e.args, args)
+		a = e.args
 	}
+	vm.FillStrings(k, keys, a, args)
 	return e.call(s.fn, s.SHA, nil, out)
 }
 

@@ -126,7 +126,7 @@ func editList(c *session.Client, r *record.Record, key []byte) listEdit {
 }
 
 // removed ends an edit that took n elements out: the key goes with its last one, or the list may become small again.
-func (e *listEdit) removed(c *session.Client, n int, event string) {
+func (e listEdit) removed(c *session.Client, n int, event string) {
 	if e.Value.Len() > 0 {
 		e.Value.Shrink(c.ListRules())
 	}

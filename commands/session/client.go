@@ -44,4 +44,5 @@ type Wait struct {
 	Args     [][]byte // what runs again in place of the request, if not nil
 	Gone     bool     // the request runs again, too, when a key is deleted or becomes one of another type
 	Again    int64    // it runs again at this time, Unix ms, if not 0
+	Group    []byte   // if not nil, it finds something in a stream only when this group of consumers has entries to get
 }

@@ -145,22 +145,7 @@ func geoScore(s *sortedset.SortedSet, member []byte) (float64, bool) {
 }
 
 func geoadd(c *session.Client) {
-	var how sortedset.How
-	ch := false
-	i := 2
-options:
-	for ; i < len(c.Args); i++ {
-		switch {
-		case c.Is(i, "nx"):
-			how |= sortedset.NX
-		case c.Is(i, "xx"):
-			how |= sortedset.XX
-		case c.Is(i, "ch"):
-			ch = true
-		default:
-			break options
-		}
-	}
+	how, ch, i := addOptions(c, 0)
 	places := c.Args[i:]
 	if len(places) == 0 || len(places)%3 != 0 || how == sortedset.NX|sortedset.XX {
 		c.Error(session.ErrSyntax)

@@ -442,6 +442,9 @@ func (d *reading) claimOne(c *session.Client, g *groupEdit, consumer *stream.Con
 // wait makes the client wait until one of the streams has something for it.
 func (d *reading) wait(c *session.Client) {
 	w := session.Wait{Kind: record.Stream, Keys: d.keys, Deadline: d.deadline, Gone: d.grouped, Again: d.again}
+	if d.grouped && !d.claims {
+		w.Group = d.group
+	}
 	for i, b := range d.idArgs {
 		if !isWord(b, '$') {
 			continue

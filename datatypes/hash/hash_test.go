@@ -111,7 +111,7 @@ func TestModel(t *testing.T) {
 					model[string(f)] = string(v)
 				case 5, 6, 7:
 					_, had := model[string(f)]
-					if h.Delete(f) != had {
+					if h.Remove(f) != had {
 						t.Fatalf("step %d: Delete says %v", step, !had)
 					}
 					delete(model, string(f))
@@ -150,7 +150,7 @@ func TestModel(t *testing.T) {
 			}
 			c := h.Clone(&gen)
 			for f := range model {
-				h.Delete([]byte(f))
+				h.Remove([]byte(f))
 			}
 			if h.Len() != 0 || !maps.Equal(contents(t, c), model) || c.Encoding() != h.Encoding() || c.Size() != trueSize(c) {
 				t.Fatal("a clone shares its fields, or is wrong")
@@ -215,7 +215,7 @@ func TestScanMeetsAll(t *testing.T) {
 				break
 			}
 			for i := range 20 {
-				h.Delete([]byte("go" + strconv.Itoa(step*20+i)))
+				h.Remove([]byte("go" + strconv.Itoa(step*20+i)))
 			}
 		}
 		for i := range n {
@@ -308,7 +308,7 @@ func TestSnapshotRace(t *testing.T) {
 		for i := range 4 * n {
 			f := []byte("f" + strconv.Itoa(i%(2*n)))
 			if i%3 == 0 {
-				fork.Delete(f)
+				fork.Remove(f)
 			} else {
 				fork.Set(f, []byte("new"+strconv.Itoa(i)), small, &gen)
 			}

@@ -112,7 +112,7 @@ func kinds() []kind {
 				case 0:
 					h.Set(element(-i), element(i), hashRules, gen)
 				case 1:
-					h.Delete(element(i))
+					h.Remove(element(i))
 				case 2:
 					h.SetDeadline(element(i), epoch+int64(i), gen)
 				default:

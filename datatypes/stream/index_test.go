@@ -135,6 +135,18 @@ func TestIndex(t *testing.T) {
 			}
 			check()
 		}
+		if rnd.IntN(3) == 0 {
+			// All of a kind go, few or many of them, scattered or in runs.
+			of, run := rnd.Uint64N(100)+1, rnd.Uint64N(3000)+1
+			keep := func(v int64) bool { return (uint64(v)/run)%100 >= of }
+			x.filter(keep, &gen)
+			for id, v := range want {
+				if !keep(v) {
+					delete(want, id)
+				}
+			}
+			check()
+		}
 		switch {
 		case old == nil:
 			gen.Pin()

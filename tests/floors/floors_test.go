@@ -37,7 +37,7 @@ var floors = map[string]floor{
 // other floors or tools could use them without dragging the house along.
 var leaves = map[string][]string{
 	"commands/glob":      nil,
-	"commands/config":    {"commands/glob"},
+	"commands/config":    {"commands/glob", "rdb/vfs"},
 	"commands/logging":   nil,
 	"commands/acl":       {"commands/glob"},
 	"commands/pubsub":    {"commands/glob"},

@@ -23,6 +23,9 @@ func Arg(L *lua.LState, n int) lua.LValue {
 	return nil
 }
 
+// Discarded tells that the caller of the function that runs drops its results.
+func Discarded(L *lua.LState) bool { return layoutOf(L).currentFrame.NRet == 0 }
+
 // None tells whether the caller gave fewer than n arguments.
 func None(L *lua.LState, n int) bool { return Arg(L, n) == nil }
 
