@@ -390,7 +390,7 @@ func (t *infoText) statistics() {
 	t.int("tracking_total_keys", int64(len(s.tracking.keys)))
 	t.int("tracking_total_items", int64(s.tracking.items))
 	t.int("tracking_total_prefixes", int64(len(s.tracking.prefixes)))
-	t.zeros("unexpected_error_replies")
+	t.int("unexpected_error_replies", st.unexpectedErrors)
 	t.int("total_error_replies", s.Counters.ErrorReplies)
 	t.int("client_query_buffer_limit_disconnections", st.queryBufDisconnections)
 	t.int("client_output_buffer_limit_disconnections", st.outputBufDisconnections)

@@ -313,12 +313,13 @@ func (s *Server) streamError(c *Client, text string) {
 		text = text[:len(text)-1]
 	}
 	name := session.CString(c.Args[0])
-	if s.Config.PropagationErrorBehavior == config.PropagationIgnore {
-		s.Logf(config.LogWarning, "== CRITICAL == This replica is sending an error to its master: '%s' after processing the command '%s'",
-			text, name)
-		return
+	s.Logf(config.LogWarning, "== CRITICAL == This replica is sending an error to its master: '%s' after processing the command '%s'",
+		text, name)
+	s.stats.unexpectedErrors++
+	// A writable replica may differ from its master anyway.
+	if s.Config.PropagationErrorBehavior != config.PropagationIgnore && s.Config.ReplicaReadOnly {
+		s.fatal("This replica panicked sending an error to its master after processing the command '%s'", name)
 	}
-	s.fatal("This replica panicked sending an error to its master: '%s' after processing the command '%s'", text, name)
 }
 
 // mindDisk is called before a write of the master's while this server may be unable to write to disk.

@@ -140,6 +140,7 @@ type stats struct {
 	cycleCommands              int64 // most commands of one cycle
 	cronNanos                  int64
 	fileNanos                  int64 // at writing the append-only file
+	unexpectedErrors           int64 // of commands of the master
 	replIn, replOut            int64 // bytes from the master, and to replicas
 	instant                    [instantMetrics]instantMetric
 	snapshots, snapshotNanos   int64 // taken for background writing, and how long the last one took

@@ -128,7 +128,7 @@ func (n *Node) Tick(now int64) {
 	}
 	n.startJobs(now)
 	n.tickReplicas(now)
-	n.trim()
+	n.trimMany()
 	if now-n.second >= 1000 || now < n.second {
 		n.second = now
 		n.everySecond(now)
@@ -247,6 +247,13 @@ func (n *Node) fed() {
 func (n *Node) trim() {
 	if b := &n.Backlog; b.end-b.start() > n.Settings.BacklogSize {
 		b.trim(b.shown-n.Settings.BacklogSize, trimmed)
+	}
+}
+
+// trimMany is trim for what was kept for a replica that has left.
+func (n *Node) trimMany() {
+	if b := &n.Backlog; b.end-b.start() > n.Settings.BacklogSize {
+		b.trim(b.shown-n.Settings.BacklogSize, trimmedMany)
 	}
 }
 
