@@ -62,7 +62,7 @@ func configGet(c *Client) {
 func configSet(c *Client) {
 	local := c.conn == nil || isLocal(c.conn)
 	c.srv.followDir()
-	if err := c.srv.Config.Set(c.strings(2), config.SetContext{Local: local, Loading: c.srv.persist.loading != nil}); err != nil {
+	if err := c.srv.Config.Set(c.strings(2), config.SetContext{Local: local, Loading: c.srv.persist.loading != nil || c.srv.asyncLoading()}); err != nil {
 		c.Error(err.Error())
 		return
 	}

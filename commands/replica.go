@@ -73,9 +73,6 @@ func (s *Server) dialMaster(l *replication.Link) {
 		if err == nil {
 			m := &masterLink{link: l, conn: conn}
 			l.Ctx, conn.Ctx, r.link = m, m, m
-			if s.Config.ReplDisableTCPNodelay {
-				conn.SetNoDelay(false)
-			}
 		}
 		r.node.Dialed(s.replNow(), l, err)
 		s.act()

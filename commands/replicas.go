@@ -70,6 +70,9 @@ func (s *Server) attach(c *Client) {
 	}
 	c.source = true
 	s.account(c)
+	if s.Config.ReplDisableTCPNodelay {
+		c.conn.SetNoDelay(false)
+	}
 	c.conn.SetSource(&replicaSource{s, c.replica})
 	s.account(c)
 	s.sortClient(c)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"ferrous/commands/config"
+	"ferrous/commands/logging"
 	"ferrous/commands/session"
 	"ferrous/datatypes/record"
 	"ferrous/eventloop/resp"
@@ -271,7 +272,9 @@ func (s *Server) roleChanged() {
 	s.updateRefusing()
 	s.setTitle()
 	s.judgeWritable()
+	s.Log.SetRole(logging.Master)
 	if s.isReplica() {
+		s.Log.SetRole(logging.Replica)
 		s.unblockAll(errUnblockedRole)
 	}
 }
