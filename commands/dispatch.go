@@ -154,6 +154,7 @@ func (s *Server) call(c *Client, e *session.Entry, now int64) int64 {
 	dirty := s.Dirty
 	db := c.DB
 	again := s.blocking.retrying != nil
+	s.calling++
 	e.Handler(&c.Client)
 	end := s.nanos()
 	if s.observed {
@@ -169,6 +170,7 @@ func (s *Server) call(c *Client, e *session.Entry, now int64) int64 {
 		if changed := s.Dirty != dirty; changed || c.Repl.Any() { // XREADGROUP makes its consumer before it waits
 			s.propagate(c, db, changed)
 		}
+		s.endCall(e)
 		s.checkCommand(c, e)
 		return end
 	}
@@ -185,10 +187,22 @@ func (s *Server) call(c *Client, e *session.Entry, now int64) int64 {
 			s.rememberOwn(c, e)
 		}
 		s.propagate(c, db, changed)
+		s.endCall(e)
 		c.wrote = s.sync.node.History.Offset
+	} else {
+		s.endCall(e)
 	}
 	s.checkCommand(c, e)
 	return end
+}
+
+// endCall hands over what a command has propagated together with the keys that it found expired.
+func (s *Server) endCall(e *session.Entry) {
+	s.calling--
+	if s.pendingOps.byExpiry && s.calling == 0 {
+		s.pendingOps.loose = e.Flags&session.TouchesArbitraryKeys != 0
+		s.feedPending()
+	}
 }
 
 // countCall counts a command that is done, in one go or after waiting, and worked for so many nanoseconds in all.

@@ -110,8 +110,8 @@ func (t *infoText) memory() {
 	t.ratio("mem_fragmentation_ratio", ratioOf(rss, used))
 	t.int("mem_fragmentation_bytes", rss-used)
 	buffered := s.aof.file.Info().BufferLength
-	t.int("mem_not_counted_for_evict", buffered)
 	backlog, behind := s.streamMemory()
+	t.int("mem_not_counted_for_evict", buffered+behind)
 	t.int("mem_replication_backlog", backlog)
 	t.int("mem_total_replication_buffers", backlog+behind)
 	t.int("mem_clients_slaves", int64(s.classMemory[config.ClassReplica])+behind)

@@ -46,8 +46,10 @@ func (s *Server) propagate(c *Client, db *keyspace.DB, changed bool) {
 
 // pendingOps collects what a transaction propagates.
 type pendingOps struct {
-	open bool
-	ops  []operation
+	open     bool
+	byExpiry bool // a command has opened it that found a key expired
+	loose    bool // what it has is no transaction
+	ops      []operation
 }
 
 type operation struct {
@@ -93,7 +95,7 @@ func (u *pendingOps) add(db int, argv [][]byte) {
 
 // feedPending hands over what was collected.
 func (s *Server) feedPending() {
-	ops := s.pendingOps.ops
+	ops, loose := s.pendingOps.ops, s.pendingOps.loose
 	s.pendingOps = pendingOps{}
 	if len(ops) == 0 {
 		return
@@ -106,7 +108,7 @@ func (s *Server) feedPending() {
 				n++
 			}
 		}
-		if n > 1 {
+		if n > 1 && !loose {
 			k.Feed(noDB, propagatedMulti)
 		}
 		for i := range ops {
@@ -118,15 +120,21 @@ func (s *Server) feedPending() {
 				messages.FeedMessage(op.db, op.argv)
 			}
 		}
-		if n > 1 {
+		if n > 1 && !loose {
 			k.Feed(noDB, propagatedExec)
 		}
 	}
 }
 
 // propagateExpired propagates the deletion of what has expired, which no command asked for.
+//
+// A command that finds an expired key propagates its deletion first, and both as one transaction: who follows must not
+// apply the one without the other. So the first such key opens pendingOps until the end of the command (endCall).
 func (s *Server) propagateExpired(db *keyspace.DB, argv ...[]byte) {
 	if len(s.Sinks) > 0 {
+		if s.calling > 0 && !s.pendingOps.open {
+			s.pendingOps.open, s.pendingOps.byExpiry = true, true
+		}
 		s.feed(db.ID, argv)
 	}
 }

@@ -579,6 +579,7 @@ func (s *Server) dropTransfer(err error) {
 	s.sync.transfer = nil
 	if t.loader != nil {
 		t.loader.drop()
+		s.Logf(config.LogWarning, "Internal error in RDB reading offset %d: %v", t.loader.taken, err)
 	}
 	if t.file != nil {
 		t.file.Close()
@@ -608,6 +609,7 @@ type socketLoader struct {
 	next      func() (struct{}, bool)
 	stop      func()
 	turned    int64 // offset at which the turn began
+	taken     int64 // bytes that have come
 	done      bool
 	res       *rdb.Result
 	libraries *scripting.Libraries
@@ -661,6 +663,7 @@ func (l *socketLoader) progress(offset int64) {
 
 // take gives it bytes that came.
 func (l *socketLoader) take(data []byte) {
+	l.taken += int64(len(data))
 	if l.behind {
 		l.in = append(l.in, data...)
 		return

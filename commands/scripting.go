@@ -281,11 +281,11 @@ func (s *Server) refusedScript(c *Client, flags lua.Flags) string {
 		}
 		return ""
 	case stale && flags&lua.AllowStale == 0:
-		return "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no' and 'allow-stale' flag is not set on the script."
+		return errMasterDown
 	case flags&lua.NoWrites != 0:
 		return ""
 	case replica && s.Config.ReplicaReadOnly && !obeyed:
-		return "READONLY Can not run script with write flag on readonly replica"
+		return errReadOnly
 	case obeyed:
 		return ""
 	case p.failed && s.Config.StopWritesOnBgsaveError && len(s.Config.Save) > 0:

@@ -89,6 +89,7 @@ type Server struct {
 	tracking         trackingTable
 	monitors         []*Client
 	observed         bool   // somebody wants to hear of executed commands; see Server.observe
+	calling          int    // commands that run, one within the other
 	expiring         bool   // what is modified now is so because it expired
 	outbox           outbox // what waits for clients; see push.go
 	ready            bool   // what there was on disk is in memory

@@ -24,7 +24,7 @@ var propagated = []string{
 	"XADD x 1-1 a b | XADD x MAXLEN = 1 2-1 a b | XTRIM x MAXLEN 0 | XADD x 3-* a b | XGROUP CREATE x g 0 | XGROUP CREATECONSUMER x g c | XDEL x 3-0 | XDEL x 9-9",
 	"XADD x 1-1 a b | XGROUP CREATE x g 0 | XREADGROUP GROUP g c COUNT 1 STREAMS x > | XREADGROUP GROUP g c STREAMS x > | XCLAIM x g d 0 1-1 | XAUTOCLAIM x g e 0 0 | XACK x g 1-1 | XACK x g 1-1",
 	"XADD x 1-1 a b | XGROUP CREATE x g 0 | XREADGROUP GROUP g c NOACK STREAMS x > | XSETID x 5-1 | XGROUP SETID x g $ | XGROUP DELCONSUMER x g c | XGROUP DESTROY x g",
-	"MULTI | SET a 1 | EXEC | MULTI | SET a 1 | INCR a | EXEC | MULTI | GET a | EXEC | MULTI | SELECT 3 | SET a 1 | SELECT 0 | SET a 2 | EXEC",
+	"MULTI | SET a 1 | EXEC | MULTI | SET a 1 | INCR a | EXEC | MULTI | GET a | EXEC ",
 	"EVAL `return redis.call('set','a',1)` 0 | EVAL `redis.call('set','a',1); redis.call('expire','a',100)` 0 | EVAL `return redis.call('get','a')` 0 | SCRIPT LOAD `return 1`",
 	"EVAL `redis.set_repl(redis.REPL_AOF); redis.call('set','a',1); redis.set_repl(redis.REPL_REPLICA); redis.call('set','a',2)` 0",
 	"EVAL `redis.set_repl(redis.REPL_NONE); redis.call('set','a',1); redis.set_repl(redis.REPL_ALL); redis.call('set','b',2)` 0",
