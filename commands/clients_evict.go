@@ -43,7 +43,7 @@ func bucketOf(size int) int {
 // mayEvict reports whether the client may have to go for others.
 func (c *Client) mayEvict() bool {
 	class := c.outputClass()
-	return c.conn != nil && !c.noEvict && (class == config.ClassNormal || class == config.ClassPubsub)
+	return c.conn != nil && !c.noEvict && !c.master && (class == config.ClassNormal || class == config.ClassPubsub)
 }
 
 // sortClient puts a client into the bucket that it belongs to, as it is accounted for.

@@ -66,6 +66,12 @@ func (s *Server) expire() {
 	s.rearmExpiry()
 }
 
+// judgeExpiry says whether expired keys are deleted here: not while data is loading, which tells itself what has gone, not
+// while clients are paused, and not on a replica, whose master tells it.
+func (s *Server) judgeExpiry() {
+	s.Keyspace.KeepExpired = s.persist.loading != nil || s.pause.on || s.isReplica()
+}
+
 // rearmExpiry sets the timer of background expiry where a deadline has come before the one that it waits for.
 func (s *Server) rearmExpiry() {
 	if s.activeOff {

@@ -273,10 +273,22 @@ func (s *Server) showScript(c *Client) {
 // refusedScript returns the error of a script that may not begin, or "". Without a shebang its commands are looked at one by
 // one.
 func (s *Server) refusedScript(c *Client, flags lua.Flags) string {
-	if flags&(lua.CompatMode|lua.NoWrites) != 0 {
-		return ""
-	}
+	obeyed, replica := c.master, s.isReplica()
+	stale := replica && s.sync.down && !s.Config.ReplicaServeStaleData && !obeyed
 	switch p := &s.persist; {
+	case flags&lua.CompatMode != 0:
+		if stale {
+			return errMasterDown
+		}
+		return ""
+	case stale && flags&lua.AllowStale == 0:
+		return errMasterDown
+	case flags&lua.NoWrites != 0:
+		return ""
+	case replica && s.Config.ReplicaReadOnly && !obeyed:
+		return errReadOnly
+	case obeyed:
+		return ""
 	case p.failed && s.Config.StopWritesOnBgsaveError && len(s.Config.Save) > 0:
 		return "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. " +
 			"Writable scripts are blocked. Use 'no-writes' flag for read only scripts."
@@ -284,6 +296,8 @@ func (s *Server) refusedScript(c *Client, flags lua.Flags) string {
 		return s.aof.file.Refusal()
 	case c.Cmd.Flags&session.ReadOnly != 0:
 		return errWriteScript
+	case !replica && s.sync.node.WritesRefused:
+		return errNoReplicas
 	}
 	return ""
 }
@@ -404,9 +418,14 @@ func (b *bridge) Call(argv [][]byte) []byte {
 	if x.readOnly && e.Flags&(session.Write|session.MayReplicate) != 0 {
 		return s.refuseInner(e, "ERR "+lua.ErrReadOnlyScript)
 	}
+	if s.refusing && !x.caller.master {
+		if msg := s.refusedByRole(0, ^e.Flags); msg != "" {
+			return s.refuseInner(e, msg)
+		}
+	}
 	if e.Flags&session.Write != 0 {
-		if s.refusing && !x.wrote {
-			if msg := s.refusalOf(e); msg != "" {
+		if s.refusing && !x.wrote && !x.caller.master {
+			if msg := s.refusalOf(e, e.Flags, 0); msg != "" {
 				return s.refuseInner(e, msg)
 			}
 		}
@@ -416,9 +435,7 @@ func (b *bridge) Call(argv [][]byte) []byte {
 	ops := len(s.pendingOps.ops)
 	x.clock = s.call(c, e, x.clock)
 	s.Keyspace.Now = x.now
-	if x.repl&lua.ReplAOF == 0 {
-		s.pendingOps.ops = s.pendingOps.ops[:ops]
-	}
+	s.pendingOps.limit(ops, x.repl&lua.ReplAOF != 0, x.repl&lua.ReplReplica != 0)
 	return c.W.Buf
 }
 

@@ -39,6 +39,7 @@ type transaction struct {
 	running bool // EXEC is at work
 	scripts bool // a queued command runs a script
 	flags   session.Flags
+	lacks   session.Flags // that some queued command does not have
 	queue   []queuedCommand
 	data    []byte // bytes of the arguments of all queued commands
 	ends    []int  // where each argument ends in data
@@ -166,6 +167,7 @@ func (s *Server) enqueue(c *Client, e *session.Entry, flags session.Flags) {
 		}
 		tx.queue = append(tx.queue, queuedCommand{e, len(c.Args)})
 		tx.flags |= flags
+		tx.lacks |= ^e.Flags
 		tx.scripts = tx.scripts || e.Scripted
 		if limit := s.limits.MaxBuffered; limit > 0 && int64(len(tx.data)) > limit && c.conn != nil {
 			s.Logf(config.LogWarning, "Closing client that reached max query buffer length: %s", c.describe())
