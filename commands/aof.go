@@ -100,17 +100,7 @@ func (g *group) next() {
 
 // newAppendOnly makes the file, which is off.
 func (s *Server) newAppendOnly() {
-	levels := map[aof.Level]config.LogLevel{aof.Debug: config.LogDebug, aof.Verbose: config.LogVerbose,
-		aof.Notice: config.LogNotice, aof.Warning: config.LogWarning}
-	s.aof.file = aof.New(aof.Options{
-		Dir: s.Config.Dir, DirName: s.Config.AppendDirname, FileName: s.Config.AppendFilename,
-		Post:    func(fn func()) { s.loop.Post(func() { fn(); s.resumeReplies() }) },
-		Go:      s.crash.Go,
-		Logf:    func(l aof.Level, format string, args ...any) { s.Logf(levels[l], format, args...) },
-		Now:     func() int64 { return s.Keyspace.Now },
-		Offset:  func() int64 { return s.sync.node.History.Offset },
-		Latency: func(event string, d time.Duration) { s.latencySample(event, d.Milliseconds()) },
-	}, s.aofSettings())
+	s.aof.file = aof.New(s.aofOptions(), s.aofSettings())
 	for _, name := range []string{"appendfsync", "no-appendfsync-on-rewrite", "aof-timestamp-enabled", "aof-load-truncated",
 		"aof-use-rdb-preamble", "aof-rewrite-incremental-fsync", "aof-disable-auto-gc", "auto-aof-rewrite-percentage",
 		"auto-aof-rewrite-min-size"} {
@@ -124,6 +114,21 @@ func (s *Server) newAppendOnly() {
 	s.Config.OnApplyLast(func(*config.Config) error { return s.switchAppendOnly() }, "appendonly")
 	s.aof.dir = s.Config.Dir
 	s.Config.OnApply(func(*config.Config) error { s.leaveDir(); return nil }, "dir")
+}
+
+// aofOptions are what the file needs of the server.
+func (s *Server) aofOptions() aof.Options {
+	levels := map[aof.Level]config.LogLevel{aof.Debug: config.LogDebug, aof.Verbose: config.LogVerbose,
+		aof.Notice: config.LogNotice, aof.Warning: config.LogWarning}
+	return aof.Options{
+		Dir: s.Config.Dir, DirName: s.Config.AppendDirname, FileName: s.Config.AppendFilename,
+		Post:    func(fn func()) { s.loop.Post(func() { fn(); s.resumeReplies() }) },
+		Go:      s.crash.Go,
+		Logf:    func(l aof.Level, format string, args ...any) { s.Logf(levels[l], format, args...) },
+		Now:     func() int64 { return s.Keyspace.Now },
+		Offset:  func() int64 { return s.sync.node.History.Offset },
+		Latency: func(event string, d time.Duration) { s.latencySample(event, d.Milliseconds()) },
+	}
 }
 
 // followDir tells the file where its folder is by now.
@@ -426,7 +431,7 @@ func (f *fileClient) apply(argv [][]byte) error {
 	outer := s.current
 	s.current = c
 	if c.inMulti() && !e.Direct {
-		s.enqueue(c, e)
+		s.enqueue(c, e, e.Flags)
 	} else {
 		c.Cmd = e
 		e.Handler(&c.Client)

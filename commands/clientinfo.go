@@ -198,6 +198,7 @@ type clientPeaks struct {
 	second int64
 }
 
+// peakSeconds is for how many seconds the largest buffers are remembered, as in Redis.
 const peakSeconds = 8
 
 // advance makes room for the present second.

@@ -118,7 +118,7 @@ func (s *Server) evictClients() {
 	}
 }
 
-// outputGrew is told, perhaps in the middle of a command or of a walk, that replies to the client had to be queued. It
+// outputGrew is called, perhaps in the middle of a command or of a walk, when replies to the client had to be queued. It
 // accounts for them; eviction waits until that has ended.
 func (s *Server) outputGrew(c *Client) {
 	if n := c.conn.QueuedMem(); s.eviction.limit > 0 && n > c.counted {

@@ -26,6 +26,7 @@ func (s *Server) cron() {
 	s.tickFile()
 	s.tickReplication()
 	s.sweepTracked()
+	s.watchTLSFiles()
 	s.stats.peakMemory = max(s.stats.peakMemory, s.usedMemory())
 	s.sampleInstant()
 	live := s.Keyspace.Bytes()

@@ -61,6 +61,8 @@ func debugForms() []introspection.DebugForm {
 			"    Crash the server as a wrong memory access does."),
 		form("set-active-expire", 3, 3, debugSetActiveExpire, "SET-ACTIVE-EXPIRE <0|1>",
 			"    Leave expired keys until somebody asks for them (0), or delete them on time (1)."),
+		form("set-disable-deny-scripts", 3, 3, debugDenyScripts, "SET-DISABLE-DENY-SCRIPTS <0|1>",
+			"    Let scripts call CLIENT LIST and DEBUG PROTOCOL, for tests."),
 	}
 }
 
@@ -105,6 +107,11 @@ func debugSetActiveExpire(c *Client) {
 		s.expAt = 0
 		s.rearmExpiry()
 	}
+	c.W.OK()
+}
+
+func debugDenyScripts(c *Client) {
+	c.srv.scripts.testing = c.SwitchArg(2)
 	c.W.OK()
 }
 

@@ -256,6 +256,9 @@ func (t *infoText) server() {
 	if s.Config.UnixSocket != "" {
 		t.str("listener1", "name=unix,bind="+s.Config.UnixSocket)
 	}
+	if s.Config.TLSPort != 0 {
+		t.str("listener2", "name=tls,bind="+strings.Join(s.Config.Bind, ",bind=")+",port="+strconv.Itoa(s.Config.TLSPort))
+	}
 }
 
 func (t *infoText) clients() {
@@ -405,6 +408,7 @@ func (t *infoText) statistics() {
 	t.int("instantaneous_eventloop_cycles_per_sec", st.instant[instantCycles].rate())
 	t.int("instantaneous_eventloop_duration_usec", st.instant[instantCycleTime].rate())
 	t.int("acl_access_denied_auth", st.denied[acl.DeniedAuth])
+	t.int("acl_access_denied_tls_cert", st.denied[acl.DeniedCert])
 	t.int("acl_access_denied_cmd", st.denied[acl.DeniedCommand])
 	t.int("acl_access_denied_key", st.denied[acl.DeniedKey])
 	t.int("acl_access_denied_channel", st.denied[acl.DeniedChannel])

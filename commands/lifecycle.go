@@ -75,7 +75,10 @@ func (s *Server) applySettings() {
 			s.Logf(config.LogWarning, "%s: %v", name, err)
 		}
 	}
-	s.Config.OnApply(func(*config.Config) error { return s.applyTLS() }, "tls-port", "tls-replication", "tls-cluster")
+	s.Config.OnApply(func(*config.Config) error { return s.applyTLSPort() }, "tls-port")
+	s.Config.OnApply(func(*config.Config) error { return s.applyTLS() }, "tls-replication", "tls-cluster", "tls-auth-clients",
+		"tls-cert-file", "tls-key-file", "tls-key-file-pass", "tls-client-cert-file", "tls-client-key-file",
+		"tls-client-key-file-pass", "tls-ca-cert-file", "tls-ca-cert-dir", "tls-protocols", "tls-ciphers", "tls-session-caching")
 }
 
 // rebind listens where port and bind say; problem is what CONFIG SET answers when that fails.
@@ -85,6 +88,10 @@ func (s *Server) rebind(problem refusal) func() error {
 			return nil // New opens them
 		}
 		if err := s.loop.Rebind(s.tcpAddrs()); err != nil {
+			s.Logf(config.LogWarning, "Could not listen on another address: %v", err)
+			return problem
+		}
+		if err := s.listenTLS(); err != nil { // at the addresses of bind too
 			s.Logf(config.LogWarning, "Could not listen on another address: %v", err)
 			return problem
 		}
@@ -210,36 +217,14 @@ func (s *Server) checkServed() error {
 		s.Logf(config.LogWarning, "Module %s failed to load: this server does not run modules", path)
 		return refusal("Can't load module from " + path + ": server aborting")
 	}
-	if err := s.checkTLS(); err != nil {
+	if err := s.loadTLS(); err != nil {
 		s.Logf(config.LogWarning, "%v", err)
 		return refusal("Failed to configure TLS. Check logs for more info.")
 	}
-	if len(s.listenAddrs()) == 0 {
+	if len(s.listenAddrs()) == 0 && s.Config.TLSPort == 0 {
 		return refusal("Configured to not listen anywhere, exiting.")
 	}
 	s.Config.WarnOfNoOps()
-	return nil
-}
-
-// checkTLS refuses what would have data travel unprotected where TLS was asked for.
-func (s *Server) checkTLS() error {
-	switch {
-	case s.Config.TLSPort != 0:
-		return refusal(fmt.Sprintf("Failed finding TLS support: there is none to serve tls-port %d with.", s.Config.TLSPort))
-	case s.Config.TLSReplication:
-		return refusal("Failed finding TLS support: there is none for tls-replication.")
-	case s.Config.TLSCluster:
-		return refusal("Failed finding TLS support: there is none for tls-cluster.")
-	}
-	return nil
-}
-
-// applyTLS answers a CONFIG SET of TLS.
-func (s *Server) applyTLS() error {
-	if err := s.checkTLS(); err != nil {
-		s.Logf(config.LogWarning, "%v", err)
-		return refusal("Unable to update TLS configuration. Check server logs.")
-	}
 	return nil
 }
 

@@ -35,7 +35,7 @@ import (
 // compression of a long string, and before it renames. What is canceled can no longer take the dump's place (claim), so
 // nobody has to wait for the end of the goroutine: the loop gives it cancelWait, in which it ends unless it hangs at the
 // disk, and goes on. Until it has ended it counts as in progress, as Redis's child does that was killed and not yet waited
-// for. The file itself is dumpfile.go.
+// for. rdb.SaveFile writes the file.
 //
 // # Loading
 //
@@ -470,9 +470,20 @@ func debugReload(c *Client) {
 		s.cancelSave()
 		s.emptyDatabases(s.Keyspace.DBs()...)
 	}
-	if err := s.reload(merge); err != nil {
+	l := rdb.Loader{DropExpired: true, AllowDuplicates: merge}
+	known := false
+	if !flush {
+		l.OnFunction = func(code []byte) error {
+			_, err := s.scripts.libraries.Load(code, merge)
+			known = err != nil
+			return err
+		}
+	}
+	if err := s.reload(l); err != nil {
 		c.Error("ERR Error trying to load the RDB dump, check server logs.")
-		s.fatal("Terminating server after rdb file reading failure.")
+		if !known { // libraries stand before all keys in a dump: no key was loaded
+			s.fatal("Terminating server after rdb file reading failure.")
+		}
 		return
 	}
 	s.Logf(config.LogWarning, "DB reloaded by DEBUG RELOAD")
@@ -480,7 +491,7 @@ func debugReload(c *Client) {
 }
 
 // reload reads the dump while everybody waits.
-func (s *Server) reload(merge bool) error {
+func (s *Server) reload(l rdb.Loader) error {
 	path := s.dumpPath()
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -489,7 +500,7 @@ func (s *Server) reload(merge bool) error {
 	if err == nil {
 		var info fs.FileInfo
 		if info, err = f.Stat(); err == nil {
-			_, err = s.loadDump(f, info.Size(), nil, rdb.Loader{DropExpired: true, AllowDuplicates: merge})
+			_, err = s.loadDump(f, info.Size(), nil, l)
 		}
 		f.Close()
 	}
@@ -648,14 +659,19 @@ func (s *Server) diagnose(path string) {
 // loadDump reads a dump into the keyspace, as l and the configuration say, and its function libraries into the server.
 // progress is called between pieces of it, nil for none.
 func (s *Server) loadDump(src io.Reader, size int64, progress func(offset int64), l rdb.Loader) (*rdb.Result, error) {
+	own := l.OnFunction == nil
 	res, libraries, err := s.readDump(src, size, progress, l)
 	if err != nil {
 		return nil, err
 	}
-	if !l.AllowDuplicates {
+	switch {
+	case !own: // the caller has put the libraries where they belong
+	case !l.AllowDuplicates:
 		s.scripts.libraries = libraries
-	} else if err := s.scripts.libraries.Join(libraries, true); err != nil {
-		return nil, err
+	default:
+		if err := s.scripts.libraries.Join(libraries, true); err != nil {
+			return nil, err
+		}
 	}
 	return res, nil
 }
@@ -676,9 +692,11 @@ func (s *Server) readDump(src io.Reader, size int64, progress func(offset int64)
 		l.OnKey = func(*keyspace.DB, *record.Record) { delay() }
 	}
 	libraries := scripting.NewLibraries(s.scripts.engine)
-	l.OnFunction = func(code []byte) error {
-		_, err := libraries.Load(code, false)
-		return err
+	if l.OnFunction == nil {
+		l.OnFunction = func(code []byte) error {
+			_, err := libraries.Load(code, false)
+			return err
+		}
 	}
 	res, err := l.Load(src, size)
 	if err != nil {

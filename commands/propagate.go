@@ -5,12 +5,13 @@ import (
 	"ferrous/datatypes/keyspace"
 )
 
-// Propagation: the one way by which changes leave for the sinks (the append-only file, replicas). What a command changed comes
-// through propagate, what expired through propagateExpired. Both feed: at once or, inside a transaction, into pendingOps
-// that feedPending hands over as a whole. TestPropagation holds that no other file feeds a sink.
+// Propagation is the only way from a change to the sinks (the append-only file, replicas). propagate takes what a command
+// changed, propagateExpired what expired. Both call feed, which gives the change to the sinks at once, or inside a transaction
+// puts it into pendingOps; feedPending gives these to the sinks as one transaction. TestPropagation checks that no other file
+// feeds a sink.
 
-// propagate is the one point through which changes reach the sinks: further commands first, then the command itself,
-// as it came or as its handler rewrote it.
+// propagate feeds the sinks with what a command changed: first the commands that its handler added (PropagateAlso), then the
+// command itself, as it came or as the handler rewrote it (Rewrite). db is the database that it ran in.
 func (s *Server) propagate(c *Client, db *keyspace.DB, changed bool) {
 	if len(s.Sinks) > 0 {
 		own := c.Args
@@ -23,7 +24,7 @@ func (s *Server) propagate(c *Client, db *keyspace.DB, changed bool) {
 		case c.Repl.Rewritten != nil:
 			own = c.Repl.Rewritten
 		}
-		// Several commands that stand for one are a transaction to those who follow.
+		// Several commands that stand for one are a transaction to replicas and file.
 		several := !s.pendingOps.open && (len(c.Repl.More) > 1 || len(c.Repl.More) == 1 && own != nil)
 		if several {
 			s.feed(noDB, propagatedMulti)
@@ -44,7 +45,7 @@ func (s *Server) propagate(c *Client, db *keyspace.DB, changed bool) {
 	}
 }
 
-// pendingOps collects what a transaction propagates.
+// pendingOps are the commands that a transaction or script has propagated and the sinks have not been given yet.
 type pendingOps struct {
 	open     bool
 	byExpiry bool // a command has opened it that found a key expired
@@ -70,7 +71,7 @@ func (u *pendingOps) limit(first int, file, stream bool) {
 	}
 }
 
-// noDB is the number of the database given to sinks for commands that concern none.
+// noDB is the database number that sinks get with commands that concern none.
 const noDB = -1
 
 var (
@@ -78,7 +79,7 @@ var (
 	propagatedExec  = [][]byte{[]byte("EXEC")}
 )
 
-// add copies a command into pendingOps.
+// add appends a copy of a command.
 func (u *pendingOps) add(db int, argv [][]byte) {
 	n := 0
 	for _, a := range argv {
@@ -93,7 +94,7 @@ func (u *pendingOps) add(db int, argv [][]byte) {
 	u.ops = append(u.ops, op)
 }
 
-// feedPending hands over what was collected.
+// feedPending gives the pending commands to the sinks: one as it is, several between MULTI and EXEC.
 func (s *Server) feedPending() {
 	ops, loose := s.pendingOps.ops, s.pendingOps.loose
 	s.pendingOps = pendingOps{}
@@ -126,7 +127,7 @@ func (s *Server) feedPending() {
 	}
 }
 
-// propagateExpired propagates the deletion of what has expired, which no command asked for.
+// propagateExpired propagates the deletion of a key or field that has expired. No command need have asked for it.
 //
 // A command that finds an expired key propagates its deletion first, and both as one transaction: who follows must not
 // apply the one without the other. So the first such key opens pendingOps until the end of the command (endCall).
@@ -139,7 +140,7 @@ func (s *Server) propagateExpired(db *keyspace.DB, argv ...[]byte) {
 	}
 }
 
-// feed gives one command to all sinks.
+// feed gives one command to all sinks, or inside a transaction to pendingOps.
 func (s *Server) feed(db int, argv [][]byte) {
 	if s.pendingOps.open {
 		if len(s.Sinks) > 0 {
@@ -152,7 +153,7 @@ func (s *Server) feed(db int, argv [][]byte) {
 	}
 }
 
-// feedMessage gives one command that changed nothing to those sinks that want messages.
+// feedMessage is feed for a command that changed no data: only MessageSinks get it.
 func (s *Server) feedMessage(db int, argv [][]byte) {
 	if s.pendingOps.open {
 		s.pendingOps.add(db, argv)

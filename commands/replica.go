@@ -284,7 +284,7 @@ func (s *Server) apply(c *Client, args [][]byte, now int64) (end int64, broken s
 	}
 	c.last = e
 	if c.inMulti() && !e.Direct {
-		s.enqueue(c, e)
+		s.enqueue(c, e, e.Flags)
 		return now, ""
 	}
 	if e.Flags&session.Write != 0 && s.refusing {

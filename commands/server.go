@@ -56,24 +56,24 @@ type Server struct {
 	crash crash.Reporter
 	runID string
 	base  time.Time // process start; the monotonic clock counts from here
-	wall  int64     // Unix microseconds at base, adjusted by cron
+	wall  int64     // Unix microseconds at base; cron follows a clock that was set
 
 	w       resp.Writer                  // replies to the client being served
-	repl    session.Replication          // what the command of the client being served says of its propagation
-	scratch resp.Scratch                 // its arguments
-	members [keyspace.MaxPrefetch][]byte // what is peeked at besides keys
+	repl    session.Replication          // how the running command is to be propagated
+	scratch resp.Scratch                 // arguments of the running command
+	members [keyspace.MaxPrefetch][]byte // members of collections that prefetch looks at
 	limits  resp.Limits
-	early   resp.Limits // limits of those who are not logged in; see limitsOf
-	current *Client
+	early   resp.Limits // limits of clients that are not logged in; see limitsOf
+	current *Client     // whose packet is being processed
 
 	clients          map[int64]*Client
-	order            []*Client // the same, as cron goes through them
-	doomed           []*Client // of these, the ones that reap takes out
+	order            []*Client // the same clients in the order in which cron visits them
+	doomed           []*Client // clients that are closed and that reap takes out
 	unsettled        bool      // settle has something to do
-	cronAt           int       // where it is
+	cronAt           int       // index in order of the next client for cron
 	nextID           int64
-	warned           int64  // when warnOfAttack last did, Unix ms
-	heldBytes        int    // memory that clients hold beyond what each costs; see clientinfo.go
+	warned           int64  // when warnOfAttack last logged, Unix ms
+	heldBytes        int    // memory of clients beyond clientBytes for each; see clientinfo.go
 	classMemory      [3]int // all memory of clients, by class of client-output-buffer-limit
 	replyBufferRules replyBufferRules
 	eviction         clientEviction
@@ -88,11 +88,11 @@ type Server struct {
 	channels         channels
 	tracking         trackingTable
 	monitors         []*Client
-	observed         bool   // somebody wants to hear of executed commands; see Server.observe
+	observed         bool   // MONITOR or tracking needs every executed command; see Server.observe
 	calling          int    // commands that run, one within the other
-	expiring         bool   // what is modified now is so because it expired
-	outbox           outbox // what waits for clients; see push.go
-	ready            bool   // what there was on disk is in memory
+	expiring         bool   // the key that is being reported as modified has expired
+	outbox           outbox // messages that wait for clients; see push.go
+	ready            bool   // the data has been loaded
 	socket           socketFile
 	fewFiles         bool // see eventloop.Options.FewFiles
 	shutdown         shutdownState
@@ -107,11 +107,12 @@ type Server struct {
 	watched    map[*keyspace.DB]map[string][]*watch
 	pendingOps pendingOps
 	scripts    scripts
+	tls        tlsState
 	busy       busy
 	freeTx     []*transaction
 
 	baseMemory         int  // used_memory of an empty server
-	listensForTracking bool // one of them is trackedModified
+	listensForTracking bool // trackedModified is among Core.Listeners
 	cronTimer          *eventloop.Timer
 	expTimer           *eventloop.Timer
 	expAt              int64 // when expiry is to run, Unix ms; 0 = not set
@@ -134,7 +135,7 @@ type stats struct {
 	outputBufDisconnections    int64
 	peakMemory                 int
 	reads, writes, cronCycles  int64
-	denied                     [acl.DeniedChannel + 1]int64 // requests and log-ins, by acl.Denial
+	denied                     [acl.DeniedCert + 1]int64 // requests and log-ins, by acl.Denial
 	expireNanos, expireCapped  int64
 	cycles                     int64 // see endCycle
 	cycleNanos, cycleMax       int64
@@ -214,6 +215,10 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 	s.newReplication()
 	s.newAppendOnly()
 	s.newScripts()
+	if err := s.listenTLS(); err != nil {
+		s.Logf(config.LogWarning, "%v", err)
+		return nil, refusal(fmt.Sprintf("Failed listening on port %d (tls), aborting.", cfg.TLSPort))
+	}
 	return s, nil
 }
 
@@ -223,7 +228,7 @@ func (s *Server) nanos() int64 { return int64(time.Since(s.base)) }
 // setNow makes a monotonic reading the time that expiry and idle times see.
 func (s *Server) setNow(nanos int64) { s.Keyspace.Now = (s.wall + nanos/1000) / 1000 }
 
-// tick reads the clock. The wall clock is followed, so that a set clock shows in expiry as in Redis.
+// tick reads the clock. It follows the wall clock, so that setting the system's clock affects expiry as in Redis.
 func (s *Server) tick() {
 	now := time.Now()
 	s.wall = now.UnixMicro() - int64(now.Sub(s.base))/1000
@@ -258,8 +263,8 @@ func (s *Server) Serve() error {
 	return s.loop.Serve()
 }
 
-// listening begins to load when the addresses are bound. Nothing is accepted before it returns, and what loads fast is
-// loaded then: who waits for the port finds a server that is ready.
+// listening begins to load the data. The loop calls it when the addresses are bound; no connection is accepted before it
+// returns. A small data set is loaded by then, so that a client that waits for the port finds a server that is ready.
 func (s *Server) listening([]net.Addr) {
 	debug.SetPanicOnFault(true) // of this goroutine, which stands in for the loop's
 	s.Logf(config.LogNotice, "Server initialized")
@@ -310,6 +315,7 @@ func (s *Server) Opened(conn *eventloop.Conn) bool {
 	c.lastActive = s.Keyspace.Now
 	c.replyBuffer = replyBuffer{size: replyBufferMax, peak: replyBufferMax, since: uint32(s.Keyspace.Now)}
 	c.startAs(s.security.users.Default())
+	c.logInByCertificate()
 	conn.Ctx = c
 	s.remember(c)
 	return true
@@ -342,8 +348,8 @@ func (s *Server) Data(conn *eventloop.Conn, in []byte) {
 	}
 }
 
-// process runs the requests that the client's parser has, until it needs more bytes or must wait. now is the
-// monotonic time; it returns that of the last request's end.
+// process runs the requests that the client's parser holds, until the parser needs more bytes or the client must wait. now is
+// the monotonic time; process returns the time at which the last request ended.
 func (s *Server) process(c *Client, now int64) int64 {
 	outer := s.current
 	s.current = c
@@ -357,7 +363,7 @@ func (s *Server) process(c *Client, now int64) int64 {
 	c.window.note(c.parser.Buffered())
 	s.peaks.note(max(c.parser.Buffered(), c.parser.Capacity()), 0)
 	if c.deferred != nil && !c.stopped {
-		// A read of nothing makes scratch forget the request that was parsed last: it is not this one.
+		// Scratch still holds the request that was parsed last, which is another one: reading from an empty parser clears it.
 		var none resp.Parser
 		none.Next(&s.scratch, lim)
 		c.Args, c.deferred = c.deferred, nil
@@ -416,9 +422,9 @@ func (s *Server) process(c *Client, now int64) int64 {
 	return now
 }
 
-// prefetch brings what the pipelined requests that follow args, the next one, will touch into the cache together, since
-// one after the other their cache misses are half of what a short command costs: the keys, or, where it is the same key
-// each time, the members of the collection there. It returns after how many requests to come again.
+// prefetch brings into the processor's cache what the pipelined requests from args on will touch: their keys or, if all name
+// the same key, the members of the collection there. Fetched together the cache misses overlap; one after the other they are
+// half of what a short command costs. prefetch returns after how many requests it is to be called again.
 func (s *Server) prefetch(c *Client, args [][]byte) int {
 	at := 2
 	if len(args) == 4 && session.EqualFold(args[0], "zadd") {
@@ -436,15 +442,15 @@ func (s *Server) prefetch(c *Client, args [][]byte) int {
 	return n
 }
 
-// flushAbove is how many bytes of replies to a pipeline are collected before they are written; flushEarly is that for a
-// client that is not logged in, of which no more than freeReply may wait.
+// Replies to a pipeline are collected and written when there are flushAbove bytes of them. A client that is not logged in may
+// have no more than freeReply bytes waiting: its replies are written from flushEarly on.
 const (
 	flushAbove = 256 << 10
 	flushEarly = freeReply / 2
 )
 
-// followLogin returns the limits of the client, which had those given before its last command: AUTH and RESET change them,
-// and with them those of its replies.
+// followLogin returns the limits of the client after a command. AUTH and RESET change them; was are those before the command.
+// If they differ, the limits of the client's replies are set anew.
 func (s *Server) followLogin(c *Client, was *resp.Limits) *resp.Limits {
 	lim := s.limitsOf(c)
 	if lim != was {
@@ -508,7 +514,7 @@ func (s *Server) Closed(conn *eventloop.Conn, err error) {
 	c.parser.Reset()
 }
 
-// Flush implements eventloop.Handler: connected(the) end of a round in which something asked for it.
+// Flush implements eventloop.Handler: the end of a round in which RequestFlush was called.
 func (s *Server) Flush() {
 	s.settle()
 	if s.gathering() || !s.flushFile() {

@@ -100,7 +100,6 @@ func TestDialFails(t *testing.T) {
 
 // numbers is a Source of so many bytes, in pieces of 1000.
 type numbers struct {
-	c        *Conn
 	at, end  int
 	maxTaken int
 }

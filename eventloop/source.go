@@ -45,6 +45,23 @@ func (c *Conn) Pull() {
 	}
 }
 
+// writeAll is write for several pieces.
+func (c *Conn) writeAll(bufs [][]byte) (n int, errno syscall.Errno) {
+	switch {
+	case c.flags&fBeside != 0:
+		for _, b := range bufs {
+			m, errno := c.side().send(b)
+			if n += m; errno != 0 || m < len(b) {
+				return n, errno
+			}
+		}
+		return n, 0
+	case len(bufs) == 1:
+		return send(int(c.fd), bufs[0])
+	}
+	return sendAll(int(c.fd), bufs)
+}
+
 // pull is Pull for at most about budget bytes. It reports whether the Source has no more.
 func (c *Conn) pull(budget int) (dry bool) {
 	s := c.loop.sources[c]
@@ -58,13 +75,7 @@ func (c *Conn) pull(budget int) (dry bool) {
 		if want == 0 {
 			return true
 		}
-		var n int
-		var errno syscall.Errno
-		if len(bufs) == 1 {
-			n, errno = send(int(c.fd), bufs[0])
-		} else {
-			n, errno = sendAll(int(c.fd), bufs)
-		}
+		n, errno := c.writeAll(bufs)
 		if errno != 0 && errno != syscall.EAGAIN {
 			c.lose(errno)
 			return false

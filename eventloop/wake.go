@@ -127,6 +127,7 @@ func (l *Loop) hangUp() {
 	l.inner.fd = -1
 	l.inner.hangUpNext()
 	l.dropDialled()
+	l.hangUpBeside()
 }
 
 func (in *innerConn) hangUpNext() {

@@ -30,18 +30,18 @@ type Loader struct {
 
 	// All of these may be nil.
 
-	// OnProgress is told the number of bytes read, about every ProgressBytes, which may be less than what is read ahead.
+	// OnProgress is called with the number of bytes read, about every ProgressBytes, which may be less than what is read ahead.
 	OnProgress    func(offset int64)
 	ProgressBytes int64 // 0: 2 MiB
-	// OnNotice is told what Redis logs at level notice.
+	// OnNotice is called with what Redis logs at level notice.
 	OnNotice func(line string)
-	// OnRepair is told each key of which something was put right, and what.
+	// OnRepair is called for each key of which something was put right, and what.
 	OnRepair func(db int, key []byte, what string)
 	// OnFunction is given the code of each function library. Without it libraries are passed over, with a notice.
 	OnFunction func(code []byte) error
 	// OnDropped is told each key that DropExpired leaves out. key is valid during the call only.
 	OnDropped func(db int, key []byte, history *History)
-	// OnKey is told each key that was loaded, not at once but before Load returns.
+	// OnKey is called for each key that was loaded, not at once but before Load returns.
 	OnKey func(db *keyspace.DB, r *record.Record)
 
 	batch    []*record.Record // read and not yet in the keyspace

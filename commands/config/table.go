@@ -18,7 +18,7 @@ const (
 	noopIO     = "one goroutine serves all clients"
 
 	noCluster  = "there is no cluster yet"
-	noTLS      = "there is no TLS yet"
+	noTLSCache = "sessions are resumed by tickets that the clients keep; the server keeps none"
 	noEviction = "nothing is evicted yet"
 )
 
@@ -193,16 +193,17 @@ func (c *Config) addNetwork() {
 
 func (c *Config) addTLS() {
 	v := &c.Values
-	defer c.noOps(len(c.rows), noTLS, "tls-port", "tls-cluster", "tls-replication") // these are refused
 	num(c, "tls-port", &v.TLSPort, 0, 65535, 0, plain, rw)
 	c.yesno("tls-cluster", &v.TLSCluster, false, rw)
 	c.yesno("tls-replication", &v.TLSReplication, false, rw)
 	enum(c, "tls-auth-clients", &v.TLSAuthClients, tlsAuthNames, TLSAuthYes, rw, nil)
+	enum(c, "tls-auth-clients-user", &v.TLSAuthClientsUser, tlsUserNames, TLSUserOff, rw, nil)
+	num(c, "tls-auto-reload-interval", &v.TLSAutoReloadInterval, 0, maxI32, 10, plain, rw)
 	c.yesno("tls-prefer-server-ciphers", &v.TLSPreferServerCiphers, false, rw).
 		noOp("Go's TLS orders the cipher suites itself")
 	c.yesno("tls-session-caching", &v.TLSSessionCaching, true, rw)
-	num(c, "tls-session-cache-size", &v.TLSSessionCacheSize, 0, maxI32, 20*kib, plain, rw)
-	num(c, "tls-session-cache-timeout", &v.TLSSessionCacheTimeout, 0, maxI32, 300, plain, rw)
+	num(c, "tls-session-cache-size", &v.TLSSessionCacheSize, 0, maxI32, 20*kib, plain, rw).noOp(noTLSCache)
+	num(c, "tls-session-cache-timeout", &v.TLSSessionCacheTimeout, 0, maxI32, 300, plain, rw).noOp(noTLSCache)
 	c.optional("tls-cert-file", &v.TLSCertFile, volatile, nil)
 	c.optional("tls-key-file", &v.TLSKeyFile, volatile, nil)
 	c.optional("tls-key-file-pass", &v.TLSKeyFilePass, rw, nil)
