@@ -112,7 +112,7 @@ func (s *Server) admit(c *Client) *session.Entry {
 		}
 	}
 	if s.refusing {
-		lacks := ^e.Flags
+		lacks := ^flags
 		if e.Exec && c.inMulti() {
 			lacks |= c.tx.lacks
 		}
