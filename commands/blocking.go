@@ -11,6 +11,7 @@ import (
 	"ferrous/datatypes/stream"
 	"ferrous/eventloop"
 	"ferrous/eventloop/resp"
+	"ferrous/replication"
 )
 
 // Blocking commands: BLPOP and its like wait until a key that they name holds a value of their type.
@@ -63,6 +64,8 @@ type blocked struct {
 	again    int64  // when it runs again in any case, Unix ms; 0 = never
 	spent    int64  // nanoseconds that it ran so far
 	timer    *eventloop.Timer
+	waiter   *replication.Waiter
+	file     bool            // it waits for the append-only file, too
 	answer   func(c *Client) // replies at the end of a wait that is not for keys, however it ends; nil for keys
 }
 
@@ -121,7 +124,7 @@ const (
 )
 
 // MayBlock reports whether the client may wait: not inside a transaction, and not one that has no connection.
-func (c *Client) MayBlock() bool { return c.conn != nil && !c.inMulti() }
+func (c *Client) MayBlock() bool { return c.conn != nil && !c.master && !c.inMulti() }
 
 // Block makes the client wait until one of the keys, arguments of the request that runs, holds a value of a kind.
 // The handler must not have replied or changed anything.
@@ -303,6 +306,10 @@ func (s *Server) release(b *blocked) {
 		b.timer.Stop()
 	}
 	s.hearOfKeys()
+	if b.waiter != nil {
+		s.sync.node.CancelWait(b.waiter)
+		b.waiter, b.file = nil, false
+	}
 	b.c, b.spent, b.answer = nil, 0, nil
 	if len(bl.free) < keptBlocked && cap(b.buf) <= keptBlockedBuf && cap(b.waits) <= keptWaits {
 		bl.free = append(bl.free, b)

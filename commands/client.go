@@ -7,6 +7,7 @@ import (
 	"ferrous/commands/session"
 	"ferrous/eventloop"
 	"ferrous/eventloop/resp"
+	"ferrous/replication"
 )
 
 // A Client is one connection, or an inner client without one (of the loader of append-only files, of scripts). Handlers see
@@ -47,7 +48,11 @@ type Client struct {
 
 	created, lastActive int64 // Unix ms
 	softSince           int64 // since when the output is above the soft limit, Unix ms
-	wrote               int64 // appendOnly.fed after its last change, for WAITAOF
+	wrote               int64 // offset of the stream after its last change
+
+	replica *replication.Replica // it has sent REPLCONF, PSYNC or SYNC; see replicas.go
+	source  bool                 // its output comes from there
+	master  bool                 // it is the master, whose stream it sends; see replica.go
 }
 
 // describe is the client as the log shows it.

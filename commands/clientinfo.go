@@ -185,6 +185,7 @@ func (s *Server) forget(c *Client) {
 	s.stopWaiting(c)
 	s.endTransaction(c)
 	s.forgetPushes(c)
+	s.replicaGone(c)
 }
 
 // clientsMemory is what all clients cost.
@@ -259,6 +260,9 @@ func (c *Client) appendInfo(b []byte) []byte {
 		addr, laddr, fd = c.conn.RemoteAddr(), c.conn.LocalAddr(), c.conn.FD()
 		queued, chunks, queuedMem = c.conn.Queued(), c.conn.QueuedChunks(), c.conn.QueuedMem()
 	}
+	if c.attached() {
+		queuedMem = int(c.replica.OutputMemory())
+	}
 	unsent := 0
 	if c == c.srv.current {
 		unsent = len(c.W.Buf)
@@ -325,6 +329,12 @@ func (c *Client) appendFlags(b []byte) []byte {
 	n := len(b)
 	if c.monitors() {
 		b = append(b, 'O')
+	}
+	if c.attached() {
+		b = append(b, 'S')
+	}
+	if c.master {
+		b = append(b, 'M')
 	}
 	if c.subscribed() {
 		b = append(b, 'P')

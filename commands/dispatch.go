@@ -95,6 +95,9 @@ func (s *Server) admit(c *Client) *session.Entry {
 		}
 	}
 	flags := e.Flags
+	if e.Scripted && !e.Exec {
+		flags = s.scripts.flagsOf(e, c.Args)
+	}
 	if c.tx != nil && c.tx.open {
 		if flags&session.NoMulti != 0 {
 			return c.reject(e, errNoMulti)
@@ -109,7 +112,11 @@ func (s *Server) admit(c *Client) *session.Entry {
 		}
 	}
 	if s.refusing {
-		if msg := s.refusalOf(e); msg != "" {
+		lacks := ^e.Flags
+		if e.Exec && c.inMulti() {
+			lacks |= c.tx.lacks
+		}
+		if msg := s.refusalOf(e, flags, lacks); msg != "" {
 			return c.reject(e, msg)
 		}
 	}
@@ -123,7 +130,7 @@ func (s *Server) admit(c *Client) *session.Entry {
 		return nil
 	}
 	if c.tx != nil && c.tx.open && !e.Direct {
-		s.enqueue(c, e)
+		s.enqueue(c, e, flags)
 		return nil
 	}
 	return e
@@ -152,6 +159,7 @@ func (s *Server) call(c *Client, e *session.Entry, now int64) int64 {
 	dirty := s.Dirty
 	db := c.DB
 	again := s.blocking.retrying != nil
+	s.calling++
 	e.Handler(&c.Client)
 	end := s.nanos()
 	if s.observed {
@@ -167,6 +175,7 @@ func (s *Server) call(c *Client, e *session.Entry, now int64) int64 {
 		if changed := s.Dirty != dirty; changed || c.Repl.Any() { // XREADGROUP makes its consumer before it waits
 			s.propagate(c, db, changed)
 		}
+		s.endCall(e)
 		s.checkCommand(c, e)
 		return end
 	}
@@ -179,11 +188,26 @@ func (s *Server) call(c *Client, e *session.Entry, now int64) int64 {
 		s.latencyOfCall(e, took)
 	}
 	if changed := s.Dirty != dirty; changed || c.Repl.Any() {
+		if s.sync.writable && changed && !c.master {
+			s.rememberOwn(c, e)
+		}
 		s.propagate(c, db, changed)
-		c.wrote = s.aof.fed
+		s.endCall(e)
+		c.wrote = s.sync.node.History.Offset
+	} else {
+		s.endCall(e)
 	}
 	s.checkCommand(c, e)
 	return end
+}
+
+// endCall hands over what a command has propagated together with the keys that it found expired.
+func (s *Server) endCall(e *session.Entry) {
+	s.calling--
+	if s.pendingOps.byExpiry && s.calling == 0 {
+		s.pendingOps.loose = e.Flags&session.TouchesArbitraryKeys != 0
+		s.feedPending()
+	}
 }
 
 // countCall counts a command that has ended, at once or after waiting. nanos is the time that it ran, without the wait.

@@ -20,6 +20,7 @@ type shutdownState struct {
 	code   int
 	asked  atomic.Bool // a signal has asked for it, and it has not failed since
 	signal string      // which, while DEBUG PAUSE-CRON keeps it from being obeyed
+	wait   shutdownWait
 }
 
 // A refusal is an error whose text goes to the operator as it stands, as Redis words it.
@@ -244,8 +245,7 @@ const (
 	errShutdown   = "ERR Errors trying to SHUTDOWN. Check logs."
 )
 
-// shutdown ends the server. There are no replicas to wait for, so NOW asks for what happens anyway, and ABORT finds only
-// what a signal has asked for and the server has not begun.
+// shutdown ends the server, or begins to wait for its replicas before.
 func shutdown(c *Client) {
 	var how config.ShutdownFlags
 	abort := false
@@ -276,7 +276,8 @@ func shutdown(c *Client) {
 		c.Error(errNoShutdown)
 	case c.srv.busy.on && how&config.ShutdownNoSave == 0:
 		c.Error(c.srv.busyText())
-	case !c.srv.beginShutdown(how):
+	case c.srv.waitForReplicas(c, how):
+	case !c.srv.finishShutdown(how):
 		c.Error(errShutdown)
 	default:
 		c.stopped = true
@@ -314,31 +315,32 @@ func (s *Server) obeySignal() {
 	if signal == "SIGINT" {
 		how = s.Config.ShutdownOnSigint
 	}
-	if !s.beginShutdown(how) {
+	if !s.waitForReplicas(nil, how) && !s.finishShutdown(how) {
 		s.shutdown.asked.Store(false)
 		s.Logf(config.LogWarning, "Errors trying to shut down the server. Check the logs for more information.")
 	}
 }
 
-// abortShutdown takes back what a signal has asked for and nobody has begun.
+// abortShutdown takes back a shutdown that waits for replicas, or that a signal has asked for and nobody has begun.
 func (s *Server) abortShutdown() bool {
-	if s.shutdown.signal == "" {
+	if s.shutdown.signal == "" && !s.shutdown.wait.on {
 		return false
 	}
 	s.shutdown.signal = ""
 	s.shutdown.asked.Store(false)
 	s.Logf(config.LogNotice, "Shutdown manually aborted.")
+	s.endShutdownWait()
 	return true
 }
 
-// beginShutdown ends the server in order, having saved its data if there are save points or how says so. It returns false,
+// finishShutdown ends the server in order, having saved its data if there are save points or how says so. It returns false,
 // and the server goes on, if that failed: up to then nothing has ended that a server needs. Else no request is executed any
 // more.
-func (s *Server) beginShutdown(how config.ShutdownFlags) bool {
+func (s *Server) finishShutdown(how config.ShutdownFlags) bool {
 	if s.shutdown.begun {
 		return true
 	}
-	s.Logf(config.LogNotice, "User requested shutdown...")
+	s.reportReplicas()
 	forced := how&config.ShutdownForce != 0
 	if s.writingInitialFile(forced) {
 		return false
@@ -356,6 +358,7 @@ func (s *Server) beginShutdown(how config.ShutdownFlags) bool {
 	s.endSave()
 	s.closeFile()
 	s.migrations.closeAll()
+	s.flushReplicas()
 	if path := s.Config.PidFile; path != "" && s.host != nil {
 		s.Logf(config.LogNotice, "Removing the pid file.")
 		os.Remove(s.Config.Path(path))

@@ -47,14 +47,28 @@ func (s *Server) propagate(c *Client, db *keyspace.DB, changed bool) {
 
 // pendingOps are the commands that a transaction or script has propagated and the sinks have not been given yet.
 type pendingOps struct {
-	open bool
-	ops  []operation
+	open     bool
+	byExpiry bool // a command has opened it that found a key expired
+	loose    bool // what it has is no transaction
+	ops      []operation
 }
 
 type operation struct {
-	db      int
-	argv    [][]byte
-	message bool // it is for MessageSinks only
+	db     int
+	argv   [][]byte
+	file   bool // it is for the append-only file
+	stream bool // it is for replicas
+}
+
+// wants reports whether the operation is for a sink: for the stream, which takes messages, too, or for a file.
+func (op *operation) wants(stream bool) bool { return stream && op.stream || !stream && op.file }
+
+// limit keeps the operations from number first on from the file, or from replicas, as redis.set_repl asks for.
+func (u *pendingOps) limit(first int, file, stream bool) {
+	for i := range u.ops[min(first, len(u.ops)):] {
+		op := &u.ops[first+i]
+		op.file, op.stream = op.file && file, op.stream && stream
+	}
 }
 
 // noDB is the database number that sinks get with commands that concern none.
@@ -72,7 +86,7 @@ func (u *pendingOps) add(db int, argv [][]byte) {
 		n += len(a)
 	}
 	buf := make([]byte, 0, n)
-	op := operation{db: db, argv: make([][]byte, len(argv))}
+	op := operation{db: db, argv: make([][]byte, len(argv)), file: true, stream: true}
 	for i, a := range argv {
 		buf = append(buf, a...)
 		op.argv[i] = buf[len(buf)-len(a) : len(buf) : len(buf)]
@@ -82,38 +96,46 @@ func (u *pendingOps) add(db int, argv [][]byte) {
 
 // feedPending gives the pending commands to the sinks: one as it is, several between MULTI and EXEC.
 func (s *Server) feedPending() {
-	ops := s.pendingOps.ops
+	ops, loose := s.pendingOps.ops, s.pendingOps.loose
 	s.pendingOps = pendingOps{}
 	if len(ops) == 0 {
 		return
 	}
 	for _, k := range s.Sinks {
-		messages, _ := k.(session.MessageSink)
+		messages, stream := k.(session.MessageSink)
 		n := 0
-		for _, op := range ops {
-			if !op.message || messages != nil {
+		for i := range ops {
+			if ops[i].wants(stream) {
 				n++
 			}
 		}
-		if n > 1 {
+		if n > 1 && !loose {
 			k.Feed(noDB, propagatedMulti)
 		}
-		for _, op := range ops {
-			if !op.message {
+		for i := range ops {
+			switch op := &ops[i]; {
+			case !op.wants(stream):
+			case op.file:
 				k.Feed(op.db, op.argv)
-			} else if messages != nil {
+			default:
 				messages.FeedMessage(op.db, op.argv)
 			}
 		}
-		if n > 1 {
+		if n > 1 && !loose {
 			k.Feed(noDB, propagatedExec)
 		}
 	}
 }
 
 // propagateExpired propagates the deletion of a key or field that has expired. No command need have asked for it.
+//
+// A command that finds an expired key propagates its deletion first, and both as one transaction: who follows must not
+// apply the one without the other. So the first such key opens pendingOps until the end of the command (endCall).
 func (s *Server) propagateExpired(db *keyspace.DB, argv ...[]byte) {
 	if len(s.Sinks) > 0 {
+		if s.calling > 0 && !s.pendingOps.open {
+			s.pendingOps.open, s.pendingOps.byExpiry = true, true
+		}
 		s.feed(db.ID, argv)
 	}
 }
@@ -135,7 +157,7 @@ func (s *Server) feed(db int, argv [][]byte) {
 func (s *Server) feedMessage(db int, argv [][]byte) {
 	if s.pendingOps.open {
 		s.pendingOps.add(db, argv)
-		s.pendingOps.ops[len(s.pendingOps.ops)-1].message = true
+		s.pendingOps.ops[len(s.pendingOps.ops)-1].file = false
 		return
 	}
 	for _, k := range s.Sinks {
@@ -144,3 +166,15 @@ func (s *Server) feedMessage(db int, argv [][]byte) {
 		}
 	}
 }
+
+// streamSink is the stream as a sink.
+type streamSink Server
+
+// Feed implements session.Sink.
+func (k *streamSink) Feed(db int, argv [][]byte) {
+	k.sync.node.Feed(db, argv)
+	k.loop.RequestFlush()
+}
+
+// FeedMessage implements session.MessageSink.
+func (k *streamSink) FeedMessage(db int, argv [][]byte) { k.Feed(db, argv) }

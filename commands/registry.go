@@ -29,6 +29,7 @@ var tables = [][]session.Command{
 	introspection.Commands,
 	persistenceCommands,
 	aofCommands,
+	replicationCommands,
 	transactionCommands,
 	pubsubCommands,
 	scriptingCommands,

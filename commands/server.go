@@ -51,13 +51,12 @@ const (
 // Server is one Ferrous server.
 type Server struct {
 	session.Core
-	loop   *eventloop.Loop
-	host   *process.Process // nil unless UseProcess gave it; see host.go
-	crash  crash.Reporter
-	runID  string
-	replID string    // of the history of changes that replicas follow
-	base   time.Time // process start; the monotonic clock counts from here
-	wall   int64     // Unix microseconds at base; cron follows a clock that was set
+	loop  *eventloop.Loop
+	host  *process.Process // nil unless UseProcess gave it; see host.go
+	crash crash.Reporter
+	runID string
+	base  time.Time // process start; the monotonic clock counts from here
+	wall  int64     // Unix microseconds at base; cron follows a clock that was set
 
 	w       resp.Writer                  // replies to the client being served
 	repl    session.Replication          // how the running command is to be propagated
@@ -82,6 +81,7 @@ type Server struct {
 	pause            pause
 	persist          persistence
 	aof              appendOnly
+	sync             replicating
 	migrations       migrations // connections of MIGRATE
 	refusing         bool       // some commands may have to be refused; see refusalOf
 	blocking         blocking
@@ -89,6 +89,7 @@ type Server struct {
 	tracking         trackingTable
 	monitors         []*Client
 	observed         bool   // MONITOR or tracking needs every executed command; see Server.observe
+	calling          int    // commands that run, one within the other
 	expiring         bool   // the key that is being reported as modified has expired
 	outbox           outbox // messages that wait for clients; see push.go
 	ready            bool   // the data has been loaded
@@ -141,17 +142,17 @@ type stats struct {
 	cycleCommands              int64 // most commands of one cycle
 	cronNanos                  int64
 	fileNanos                  int64 // at writing the append-only file
+	unexpectedErrors           int64 // of commands of the master
+	replIn, replOut            int64 // bytes from the master, and to replicas
 	instant                    [instantMetrics]instantMetric
 	snapshots, snapshotNanos   int64 // taken for background writing, and how long the last one took
 }
 
 // New makes a server from its configuration. Serve starts it.
 func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
-	var id, replID [20]byte
-	for _, b := range []*[20]byte{&id, &replID} {
-		if _, err := crand.Read(b[:]); err != nil {
-			return nil, fmt.Errorf("cannot draw random bytes: %w", err)
-		}
+	var id [20]byte
+	if _, err := crand.Read(id[:]); err != nil {
+		return nil, fmt.Errorf("cannot draw random bytes: %w", err)
 	}
 	s := &Server{
 		Core: session.Core{
@@ -162,7 +163,6 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 			Errors:   make(map[string]int64),
 		},
 		runID:            hex.EncodeToString(id[:]),
-		replID:           hex.EncodeToString(replID[:]),
 		base:             time.Now(),
 		clients:          make(map[int64]*Client),
 		replyBufferRules: replyBufferRules{resetMs: replyBufferResetMs},
@@ -212,6 +212,7 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 		return nil, err
 	}
 	s.loop = loop
+	s.newReplication()
 	s.newAppendOnly()
 	s.newScripts()
 	if err := s.listenTLS(); err != nil {
@@ -275,6 +276,11 @@ func (s *Server) listening([]net.Addr) {
 	s.persist.alone = time.Now().Add(loadAlone)
 	s.load(func() {
 		s.ready = true
+		history := s.persist.loaded.History
+		if s.Config.AppendOnly {
+			history = nil // of its base file, which more has followed
+		}
+		s.startReplication(history)
 		if s.Config.Port != 0 {
 			s.Logf(config.LogNotice, "Ready to accept connections tcp")
 		}
@@ -320,7 +326,11 @@ func (s *Server) Data(conn *eventloop.Conn, in []byte) {
 	if s.shutdown.begun {
 		return
 	}
-	c := conn.Ctx.(*Client)
+	c, ok := conn.Ctx.(*Client)
+	if !ok {
+		s.masterData(conn.Ctx.(*masterLink), in)
+		return
+	}
 	now := s.nanos()
 	s.setNow(now)
 	c.lastActive = s.Keyspace.Now
@@ -330,6 +340,9 @@ func (s *Server) Data(conn *eventloop.Conn, in []byte) {
 	c.parser.Begin(in)
 	end := s.process(c, now)
 	s.endCycle(now, end, s.stats.commands-commands)
+	if c.source && s.stats.commands == commands && c.attached() {
+		s.replicaSpoke(c)
+	}
 	if s.expAt != 0 && s.Keyspace.Now >= s.expAt {
 		s.expire() // on a busy machine the timer comes late
 	}
@@ -463,6 +476,12 @@ const keepBuffer = 1 << 20
 // send writes the collected replies.
 func (s *Server) send(c *Client) {
 	if n := len(s.w.Buf); n > 0 {
+		if c.source {
+			s.Logf(config.LogWarning, "A replica is sent a reply to a command, which does not belong in the stream: its connection is closed: %s", c.describe())
+			s.w.Reset()
+			s.doom(c)
+			return
+		}
 		if !c.conn.Closing() {
 			c.forgetSoft()
 			s.reply(c.conn, s.w.Buf)
@@ -486,7 +505,11 @@ func (s *Server) send(c *Client) {
 
 // Closed implements eventloop.Handler.
 func (s *Server) Closed(conn *eventloop.Conn, err error) {
-	c := conn.Ctx.(*Client)
+	c, ok := conn.Ctx.(*Client)
+	if !ok {
+		s.masterClosed(conn.Ctx.(*masterLink), err)
+		return
+	}
 	s.forget(c)
 	c.parser.Reset()
 }
@@ -501,6 +524,7 @@ func (s *Server) Flush() {
 	s.broadcastModified()
 	s.flushOutbox()
 	s.outbox.flushing = false
+	s.flushReplicas()
 	s.reap()
 	s.evictClients()
 }

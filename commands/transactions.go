@@ -39,6 +39,7 @@ type transaction struct {
 	running bool // EXEC is at work
 	scripts bool // a queued command runs a script
 	flags   session.Flags
+	lacks   session.Flags // that some queued command does not have
 	queue   []queuedCommand
 	data    []byte // bytes of the arguments of all queued commands
 	ends    []int  // where each argument ends in data
@@ -155,8 +156,9 @@ func (tx *transaction) mem() int {
 	return n
 }
 
-// enqueue puts the client's command into its queue, unless the transaction has failed already.
-func (s *Server) enqueue(c *Client, e *session.Entry) {
+// enqueue puts the client's command into its queue, unless the transaction has failed already. flags are those of the command or,
+// of a script with a shebang, those that it has declared.
+func (s *Server) enqueue(c *Client, e *session.Entry, flags session.Flags) {
 	tx := c.tx
 	if !tx.failed && !tx.touched {
 		for _, a := range c.Args {
@@ -164,7 +166,8 @@ func (s *Server) enqueue(c *Client, e *session.Entry) {
 			tx.ends = append(tx.ends, len(tx.data))
 		}
 		tx.queue = append(tx.queue, queuedCommand{e, len(c.Args)})
-		tx.flags |= e.Flags
+		tx.flags |= flags
+		tx.lacks |= ^e.Flags
 		tx.scripts = tx.scripts || e.Scripted
 		if limit := s.limits.MaxBuffered; limit > 0 && int64(len(tx.data)) > limit && c.conn != nil {
 			s.Logf(config.LogWarning, "Closing client that reached max query buffer length: %s", c.describe())

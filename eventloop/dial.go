@@ -157,6 +157,17 @@ func (l *Loop) dropDialled() {
 	l.adopting = nil
 }
 
+// SetNoDelay has small writes leave at once, which is so at first, or wait for more (Nagle's algorithm).
+func (c *Conn) SetNoDelay(on bool) {
+	v := 0
+	if on {
+		v = 1
+	}
+	if c.flags&fDead == 0 {
+		syscall.SetsockoptInt(int(c.fd), syscall.IPPROTO_TCP, syscall.TCP_NODELAY, v)
+	}
+}
+
 // peerName prints the address of a socket's other end as Redis does.
 func peerName(sa syscall.Sockaddr, err error) string {
 	if err != nil {

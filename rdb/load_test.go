@@ -131,7 +131,7 @@ func TestItems(t *testing.T) {
 		`1/"c"`: `string/embstr expiry -1: "z"`,
 	})
 	got := *res
-	if h := got.History; h == nil || h.ID == "" {
+	if h := got.History; h == nil || h.DB != 3 || len(h.ID) != 40 || h.Offset != 12345 {
 		t.Errorf("the place in the stream is %+v", h)
 	}
 	got.Rest, got.Created, got.History = nil, 0, nil

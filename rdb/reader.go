@@ -47,7 +47,7 @@ type reader struct {
 	crc      uint64
 	summed   int // buf[:summed] is in crc
 
-	// onFill, if not nil, is told the offset now and then, never more often than the buffer is filled.
+	// onFill, if not nil, is called with the offset now and then, never more often than the buffer is filled.
 	onFill func(offset int64)
 
 	doing  string

@@ -37,7 +37,7 @@ type Options struct {
 	// Functions is the code of the function libraries.
 	Functions [][]byte
 
-	// OnProgress, if not nil, is told the number of keys and bytes written, every 1024 keys and at the end. An error of it
+	// OnProgress, if not nil, is called with the number of keys and bytes written, every 1024 keys and at the end. An error of it
 	// ends the writing.
 	OnProgress func(keys, bytes int64) error
 	// Stop, if not nil, is asked whether to go on: before each piece of about 128 KiB is written, and within what takes long

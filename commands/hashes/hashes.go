@@ -189,7 +189,7 @@ func editHash(c *session.Client, r *record.Record) hashEdit {
 	return hashEdit{edit.Value, edit, edit.Value.Earliest(), c.DB}
 }
 
-// done ends an edit: it counts the memory, and deletes the key if no field is left, which it reports. It tells nobody.
+// done ends an edit: it counts the memory, and deletes the key if no field is left, which it returns. It reports no change.
 func (e hashEdit) done() (deleted bool) {
 	e.db.FieldsRescheduled(e.edit.Record, e.next)
 	return e.edit.Done()

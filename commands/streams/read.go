@@ -162,6 +162,10 @@ func (d *reading) parse(c *session.Client) (ok bool) {
 		o, width := optionAt(c.Args, i)
 		switch o {
 		case optionBlock:
+			if c.Host.InScript() {
+				c.Error("ERR " + session.CString(c.Args[0]) + " command is not allowed with BLOCK option from scripts")
+				return false
+			}
 			if d.deadline, ok = c.MillisecondsArg(i + 1); !ok {
 				return false
 			}
