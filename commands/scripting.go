@@ -442,7 +442,8 @@ func (b *bridge) Call(argv [][]byte) []byte {
 // forTests reports whether DEBUG SET-DISABLE-DENY-SCRIPTS allows scripts a command that they may not run otherwise. Redis allows
 // them all then; here only those which test suites use, so that no script can get at the client that runs it.
 func forTests(e *session.Entry, argv [][]byte) bool {
-	return e.Full == "client|list" || e.Name == "debug" && len(argv) > 1 && session.EqualFold(argv[1], "protocol")
+	return e.Full == "client|list" ||
+		e.Name == "debug" && len(argv) > 1 && (session.EqualFold(argv[1], "protocol") || session.EqualFold(argv[1], "sleep"))
 }
 
 // refuseInner answers a script's command that may not run.

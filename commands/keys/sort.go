@@ -187,8 +187,8 @@ func sort(c *session.Client, mayStore bool) {
 		c.Error(session.ErrWrongType)
 		return
 	}
-	// A set has no order of its own that replicas would share.
-	if o.unsorted && o.store != nil && r != nil && r.Type() == record.Set {
+	// A set has no order of its own that replicas would share, and that scripts could rely on.
+	if o.unsorted && (o.store != nil || c.Host.InScript()) && r != nil && r.Type() == record.Set {
 		o.unsorted, o.alpha, o.by = false, true, nil
 	}
 	length := 0

@@ -22,6 +22,8 @@ var beyondOracle = map[string]string{
 	"set-max-listpack-entries":        "7.2",
 	"set-max-listpack-value":          "7.2",
 	"log-format":                      "Valkey 8.1",
+	"tls-auth-clients-user":           "Redis 8.6",
+	"tls-auto-reload-interval":        "Valkey 9.1",
 	"rdb-version":                     "Ferrous",
 }
 

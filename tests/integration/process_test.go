@@ -224,7 +224,7 @@ func TestRefusedStart(t *testing.T) {
 		want []string
 	}{
 		{"port 0", []string{"Configured to not listen anywhere, exiting."}},
-		{"tls-port 7", []string{"Failed finding TLS support", "Failed to configure TLS"}},
+		{"tls-port 7", []string{"No tls-cert-file configured!", "Failed to configure TLS"}},
 		{"tls-replication yes", []string{"none for tls-replication", "Failed to configure TLS"}},
 		{"tls-cluster yes", []string{"none for tls-cluster", "Failed to configure TLS"}},
 		{"loadmodule /m.so x", []string{"Module /m.so failed to load", "Can't load module from /m.so: server aborting"}},

@@ -13,7 +13,6 @@ import (
 // writer sends random writes of all types to a master. What it sends depends on its seed only.
 type writer struct {
 	*rand.Rand
-	old bool // the master is Redis 7.0
 }
 
 func newWriter(seed uint64) *writer { return &writer{Rand: rand.New(rand.NewPCG(seed, 17))} }
