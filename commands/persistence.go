@@ -676,7 +676,7 @@ func (s *Server) loadDump(src io.Reader, size int64, progress func(offset int64)
 	return res, nil
 }
 
-// readDump is loadDump for who does something else with the libraries.
+// readDump is loadDump for who does something else with the libraries. They are nil where l.OnFunction takes them.
 func (s *Server) readDump(src io.Reader, size int64, progress func(offset int64), l rdb.Loader) (*rdb.Result, *scripting.Libraries, error) {
 	l.Keyspace, l.Rules, l.Checksum = s.Keyspace, s.RDBRules(), s.Config.RDBChecksum && !s.SkipChecksum
 	l.OnProgress, l.ProgressBytes = progress, 512<<10
