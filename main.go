@@ -14,7 +14,9 @@ import (
 	"syscall"
 
 	"ferrous/commands"
+	"ferrous/commands/check"
 	"ferrous/commands/config"
+	"ferrous/commands/crash"
 	"ferrous/commands/logging"
 	"ferrous/commands/process"
 )
@@ -39,7 +41,7 @@ func run(proc *process.Process) int {
 		usage()
 		return 1
 	case config.ModeCheckRDB, config.ModeCheckAOF:
-		return commands.CheckFile(inv.Mode, inv.ModeArgs)
+		return check.File(inv.Mode, inv.ModeArgs)
 	case config.ModeSentinel:
 		fmt.Fprintln(os.Stderr, "Ferrous is no sentinel: it does not watch over other servers.")
 		return 1
@@ -197,7 +199,7 @@ func watchSignals(server *commands.Server, cfg *config.Config, log *logging.Logg
 	reopen()
 	ch := make(chan os.Signal, 4)
 	signal.Notify(ch, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
-	signal.Notify(ch, commands.CrashSignals...)
+	signal.Notify(ch, crash.Signals...)
 	signal.Ignore(syscall.SIGPIPE)
 	go func() {
 		for sig := range ch {

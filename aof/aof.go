@@ -75,7 +75,7 @@ type Options struct {
 	Now  func() int64 // Unix ms; may be the clock that the loop keeps
 	// Offset, if not nil, is the replication offset that what has been fed so far belongs to, for WAITAOF.
 	Offset func() int64
-	// Latency, if not nil, is told how long calls of the disk on the loop took, under Redis's names of the events.
+	// Latency, if not nil, is called with how long calls of the disk on the loop took, under Redis's names of the events.
 	Latency func(event string, d time.Duration)
 }
 
@@ -363,8 +363,8 @@ func (a *AOF) Close() error {
 	return err
 }
 
-// StopRewrite ends a rewrite, if one is running, and waits until it has ended. It is not begun anew. For an end of the server
-// that leaves the file as it is.
+// StopRewrite ends a rewrite, if one is running. It waits for a goroutine that is busy with the disk for a moment only. The
+// rewrite is not begun anew. For an end of the server that leaves the file as it is.
 func (a *AOF) StopRewrite() { a.stopRewrite() }
 
 func (a *AOF) shut() error {

@@ -4,13 +4,18 @@ package aof
 // SELECT, for each key the command of its type with at most 64 elements at a time, and PEXPIREAT where it has a deadline.
 // Redis writes and reads the same.
 //
-// Commands writes that. Whoever walks the snapshot calls it: Key of a type with the number of elements, then Arg for each
-// element; where a new command has to begin, Arg begins it.
+// WriteSnapshot walks the snapshot, and each value writes itself to Commands (keyspace.Value, WriteCommands).
 
 import (
+	"errors"
 	"io"
 	"math"
 	"strconv"
+
+	"ferrous/datatypes/keyspace"
+	"ferrous/datatypes/listpack"
+	"ferrous/datatypes/record"
+	"ferrous/rdb"
 )
 
 // itemsPerCommand is how many elements one command makes.
@@ -18,18 +23,18 @@ const itemsPerCommand = 64
 
 const commandsBuffer = 128 << 10
 
-// Commands writes commands. Errors are sticky: Flush returns the first.
+// Commands writes commands; it is a serial.Commands. Errors are sticky: Flush returns the first.
 type Commands struct {
 	w   io.Writer
 	buf []byte
 	err error
 
 	// The command being continued.
-	verb  string
-	key   []byte
-	left  int // elements still to come
-	width int // arguments an element
-	room  int // arguments before the next command begins
+	verb     string
+	key      []byte
+	left     int // elements still to come
+	width    int // arguments an element
+	argsLeft int // arguments before the next command begins
 }
 
 // NewCommands makes a writer. stamp, if not 0, is the Unix second of the annotation that it begins with
@@ -97,24 +102,22 @@ func (c *Commands) WordInt(n int64) {
 	c.buf = appendBulk(c.buf, strconv.AppendInt(digits[:0], n, 10))
 }
 
+// WordElement is Word for an element of a collection.
+func (c *Commands) WordElement(v listpack.Value) {
+	if v.Str != nil {
+		c.Word(v.Str)
+		return
+	}
+	c.WordInt(v.Int)
+	c.spill()
+}
+
 // String writes a string key.
 func (c *Commands) String(key, value []byte) {
 	c.Begin(3, "SET")
 	c.Word(key)
 	c.Word(value)
 }
-
-// List begins a list key of n elements: Arg follows for each.
-func (c *Commands) List(key []byte, n int) { c.elements("RPUSH", key, n, 1) }
-
-// Set begins a set key of n members: Arg follows for each.
-func (c *Commands) Set(key []byte, n int) { c.elements("SADD", key, n, 1) }
-
-// ZSet begins a sorted-set key of n members: ArgFloat and Arg follow for each.
-func (c *Commands) ZSet(key []byte, n int) { c.elements("ZADD", key, n, 2) }
-
-// Hash begins a hash key of n fields: Arg follows for each, twice.
-func (c *Commands) Hash(key []byte, n int) { c.elements("HMSET", key, n, 2) }
 
 // ExpireAt gives the key a deadline in Unix ms.
 func (c *Commands) ExpireAt(key []byte, ms int64) {
@@ -123,21 +126,16 @@ func (c *Commands) ExpireAt(key []byte, ms int64) {
 	c.WordInt(ms)
 }
 
-func (c *Commands) elements(verb string, key []byte, n, width int) {
-	c.verb, c.key, c.left, c.width, c.room = verb, key, n, width, 0
+// Elements begins as many commands as it takes to give a key n elements of width arguments each: Arg and ArgFloat follow for
+// each.
+func (c *Commands) Elements(verb string, key []byte, n, width int) {
+	c.verb, c.key, c.left, c.width, c.argsLeft = verb, key, n, width, 0
 }
 
-// Arg writes an element, or a part of it.
-func (c *Commands) Arg(s []byte) {
+// Arg writes an argument of what Elements began.
+func (c *Commands) Arg(v listpack.Value) {
 	c.next()
-	c.Word(s)
-}
-
-// ArgInt is Arg for a number.
-func (c *Commands) ArgInt(n int64) {
-	c.next()
-	c.WordInt(n)
-	c.spill()
+	c.WordElement(v)
 }
 
 // ArgFloat is Arg for a score: the fewest digits that read back the same.
@@ -158,12 +156,68 @@ func (c *Commands) ArgFloat(f float64) {
 
 // next begins a new command where one is needed.
 func (c *Commands) next() {
-	if c.room == 0 {
+	if c.argsLeft == 0 {
 		n := min(c.left, itemsPerCommand)
 		c.left -= n
-		c.room = n * c.width
-		c.Begin(2+c.room, c.verb)
+		c.argsLeft = n * c.width
+		c.Begin(2+c.argsLeft, c.verb)
 		c.Word(c.key)
 	}
-	c.room--
+	c.argsLeft--
+}
+
+// WriteSnapshot writes a snapshot as the commands that make it. Of o it heeds Functions, OnKey, and of values that no
+// commands make, which go as RESTORE, Version, Compress and Stop.
+func WriteSnapshot(c *Commands, snap *keyspace.Snapshot, o *rdb.Options) (err error) {
+	db := -1
+	dumper := rdb.Dumper{Stop: o.Stop}
+	for _, code := range o.Functions {
+		c.Begin(3, "FUNCTION")
+		c.WordString("LOAD")
+		c.Word(code)
+	}
+	snap.Walk(func(id int, r *record.Record) bool {
+		if id != db {
+			c.Select(id)
+			db = id
+		}
+		key := r.Key()
+		if r.Type() == record.String {
+			var number [20]byte
+			c.String(key, r.String(number[:0]))
+		} else if !keyspace.ValueOf(r).WriteCommands(c, key) {
+			err = c.restore(&dumper, r, o)
+		}
+		if err != nil {
+			return false
+		}
+		if when := r.Expiry(); when != record.NoExpiry {
+			c.ExpireAt(key, when)
+		}
+		if o.OnKey != nil {
+			o.OnKey()
+		}
+		err = c.Err()
+		return err == nil
+	})
+	if err != nil {
+		return err
+	}
+	return c.Flush()
+}
+
+// restore writes a value as DUMP gives it: in the version of o, or in the lowest that holds it if that one does not.
+func (c *Commands) restore(d *rdb.Dumper, r *record.Record, o *rdb.Options) error {
+	payload, err := d.Dump(nil, r, o.Version, o.Compress)
+	if version := (*rdb.VersionError)(nil); errors.As(err, &version) {
+		payload, err = d.Dump(nil, r, 0, o.Compress)
+	}
+	if err != nil {
+		return err
+	}
+	c.Begin(4, "RESTORE")
+	c.Word(r.Key())
+	c.WordInt(0)
+	c.Word(payload)
+	return nil
 }

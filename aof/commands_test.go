@@ -8,6 +8,8 @@ import (
 	"math"
 	"strings"
 	"testing"
+
+	"ferrous/datatypes/listpack"
 )
 
 func TestCommands(t *testing.T) {
@@ -17,14 +19,14 @@ func TestCommands(t *testing.T) {
 	c.String([]byte("s"), []byte("v"))
 	c.ExpireAt([]byte("s"), 1_700_000_000_123)
 	for _, n := range []int{1, 64, 65, 130} {
-		c.List([]byte("l"), n)
+		c.Elements("RPUSH", []byte("l"), n, 1)
 		for i := range n {
-			c.ArgInt(int64(i))
+			c.Arg(listpack.Value{Int: int64(i)})
 		}
 	}
-	c.Set([]byte("set"), 1)
-	c.Arg([]byte("m"))
-	c.ZSet([]byte("z"), 66)
+	c.Elements("SADD", []byte("set"), 1, 1)
+	c.Arg(listpack.Value{Str: []byte("m")})
+	c.Elements("ZADD", []byte("z"), 66, 2)
 	for i := range 66 {
 		switch i {
 		case 0:
@@ -34,11 +36,11 @@ func TestCommands(t *testing.T) {
 		default:
 			c.ArgFloat(float64(i) / 10)
 		}
-		c.Arg(fmt.Appendf(nil, "m%d", i))
+		c.Arg(listpack.Value{Str: fmt.Appendf(nil, "m%d", i)})
 	}
-	c.Hash([]byte("h"), 2)
+	c.Elements("HMSET", []byte("h"), 2, 2)
 	for _, s := range []string{"f", "1", "g", ""} {
-		c.Arg([]byte(s))
+		c.Arg(listpack.Value{Str: []byte(s)})
 	}
 	c.Begin(3, "XGROUP")
 	c.WordString("a")

@@ -40,9 +40,9 @@ type Loader struct {
 
 	// All of these may be nil.
 
-	// Begin is told the number of bytes to come.
+	// Begin is called with the number of bytes to come.
 	Begin func(total int64)
-	// File is told each file that is begun. Each is to be run as by a new client: in database 0, outside of MULTI.
+	// File is called for each file that is begun. Each is to be run as by a new client: in database 0, outside of MULTI.
 	File func(name string)
 	// Progress is called every 1024 commands and every 2 MiB of RDB, with the number of bytes read so far. An error ends
 	// loading.
@@ -60,6 +60,7 @@ const (
 	Truncated                   // a torn end was cut off
 )
 
+// Progress is called after so many commands, or so many bytes if they come first.
 const (
 	progressCommands = 1024
 	progressBytes    = 2 << 20
@@ -68,9 +69,9 @@ const (
 // loading is one run of Load.
 type loading struct {
 	*Loader
-	a      *AOF
-	before int64 // bytes of the files before
-	told   int64
+	a        *AOF
+	before   int64 // bytes of the files before
+	reported int64
 }
 
 // Load loads the files that ReadManifest has found. Before that, it moves the single file of Redis before 7.0 into the
@@ -262,11 +263,11 @@ func isRDB(magic []byte) bool {
 }
 
 func (l *loading) progress(offset int64) error {
-	if l.Progress == nil || l.before+offset == l.told {
+	if l.Progress == nil || l.before+offset == l.reported {
 		return nil
 	}
-	l.told = max(l.told, l.before+offset) // a command that runs was read before
-	return l.Progress(l.told)
+	l.reported = max(l.reported, l.before+offset) // a command that runs was read before
+	return l.Progress(l.reported)
 }
 
 // readMost is the most that is read at once, so that there is a look between the pieces of one large command.

@@ -332,6 +332,47 @@ func TestProgress(t *testing.T) {
 	}
 }
 
+// TestProgressWithinCommands: one large command is no longer time without a look than many small ones are.
+func TestProgressWithinCommands(t *testing.T) {
+	big := strings.Repeat("x", 12<<20)
+	content := command("SET", "a", big) + command("RPUSH", "l", big, big) + command("SET", "b", "c")
+	const atMost = progressBytes + readMost
+	load := func(progress func(n int64) error) error {
+		fs := folderWith(in("appendonly.aof.manifest"), manifest1, in("appendonly.aof.1.base.rdb"), string(encode(nil)), in(incr1), content)
+		r := newRig(t, fs, settings(FsyncNo))
+		if err := r.ReadManifest(); err != nil {
+			t.Fatal(err)
+		}
+		l := r.loader()
+		l.Progress = progress
+		l.Apply = func([][]byte) error { return nil }
+		_, err := r.Load(l)
+		return err
+	}
+	var told []int64
+	if err := load(func(n int64) error { told = append(told, n); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	var last int64
+	for _, n := range told {
+		if n-last > atMost {
+			t.Errorf("%d bytes between two looks, want %d at most: %v", n-last, atMost, told)
+		}
+		last = n
+	}
+	stopped := errors.New("stopped")
+	last = 0
+	err := load(func(n int64) error {
+		if last = n; n > 15<<20 { // in the second command
+			return stopped
+		}
+		return nil
+	})
+	if err != stopped || last > 15<<20+atMost {
+		t.Errorf("stopped at %d: %v", last, err)
+	}
+}
+
 // TestReader: large commands, small reads, and a buffer that stays small.
 func TestReader(t *testing.T) {
 	big := strings.Repeat("x", 9<<20)

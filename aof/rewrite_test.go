@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ferrous/rdb/memfs"
+	"ferrous/rdb/vfs"
 )
 
 // TestRewrite: the files of a rewrite that goes well, and what INFO says of it.
@@ -288,6 +289,30 @@ func TestRewriteInUnit(t *testing.T) {
 	}
 }
 
+// stopsAtWrite is a file during whose first Write the rewrite is stopped.
+type stopsAtWrite struct {
+	vfs.File
+	stop   chan struct{}
+	writes []int
+}
+
+func (f *stopsAtWrite) Write(p []byte) (int, error) {
+	if f.writes = append(f.writes, len(p)); len(f.writes) == 1 {
+		close(f.stop)
+	}
+	return len(p), nil
+}
+
+// TestStopWithinPiece: a stop does not wait until a large piece is written whole.
+func TestStopWithinPiece(t *testing.T) {
+	f := &stopsAtWrite{stop: make(chan struct{})}
+	b := &BaseFile{f: f, stop: f.stop}
+	n, err := b.Write(make([]byte, 10*writeMost))
+	if err != ErrStopped || n != writeMost || len(f.writes) != 1 || b.Size() != writeMost {
+		t.Errorf("%d bytes written in pieces of %d, %v", n, f.writes, err)
+	}
+}
+
 // TestStop stops a rewrite in each phase.
 func TestStop(t *testing.T) {
 	for at := preparing; at <= finishing; at++ {
@@ -472,5 +497,80 @@ func TestWaitingWrites(t *testing.T) {
 	fs.SetSpace(-1)
 	if err := r.rewriteNow(); err != nil || r.State() != On {
 		t.Error(err)
+	}
+}
+
+// TestStopAtBusyDisk stops a rewrite whose goroutine hangs in the disk. Nobody waits for it: the file goes on, another rewrite
+// works, and what the first one leaves is cleaned when its goroutine comes back.
+func TestStopAtBusyDisk(t *testing.T) {
+	for _, after := range []string{"stop", "disable", "close"} {
+		fs := memfs.New()
+		r := newRig(t, fs, settings(FsyncEverysec))
+		r.mustStart()
+		r.add(0)
+		disk := make(chan struct{})
+		done := errRunning
+		err := r.StartRewrite(Rewrite{
+			Snapshot: func() (func(*BaseFile) error, error) {
+				data := encode(r.store.list)
+				return func(b *BaseFile) error {
+					<-disk // whatever is asked of it
+					_, err := b.Write(data)
+					return err
+				}, nil
+			},
+			Done: func(err error) { done = err },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.loop.until(t, func() bool { return r.AOF.rewrite.phase == writing })
+		hung := r.AOF.rewrite
+		r.add(0)
+		switch after {
+		case "stop":
+			r.StopRewrite()
+		case "disable":
+			r.Disable()
+			if err := r.Enable("."); err != nil {
+				t.Fatal(err)
+			}
+		case "close":
+			r.Close()
+		}
+		select {
+		case <-hung.ended:
+			t.Fatalf("%s waited for the disk", after)
+		default:
+		}
+		if r.Rewriting() || done != errRunning {
+			t.Errorf("%s: rewriting %v, %v", after, r.Rewriting(), done)
+		}
+		if after == "close" {
+			close(disk)
+			<-hung.ended
+			continue
+		}
+		r.add(0)
+		if err := r.rewriteNow(); err != nil {
+			t.Fatalf("%s: another rewrite: %v", after, err)
+		}
+		close(disk)
+		<-hung.ended
+		r.loop.until(t, func() bool { return done != errRunning })
+		if !errors.Is(done, ErrStopped) {
+			t.Errorf("%s: %v", after, done)
+		}
+		r.add(0)
+		r.Close()
+		r.AOF.sync.wait()
+		names, _ := fs.List("appendonlydir")
+		if s := strings.Join(names, " "); strings.Contains(s, "temp-") {
+			t.Errorf("%s: %s", after, s)
+		}
+		got, _, err := reload(t, fs.After(memfs.Power), false)
+		if n, e := inOrder(got.store.list); err != nil || e != nil || n != len(r.store.list) {
+			t.Errorf("%s: %v %v %d of %d", after, err, e, n, len(r.store.list))
+		}
 	}
 }

@@ -26,7 +26,7 @@ var aclCommand = session.Command{
 			Args:    []session.Arg{session.StringArg("category").Opt()}},
 		{Name: "deluser", Arity: -3, Flags: aclSub | session.Admin, Handler: connected(aclDelUser),
 			Group: session.GroupServer, Since: "6.0.0", Complexity: "O(1) for each user, and O(N) in the number of connections",
-			Summary: "Deletes users and ends their sessions.", Hints: allNodesSucceed,
+			Summary: "Deletes users and ends their sessions.", Hints: session.AllNodesSucceed,
 			Args: []session.Arg{session.StringArg("username").Many()}},
 		{Name: "dryrun", Arity: -4, Flags: aclSub | session.Admin, Handler: connected(aclDryRun),
 			Group: session.GroupServer, Since: "7.0.0", Complexity: "O(1)",
@@ -56,10 +56,10 @@ var aclCommand = session.Command{
 				Args: []session.Arg{session.IntArg("count"), session.TokenWord("reset", "RESET", "")}}}},
 		{Name: "save", Arity: 2, Flags: aclSub | session.Admin, Handler: connected(aclSave),
 			Group: session.GroupServer, Since: "6.0.0", Complexity: "O(N) in the number of users",
-			Summary: "Writes all users to the file of users.", Hints: allNodesSucceed},
+			Summary: "Writes all users to the file of users.", Hints: session.AllNodesSucceed},
 		{Name: "setuser", Arity: -3, Flags: aclSub | session.Admin, Handler: connected(aclSetUser),
 			Group: session.GroupServer, Since: "6.0.0", Complexity: "O(N) in the number of rules",
-			Summary: "Makes a user, or changes the rules of one.", Hints: allNodesSucceed,
+			Summary: "Makes a user, or changes the rules of one.", Hints: session.AllNodesSucceed,
 			History: []session.Change{{"6.2.0", "Patterns of channels."}, {"7.0.0", "Selectors, and patterns of keys to read or to write."}},
 			Args:    []session.Arg{session.StringArg("username"), session.StringArg("rule").Opt().Many()}},
 		{Name: "users", Arity: 2, Flags: aclSub | session.Admin, Handler: connected(aclUsers),
@@ -91,14 +91,14 @@ func aclCat(c *Client) {
 			c.W.BulkString(name)
 		}
 	case 3:
-		cat := categoryNamed([]byte(session.CString(c.Args[2])))
+		cat := session.CategoryNamed([]byte(session.CString(c.Args[2])))
 		if cat == 0 {
 			name := session.CString(c.Args[2])
 			c.Error("ERR Unknown category '" + name[:min(len(name), 128)] + "'")
 			return
 		}
 		m, n := c.W.BeginArray(), 0
-		for _, e := range c.srv.reg.shown {
+		for _, e := range c.srv.Registry.Shown {
 			if e.Cats&cat != 0 {
 				c.W.BulkString(e.Full)
 				n++
@@ -106,7 +106,7 @@ func aclCat(c *Client) {
 		}
 		c.W.EndArray(m, n)
 	default:
-		c.Error(errUnknownSubOrArity(c.Args))
+		c.Error(session.ErrUnknownSubOrArity(c.Args))
 	}
 }
 
@@ -239,7 +239,7 @@ func aclGenPass(c *Client) {
 			return
 		}
 	default:
-		c.Error(errUnknownSubOrArity(c.Args))
+		c.Error(session.ErrUnknownSubOrArity(c.Args))
 		return
 	}
 	if bits <= 0 || bits > maxGenPassBits {
@@ -262,7 +262,7 @@ func aclDryRun(c *Client) {
 		return
 	}
 	args := c.Args[3:]
-	e, unknownSub := c.srv.reg.lookup(args)
+	e, unknownSub := c.srv.Registry.Lookup(args)
 	if e == nil || unknownSub {
 		c.Error("ERR Command '" + session.CString(args[0]) + "' not found")
 		return
@@ -359,7 +359,7 @@ func aclLogGet(c *Client) {
 	count := int64(aclLogDefault)
 	switch {
 	case len(c.Args) > 3:
-		c.Error(errUnknownSubOrArity(c.Args))
+		c.Error(session.ErrUnknownSubOrArity(c.Args))
 		return
 	case len(c.Args) == 3 && c.Is(2, "reset"):
 		l.entries = nil
@@ -433,5 +433,5 @@ const commandsOfRedis = `asking cluster cluster|addslots cluster|addslotsrange c
 	cluster|count-failure-reports cluster|countkeysinslot cluster|delslots cluster|delslotsrange cluster|failover
 	cluster|flushslots cluster|forget cluster|getkeysinslot cluster|help cluster|info cluster|keyslot cluster|links
 	cluster|meet cluster|myid cluster|myshardid cluster|nodes cluster|replicas cluster|replicate cluster|reset
-	cluster|saveconfig cluster|set-config-epoch cluster|setslot cluster|shards cluster|slaves cluster|slots failover
-	psync readonly readwrite replconf replicaof restore-asking role slaveof sync wait`
+	cluster|saveconfig cluster|set-config-epoch cluster|setslot cluster|shards cluster|slaves cluster|slots
+	readonly readwrite restore-asking`

@@ -278,7 +278,7 @@ func TestUsersFile(t *testing.T) {
 // A command that has come to be does not stand any more in the list of those that are only known by name.
 func TestCommandsOfRedisAreNotOurs(t *testing.T) {
 	ours := map[string]bool{}
-	for _, e := range newRegistry().shown {
+	for _, e := range newRegistry().Shown {
 		ours[e.Full] = true
 	}
 	for _, name := range strings.Fields(commandsOfRedis) {

@@ -4,11 +4,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"ferrous/commands/config"
+	"ferrous/commands/introspection"
 	"ferrous/commands/logging"
 )
 
@@ -127,7 +129,7 @@ func TestResetStat(t *testing.T) {
 	if s.Counters.Hits != 0 || s.Counters.Misses != 0 || s.Counters.ErrorReplies != 0 || s.Keyspace.ExpiredKeys != 0 || len(s.Errors) != 0 {
 		t.Errorf("left: %+v, %+v, %d expired, errors %v", s.stats, s.Counters, s.Keyspace.ExpiredKeys, s.Errors)
 	}
-	if e := s.reg.byName["get"]; e.Calls != 0 || e.Nanos != 0 || e.Times != nil {
+	if e := s.Registry.ByName["get"]; e.Calls != 0 || e.Nanos != 0 || e.Times != nil {
 		t.Errorf("GET still has %d calls", e.Calls)
 	}
 	if s.stats.peakMemory != 1<<40 {
@@ -206,9 +208,9 @@ func TestDebugForms(t *testing.T) {
 		t.Errorf("an error with a line break: %q", got)
 	}
 	help := s.doLine("DEBUG HELP")
-	for _, f := range debugForms() {
-		if !strings.Contains(help, "+"+strings.ToUpper(f.name)) {
-			t.Errorf("the help lacks %s", f.name)
+	for _, f := range slices.Concat(introspection.DebugForms, debugForms()) {
+		if !strings.Contains(help, "+"+strings.ToUpper(f.Name)) {
+			t.Errorf("the help lacks %s", f.Name)
 		}
 	}
 	s.c.proto = 3

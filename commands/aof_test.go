@@ -53,7 +53,7 @@ func TestBaseOfCommands(t *testing.T) {
 		t.Fatal(got)
 	}
 	var b bytes.Buffer
-	if err := writeCommands(aof.NewCommands(&b, 0), ts.Keyspace.Live(), &rdb.Options{Version: 9}); err != nil {
+	if err := aof.WriteSnapshot(aof.NewCommands(&b, 0), ts.Keyspace.Live(), &rdb.Options{Version: 9}); err != nil {
 		t.Fatal(err)
 	}
 	other := newTestServer(t)

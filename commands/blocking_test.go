@@ -70,12 +70,12 @@ func TestBlockedCommandsAreCounted(t *testing.T) {
 			}
 			s.on(func() {
 				entries := 0
-				for _, e := range s.slowlog.entries {
-					if strings.Join(e.args, " ") == test.request {
+				for _, e := range s.SlowLog.Entries() {
+					if strings.Join(e.Args, " ") == test.request {
 						entries++
 					}
 				}
-				e := s.reg.named([]byte(words[0]))
+				e := s.Registry.Named([]byte(words[0]))
 				if entries != 1 || e.Calls != 1 || e.Times.Total() != 1 || e.Failed != int64(test.failed) || e.Rejected != 0 {
 					t.Errorf("%d entries in the slow log, %d calls, %d in the histogram, %d failed, %d rejected",
 						entries, e.Calls, e.Times.Total(), e.Failed, e.Rejected)
@@ -103,13 +103,13 @@ func TestBlockedAndForbidden(t *testing.T) {
 		t.Errorf("the ACL log begins with %q", log)
 	}
 	s.on(func() {
-		e := s.reg.named([]byte("blpop"))
+		e := s.Registry.Named([]byte("blpop"))
 		if e.Calls != 0 || e.Rejected != 1 {
 			t.Errorf("%d calls, %d rejected", e.Calls, e.Rejected)
 		}
-		for _, x := range s.slowlog.entries {
-			if x.args[0] == "BLPOP" {
-				t.Errorf("in the slow log: %v", x.args)
+		for _, x := range s.SlowLog.Entries() {
+			if x.Args[0] == "BLPOP" {
+				t.Errorf("in the slow log: %v", x.Args)
 			}
 		}
 	})

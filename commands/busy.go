@@ -19,7 +19,7 @@ import (
 //
 // While Server.busy.on is set nothing may change the data or look at it: admission lets only commands with the flag AllowBusy
 // through (limited), background expiry and cron rest, the timeouts of blocked clients wait (busy.late), and nobody is served.
-// What the script has changed is in Server.unit, which the sinks get at the end.
+// What the script has changed is in Server.pendingOps, which the sinks get at the end.
 
 // scriptTurn is how long a busy script runs before other clients have their turn.
 const scriptTurn = 5 * time.Millisecond
@@ -83,7 +83,7 @@ func (s *Server) callScript(c *Client, e *session.Entry, now int64, start int) (
 		b.args = copyArgs(c.Args)
 	}
 	b.on, c.stopped = true, true
-	s.limit()
+	s.updateRefusing()
 	s.Logf(config.LogNotice, "Slow script detected: still in execution after %d milliseconds. You can try killing the script using the %s "+
 		"command. Script name is: %s.", (s.nanos()-s.scripts.started)/1e6, s.killCommand(), s.scripts.name)
 	b.w, s.w = s.w, b.w
@@ -114,7 +114,7 @@ func (s *Server) startCoroutine() {
 		debug.SetPanicOnFault(true) // as the loop's goroutine, for which this one stands in
 		defer func() {
 			if v := recover(); v != nil {
-				s.panicked(v, debug.Stack()) // iter.Pull would raise it on the loop, where it has no stack to show
+				s.crash.Panicked(v, debug.Stack()) // iter.Pull would raise it on the loop, where it has no stack to show
 				panic(v)
 			}
 		}()
@@ -144,7 +144,7 @@ func (s *Server) busyTurn() {
 		return
 	}
 	b.on, b.in, b.c, b.w = false, false, nil, resp.Writer{}
-	s.limit()
+	s.updateRefusing()
 	gone := s.clients[c.id] != c
 	c.stopped = c.closing || c.doomed || gone
 	if gone {
@@ -167,6 +167,7 @@ func (s *Server) busyTurn() {
 	}
 	s.rearmExpiry()
 	s.reap()
+	s.resumeMaster()
 }
 
 // busyText is the error of what is not possible while a script is busy.

@@ -3,6 +3,8 @@ package commands
 import (
 	"strings"
 	"testing"
+
+	"ferrous/commands/collector"
 )
 
 // saveMeanwhile has a BGSAVE begin and its goroutine end, while the loop has not heard of it yet.
@@ -59,7 +61,7 @@ func TestChangesSinceLastSave(t *testing.T) {
 	saveMeanwhile(t, s)
 	s.doLine("SET d 4")
 	check("a save that the loop has not heard of", 4)
-	s.saved(s.persist.saving)
+	s.backgroundSaveEnded(s.persist.saving)
 	check("its end", 1)
 	s.doLine("SAVE")
 	check("SAVE", 0)
@@ -73,7 +75,7 @@ func TestChangesSinceLastSave(t *testing.T) {
 	saveMeanwhile(t, s)
 	s.doLine("DEBUG LOADAOF")
 	check("DEBUG LOADAOF", 0)
-	s.saved(s.persist.saving)
+	s.backgroundSaveEnded(s.persist.saving)
 	check("the end of a save that began before it", 0)
 	s.doLine("CONFIG RESETSTAT")
 	s.doLine("SET a 1")
@@ -81,16 +83,16 @@ func TestChangesSinceLastSave(t *testing.T) {
 }
 
 // CONFIG RESETSTAT makes no second of a busy server an idle one.
-func TestResetStatKeepsPulse(t *testing.T) {
+func TestResetStatKeepsActivity(t *testing.T) {
 	s := newTestServer(t)
-	s.pulse.beat(testEpoch, s.stats.commands, 0)
-	s.pulse.beat(testEpoch+second, s.stats.commands, 0)
-	for range idleCommands {
+	s.activity.Note(testEpoch, s.stats.commands, 0)
+	s.activity.Note(testEpoch+1000, s.stats.commands, 0)
+	for range collector.IdleCommands {
 		s.do("PING")
 	}
 	s.do("CONFIG", "RESETSTAT")
 	s.do("PING")
-	if ended := s.pulse.beat(testEpoch+2*second, s.stats.commands, 0); !ended || s.pulse.idle {
+	if ended := s.activity.Note(testEpoch+2000, s.stats.commands, 0); !ended || s.activity.Idle() {
 		t.Errorf("the second is idle")
 	}
 }

@@ -3,6 +3,8 @@ package commands
 import (
 	"reflect"
 	"strconv"
+
+	"ferrous/commands/session"
 )
 
 // What CLIENT LIST shows of a client, and what clients cost in memory.
@@ -25,7 +27,7 @@ import (
 //
 // The room for replies. Neither are there reply buffers of clients: replies are written from one shared buffer. rbs and rbp
 // are figures as qbuf-free is: the room that Redis's rules would grant for what the client has lately been answered in one
-// piece, and the largest such piece (replyRoom, below). What the socket does not take is obl (of the client that runs CLIENT
+// piece, and the largest such piece (replyBuffer, below). What the socket does not take is obl (of the client that runs CLIENT
 // LIST in a pipeline), oll and omem, and is memory.
 
 const (
@@ -68,36 +70,36 @@ func (w *window) shrink(used, announced int, idleMs int64) {
 }
 
 const (
-	roomMin     = 1 << 10
-	roomMax     = 16 << 10 // granted at first
-	roomResetMs = 5000
+	replyBufferMin     = 1 << 10
+	replyBufferMax     = 16 << 10 // granted at first
+	replyBufferResetMs = 5000
 )
 
-// replyRoom is the room granted for a client's replies; see above.
-type replyRoom struct {
+// replyBuffer is the size of a client's reply buffer by Redis's rules, and its recent peak; see above.
+type replyBuffer struct {
 	size, peak int16  // bytes; peak is the longest reply since the time of
 	since      uint32 // Unix ms, the lower bits
 }
 
-// roomRules are how rooms change; DEBUG REPLYBUFFER sets them.
-type roomRules struct {
+// replyBufferRules are how the sizes change; DEBUG REPLYBUFFER sets them.
+type replyBufferRules struct {
 	fixed   bool
 	resetMs int64 // how long a peak is remembered, -1 = for ever
 }
 
 // note records that n bytes of replies were sent in one piece.
-func (r *replyRoom) note(n int) { r.peak = max(r.peak, int16(min(n, int(r.size)))) }
+func (r *replyBuffer) note(n int) { r.peak = max(r.peak, int16(min(n, int(r.size)))) }
 
-// adapt halves or doubles the room by what was used of it lately.
-func (r *replyRoom) adapt(rules roomRules, now int64) {
+// adapt halves or doubles the size by what was used of the buffer lately.
+func (r *replyBuffer) adapt(rules replyBufferRules, now int64) {
 	if rules.fixed {
 		return
 	}
 	switch half := r.size / 2; {
-	case half > roomMin && r.peak < half:
-		r.size = max(roomMin, r.peak+1)
-	case r.size < roomMax && r.peak == r.size:
-		r.size = min(roomMax, 2*r.size)
+	case half > replyBufferMin && r.peak < half:
+		r.size = max(replyBufferMin, r.peak+1)
+	case r.size < replyBufferMax && r.peak == r.size:
+		r.size = min(replyBufferMax, 2*r.size)
 	}
 	if rules.resetMs >= 0 && int64(uint32(now)-r.since) > rules.resetMs {
 		r.peak, r.since = 0, uint32(now)
@@ -142,7 +144,7 @@ func (s *Server) account(c *Client) { s.setAccount(c, c.held(), c.parser.Coming(
 // setAccount accounts for n bytes that a client holds, and for those that it has announced.
 func (s *Server) setAccount(c *Client, n, announced int) {
 	class := int8(c.outputClass())
-	if n == c.counted && announced == c.announced && class == c.countedAs || c.at < 0 {
+	if n == c.counted && announced == c.announced && class == c.countedAs || c.orderIndex < 0 {
 		return
 	}
 	s.heldBytes += n - c.counted
@@ -157,7 +159,7 @@ func (s *Server) setAccount(c *Client, n, announced int) {
 // remember enters a client into the server's books.
 func (s *Server) remember(c *Client) {
 	s.clients[c.id] = c
-	c.at = int32(len(s.order))
+	c.orderIndex = int32(len(s.order))
 	s.order = append(s.order, c)
 	s.classMemory[c.countedAs] += clientBytes
 	if s.eviction.limit > 0 {
@@ -172,17 +174,18 @@ func (s *Server) forget(c *Client) {
 	}
 	delete(s.clients, c.id)
 	last := len(s.order) - 1
-	s.order[c.at] = s.order[last]
-	s.order[c.at].at = c.at
+	s.order[c.orderIndex] = s.order[last]
+	s.order[c.orderIndex].orderIndex = c.orderIndex
 	s.order[last] = nil
 	s.order = s.order[:last]
 	s.heldBytes -= c.counted
 	s.classMemory[c.countedAs] -= c.totalMemory()
-	c.counted, c.announced, c.at = 0, 0, -1
+	c.counted, c.announced, c.orderIndex = 0, 0, -1
 	s.sortClient(c)
 	s.stopWaiting(c)
 	s.endTransaction(c)
 	s.forgetPushes(c)
+	s.replicaGone(c)
 }
 
 // clientsMemory is what all clients cost.
@@ -195,6 +198,7 @@ type clientPeaks struct {
 	second int64
 }
 
+// peakSeconds is for how many seconds the largest buffers are remembered, as in Redis.
 const peakSeconds = 8
 
 // advance makes room for the present second.
@@ -224,7 +228,7 @@ func (s *Server) clientTick(c *Client) {
 	if c.window.size > 0 {
 		c.window.shrink(c.parser.Buffered(), c.parser.Announced(), s.Keyspace.Now-c.lastActive)
 	}
-	c.room.adapt(s.rooms, s.Keyspace.Now)
+	c.replyBuffer.adapt(s.replyBufferRules, s.Keyspace.Now)
 	if c.counted > 0 {
 		out := 0
 		if c.conn != nil {
@@ -255,6 +259,9 @@ func (c *Client) appendInfo(b []byte) []byte {
 	if c.conn != nil {
 		addr, laddr, fd = c.conn.RemoteAddr(), c.conn.LocalAddr(), c.conn.FD()
 		queued, chunks, queuedMem = c.conn.Queued(), c.conn.QueuedChunks(), c.conn.QueuedMem()
+	}
+	if c.attached() {
+		queuedMem = int(c.replica.OutputMemory())
 	}
 	unsent := 0
 	if c == c.srv.current {
@@ -293,8 +300,8 @@ func (c *Client) appendInfo(b []byte) []byte {
 	num(" qbuf-free=", max(c.window.size-waiting, 0))
 	num(" argv-mem=", argMem)
 	num(" multi-mem=", c.tx.mem())
-	num(" rbs=", int(c.room.size))
-	num(" rbp=", int(c.room.peak))
+	num(" rbs=", int(c.replyBuffer.size))
+	num(" rbp=", int(c.replyBuffer.peak))
 	num(" obl=", unsent)
 	num(" oll=", chunks)
 	num(" omem=", queuedMem)
@@ -322,6 +329,12 @@ func (c *Client) appendFlags(b []byte) []byte {
 	n := len(b)
 	if c.monitors() {
 		b = append(b, 'O')
+	}
+	if c.attached() {
+		b = append(b, 'S')
+	}
+	if c.master {
+		b = append(b, 'M')
 	}
 	if c.subscribed() {
 		b = append(b, 'P')
@@ -366,17 +379,17 @@ func (c *Client) appendFlags(b []byte) []byte {
 
 // debugReplyBuffer is DEBUG REPLYBUFFER.
 func debugReplyBuffer(c *Client) {
-	rules := &c.srv.rooms
+	rules := &c.srv.replyBufferRules
 	switch {
 	case c.Is(2, "resizing"):
-		rules.fixed = !c.flag(3)
+		rules.fixed = !c.SwitchArg(3)
 	case !c.Is(2, "peak-reset-time"):
-		c.Error(errUnknownSubOrArity(c.Args[:2]))
+		c.Error(session.ErrUnknownSubOrArity(c.Args[:2]))
 		return
 	case c.Is(3, "never"):
 		rules.resetMs = -1
 	case c.Is(3, "reset"):
-		rules.resetMs = roomResetMs
+		rules.resetMs = replyBufferResetMs
 	default:
 		ms, ok := c.Int64Arg(3)
 		if !ok {

@@ -224,6 +224,14 @@ var clientTypes = map[string]int{
 
 const classMaster = 3
 
+// kind is the client's type, as clientTypes has it.
+func (c *Client) kind() int {
+	if c.master {
+		return classMaster
+	}
+	return c.outputClass()
+}
+
 // clientList is CLIENT LIST.
 func clientList(c *Client) {
 	f := clientFilter{is72: true}
@@ -304,7 +312,7 @@ func clientKill(c *Client) {
 // registry, and in all queues and lists, until reap, since the caller may be walking one of them, or be called by
 // somebody who is.
 func (s *Server) doom(c *Client) {
-	if c.doomed || c.at < 0 {
+	if c.doomed || c.orderIndex < 0 {
 		return
 	}
 	c.end()
@@ -393,7 +401,7 @@ const (
 
 func clientPause(c *Client) {
 	if len(c.Args) > 4 {
-		c.Error(errUnknownSubOrArity(c.Args))
+		c.Error(session.ErrUnknownSubOrArity(c.Args))
 		return
 	}
 	all := true
@@ -420,13 +428,6 @@ func clientPause(c *Client) {
 func clientUnpause(c *Client) {
 	c.srv.unpauseClients()
 	c.W.OK()
-}
-
-// errUnknownSubOrArity is Redis's text where a container's own parser does not understand its arguments.
-func errUnknownSubOrArity(args [][]byte) string {
-	name := session.CString(args[0])
-	return "ERR unknown subcommand or wrong number of arguments for '" + session.Quoted([]byte(session.CString(args[1])), 128) + "'. Try " +
-		strings.ToUpper(name) + " HELP."
 }
 
 func clientHelp(c *Client) {

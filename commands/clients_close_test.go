@@ -2,10 +2,11 @@ package commands
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
+
+	"ferrous/tests/random"
 )
 
 // Clients that do not read are closed while others are served: never within a command or a walk over what they are in.
@@ -39,8 +40,8 @@ func (s *Server) checkCounters(t *testing.T) {
 	add := func(name string, n int) { count[name] = [2]int{count[name][0] + n, count[name][1]} }
 	says := func(name string, n int) { count[name] = [2]int{count[name][0], n} }
 	for i, c := range s.order {
-		if s.clients[c.id] != c || int(c.at) != i || c.doomed {
-			t.Errorf("client %d at %d of %d, doomed %v", c.id, c.at, i, c.doomed)
+		if s.clients[c.id] != c || int(c.orderIndex) != i || c.doomed {
+			t.Errorf("client %d at %d of %d, doomed %v", c.id, c.orderIndex, i, c.doomed)
 		}
 		add("clients", 1)
 		add("held bytes", c.counted)
@@ -295,10 +296,10 @@ func TestKillSeenInTransaction(t *testing.T) {
 
 // Clients of all kinds that do not read, small limits, and every way to be closed: nothing breaks, and after each round
 // all counters are what a recount finds.
-func TestCloseAnywhere(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 1))
+func TestCloseAnywhere(t *testing.T) { random.Repeat(t, testCloseAnywhere) }
+
+func testCloseAnywhere(t *testing.T) {
+	rnd := random.New(t)
 	s := startServer(t, "client-output-buffer-limit", "normal 3mb 1mb 1 pubsub 1mb 256kb 1", "notify-keyspace-events", "KEA",
 		"tracking-table-max-keys", "50", "hz", "100")
 	key := func() string { return fmt.Sprint("k", rnd.IntN(8)) }

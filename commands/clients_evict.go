@@ -30,8 +30,8 @@ type clientEviction struct {
 	helping bool // the last look found enough to evict
 }
 
-// place is where a client stands: bucket counts from 1, 0 is none.
-type place struct {
+// evictionSlot is where a client stands: bucket counts from 1, 0 is none.
+type evictionSlot struct {
 	bucket int8
 	at     int32
 }
@@ -43,30 +43,30 @@ func bucketOf(size int) int {
 // mayEvict reports whether the client may have to go for others.
 func (c *Client) mayEvict() bool {
 	class := c.outputClass()
-	return c.conn != nil && !c.noEvict && (class == config.ClassNormal || class == config.ClassPubsub)
+	return c.conn != nil && !c.noEvict && !c.master && (class == config.ClassNormal || class == config.ClassPubsub)
 }
 
 // sortClient puts a client into the bucket that it belongs to, as it is accounted for.
 func (s *Server) sortClient(c *Client) {
 	want := int8(0)
-	if s.eviction.limit > 0 && c.at >= 0 && c.mayEvict() {
+	if s.eviction.limit > 0 && c.orderIndex >= 0 && c.mayEvict() {
 		want = int8(1 + bucketOf(c.totalMemory()))
 	}
-	if want == c.place.bucket {
+	if want == c.evictionSlot.bucket {
 		return
 	}
-	if old := c.place.bucket; old > 0 {
+	if old := c.evictionSlot.bucket; old > 0 {
 		list := s.eviction.buckets[old-1]
 		last := len(list) - 1
-		list[c.place.at] = list[last]
-		list[c.place.at].place.at = c.place.at
+		list[c.evictionSlot.at] = list[last]
+		list[c.evictionSlot.at].evictionSlot.at = c.evictionSlot.at
 		list[last] = nil
 		s.eviction.buckets[old-1] = list[:last]
 	}
-	c.place = place{bucket: want}
+	c.evictionSlot = evictionSlot{bucket: want}
 	if want > 0 {
 		list := &s.eviction.buckets[want-1]
-		c.place.at = int32(len(*list))
+		c.evictionSlot.at = int32(len(*list))
 		*list = append(*list, c)
 	}
 }
@@ -118,7 +118,7 @@ func (s *Server) evictClients() {
 	}
 }
 
-// outputGrew is told, perhaps in the middle of a command or of a walk, that replies to the client had to be queued. It
+// outputGrew is called, perhaps in the middle of a command or of a walk, when replies to the client had to be queued. It
 // accounts for them; eviction waits until that has ended.
 func (s *Server) outputGrew(c *Client) {
 	if n := c.conn.QueuedMem(); s.eviction.limit > 0 && n > c.counted {

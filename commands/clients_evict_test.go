@@ -21,8 +21,8 @@ func (s *Server) checkEviction(t *testing.T) {
 			want = int8(1 + bucketOf(c.totalMemory()))
 			standing++
 		}
-		if c.place.bucket != want {
-			t.Errorf("client %d of %d bytes is in bucket %d, want %d", c.id, c.totalMemory(), c.place.bucket, want)
+		if c.evictionSlot.bucket != want {
+			t.Errorf("client %d of %d bytes is in bucket %d, want %d", c.id, c.totalMemory(), c.evictionSlot.bucket, want)
 		}
 	}
 	if sums != s.classMemory {
@@ -31,8 +31,8 @@ func (s *Server) checkEviction(t *testing.T) {
 	for b, list := range s.eviction.buckets {
 		standing -= len(list)
 		for i, c := range list {
-			if c.place != (place{int8(b + 1), int32(i)}) || s.clients[c.id] != c {
-				t.Errorf("client %d stands at %d of bucket %d and says %v", c.id, i, b, c.place)
+			if c.evictionSlot != (evictionSlot{int8(b + 1), int32(i)}) || s.clients[c.id] != c {
+				t.Errorf("client %d stands at %d of bucket %d and says %v", c.id, i, b, c.evictionSlot)
 			}
 		}
 	}
@@ -164,7 +164,7 @@ func TestEvictionAccount(t *testing.T) {
 				s.sortClient(c)
 			case 2:
 				if !c.subscribed() {
-					s.channels.registries[kindChannel].Subscribe(&c.told().subs[kindChannel], c, []byte("channel"))
+					s.channels.registries[kindChannel].Subscribe(&c.ensurePushes().subs[kindChannel], c, []byte("channel"))
 				} else {
 					s.unsubscribeAll(c)
 				}
@@ -190,8 +190,8 @@ func TestEvictionAccount(t *testing.T) {
 }
 
 func TestReplyRoom(t *testing.T) {
-	rules := roomRules{resetMs: 5000}
-	r := replyRoom{size: roomMax, peak: roomMax, since: 1000}
+	rules := replyBufferRules{resetMs: 5000}
+	r := replyBuffer{size: replyBufferMax, peak: replyBufferMax, since: 1000}
 	r.note(5)
 	for _, step := range []struct {
 		now        int64
@@ -217,10 +217,10 @@ func TestReplyRoom(t *testing.T) {
 			t.Errorf("at %d: %d, %d, want %d, %d", step.now, r.size, r.peak, step.size, step.peak)
 		}
 	}
-	for _, rules := range []roomRules{{fixed: true, resetMs: 0}, {resetMs: -1}} {
-		r := replyRoom{size: roomMax, peak: roomMax}
+	for _, rules := range []replyBufferRules{{fixed: true, resetMs: 0}, {resetMs: -1}} {
+		r := replyBuffer{size: replyBufferMax, peak: replyBufferMax}
 		r.adapt(rules, 1e12)
-		if r.size != roomMax || r.peak != roomMax {
+		if r.size != replyBufferMax || r.peak != replyBufferMax {
 			t.Errorf("%+v: %+v", rules, r)
 		}
 	}
@@ -230,19 +230,19 @@ func TestDebugReplyBuffer(t *testing.T) {
 	ts := newTestServer(t, "enable-debug-command", "yes")
 	for _, c := range []struct {
 		line, reply string
-		want        roomRules
+		want        replyBufferRules
 	}{
-		{"DEBUG REPLYBUFFER RESIZING 0", ok, roomRules{true, 5000}},
-		{"DEBUG REPLYBUFFER RESIZING 1", ok, roomRules{false, 5000}},
-		{"DEBUG REPLYBUFFER PEAK-RESET-TIME 100", ok, roomRules{false, 100}},
-		{"DEBUG REPLYBUFFER PEAK-RESET-TIME never", ok, roomRules{false, -1}},
-		{"DEBUG REPLYBUFFER PEAK-RESET-TIME reset", ok, roomRules{false, 5000}},
-		{"DEBUG REPLYBUFFER PEAK-RESET-TIME x", "-ERR value is not an integer or out of range\r\n", roomRules{false, 5000}},
+		{"DEBUG REPLYBUFFER RESIZING 0", ok, replyBufferRules{true, 5000}},
+		{"DEBUG REPLYBUFFER RESIZING 1", ok, replyBufferRules{false, 5000}},
+		{"DEBUG REPLYBUFFER PEAK-RESET-TIME 100", ok, replyBufferRules{false, 100}},
+		{"DEBUG REPLYBUFFER PEAK-RESET-TIME never", ok, replyBufferRules{false, -1}},
+		{"DEBUG REPLYBUFFER PEAK-RESET-TIME reset", ok, replyBufferRules{false, 5000}},
+		{"DEBUG REPLYBUFFER PEAK-RESET-TIME x", "-ERR value is not an integer or out of range\r\n", replyBufferRules{false, 5000}},
 		{"DEBUG REPLYBUFFER OTHER 1", "-ERR unknown subcommand or wrong number of arguments for 'REPLYBUFFER'. Try DEBUG HELP.\r\n",
-			roomRules{false, 5000}},
+			replyBufferRules{false, 5000}},
 	} {
-		if got := ts.doLine(c.line); got != c.reply || ts.rooms != c.want {
-			t.Errorf("%s: %q, %+v", c.line, got, ts.rooms)
+		if got := ts.doLine(c.line); got != c.reply || ts.replyBufferRules != c.want {
+			t.Errorf("%s: %q, %+v", c.line, got, ts.replyBufferRules)
 		}
 	}
 }
@@ -256,8 +256,8 @@ func TestResetMayEvict(t *testing.T) {
 	c.do("RESET", "+RESET\r\n")
 	s.on(func() {
 		s.checkEviction(t)
-		if o := s.clients[1]; o.place.bucket == 0 || o.tells().redirects {
-			t.Errorf("after RESET: %v, %v", o.place, o.tells())
+		if o := s.clients[1]; o.evictionSlot.bucket == 0 || o.tells().redirects {
+			t.Errorf("after RESET: %v, %v", o.evictionSlot, o.tells())
 		}
 	})
 }

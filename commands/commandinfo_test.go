@@ -123,7 +123,7 @@ func TestKeys(t *testing.T) {
 
 func TestKeysAllocateNothing(t *testing.T) {
 	s := newTestServer(t)
-	e := s.reg.byName["mset"]
+	e := s.Registry.ByName["mset"]
 	args := [][]byte{[]byte("mset"), []byte("a"), []byte("1"), []byte("b"), []byte("2")}
 	var buf [8]session.KeyRef
 	if n := allocations(100, func() {
@@ -138,7 +138,7 @@ func TestKeysAllocateNothing(t *testing.T) {
 func TestCommandShapes(t *testing.T) {
 	s := newTestServer(t)
 	for _, tt := range []struct{ line, want string }{
-		{"COMMAND COUNT", fmt.Sprintf(":%d\r\n", len(s.reg.list))},
+		{"COMMAND COUNT", fmt.Sprintf(":%d\r\n", len(s.Registry.List))},
 		{"COMMAND INFO nosuch", "*1\r\n$-1\r\n"},
 		{"COMMAND INFO config|nosuch", "*1\r\n$-1\r\n"},
 		{"COMMAND INFO get|set", "*1\r\n$-1\r\n"},
@@ -176,10 +176,10 @@ func TestCommandReplies(t *testing.T) {
 			if _, err := r.Read(); err == nil {
 				t.Errorf("%s, RESP%d: more than one reply", cmd, proto)
 			}
-			want := len(s.reg.list)
+			want := len(s.Registry.List)
 			switch {
 			case cmd == "COMMAND LIST":
-				want = len(s.reg.shown)
+				want = len(s.Registry.Shown)
 			case cmd == "COMMAND DOCS":
 				want *= 2
 			}

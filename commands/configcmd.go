@@ -29,19 +29,17 @@ var configCommand = session.Command{
 			Group: session.GroupServer, Since: "5.0.0", Complexity: "O(1)", Summary: "Lists the subcommands."},
 		{Name: "resetstat", Arity: 2, Flags: configSub, Handler: connected(configResetStat),
 			Group: session.GroupServer, Since: "2.0.0", Complexity: "O(1)", Summary: "Starts the statistics anew.",
-			Hints: allNodesSucceed},
+			Hints: session.AllNodesSucceed},
 		{Name: "rewrite", Arity: 2, Flags: configSub, Handler: connected(configRewrite),
 			Group: session.GroupServer, Since: "2.8.0", Complexity: "O(1)",
-			Summary: "Writes the present configuration back to its file.", Hints: allNodesSucceed},
+			Summary: "Writes the present configuration back to its file.", Hints: session.AllNodesSucceed},
 		{Name: "set", Arity: -4, Flags: configSub, Handler: connected(configSet),
 			Group: session.GroupServer, Since: "2.0.0", Complexity: "O(N) in the number of parameters given",
-			Summary: "Changes parameters while the server runs.", Hints: allNodesSucceed,
+			Summary: "Changes parameters while the server runs.", Hints: session.AllNodesSucceed,
 			History: []session.Change{{"7.0.0", "Takes several parameters, all of which change or none."}},
 			Args:    []session.Arg{session.BlockOf("data", session.StringArg("parameter"), session.StringArg("value")).Many()}},
 	},
 }
-
-var allNodesSucceed = []string{"request_policy:all_nodes", "response_policy:all_succeeded"}
 
 // strings returns the arguments from i on.
 func (c *Client) strings(i int) []string {
@@ -64,7 +62,7 @@ func configGet(c *Client) {
 func configSet(c *Client) {
 	local := c.conn == nil || isLocal(c.conn)
 	c.srv.followDir()
-	if err := c.srv.Config.Set(c.strings(2), config.SetContext{Local: local, Loading: c.srv.persist.loading != nil}); err != nil {
+	if err := c.srv.Config.Set(c.strings(2), config.SetContext{Local: local, Loading: c.srv.persist.loading != nil || c.srv.asyncLoading()}); err != nil {
 		c.Error(err.Error())
 		return
 	}
@@ -87,8 +85,10 @@ func configResetStat(c *Client) {
 // resetStats sets back what INFO counts since the start; the peak of memory and the age in rounds of cron are
 // states and stay, as do, in Redis 7.2, refusals for missing rights.
 func (s *Server) resetStats() {
-	s.pulse.commands -= s.stats.commands // it counts on
+	s.activity.Restart(s.stats.commands)
 	s.Counters = session.Counters{}
+	n := s.sync.node
+	n.SyncFull, n.SyncPartialOK, n.SyncPartialErr = 0, 0, 0
 	s.stats = stats{
 		peakMemory: s.stats.peakMemory,
 		cronCycles: s.stats.cronCycles,
@@ -99,7 +99,7 @@ func (s *Server) resetStats() {
 	s.eviction.evicted = 0
 	s.Keyspace.ExpiredKeys, s.Keyspace.ExpiredFields = 0, 0
 	*s.Keyspace.ExpiryLag() = keyspace.Lag{}
-	for _, e := range s.reg.shown {
+	for _, e := range s.Registry.Shown {
 		e.Calls, e.Nanos, e.Rejected, e.Failed, e.Times = 0, 0, 0, 0, nil
 	}
 	clear(s.Errors)

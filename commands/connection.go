@@ -68,7 +68,7 @@ func quit(c *Client) {
 // reset undoes what the client has set, but what CLIENT SETINFO told: the library behind the connection stays the same.
 func reset(c *Client) {
 	c.srv.endTransaction(c)
-	c.srv.tellNothing(c)
+	c.srv.endPushes(c)
 	c.DB = c.srv.Keyspace.DBs()[0]
 	c.setProto(2)
 	c.startAs(c.srv.security.users.Default())

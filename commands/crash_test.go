@@ -1,54 +1,11 @@
 package commands
 
 import (
-	"errors"
-	"runtime/debug"
 	"strings"
-	"syscall"
 	"testing"
 
 	"ferrous/commands/config"
 )
-
-// caught runs f and describes its panic.
-func caught(t *testing.T, f func()) (c cause) {
-	t.Helper()
-	defer func() {
-		v := recover()
-		if v == nil {
-			t.Fatal("no panic")
-		}
-		c = causeOf(v, debug.Stack())
-	}()
-	f()
-	return c
-}
-
-func TestCauseOf(t *testing.T) {
-	var none []int
-	var nowhere *Client
-	for _, x := range []struct {
-		name   string
-		f      func()
-		signal syscall.Signal
-		abort  bool
-		says   string
-	}{
-		{"panic", func() { panic(errors.New("no more")) }, syscall.SIGABRT, true, "Guru Meditation: no more #"},
-		{"index", func() { none[len(none)] = 1 }, syscall.SIGABRT, true, "Guru Meditation: runtime error: index out of range"},
-		{"nil", func() { nowhere.id++ }, syscall.SIGSEGV, false, "crashed by signal: 11"},
-		{"assertion", func() { panic(assertion{"a == b"}) }, syscall.SIGABRT, true, "'a == b' is not true"},
-	} {
-		c := caught(t, x.f)
-		text := strings.Join(c.lines, "\n")
-		if c.signal != x.signal || c.abort != x.abort || !strings.Contains(text, x.says) || !strings.Contains(text, "crash_test.go:") {
-			t.Errorf("%s: signal %d, abort %v:\n%s\n%s", x.name, c.signal, c.abort, text, c.stack)
-		}
-	}
-	if got := origin([]byte("not a stack")); got != "?" {
-		t.Errorf("origin of nothing: %q", got)
-	}
-}
 
 // The report shows of a request its beginning, but no secrets, and survives what cannot be told.
 func TestCrashState(t *testing.T) {
@@ -56,7 +13,7 @@ func TestCrashState(t *testing.T) {
 	ts.doLine("SET key value")
 	ts.current = ts.c
 	ts.c.Args = [][]byte{[]byte("GET"), []byte("key"), []byte(strings.Repeat("x", 1000))}
-	ts.c.Cmd = ts.reg.byName["get"]
+	ts.c.Cmd = ts.Registry.ByName["get"]
 	got := ts.crashState()
 	for _, want := range []string{"# Server\r\n", "CURRENT CLIENT INFO", "argc: '3'\n", `argv[0]: '"GET"'`, "is a key: a string in database 0"} {
 		if !strings.Contains(got, want) {
@@ -67,13 +24,13 @@ func TestCrashState(t *testing.T) {
 		t.Error("an argument is not cut")
 	}
 	ts.c.Args = [][]byte{[]byte("AUTH"), []byte("hush")}
-	ts.c.Cmd = ts.reg.byName["auth"]
+	ts.c.Cmd = ts.Registry.ByName["auth"]
 	if got := ts.crashState(); strings.Contains(got, "hush") {
 		t.Error("a password is shown")
 	}
 	ts.c.DB = nil
 	ts.c.Args = [][]byte{[]byte("GET"), []byte("key")}
-	ts.c.Cmd = ts.reg.byName["get"]
+	ts.c.Cmd = ts.Registry.ByName["get"]
 	if got := ts.crashState(); !strings.Contains(got, "(cannot be told: ") || !strings.Contains(got, "CONFIG DEBUG OUTPUT") {
 		t.Errorf("with damaged data:\n%s", got)
 	}

@@ -21,18 +21,20 @@ func (s *Server) cron() {
 	s.clientsCron()
 	s.reap()
 	s.evictClients()
-	s.moves.closeIdle(s.Keyspace.Now)
+	s.migrations.closeIdle(s.Keyspace.Now)
 	s.persistCron()
 	s.tickFile()
+	s.tickReplication()
 	s.sweepTracked()
+	s.watchTLSFiles()
 	s.stats.peakMemory = max(s.stats.peakMemory, s.usedMemory())
 	s.sampleInstant()
 	live := s.Keyspace.Bytes()
-	ended := s.pulse.beat(s.Keyspace.Now, s.stats.commands, live)
-	s.gc.adjust(live, s.pulse.busy())
-	if ended && s.pulse.idle {
+	ended := s.activity.Note(s.Keyspace.Now, s.stats.commands, live)
+	s.gc.Adjust(live, s.activity.Busy())
+	if ended && s.activity.Idle() {
 		s.scratch.Trim()
-		if s.tidy.due(s.Keyspace.Now, live) {
+		if s.tidy.Due(s.Keyspace.Now, live) {
 			go debug.FreeOSMemory()
 		}
 	}
@@ -155,6 +157,9 @@ func (s *Server) limitReply(c *Client) {
 
 // outputClass is the class of client-output-buffer-limit.
 func (c *Client) outputClass() int {
+	if c.replica != nil && c.attached() {
+		return config.ClassReplica
+	}
 	if c.subscribed() {
 		return config.ClassPubsub
 	}
@@ -163,13 +168,15 @@ func (c *Client) outputClass() int {
 
 // idleMayClose reports whether the directive timeout applies to the client.
 func (c *Client) idleMayClose() bool {
-	return c.deferred == nil && c.blocked == nil && !c.subscribed() && !c.monitors()
+	return !c.master && !c.attached() && c.deferred == nil && c.blocked == nil && !c.subscribed() && !c.monitors()
 }
 
 const (
 	instantCommands = iota
 	instantInput
 	instantOutput
+	instantReplInput
+	instantReplOutput
 	instantCycles
 	instantCycleTime
 	instantMetrics
@@ -210,6 +217,8 @@ func (s *Server) sampleInstant() {
 	s.stats.instant[instantCommands].add(s.Keyspace.Now, s.stats.commands)
 	s.stats.instant[instantInput].add(s.Keyspace.Now, s.stats.netIn)
 	s.stats.instant[instantOutput].add(s.Keyspace.Now, s.stats.netOut)
+	s.stats.instant[instantReplInput].add(s.Keyspace.Now, s.stats.replIn)
+	s.stats.instant[instantReplOutput].add(s.Keyspace.Now, s.stats.replOut)
 	s.stats.instant[instantCycles].add(s.Keyspace.Now, s.stats.cycles)
 	// Microseconds a cycle: time where others have counts, and cycles where they have time.
 	s.stats.instant[instantCycleTime].add(s.stats.cycles*1000, s.stats.cycleNanos/1000)
@@ -217,5 +226,5 @@ func (s *Server) sampleInstant() {
 
 // usedMemory is what INFO calls used_memory: the data with its tables, exactly, and what clients hold.
 func (s *Server) usedMemory() int {
-	return s.baseMemory + s.Keyspace.Bytes() + s.clientsMemory() + s.pushMemory()
+	return s.baseMemory + s.Keyspace.Bytes() + s.clientsMemory() + s.pushMemory() + int(s.sync.node.Backlog.Memory())
 }

@@ -36,7 +36,7 @@ func newDumpTest(t *testing.T) *dumpTest {
 }
 
 func (d *dumpTest) write() error {
-	return d.writeDump(dumpTestFile, tempDump(), &d.persist.temp, d.Keyspace.Live(), rdb.Options{Checksum: true}, dumpTestSync, nil)
+	return rdb.SaveFile(d.disk, dumpTestFile, tempDump(), &d.persist.temp, d.Keyspace.Live(), rdb.Options{Checksum: true}, dumpTestSync, nil)
 }
 
 // keys returns how many keys the dump on a disk has: 1 is the old one, 2 the new one.

@@ -39,8 +39,8 @@ func TestNamesForgeNoLines(t *testing.T) {
 					t.Errorf("CLIENT LIST has the lines %q", lines)
 				}
 				shown := victim.info() + s.security.log.entries[0].client
-				for _, e := range s.slowlog.entries {
-					shown += e.name
+				for _, e := range s.SlowLog.Entries() {
+					shown += e.Name
 				}
 				s.closeOverLimit(victim)
 				s.settle()
@@ -128,4 +128,28 @@ func TestSettingsForgeNoLines(t *testing.T) {
 	if back.MaxClients == 77 || back.RequirePass != evil {
 		t.Errorf("maxclients %d, requirepass %q", back.MaxClients, back.RequirePass)
 	}
+}
+
+// The line about a client that is evicted shows its name up to the zero byte, and its user, who may be named almost anything,
+// without control characters.
+func TestEvictionForgesNoLines(t *testing.T) {
+	s := startServer(t)
+	var log bytes.Buffer
+	control := s.dial()
+	control.send(wire([]string{"ACL", "SETUSER", "u\x1b[2J\x7f", "on", "nopass", "+@all"}, []string{"CLIENT", "NO-EVICT", "ON"},
+		[]string{"CONFIG", "SET", "maxmemory-clients", "1mb"}))
+	control.expect(ok + ok + ok)
+	s.on(func() { s.Log = logging.New(logging.Options{Out: &log}) })
+	c := s.dial()
+	c.send(wire([]string{"AUTH", "u\x1b[2J\x7f", "x"}, []string{"CLIENT", "SETNAME", "a\x00\n" + forged}))
+	c.expect(ok + ok)
+	go c.Write([]byte(unfinished(3 << 20)))
+	s.eventually("it is evicted", func() bool { return s.eviction.evicted == 1 })
+	s.on(func() {
+		lines := strings.SplitAfter(log.String(), "\n")
+		if len(lines) != 2 || !strings.Contains(lines[0], "Evicting client: ") || !strings.Contains(lines[0], " name=a ") ||
+			!strings.Contains(lines[0], ` user=u\x1b[2J\x7f `) || strings.Contains(lines[0], "FORGED") {
+			t.Errorf("the log has %q", lines)
+		}
+	})
 }

@@ -1,6 +1,12 @@
 package commands
 
 import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
 	"ferrous/commands/config"
 	"ferrous/commands/logging"
 	"ferrous/commands/process"
@@ -104,4 +110,80 @@ func (s *Server) setOOMScore() error {
 		return errOOMScore
 	}
 	return nil
+}
+
+// attachCrash makes the server's crash reports, and the directives about them take effect.
+func (s *Server) attachCrash() {
+	r := &s.crash
+	r.Log, r.Product = s.Log, fmt.Sprintf("Ferrous %s (Redis %s)", Version, RedisVersion)
+	r.State = s.crashState
+	r.Post = func(fn func()) { s.loop.Post(fn) }
+	r.ExitOnPanic = func() bool { return s.Config.UseExitOnPanic }
+	r.CleanUp = func() {
+		if s.host != nil && s.host.Daemon() && s.Config.PidFile != "" {
+			os.Remove(s.Config.Path(s.Config.PidFile))
+		}
+	}
+	enable := func(*config.Config) error { r.Enabled.Store(s.Config.CrashLogEnabled); return nil }
+	s.Config.OnApply(enable, "crash-log-enabled")
+	_ = enable(s.Config)
+	s.Config.OnApply(func(*config.Config) error {
+		if s.loop != nil {
+			s.watchLoop()
+		}
+		return nil
+	}, "watchdog-period")
+}
+
+// watchLoop runs the watchdog that is configured.
+func (s *Server) watchLoop() {
+	s.crash.Watch(time.Duration(s.Config.WatchdogPeriodMs) * time.Millisecond)
+}
+
+// CrashBy ends the process as the signal, one of crash.Signals, does, having written the crash report if it is enabled. Any
+// goroutine may call it. It does not return.
+func (s *Server) CrashBy(sig syscall.Signal) { s.crash.BySignal(sig) }
+
+// crashState is the part of a crash report that describes the server. A section that panics leaves the others whole: data
+// may be damaged.
+func (s *Server) crashState() string {
+	var b strings.Builder
+	section := func(title string, write func()) {
+		defer func() {
+			if v := recover(); v != nil {
+				fmt.Fprintf(&b, "(cannot be told: %v)\n", v)
+			}
+		}()
+		b.WriteString("\n------ " + title + " ------\n")
+		write()
+	}
+	section("INFO OUTPUT", func() { b.WriteString(s.infoReport([][]byte{[]byte("everything")})) })
+	section("CLIENT LIST OUTPUT", func() { b.Write(s.clientLines(&clientFilter{})) })
+	if c := s.current; c != nil {
+		section("CURRENT CLIENT INFO", func() { c.crashInfo(&b) })
+	}
+	section("CONFIG DEBUG OUTPUT", func() { b.WriteString(s.Config.DebugInfo()) })
+	return b.String()
+}
+
+// crashInfo tells what a client runs; of each argument its beginning, if it is not secret.
+func (c *Client) crashInfo(b *strings.Builder) {
+	const longest = 128
+	fmt.Fprintf(b, "%s\nargc: '%d'\n", c.describe(), len(c.Args))
+	var secret func(int) bool
+	if c.Cmd != nil {
+		secret = c.secrets()
+	}
+	for i, a := range c.Args {
+		text := "(redacted)"
+		if secret == nil || !secret(i) {
+			text = string(appendRepr(nil, a[:min(len(a), longest)]))
+		}
+		fmt.Fprintf(b, "argv[%d]: '%s'\n", i, text)
+	}
+	if len(c.Args) > 1 {
+		if r := c.DB.PeekStale(c.Args[1]); r != nil {
+			fmt.Fprintf(b, "the second argument is a key: a %s in database %d\n", r.Type(), c.DB.ID)
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"runtime/metrics"
 
 	"ferrous/commands/config"
+	"ferrous/commands/process"
 )
 
 // The memory section of INFO.
@@ -69,7 +70,7 @@ func (t *infoText) memory() {
 		overhead += int64(db.Overhead())
 	}
 	dataset := used - overhead
-	rss := residentMemory()
+	rss := process.ResidentMemory()
 	allocated := bytes(goObjects)
 	active := allocated + bytes(goUnused)
 	resident := bytes(goTotal) - bytes(goReleased)
@@ -85,7 +86,7 @@ func (t *infoText) memory() {
 	t.int("allocator_allocated", allocated)
 	t.int("allocator_active", active)
 	t.int("allocator_resident", resident)
-	t.bytes("total_system_memory", systemMemory())
+	t.bytes("total_system_memory", process.SystemMemory())
 	x := &s.scripts
 	libraries, functions := x.libraries.Count()
 	t.zeros("used_memory_lua", "used_memory_vm_eval") // the state of Lua is a part of Go's heap
@@ -109,9 +110,11 @@ func (t *infoText) memory() {
 	t.ratio("mem_fragmentation_ratio", ratioOf(rss, used))
 	t.int("mem_fragmentation_bytes", rss-used)
 	buffered := s.aof.file.Info().BufferLength
-	t.int("mem_not_counted_for_evict", buffered)
-	t.zeros("mem_replication_backlog", "mem_total_replication_buffers")
-	t.int("mem_clients_slaves", int64(s.classMemory[config.ClassReplica]))
+	backlog, behind := s.streamMemory()
+	t.int("mem_not_counted_for_evict", buffered+behind)
+	t.int("mem_replication_backlog", backlog)
+	t.int("mem_total_replication_buffers", backlog+behind)
+	t.int("mem_clients_slaves", int64(s.classMemory[config.ClassReplica])+behind)
 	t.int("mem_clients_normal", int64(s.evictable()))
 	t.zeros("mem_cluster_links")
 	t.int("mem_aof_buffer", buffered)
@@ -122,7 +125,7 @@ func (t *infoText) memory() {
 	t.int("go_heap_goal", bytes(goGoal))
 	t.int("go_heap_free", bytes(goFree))
 	t.int("go_gc_cycles", bytes(goCycles))
-	t.int("go_gc_percent", int64(s.gc.percent))
+	t.int("go_gc_percent", int64(s.gc.Percent()))
 	if samples[goCPU].Value.Kind() == metrics.KindFloat64 && samples[goAllCPU].Value.Float64() > 0 {
 		t.percent("go_gc_cpu", 100*samples[goCPU].Value.Float64()/samples[goAllCPU].Value.Float64())
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"ferrous/commands/config"
+	"ferrous/commands/introspection"
 	"ferrous/commands/pubsub"
 	"ferrous/commands/session"
 	"ferrous/eventloop"
@@ -38,9 +39,9 @@ type invariants struct {
 	refs     []session.KeyRef // scratch
 }
 
-func invariantForms() []debugForm {
-	return []debugForm{{"recount", 2, 2, debugRecount, []string{"RECOUNT",
-		"    Count everything that the server keeps count of, and list what contradicts."}}}
+func invariantForms() []introspection.DebugForm {
+	return []introspection.DebugForm{form("recount", 2, 2, debugRecount, "RECOUNT",
+		"    Count everything that the server keeps count of, and list what contradicts.")}
 }
 
 func debugRecount(c *Client) {
@@ -78,7 +79,7 @@ func (s *Server) record(found []string, after string) {
 func (s *Server) checkCommand(c *Client, e *session.Entry) {
 	r := recount{s: s}
 	r.signs()
-	if c.conn != nil && c.at >= 0 {
+	if c.conn != nil && c.orderIndex >= 0 {
 		r.client(c)
 	}
 	refs := e.FindKeys(s.checks.refs[:0], c.Args)
@@ -185,8 +186,8 @@ func (r *recount) clients() {
 		if c.doomed {
 			doomed++
 		}
-		if !r.alive(c) || int(c.at) != i {
-			r.add("client %d: in the order, but not in the books or not at %d", c.id, c.at)
+		if !r.alive(c) || int(c.orderIndex) != i {
+			r.add("client %d: in the order, but not in the books or not at %d", c.id, c.orderIndex)
 			continue
 		}
 		held += c.counted
@@ -252,13 +253,13 @@ func (r *recount) buckets() {
 	for b, list := range r.s.eviction.buckets {
 		in += len(list)
 		for i, c := range list {
-			r.check(r.alive(c) && int(c.place.bucket) == b+1 && int(c.place.at) == i,
+			r.check(r.alive(c) && int(c.evictionSlot.bucket) == b+1 && int(c.evictionSlot.at) == i,
 				"eviction: bucket %d has a client that is gone or elsewhere", b)
 		}
 	}
 	n := 0
 	for _, c := range r.s.order {
-		if c.place.bucket > 0 {
+		if c.evictionSlot.bucket > 0 {
 			n++
 		}
 	}
@@ -418,6 +419,7 @@ func (r *recount) queues() {
 		for key, q := range keys {
 			queues++
 			n, going := 0, 0
+			groups := map[*groupQueue]int{}
 			var last *wait
 			for w := q.first; w != nil && n <= waits; w = w.next {
 				n++
@@ -426,6 +428,14 @@ func (r *recount) queues() {
 				if last = w; w.b != nil && w.b.gone {
 					going++
 				}
+				if w.group != nil {
+					groups[w.group]++
+					r.check(w.b.grouped && string(w.b.group) == w.group.name, "blocking: a reader in the queue of key %.64q waits for another group", key)
+				}
+			}
+			r.check(len(groups) == len(q.groups), "blocking: the queue of key %.64q has %d groups, counted %d", key, len(q.groups), len(groups))
+			for _, g := range q.groups {
+				r.equal("waiters for a group", g.n, groups[g])
 			}
 			if r.equal("waiters for a key to go", q.gone, going); going > 0 {
 				goneKeys++
@@ -511,8 +521,8 @@ func (r *recount) settled() {
 		if s.eviction.limit > 0 && c.mayEvict() {
 			bucket = 1 + bucketOf(c.totalMemory())
 		}
-		r.equal(fmt.Sprintf("client %d: bucket", c.id), int(c.place.bucket), bucket)
+		r.equal(fmt.Sprintf("client %d: bucket", c.id), int(c.evictionSlot.bucket), bucket)
 	}
-	r.equal("used_memory", s.usedMemory(), sum)
-	r.check(s.persist.saving != nil || s.aof.snap != nil || !s.Keyspace.Generation().Pinned(), "a snapshot is held that nobody reads")
+	r.equal("used_memory", s.usedMemory(), sum+int(s.sync.node.Backlog.Memory()))
+	r.check(s.busyWithSnapshot() || !s.Keyspace.Generation().Pinned(), "a snapshot is held that nobody reads")
 }

@@ -2,7 +2,10 @@
 
 package commands
 
-import "ferrous/commands/session"
+import (
+	"ferrous/commands/introspection"
+	"ferrous/commands/session"
+)
 
 // The checks of invariants.go are compiled in by the build tag invariants only.
 
@@ -12,4 +15,4 @@ type invariants struct{}
 func (*Server) checkCommand(*Client, *session.Entry) {}
 func (*Server) checkPacket()                         {}
 
-func invariantForms() []debugForm { return nil }
+func invariantForms() []introspection.DebugForm { return nil }

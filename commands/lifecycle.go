@@ -20,6 +20,7 @@ type shutdownState struct {
 	code   int
 	asked  atomic.Bool // a signal has asked for it, and it has not failed since
 	signal string      // which, while DEBUG PAUSE-CRON keeps it from being obeyed
+	wait   shutdownWait
 }
 
 // A refusal is an error whose text goes to the operator as it stands, as Redis words it.
@@ -27,13 +28,23 @@ type refusal string
 
 func (r refusal) Error() string { return string(r) }
 
-// How many descriptors there are to be besides those of clients: minReserveFDs, of which some 24 are always open (as many
-// as Redis keeps, so that maxclients is lowered to the same number), and for more addresses to listen on and connections of
-// MIGRATE reserveFDs.
+// How many descriptors there are to be besides those of clients: leastFDs, and for more addresses to listen on and
+// connections of MIGRATE reserveFDs.
 const (
 	reserveFDs    = 64
-	minReserveFDs = 32
+	minReserveFDs = 32 // Redis's number
 )
+
+// leastFDs is what the server cannot do without: its files, its poll, two descriptors and two refused connections an address,
+// a log file and its second descriptor for crashes. Up to two addresses need no more than Redis keeps, so maxclients is
+// lowered to the same number; with more of them it is lowered further, so that as many clients are served as it says.
+func (s *Server) leastFDs() int {
+	need := 22 + 4*len(s.listenAddrs())
+	if s.Config.LogFile != "" {
+		need += 2
+	}
+	return max(minReserveFDs, need)
+}
 
 // applySettings attaches the effects of directives that need more than their value, and applies them a first time.
 func (s *Server) applySettings() {
@@ -64,7 +75,10 @@ func (s *Server) applySettings() {
 			s.Logf(config.LogWarning, "%s: %v", name, err)
 		}
 	}
-	s.Config.OnApply(func(*config.Config) error { return s.applyTLS() }, "tls-port", "tls-replication", "tls-cluster")
+	s.Config.OnApply(func(*config.Config) error { return s.applyTLSPort() }, "tls-port")
+	s.Config.OnApply(func(*config.Config) error { return s.applyTLS() }, "tls-replication", "tls-cluster", "tls-auth-clients",
+		"tls-cert-file", "tls-key-file", "tls-key-file-pass", "tls-client-cert-file", "tls-client-key-file",
+		"tls-client-key-file-pass", "tls-ca-cert-file", "tls-ca-cert-dir", "tls-protocols", "tls-ciphers", "tls-session-caching")
 }
 
 // rebind listens where port and bind say; problem is what CONFIG SET answers when that fails.
@@ -74,6 +88,10 @@ func (s *Server) rebind(problem refusal) func() error {
 			return nil // New opens them
 		}
 		if err := s.loop.Rebind(s.tcpAddrs()); err != nil {
+			s.Logf(config.LogWarning, "Could not listen on another address: %v", err)
+			return problem
+		}
+		if err := s.listenTLS(); err != nil { // at the addresses of bind too
 			s.Logf(config.LogWarning, "Could not listen on another address: %v", err)
 			return problem
 		}
@@ -116,18 +134,18 @@ func (s *Server) applyPolicy() error {
 
 // reserveFiles raises the limit of open files at the start to what maxclients needs, or lowers maxclients.
 func (s *Server) reserveFiles() error {
-	want := s.Config.MaxClients
-	granted, limit, err := eventloop.AdjustOpenFiles(want, reserveFDs, minReserveFDs)
+	want, least := s.Config.MaxClients, s.leastFDs()
+	granted, limit, err := eventloop.AdjustOpenFiles(want, reserveFDs, least)
 	s.fewFiles = limit > 0 && limit < uint64(granted)+reserveFDs
 	switch {
 	case err != nil && limit > 0:
 		return refusal(fmt.Sprintf("Your current 'ulimit -n' of %d is not enough for the server to start. "+
-			"Please increase your open file limit to at least %d. Exiting.", limit, want+minReserveFDs))
+			"Please increase your open file limit to at least %d. Exiting.", limit, want+least))
 	case err != nil:
 		s.Logf(config.LogWarning, "%v", err)
 	case granted < want:
-		s.Logf(config.LogWarning, "You requested maxclients of %d requiring at least %d max file descriptors.", want, want+minReserveFDs)
-		s.Logf(config.LogWarning, "Server can't set maximum open files to %d because the operating system allows no more.", want+minReserveFDs)
+		s.Logf(config.LogWarning, "You requested maxclients of %d requiring at least %d max file descriptors.", want, want+least)
+		s.Logf(config.LogWarning, "Server can't set maximum open files to %d because the operating system allows no more.", want+least)
 		s.Logf(config.LogWarning, "Current maximum open files is %d. maxclients has been reduced to %d to compensate for low ulimit. If you need higher maxclients increase 'ulimit -n'.", limit, granted)
 		s.Config.MaxClients = granted
 	}
@@ -137,7 +155,7 @@ func (s *Server) reserveFiles() error {
 
 // applyMaxClients raises the limit of open files for a maxclients that CONFIG SET gives.
 func (s *Server) applyMaxClients() error {
-	granted, _, err := eventloop.AdjustOpenFiles(s.Config.MaxClients, reserveFDs, minReserveFDs)
+	granted, _, err := eventloop.AdjustOpenFiles(s.Config.MaxClients, reserveFDs, s.leastFDs())
 	if err != nil || granted < s.Config.MaxClients {
 		return refusal(fmt.Sprintf("The operating system is not able to handle the specified number of clients, try with %d", granted))
 	}
@@ -147,7 +165,7 @@ func (s *Server) applyMaxClients() error {
 // renameCommands applies rename-command.
 func (s *Server) renameCommands() error {
 	for _, r := range s.Config.Renames {
-		if err := s.reg.rename(r.From, r.To); err != nil {
+		if err := rename(s.Registry, r.From, r.To); err != nil {
 			return err
 		}
 	}
@@ -156,9 +174,9 @@ func (s *Server) renameCommands() error {
 
 // rename gives a command another name, or removes it where that is "". Commands of Redis that are not here may be renamed
 // too, since hardened configurations do so; they are unknown under both names.
-func (reg *registry) rename(from, to string) error {
+func rename(reg *session.Registry, from, to string) error {
 	from, to = strings.ToLower(from), strings.ToLower(to)
-	e := reg.byName[from]
+	e := reg.ByName[from]
 	switch {
 	case e != nil:
 	case slices.Contains(strings.Fields(commandsOfRedis), from):
@@ -166,15 +184,15 @@ func (reg *registry) rename(from, to string) error {
 	default:
 		return refusal("No such command in rename-command")
 	}
-	delete(reg.byName, from)
+	delete(reg.ByName, from)
 	if to == "" {
-		reg.list = slices.DeleteFunc(reg.list, func(x *session.Entry) bool { return x == e })
+		reg.List = slices.DeleteFunc(reg.List, func(x *session.Entry) bool { return x == e })
 		return nil
 	}
-	if reg.byName[to] != nil {
+	if reg.ByName[to] != nil {
 		return refusal("Target command name already exists")
 	}
-	reg.byName[to] = e
+	reg.ByName[to] = e
 	e.Renamed = true
 	return nil
 }
@@ -182,12 +200,12 @@ func (reg *registry) rename(from, to string) error {
 // RenameChecker returns a function that checks the rename-command directives of one configuration: it is given the names
 // of each in turn.
 func RenameChecker() func(from, to string) error {
-	var reg *registry
+	var reg *session.Registry
 	return func(from, to string) error {
 		if reg == nil {
 			reg = newRegistry()
 		}
-		return reg.rename(from, to)
+		return rename(reg, from, to)
 	}
 }
 
@@ -199,36 +217,14 @@ func (s *Server) checkServed() error {
 		s.Logf(config.LogWarning, "Module %s failed to load: this server does not run modules", path)
 		return refusal("Can't load module from " + path + ": server aborting")
 	}
-	if err := s.checkTLS(); err != nil {
+	if err := s.loadTLS(); err != nil {
 		s.Logf(config.LogWarning, "%v", err)
 		return refusal("Failed to configure TLS. Check logs for more info.")
 	}
-	if len(s.listenAddrs()) == 0 {
+	if len(s.listenAddrs()) == 0 && s.Config.TLSPort == 0 {
 		return refusal("Configured to not listen anywhere, exiting.")
 	}
 	s.Config.WarnOfNoOps()
-	return nil
-}
-
-// checkTLS refuses what would have data travel unprotected where TLS was asked for.
-func (s *Server) checkTLS() error {
-	switch {
-	case s.Config.TLSPort != 0:
-		return refusal(fmt.Sprintf("Failed finding TLS support: there is none to serve tls-port %d with.", s.Config.TLSPort))
-	case s.Config.TLSReplication:
-		return refusal("Failed finding TLS support: there is none for tls-replication.")
-	case s.Config.TLSCluster:
-		return refusal("Failed finding TLS support: there is none for tls-cluster.")
-	}
-	return nil
-}
-
-// applyTLS answers a CONFIG SET of TLS.
-func (s *Server) applyTLS() error {
-	if err := s.checkTLS(); err != nil {
-		s.Logf(config.LogWarning, "%v", err)
-		return refusal("Unable to update TLS configuration. Check server logs.")
-	}
 	return nil
 }
 
@@ -249,8 +245,7 @@ const (
 	errShutdown   = "ERR Errors trying to SHUTDOWN. Check logs."
 )
 
-// shutdown ends the server. There are no replicas to wait for, so NOW asks for what happens anyway, and ABORT finds only
-// what a signal has asked for and the server has not begun.
+// shutdown ends the server, or begins to wait for its replicas before.
 func shutdown(c *Client) {
 	var how config.ShutdownFlags
 	abort := false
@@ -281,7 +276,8 @@ func shutdown(c *Client) {
 		c.Error(errNoShutdown)
 	case c.srv.busy.on && how&config.ShutdownNoSave == 0:
 		c.Error(c.srv.busyText())
-	case !c.srv.beginShutdown(how):
+	case c.srv.waitForReplicas(c, how):
+	case !c.srv.finishShutdown(how):
 		c.Error(errShutdown)
 	default:
 		c.stopped = true
@@ -319,31 +315,32 @@ func (s *Server) obeySignal() {
 	if signal == "SIGINT" {
 		how = s.Config.ShutdownOnSigint
 	}
-	if !s.beginShutdown(how) {
+	if !s.waitForReplicas(nil, how) && !s.finishShutdown(how) {
 		s.shutdown.asked.Store(false)
 		s.Logf(config.LogWarning, "Errors trying to shut down the server. Check the logs for more information.")
 	}
 }
 
-// abortShutdown takes back what a signal has asked for and nobody has begun.
+// abortShutdown takes back a shutdown that waits for replicas, or that a signal has asked for and nobody has begun.
 func (s *Server) abortShutdown() bool {
-	if s.shutdown.signal == "" {
+	if s.shutdown.signal == "" && !s.shutdown.wait.on {
 		return false
 	}
 	s.shutdown.signal = ""
 	s.shutdown.asked.Store(false)
 	s.Logf(config.LogNotice, "Shutdown manually aborted.")
+	s.endShutdownWait()
 	return true
 }
 
-// beginShutdown ends the server in order, having saved its data if there are save points or how says so. It returns false,
+// finishShutdown ends the server in order, having saved its data if there are save points or how says so. It returns false,
 // and the server goes on, if that failed: up to then nothing has ended that a server needs. Else no request is executed any
 // more.
-func (s *Server) beginShutdown(how config.ShutdownFlags) bool {
+func (s *Server) finishShutdown(how config.ShutdownFlags) bool {
 	if s.shutdown.begun {
 		return true
 	}
-	s.Logf(config.LogNotice, "User requested shutdown...")
+	s.reportReplicas()
 	forced := how&config.ShutdownForce != 0
 	if s.writingInitialFile(forced) {
 		return false
@@ -360,7 +357,8 @@ func (s *Server) beginShutdown(how config.ShutdownFlags) bool {
 	s.tellSupervisor("STOPPING=1") // systemd kills who does not end in time after this
 	s.endSave()
 	s.closeFile()
-	s.moves.closeAll()
+	s.migrations.closeAll()
+	s.flushReplicas()
 	if path := s.Config.PidFile; path != "" && s.host != nil {
 		s.Logf(config.LogNotice, "Removing the pid file.")
 		os.Remove(s.Config.Path(path))

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ferrous/commands/config"
+	"ferrous/commands/process"
 	"ferrous/commands/session"
 	"ferrous/datatypes/keyspace"
 )
@@ -82,12 +83,12 @@ func (s *Server) memoryFigures() memoryFigures {
 		used:    int64(s.usedMemory()),
 		startup: int64(s.baseMemory),
 		clients: int64(s.clientsMemory()),
-		rss:     residentMemory(),
+		rss:     process.ResidentMemory(),
 		keys:    int64(s.keys()),
 	}
 	s.stats.peakMemory = max(s.stats.peakMemory, int(m.used))
 	m.peak = int64(s.stats.peakMemory)
-	m.overhead = m.startup + m.clients + int64(s.pushMemory())
+	m.overhead = m.startup + m.clients + int64(s.pushMemory()) + s.sync.node.Backlog.Memory()
 	for _, db := range s.Keyspace.DBs() {
 		m.overhead += int64(db.Overhead())
 	}
@@ -129,8 +130,9 @@ func memoryStats(c *Client) {
 	num("peak.allocated", m.peak)
 	num("total.allocated", m.used)
 	num("startup.allocated", m.startup)
-	num("replication.backlog", 0)
-	num("clients.slaves", int64(c.srv.classMemory[config.ClassReplica]))
+	backlog, behind := c.srv.streamMemory()
+	num("replication.backlog", backlog)
+	num("clients.slaves", int64(c.srv.classMemory[config.ClassReplica])+behind)
 	num("clients.normal", int64(c.srv.evictable()))
 	num("cluster.links", 0)
 	num("aof.buffer", 0)

@@ -342,7 +342,7 @@ func migrate(c *Client) {
 
 // run moves the keys, with a second attempt where that may help. It returns the error to reply with, "" if all went well.
 func (m *migration) run() string {
-	links := &m.c.srv.moves
+	links := &m.c.srv.migrations
 	for attempt := 1; ; attempt++ {
 		l, err := links.link(m.to, m.timeout, m.c.srv.Keyspace.Now)
 		if err != nil {

@@ -168,7 +168,7 @@ func TestMigrateReplies(t *testing.T) {
 			if got := strings.Join(left, " "); got != tt.left {
 				t.Errorf("%q are left, want %q", got, tt.left)
 			}
-			s.moves.closeAll()
+			s.migrations.closeAll()
 		})
 	}
 }
@@ -202,7 +202,7 @@ func TestMigrateToNobody(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", to, reply, want)
 		}
 	}
-	if n := len(s.moves.links); n != 0 {
+	if n := len(s.migrations.links); n != 0 {
 		t.Errorf("%d connections are kept", n)
 	}
 }
@@ -241,14 +241,14 @@ func TestMigrateKeepsConnections(t *testing.T) {
 		t.Errorf("with a password asked %q, want %q", got, want)
 	}
 	kept("2")
-	s.moves.closeIdle(s.now + migrateIdle)
+	s.migrations.closeIdle(s.now + migrateIdle)
 	kept("2")
-	s.moves.closeIdle(s.now + migrateIdle + 1)
+	s.migrations.closeIdle(s.now + migrateIdle + 1)
 	kept("0")
 	if reply := move("1", ""); reply != "+OK\r\n" {
 		t.Errorf("after that: %q", reply)
 	}
-	s.moves.closeAll()
+	s.migrations.closeAll()
 }
 
 // The connection that has not been used for the longest time makes room for a new one.
@@ -266,13 +266,13 @@ func TestMigrateKeepsFewConnections(t *testing.T) {
 			t.Fatalf("%d: %q", i, reply)
 		}
 	}
-	if n := len(s.moves.links); n != migrateLinks {
+	if n := len(s.migrations.links); n != migrateLinks {
 		t.Errorf("%d connections are kept", n)
 	}
-	if s.moves.links[migrationTarget{host: "127.0.0.1", port: target.port, login: true, password: "0"}] != nil {
+	if s.migrations.links[migrationTarget{host: "127.0.0.1", port: target.port, login: true, password: "0"}] != nil {
 		t.Error("the oldest is still kept")
 	}
-	s.moves.closeAll()
+	s.migrations.closeAll()
 }
 
 // A value that the configured version cannot hold stays, and what was sent before it is still brought to its end.
@@ -289,12 +289,12 @@ func TestMigrateVersion(t *testing.T) {
 	if got := s.do("EXISTS", "a", "h"); got != ":1\r\n" {
 		t.Errorf("%q keys are left", got)
 	}
-	s.moves.closeAll()
+	s.migrations.closeAll()
 }
 
 func TestMigrateKeysAndSecrets(t *testing.T) {
 	s := newTestServer(t)
-	e := s.reg.byName["migrate"]
+	e := s.Registry.ByName["migrate"]
 	for _, tt := range []struct{ line, keys, secrets string }{
 		{"migrate h p k 0 9", "3", ""},
 		{"migrate h p k 0 9 copy replace", "3", ""},
@@ -383,7 +383,7 @@ func TestMigrateLarge(t *testing.T) {
 	if reply := <-replied; reply != "+OK\r\n" {
 		t.Errorf("replied %q", reply)
 	}
-	s.moves.closeAll()
+	s.migrations.closeAll()
 	for range got {
 	}
 }

@@ -4,13 +4,14 @@ import (
 	"slices"
 	"strconv"
 
+	"ferrous/commands/config"
 	"ferrous/commands/session"
 )
 
-// MONITOR: who sent it is shown every command that any client executes.
+// MONITOR: a client that sent it gets every command that any client executes.
 //
-// A line is made when the command has run, once for all who listen: time, database and address of the client, and the
-// arguments in quotes. Commands that administer the server are not shown, nor are passwords. While nobody listens it costs
+// A line is made when the command has run, once for all monitors: time, database and address of the client, and the
+// arguments in quotes. Commands that administer the server are not shown, nor are passwords. Without monitors it costs
 // dispatch a comparison (Server.observed).
 
 var monitorCommand = session.Command{
@@ -33,7 +34,7 @@ func monitor(c *Client) {
 	case c.monitors():
 		// There is no reply to the second time.
 	default:
-		c.told().monitor = true
+		c.ensurePushes().monitor = true
 		c.srv.monitors = append(c.srv.monitors, c)
 		c.srv.observe()
 		c.W.OK()
@@ -52,7 +53,7 @@ func (s *Server) stopMonitor(c *Client) {
 	s.observe()
 }
 
-// observe brings Server.observed up to date: whether somebody wants to hear of executed commands.
+// observe brings Server.observed up to date: whether executed commands are to be reported (MONITOR, tracking).
 func (s *Server) observe() { s.observed = len(s.monitors) > 0 || s.tracking.clients > 0 }
 
 // showCommand shows the command that the client has executed to the monitors.
@@ -71,7 +72,7 @@ func (s *Server) show(c *Client) {
 	m := message{raw: b}
 	for _, o := range s.monitors {
 		if !o.replyOff { // these are replies, and no pushes
-			s.tell(o, &m)
+			s.queueMessage(o, &m)
 		}
 	}
 	s.outbox.event = b
@@ -137,4 +138,26 @@ func appendRepr(b, s []byte) []byte {
 		}
 	}
 	return append(b, '"')
+}
+
+// secrets returns a function that tells which arguments of the client's command must not be shown to others, nil if
+// all may.
+func (c *Client) secrets() func(i int) bool {
+	switch c.Cmd.Full {
+	case "acl|setuser":
+		return func(i int) bool { return i > 1 }
+	case "auth":
+		return func(i int) bool { return i > 0 }
+	case "hello":
+		for i := 2; i+2 < len(c.Args); i++ {
+			if c.Is(i, "auth") {
+				return func(j int) bool { return j == i+1 || j == i+2 }
+			}
+		}
+	case "migrate":
+		return migrateSecrets(c.Args)
+	case "config|set":
+		return func(i int) bool { return i > 2 && i%2 == 1 && c.srv.Config.HasFlag(c.Arg(i-1), config.Sensitive) }
+	}
+	return nil
 }

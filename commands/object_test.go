@@ -99,7 +99,7 @@ func TestObjectClocks(t *testing.T) {
 func TestObjectHelp(t *testing.T) {
 	ts := newTestServer(t)
 	help := ts.doLine("OBJECT HELP")
-	for _, row := range ts.reg.byName["object"].Subs {
+	for _, row := range ts.Registry.ByName["object"].Subs {
 		if name := strings.ToUpper(row.Name); !strings.Contains(help, "\r\n+"+name) {
 			t.Errorf("the help lacks %s: %q", name, help)
 		}

@@ -156,7 +156,7 @@ func (c *Client) confirm(word string, kind channelKind, name []byte) {
 		c.W.Bulk(name)
 	}
 	c.W.Int(int64(n))
-	c.saved(start)
+	c.keepConfirmation(start)
 }
 
 func (c *Client) subscribe(kind channelKind) {
@@ -164,7 +164,7 @@ func (c *Client) subscribe(kind channelKind) {
 	if !c.subscribed() {
 		ch.clients++
 	}
-	set := &c.told().subs[kind]
+	set := &c.ensurePushes().subs[kind]
 	for _, name := range c.Args[1:] {
 		ch.registries[kind].Subscribe(set, c, name)
 		c.confirm(subscribedWords[kind], kind, name)
@@ -236,7 +236,7 @@ func (s *Server) publish(kind channelKind, channel, text []byte) (receivers int6
 		}
 		m := message{words: [4][]byte{word, channel, text}, n: 3}
 		for c := range x.Subscribers() {
-			s.tell(c, &m)
+			s.queueMessage(c, &m)
 			receivers++
 		}
 	}
@@ -246,7 +246,7 @@ func (s *Server) publish(kind channelKind, channel, text []byte) (receivers int6
 	for x := range ch.registries[kindPattern].Matching(channel) {
 		m := message{words: [4][]byte{wordPMessage, x.Name(), channel, text}, n: 4}
 		for c := range x.Subscribers() {
-			s.tell(c, &m)
+			s.queueMessage(c, &m)
 			receivers++
 		}
 	}
@@ -299,7 +299,7 @@ func pubsubNumpat(c *Client) { c.W.Int(int64(c.srv.channels.registries[kindPatte
 // channelNames replies with the channels that match the argument, if there is one.
 func (c *Client) channelNames(kind channelKind) {
 	if len(c.Args) > 3 {
-		c.Error(errUnknownSubOrArity(c.Args))
+		c.Error(session.ErrUnknownSubOrArity(c.Args))
 		return
 	}
 	n := 0

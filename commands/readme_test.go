@@ -40,7 +40,7 @@ func TestReadmeCommands(t *testing.T) {
 
 func commandTable() string {
 	groups := map[session.Group][]string{}
-	for _, e := range newRegistry().list {
+	for _, e := range newRegistry().List {
 		name := strings.ToUpper(e.Name)
 		if len(e.Order) > 0 {
 			var subs []string

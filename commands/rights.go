@@ -38,7 +38,7 @@ type aclTable struct {
 	ids     map[string]int
 }
 
-func newACLTable(g *registry) *aclTable {
+func newACLTable(g *session.Registry) *aclTable {
 	t := &aclTable{ids: make(map[string]int)}
 	add := func(name string, e *session.Entry) {
 		if _, known := t.ids[name]; known {
@@ -56,7 +56,7 @@ func newACLTable(g *registry) *aclTable {
 			t.subs[p] = append(t.subs[p], id)
 		}
 	}
-	for _, e := range g.shown {
+	for _, e := range g.Shown {
 		add(e.Full, e)
 		e.ID = t.ids[e.Full]
 	}
@@ -75,7 +75,7 @@ func (t *aclTable) Name(id int) string { return t.names[id] }
 func (t *aclTable) Subs(id int) []int  { return t.subs[id] }
 func (t *aclTable) IsSub(id int) bool  { return t.isSub[id] }
 func (t *aclTable) Category(name string) (uint32, bool) {
-	cat := categoryNamed([]byte(name))
+	cat := session.CategoryNamed([]byte(name))
 	return uint32(cat), cat != 0
 }
 func (t *aclTable) Categories(id int) uint32 {
@@ -86,7 +86,7 @@ func (t *aclTable) Categories(id int) uint32 {
 }
 
 // newUsers returns the users of a server at its start. firstArg is acl.Options.FirstArg.
-func newUsers(reg *registry, allChannels func() bool, firstArg func(rule string)) *acl.Users {
+func newUsers(reg *session.Registry, allChannels func() bool, firstArg func(rule string)) *acl.Users {
 	return acl.New(acl.Options{Table: newACLTable(reg), Split: config.SplitArgs, AllChannels: allChannels, FirstArg: firstArg})
 }
 
@@ -236,7 +236,7 @@ func (c *Client) ReadsAll() bool {
 	return c.user.CheckAndReadAll(r)
 }
 
-// endSessions ends the sessions of users who are no more.
+// endSessions closes the connections of deleted users.
 func (s *Server) endSessions(gone ...*acl.User) {
 	if len(gone) == 0 {
 		return

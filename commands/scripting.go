@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"ferrous/commands/config"
+	"ferrous/commands/process"
 	"ferrous/commands/scripting"
 	"ferrous/commands/session"
 	"ferrous/eventloop/resp"
@@ -15,7 +16,7 @@ import (
 //
 // A script runs commands through Server.call, as EXEC does, with an inner client (scripts.client) that has the caller's
 // user and begins with the caller's database. Its writer holds the reply of one command, which the engine turns into a value.
-// What the script changes is one unit for those who follow (Server.unit), inside EXEC a part of EXEC's. The clock that
+// What the script changes is propagated as one transaction (Server.pendingOps), inside EXEC as a part of EXEC's. The clock that
 // expiry and TIME see stands still from the script's start to its end.
 //
 // A script that runs longer than busy-reply-threshold gives the loop back between its steps; see busy.go.
@@ -25,6 +26,7 @@ type scripts struct {
 	engine    *lua.Engine
 	libraries *scripting.Libraries
 	client    *Client // runs the commands of scripts
+	testing   bool    // DEBUG SET-DISABLE-DENY-SCRIPTS
 	reply     scripting.Reply
 
 	// Of the script that runs.
@@ -47,7 +49,7 @@ func (s *Server) newScripts() {
 	x.libraries = scripting.NewLibraries(x.engine)
 	x.client = s.newInnerClient()
 	x.engine.Pace.Every, s.busy.slow = scriptTurn, s.giveTurn
-	x.engine.MemoryLimit = systemMemory() / 4
+	x.engine.MemoryLimit = process.SystemMemory() / 4
 }
 
 // scriptKeys is the key spec of commands whose keys are as many as the argument behind the script says.
@@ -271,10 +273,22 @@ func (s *Server) showScript(c *Client) {
 // refusedScript returns the error of a script that may not begin, or "". Without a shebang its commands are looked at one by
 // one.
 func (s *Server) refusedScript(c *Client, flags lua.Flags) string {
-	if flags&(lua.CompatMode|lua.NoWrites) != 0 {
-		return ""
-	}
+	obeyed, replica := c.master, s.isReplica()
+	stale := replica && s.sync.down && !s.Config.ReplicaServeStaleData && !obeyed
 	switch p := &s.persist; {
+	case flags&lua.CompatMode != 0:
+		if stale {
+			return errMasterDown
+		}
+		return ""
+	case stale && flags&lua.AllowStale == 0:
+		return errMasterDown
+	case flags&lua.NoWrites != 0:
+		return ""
+	case replica && s.Config.ReplicaReadOnly && !obeyed:
+		return errReadOnly
+	case obeyed:
+		return ""
 	case p.failed && s.Config.StopWritesOnBgsaveError && len(s.Config.Save) > 0:
 		return "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. " +
 			"Writable scripts are blocked. Use 'no-writes' flag for read only scripts."
@@ -282,8 +296,42 @@ func (s *Server) refusedScript(c *Client, flags lua.Flags) string {
 		return s.aof.file.Refusal()
 	case c.Cmd.Flags&session.ReadOnly != 0:
 		return errWriteScript
+	case !replica && s.sync.node.WritesRefused:
+		return errNoReplicas
 	}
 	return ""
+}
+
+// flagsOf returns the flags of a request that runs a script: those of its command or, where the script has declared its own,
+// what these amount to.
+func (x *scripts) flagsOf(e *session.Entry, args [][]byte) session.Flags {
+	declared := lua.CompatMode
+	switch e.Name {
+	case "fcall", "fcall_ro":
+		if f := x.libraries.Function(args[1]); f != nil {
+			declared = f.Flags
+		}
+	case "eval", "eval_ro":
+		declared = lua.DeclaredFlags(args[1])
+	default:
+		if script := x.engine.Find(args[1]); script != nil {
+			declared = script.Flags
+		}
+	}
+	if declared&lua.CompatMode != 0 {
+		return e.Flags
+	}
+	flags := e.Flags &^ (session.Stale | session.DenyOOM | session.Write | session.MayReplicate)
+	if declared&(lua.AllowOOM|lua.NoWrites) == 0 {
+		flags |= session.DenyOOM
+	}
+	if declared&lua.NoWrites == 0 {
+		flags |= session.Write
+	}
+	if declared&lua.AllowStale != 0 {
+		flags |= session.Stale
+	}
+	return flags
 }
 
 // runScript runs a script, or a function if script is nil, with the first keys arguments as keys, and replies.
@@ -308,8 +356,8 @@ func (s *Server) runScript(c *Client, script *lua.Script, f *lua.Function, keys 
 	x.clock = x.started
 	x.client.DB, x.client.user, x.client.authed, x.client.NoTouch = c.DB, c.user, c.authed, c.NoTouch
 	x.client.W.Proto = 2
-	dirty, outermost := s.Dirty, !s.unit.open
-	s.unit.open = true
+	dirty, outermost := s.Dirty, !s.pendingOps.open
+	s.pendingOps.open = true
 	s.setPace()
 	x.reply.C = &c.Client
 	args := c.Args[3:]
@@ -327,12 +375,15 @@ func (s *Server) runScript(c *Client, script *lua.Script, f *lua.Function, keys 
 	x.client.user = nil
 	s.Keyspace.Now = x.now
 	if outermost {
-		s.endUnit()
+		s.feedPending()
 	}
 	if s.Dirty != dirty {
 		c.PropagateNothing() // the commands were, one by one
 	}
 }
+
+// InScript implements session.Host.
+func (c *Client) InScript() bool { return c == c.srv.scripts.client }
 
 // bridge is the server as its scripts see it; it implements lua.Bridge.
 type bridge Server
@@ -344,14 +395,14 @@ func (b *bridge) Call(argv [][]byte) []byte {
 	c := x.client
 	c.Args = argv
 	c.W.Reset()
-	e, unknownSub := s.reg.lookup(argv)
+	e, unknownSub := s.Registry.Lookup(argv)
 	if e == nil || unknownSub {
 		return s.refuseInner(nil, "ERR "+lua.ErrUnknownCommand)
 	}
 	if e.Arity > 0 && len(argv) != e.Arity || len(argv) < -e.Arity || e.Handler == nil {
 		return s.refuseInner(e, "ERR "+lua.ErrWrongArity)
 	}
-	if e.Flags&session.NoScript != 0 {
+	if e.Flags&session.NoScript != 0 && !(x.testing && forTests(e, argv)) {
 		return s.refuseInner(e, "ERR "+lua.ErrNotAllowed)
 	}
 	if c.user != nil && c.user.Limited() {
@@ -367,22 +418,31 @@ func (b *bridge) Call(argv [][]byte) []byte {
 	if x.readOnly && e.Flags&(session.Write|session.MayReplicate) != 0 {
 		return s.refuseInner(e, "ERR "+lua.ErrReadOnlyScript)
 	}
+	if s.refusing && !x.caller.master {
+		if msg := s.refusedByRole(0, ^e.Flags); msg != "" {
+			return s.refuseInner(e, msg)
+		}
+	}
 	if e.Flags&session.Write != 0 {
-		if s.refusing && !x.wrote {
-			if msg := s.limited(e); msg != "" {
+		if s.refusing && !x.wrote && !x.caller.master {
+			if msg := s.refusalOf(e, e.Flags, 0); msg != "" {
 				return s.refuseInner(e, msg)
 			}
 		}
 		x.wrote = true
 	}
 	s.Keyspace.Now = x.now
-	ops := len(s.unit.ops)
+	ops := len(s.pendingOps.ops)
 	x.clock = s.call(c, e, x.clock)
 	s.Keyspace.Now = x.now
-	if x.repl&lua.ReplAOF == 0 {
-		s.unit.ops = s.unit.ops[:ops]
-	}
+	s.pendingOps.limit(ops, x.repl&lua.ReplAOF != 0, x.repl&lua.ReplReplica != 0)
 	return c.W.Buf
+}
+
+// forTests reports whether DEBUG SET-DISABLE-DENY-SCRIPTS allows scripts a command that they may not run otherwise. Redis allows
+// them all then; here only those which test suites use, so that no script can get at the client that runs it.
+func forTests(e *session.Entry, argv [][]byte) bool {
+	return e.Full == "client|list" || e.Name == "debug" && len(argv) > 1 && session.EqualFold(argv[1], "protocol")
 }
 
 // refuseInner answers a script's command that may not run.
@@ -410,7 +470,7 @@ func (b *bridge) SetRepl(flags int) { b.scripts.repl = flags }
 // CheckACL implements lua.Bridge.
 func (b *bridge) CheckACL(argv [][]byte) (allowed, known bool) {
 	s := (*Server)(b)
-	e, unknownSub := s.reg.lookup(argv)
+	e, unknownSub := s.Registry.Lookup(argv)
 	if e == nil || unknownSub {
 		return false, false
 	}
@@ -499,7 +559,7 @@ func functionDelete(c *Client) {
 
 func functionFlush(c *Client) {
 	if len(c.Args) > 3 {
-		c.Error(errUnknownSubOrArity(c.Args))
+		c.Error(session.ErrUnknownSubOrArity(c.Args))
 		return
 	}
 	if !c.flushType() {
@@ -515,7 +575,7 @@ func functionDump(c *Client) { c.W.Bulk(rdb.DumpLibraries(c.srv.scripts.librarie
 
 func functionRestore(c *Client) {
 	if len(c.Args) > 4 {
-		c.Error(errUnknownSubOrArity(c.Args))
+		c.Error(session.ErrUnknownSubOrArity(c.Args))
 		return
 	}
 	flush, replace := false, false

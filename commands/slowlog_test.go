@@ -13,7 +13,7 @@ func (ts *testServer) logged(micros int64, words ...string) {
 		args[i] = []byte(w)
 	}
 	c := ts.c
-	e, _ := ts.reg.lookup(args)
+	e, _ := ts.Registry.Lookup(args)
 	ts.Keyspace.Now = ts.now
 	c.Args, c.Cmd = args, e
 	if nanos := micros * 1000; nanos >= ts.slowNanos {
@@ -31,9 +31,9 @@ func (ts *testServer) logged(micros int64, words ...string) {
 // entries renders the slow log, newest entry first.
 func (ts *testServer) entries() string {
 	var out []string
-	for i := len(ts.slowlog.entries) - 1; i >= 0; i-- {
-		e := ts.slowlog.entries[i]
-		out = append(out, fmt.Sprintf("%d@%d %dus %s", e.id, e.unix, e.micros, strings.Join(e.args, " ")))
+	for i := len(ts.SlowLog.Entries()) - 1; i >= 0; i-- {
+		e := ts.SlowLog.Entries()[i]
+		out = append(out, fmt.Sprintf("%d@%d %dus %s", e.ID, e.Unix, e.Micros, strings.Join(e.Args, " ")))
 	}
 	return strings.Join(out, "; ")
 }
@@ -67,7 +67,7 @@ func TestSlowlog(t *testing.T) {
 	s.logged(1e12, "get", "a")
 	check(t, s, [][2]string{{"SLOWLOG LEN", ":0\r\n"}, {"CONFIG SET slowlog-log-slower-than 0 slowlog-max-len 100", "+OK\r\n"}})
 	s.doLine("GET a")
-	if got := s.slowlog.entries; len(got) != 2 || strings.Join(got[1].args, " ") != "GET a" || got[1].id != 5 {
+	if got := s.SlowLog.Entries(); len(got) != 2 || strings.Join(got[1].Args, " ") != "GET a" || got[1].ID != 5 {
 		t.Errorf("with 0 everything is logged, and numbers go on: %+v", got)
 	}
 }
@@ -92,11 +92,16 @@ func TestSlowlogArguments(t *testing.T) {
 			"config set maxmemory 1 requirepass (redacted) MasterAuth (redacted)"},
 	} {
 		s.logged(1, tt.words...)
-		got := strings.Join(s.slowlog.entries[len(s.slowlog.entries)-1].args, " ")
+		got := strings.Join(s.SlowLog.Entries()[len(s.SlowLog.Entries())-1].Args, " ")
 		if got != tt.want {
 			t.Errorf("%.60q is logged as %q", tt.words, got)
 		}
 	}
+}
+
+// latencyReport is the text of LATENCY DOCTOR.
+func (ts *testServer) latencyReport() string {
+	return ts.Latency.Report(ts.Keyspace.Now/1000, ts.Config.LatencyMonitorMs, ts.Config.SlowlogLogSlowerThanUs)
 }
 
 func TestLatency(t *testing.T) {
@@ -119,7 +124,7 @@ func TestLatency(t *testing.T) {
 			"*4\r\n$12\r\nexpire-cycle\r\n:1700000061\r\n:1200000\r\n:1200000\r\n"},
 		{"LATENCY HISTORY command", "*2\r\n*2\r\n:1700000000\r\n:3000000\r\n*2\r\n:1700000061\r\n:1000000\r\n"},
 	})
-	if got, want := s.latency[0].graph(1_700_000_062), "command - high 3000000 ms, low 1000000 ms (all time high 3000000 ms)\n"+
+	if got, want := s.Latency.Series()[0].Graph(1_700_000_062), "command - high 3000000 ms, low 1000000 ms (all time high 3000000 ms)\n"+
 		strings.Repeat("-", 80)+"\n# \n| \n| \n|_\n  \n11\nms\n"; got != want {
 		t.Errorf("graph:\n%s\nwant\n%s", got, want)
 	}
@@ -135,26 +140,11 @@ func TestLatency(t *testing.T) {
 	s.doLine("CONFIG SET latency-monitor-threshold 0")
 	s.logged(1e9, "get", "a")
 	s.latencySample("expire-cycle", 1e6)
-	if len(s.latency) != 0 {
+	if len(s.Latency.Series()) != 0 {
 		t.Error("samples were kept though monitoring is off")
 	}
 	if !strings.HasPrefix(s.latencyReport(), "Latency monitoring is off.") {
 		t.Error(s.latencyReport())
-	}
-}
-
-func TestLatencySeriesIsBounded(t *testing.T) {
-	var l latencySeries
-	for i := range int64(latencySamples + 40) {
-		l.add(i, 100+i)
-	}
-	if len(l.samples) != latencySamples || l.samples[0].unix != 40 || l.samples[latencySamples-1].ms != 299 || l.worst != 299 {
-		t.Errorf("%d samples from %+v, worst %d", len(l.samples), l.samples[0], l.worst)
-	}
-	rows := strings.Split(strings.TrimSuffix(l.graph(200), "\n"), "\n")
-	// Two heads, then two blocks of rows, a blank line and labels (to "2m" and to "59s"), with an empty line between.
-	if len(rows) != 2+(graphRows+1+2)+1+(graphRows+1+3) {
-		t.Errorf("%d rows:\n%s", len(rows), strings.Join(rows, "\n"))
 	}
 }
 

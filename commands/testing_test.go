@@ -5,12 +5,18 @@ import (
 	"strings"
 	"testing"
 
+	"ferrous/datatypes/table"
+	"ferrous/tests/random"
+
 	"ferrous/commands/config"
+	"ferrous/commands/introspection"
 	"ferrous/commands/logging"
-	"ferrous/datatypes/digest"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
 )
+
+// The hash function of tables is a part of what a test repeats.
+func init() { table.FixHash(random.Process()) }
 
 // testEpoch is when the clock of a testServer starts, in Unix milliseconds.
 const testEpoch = int64(1_700_000_000_000)
@@ -176,8 +182,7 @@ func changeUnderSnapshot(t *testing.T, s *testServer, change func()) {
 	digests := func(each func(func(*record.Record) bool)) map[string]string {
 		m := map[string]string{}
 		each(func(r *record.Record) bool {
-			d := digest.Digest{Score: appendDigested}
-			takeValue(&d, r)
+			d := introspection.DigestValue(r)
 			m[string(r.Key())] = d.String()
 			return true
 		})

@@ -236,13 +236,13 @@ func TestTransactionStatistics(t *testing.T) {
 	s := newTestServer(t, "slowlog-log-slower-than", "0")
 	s.lines(t, "MULTI;SET a 1;GET a;AUTH secret;EXEC")
 	for name, want := range map[string]int64{"multi": 1, "set": 1, "get": 1, "exec": 1} {
-		if e := s.reg.byName[name]; e.Calls != want {
+		if e := s.Registry.ByName[name]; e.Calls != want {
 			t.Errorf("%s was counted %d times", name, e.Calls)
 		}
 	}
 	var log []string
-	for _, e := range s.slowlog.entries {
-		log = append(log, strings.Join(e.args, " "))
+	for _, e := range s.SlowLog.Entries() {
+		log = append(log, strings.Join(e.Args, " "))
 	}
 	if got, want := strings.Join(log, "; "), "MULTI; SET a 1; GET a; AUTH (redacted)"; got != want {
 		t.Errorf("the slow log has %q, want %q", got, want)
@@ -366,8 +366,8 @@ func TestKillInTransaction(t *testing.T) {
 	io.Copy(io.Discard, r)
 	s.eventually("the client is gone", func() bool { return len(s.clients) == 0 })
 	s.on(func() {
-		if len(s.watched) != 0 || s.unit.open || s.heldBytes != 0 {
-			t.Errorf("left: %v %v, %d bytes", s.watched, s.unit, s.heldBytes)
+		if len(s.watched) != 0 || s.pendingOps.open || s.heldBytes != 0 {
+			t.Errorf("left: %v %v, %d bytes", s.watched, s.pendingOps, s.heldBytes)
 		}
 		if s.Keyspace.DBs()[0].Peek([]byte("b")) == nil {
 			t.Error("EXEC stopped half-way")

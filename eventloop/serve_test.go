@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -86,9 +87,6 @@ func TestListenErrors(t *testing.T) {
 	}
 	if _, err := New(Options{Addrs: []string{"tcp4://127.0.0.1:0"}}); err == nil {
 		t.Error("no handler accepted")
-	}
-	if _, err := New(Options{Handler: &testHandler{}}); err == nil {
-		t.Error("no address accepted")
 	}
 }
 
@@ -364,4 +362,54 @@ func TestUnixPathInDir(t *testing.T) {
 	}
 	roundTrip(t, c, "x")
 	c.Close()
+}
+
+// The loop begins only when evio's Serve waits for its end: evio forgets the end of a loop for which nobody waits yet, and a
+// shutdown right after the start of a busy machine hung.
+func TestAwaitServe(t *testing.T) {
+	var mu sync.Mutex
+	cond := sync.NewCond(&mu)
+	head, gate := make(chan string), make(chan struct{})
+	go func() {
+		head <- goroutineHead()
+		<-gate
+		mu.Lock()
+		cond.Wait()
+		mu.Unlock()
+	}()
+	l := &Loop{serveHead: <-head}
+	returned := make(chan struct{})
+	go func() {
+		l.awaitServe()
+		close(returned)
+	}()
+	select {
+	case <-returned:
+		t.Fatal("not awaited")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(gate)
+	<-returned
+	mu.Lock()
+	cond.Signal()
+	mu.Unlock()
+
+	// So it is with evio's.
+	for range 20 {
+		var l *Loop
+		l, err := New(Options{Addrs: []string{"tcp4://127.0.0.1:0"}, Handler: &testHandler{}, Serving: func([]net.Addr, bool) {
+			buf := make([]byte, 1<<20)
+			list := string(buf[:runtime.Stack(buf, true)])
+			if _, stack, _ := strings.Cut(list, l.serveHead+"[sync.Cond.Wait"); !strings.Contains(stack, "evio.(*server).waitForShutdown") {
+				t.Errorf("evio's Serve does not wait:\n%s", list)
+			}
+			l.Shutdown()
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Serve(); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -33,6 +33,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -125,6 +126,8 @@ func (l *Loop) hangUp() {
 	l.mu.Unlock()
 	l.inner.fd = -1
 	l.inner.hangUpNext()
+	l.dropDialled()
+	l.hangUpBeside()
 }
 
 func (in *innerConn) hangUpNext() {
@@ -136,6 +139,9 @@ func (in *innerConn) hangUpNext() {
 
 // openedInner is evio's event for a connection to the inner listener.
 func (l *Loop) openedInner(ec evio.Conn, bound []net.Addr) evio.Action {
+	if l.inner.fd >= 0 && l.inner.next < 0 {
+		return l.adopt(ec) // all places are taken: it is for a dialled socket
+	}
 	ctx := &innerContext{foreign: true}
 	ec.SetContext(ctx)
 	fd, err := l.connFD(ec)
@@ -166,9 +172,7 @@ func (l *Loop) openedInner(ec evio.Conn, bound []net.Addr) evio.Action {
 	if l.inner.next >= 0 {
 		return evio.None // its turn comes
 	}
-	// evio signals the end of its loop on a condition variable without a
-	// state. The pause makes sure that its Serve waits for it by now.
-	time.Sleep(time.Millisecond)
+	l.awaitServe()
 	close(l.up)
 	if l.poll = -1; abstractSockets {
 		if err := l.findSlots(ec); err != nil {
@@ -189,16 +193,48 @@ func (l *Loop) openedInner(ec evio.Conn, bound []net.Addr) evio.Action {
 	return evio.None
 }
 
+// awaitServe waits until evio's Serve waits for the end of its loop. evio signals
+// that end on a condition variable without a state: a loop that ends before, by a
+// shutdown right after the start on a busy machine, would never be noticed. Whether
+// Serve waits can only be seen in the list of goroutines, where serveHead begins
+// the entry of its own.
+func (l *Loop) awaitServe() {
+	waiting := []byte(l.serveHead + "[sync.Cond.Wait")
+	buf := make([]byte, 64<<10)
+	for end := time.Now().Add(startTimeout); time.Now().Before(end); {
+		n := runtime.Stack(buf, true)
+		if n == len(buf) && n < maxStacks {
+			buf = make([]byte, 2*n)
+			continue
+		}
+		if bytes.Contains(buf[:n], waiting) {
+			return
+		}
+		time.Sleep(100 * time.Microsecond)
+	}
+}
+
+// goroutineHead returns how the running goroutine begins its entry in a list of goroutines: "goroutine 7 ".
+func goroutineHead() string {
+	buf := make([]byte, 64)
+	head, _, _ := bytes.Cut(buf[:runtime.Stack(buf, false)], []byte("["))
+	return string(head)
+}
+
 var errForeign = errors.New("eventloop: peer of another process")
 
 // checkInner tests that fd is the accepted end of the inner connection, or of
 // the next one for a place. It writes only to a descriptor that has proved to be
 // a socket of our listener.
 func (l *Loop) checkInner(fd int, p place) error {
-	dialled := l.wfd
 	if p != noPlace {
-		dialled = l.inner.next
+		return l.checkPeer(fd, l.inner.next)
 	}
+	return l.checkPeer(fd, l.wfd)
+}
+
+// checkPeer tests that fd is the accepted end of the inner connection with this dialled end.
+func (l *Loop) checkPeer(fd, dialled int) error {
 	sa, err := syscall.Getsockname(fd)
 	if err != nil {
 		return ErrLayout

@@ -6,13 +6,14 @@ package eventloop
 //
 // Its goroutine only waits and hands descriptor numbers to the loop. Closing a
 // socket takes it out of the epoll; a report that was already under way is
-// harmless (Loop.writable). An eventfd ends the goroutine.
+// harmless (Loop.writable). The eventfd of the flush phase ends the goroutine:
+// it always takes output, so a report of it comes at once when it is added.
 //
 // The timerfd of the loop's timers and the eventfd of the flush phase are made
-// here and then read by evio itself (takePlace). A time.Timer would be late: while the loop sleeps in evio's poll
-// no thread may be left that looks after the runtime's timers, and its monitor
-// comes round every 10 ms only (measured on a busy machine: 1.3 ms late at the
-// median, 31 ms at p99).
+// here and then read by evio itself (takePlace). A time.Timer would be late:
+// while the loop sleeps in evio's poll no thread may be left that looks after the
+// runtime's timers, and its monitor comes round every 10 ms only (measured on a
+// busy machine: 1.3 ms late at the median, 31 ms at p99).
 
 import (
 	"fmt"
@@ -27,14 +28,13 @@ import (
 type watcher struct {
 	loop *Loop
 	fd   int // epoll
-	quit int // eventfd
 	tfd  int // timerfd
 	ffd  int // eventfd of the flush phase
 	done chan struct{}
 }
 
 func newWatcher(l *Loop) (*watcher, error) {
-	w := &watcher{loop: l, fd: -1, quit: -1, tfd: -1, ffd: -1, done: make(chan struct{})}
+	w := &watcher{loop: l, fd: -1, tfd: -1, ffd: -1, done: make(chan struct{})}
 	err := w.open()
 	if err != nil {
 		w.closeAll()
@@ -48,17 +48,11 @@ func (w *watcher) open() (err error) {
 	if w.fd, err = syscall.EpollCreate1(syscall.EPOLL_CLOEXEC); err != nil {
 		return err
 	}
-	if w.quit, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
-		return err
-	}
 	if w.tfd, err = unix.TimerfdCreate(unix.CLOCK_MONOTONIC, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err != nil {
 		return err
 	}
-	if w.ffd, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
-		return err
-	}
-	ev := syscall.EpollEvent{Events: syscall.EPOLLIN, Fd: int32(w.quit)}
-	return syscall.EpollCtl(w.fd, syscall.EPOLL_CTL_ADD, w.quit, &ev)
+	w.ffd, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	return err
 }
 
 // takePlace puts the timerfd or the eventfd in the place of fd, the accepted end
@@ -121,7 +115,7 @@ func (w *watcher) run() {
 		fds = fds[:0]
 		for i := 0; i < n; i++ {
 			switch fd := int(events[i].Fd); fd {
-			case w.quit:
+			case w.ffd:
 				return
 			default:
 				fds = append(fds, events[i].Fd)
@@ -134,13 +128,14 @@ func (w *watcher) run() {
 }
 
 func (w *watcher) close() {
-	syscall.Write(w.quit, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	ev := syscall.EpollEvent{Events: syscall.EPOLLOUT, Fd: int32(w.ffd)}
+	syscall.EpollCtl(w.fd, syscall.EPOLL_CTL_ADD, w.ffd, &ev)
 	<-w.done
 	w.closeAll()
 }
 
 func (w *watcher) closeAll() {
-	for _, fd := range []int{w.fd, w.quit, w.tfd, w.ffd} {
+	for _, fd := range []int{w.fd, w.tfd, w.ffd} {
 		if fd >= 0 {
 			syscall.Close(fd)
 		}

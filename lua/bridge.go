@@ -59,9 +59,7 @@ func errorTable(text string) *glua.LTable {
 	} else {
 		text = "ERR " + strings.TrimRight(text, "\r\n")
 	}
-	t := vm.NewTable(0, 1)
-	vm.SetString(t, "err", glua.LString(text))
-	return t
+	return vm.NewField(fieldErr, glua.LString(text))
 }
 
 // raiseText raises an error of Redis's own: a table, without a position in front of its text.
@@ -176,6 +174,9 @@ func (e *Engine) command(L *glua.LState, raise bool) int {
 	}
 	reply := e.bridge.Call(argv)
 	vm.Tick(L, 20)
+	if vm.Discarded(L) && !(raise && len(reply) > 0 && reply[0] == '-') {
+		return 0
+	}
 	p := replyParser{L: L, buf: reply}
 	v := p.value()
 	if raise && len(reply) > 0 && reply[0] == '-' {
@@ -203,9 +204,7 @@ func fieldReply(L *glua.LState, field string) int {
 		L.Push(errorTable(text))
 		return 1
 	}
-	t := vm.NewTable(0, 1)
-	vm.SetString(t, field, s)
-	L.Push(t)
+	L.Push(vm.NewField(fieldOK, s))
 	return 1
 }
 
@@ -214,9 +213,15 @@ func sha1Hex(L *glua.LState) int {
 		raiseText("wrong number of arguments")
 	}
 	s, _ := vm.ToString(vm.Arg(L, 1))
+	hash := sha1.New()
+	for len(s) > vm.Piece {
+		hash.Write(vm.Bytes(s[:vm.Piece]))
+		s = s[vm.Piece:]
+		vm.Tick(L, vm.Piece>>3)
+	}
+	hash.Write(vm.Bytes(s))
 	vm.Tick(L, len(s)>>3)
-	sum := sha1.Sum(vm.Bytes(s))
-	L.Push(glua.LString(hex.EncodeToString(sum[:])))
+	L.Push(glua.LString(hex.EncodeToString(hash.Sum(nil))))
 	return 1
 }
 

@@ -111,9 +111,9 @@ func (e *Engine) register(lib *Library, skip int) error {
 	}
 	fn.Env = e.functionEnv
 	e.loading = lib
-	vm.SwapContents(e.functionNames, e.loadNames)
+	e.host.SwapContents(e.functionNames, e.loadNames)
 	defer func() {
-		vm.SwapContents(e.functionNames, e.loadNames)
+		e.host.SwapContents(e.functionNames, e.loadNames)
 		e.loading = nil
 	}()
 	if err := e.call(fn, "", nil, nil); err != nil {
@@ -176,7 +176,6 @@ func (e *Engine) registerFunction(L *glua.LState) int {
 	default:
 		raiseText("wrong number of arguments to redis.register_function")
 	}
-	f.Name = cString(f.Name)
 	if !validName(f.Name) {
 		raiseText(errName)
 	}
@@ -256,7 +255,6 @@ func (e *Engine) RunFunction(f *Function, keys, args [][]byte, out Reply) error 
 		}
 	}
 	k, a := vm.NewTable(len(keys), 0), vm.NewTable(len(args), 0)
-	vm.FillStrings(k, keys)
-	vm.FillStrings(a, args)
+	vm.FillStrings(k, keys, a, args)
 	return e.call(f.fn, f.Name, []glua.LValue{k, a}, out)
 }

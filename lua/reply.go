@@ -220,11 +220,18 @@ func (p *replyParser) bytes(n int) []byte {
 	return p.buf[from:to]
 }
 
-func field(name string, v glua.LValue) *glua.LTable {
-	t := vm.NewTable(0, 1)
-	vm.SetString(t, name, v)
-	return t
-}
+// The names of fields that stand for types of RESP.
+var (
+	fieldOK       glua.LValue = glua.LString("ok")
+	fieldErr      glua.LValue = glua.LString("err")
+	fieldDouble   glua.LValue = glua.LString("double")
+	fieldBig      glua.LValue = glua.LString("big_number")
+	fieldVerbatim glua.LValue = glua.LString("verbatim_string")
+	fieldMap      glua.LValue = glua.LString("map")
+	fieldSet      glua.LValue = glua.LString("set")
+
+	textOK glua.LValue = glua.LString("OK")
+)
 
 func (p *replyParser) value() glua.LValue {
 	if p.pos >= len(p.buf) {
@@ -245,7 +252,11 @@ func (p *replyParser) value() glua.LValue {
 	case ':':
 		return vm.Number(p.L, float64(p.number()))
 	case '+':
-		return field("ok", vm.BytesValue(p.line()))
+		s := p.line()
+		if string(s) == "OK" {
+			return vm.NewField(fieldOK, textOK)
+		}
+		return vm.NewField(fieldOK, vm.BytesValue(s))
 	case '-':
 		t := vm.NewTable(0, 2)
 		vm.SetString(t, "err", vm.BytesValue(p.line()))
@@ -273,9 +284,9 @@ func (p *replyParser) value() glua.LValue {
 		if f != f || err != nil && f == 0 {
 			f = vm.NaN
 		}
-		return field("double", vm.Number(p.L, f))
+		return vm.NewField(fieldDouble, vm.Number(p.L, f))
 	case '(':
-		return field("big_number", vm.BytesValue(p.line()))
+		return vm.NewField(fieldBig, vm.BytesValue(p.line()))
 	case '=':
 		b := p.bytes(p.number())
 		t := vm.NewTable(0, 2)
@@ -284,7 +295,7 @@ func (p *replyParser) value() glua.LValue {
 			b = b[4:]
 		}
 		vm.SetString(t, "string", vm.BytesValue(b))
-		return field("verbatim_string", t)
+		return vm.NewField(fieldVerbatim, t)
 	case '%':
 		n := p.number()
 		m := vm.NewTable(0, n)
@@ -296,7 +307,7 @@ func (p *replyParser) value() glua.LValue {
 			}
 		}
 		vm.Tick(p.L, n)
-		return field("map", m)
+		return vm.NewField(fieldMap, m)
 	case '~':
 		n := p.number()
 		m := vm.NewTable(0, n)
@@ -306,7 +317,7 @@ func (p *replyParser) value() glua.LValue {
 			}
 		}
 		vm.Tick(p.L, n)
-		return field("set", m)
+		return vm.NewField(fieldSet, m)
 	case '|':
 		// Attributes are skipped.
 		for range 2 * p.number() {

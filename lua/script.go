@@ -1,6 +1,7 @@
 package lua
 
 import (
+	"bytes"
 	"crypto/sha1"
 	"encoding/hex"
 	"fmt"
@@ -253,6 +254,22 @@ func (s *Script) shebang() (skip int, err error) {
 	return end, nil
 }
 
+// DeclaredFlags returns what the shebang of a script asks for, CompatMode where there is none or it is wrong.
+func DeclaredFlags(body []byte) Flags {
+	if len(body) < 2 || body[0] != '#' || body[1] != '!' {
+		return CompatMode
+	}
+	end := bytes.IndexByte(body, '\n')
+	if end < 0 {
+		return CompatMode
+	}
+	s := Script{Body: string(body[:end+1])}
+	if _, err := s.shebang(); err != nil {
+		return CompatMode
+	}
+	return s.Flags
+}
+
 // Run calls the script and writes its result to out. The error is an *Error.
 func (e *Engine) Run(s *Script, keys, args [][]byte, out Reply) error {
 	if s.host != e.host {
@@ -262,12 +279,14 @@ func (e *Engine) Run(s *Script, keys, args [][]byte, out Reply) error {
 			return &Error{Text: "ERR " + err.Error()}
 		}
 	}
+	var k, a *glua.LTable
 	if s.usesKeys {
-		vm.FillStrings(e.keys, keys)
+		k = e.keys
 	}
 	if s.usesArgs {
-		vm.FillStrings(e.args, args)
+		a = e.args
 	}
+	vm.FillStrings(k, keys, a, args)
 	return e.call(s.fn, s.SHA, nil, out)
 }
 

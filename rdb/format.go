@@ -46,7 +46,8 @@
 //
 // # Writing
 //
-// save.go writes the items of a snapshot, write.go lengths and strings, dump.go values. The version written is the lowest
+// save.go writes the items of a snapshot, file.go the file of them, write.go lengths and strings, dump.go keys; values write
+// themselves (package serial). The version written is the lowest
 // that holds the data without loss, 10 (Redis 7.0) unless it has something newer, so that as many servers as possible
 // read it; or the one that is asked for. See Options.
 //
@@ -54,7 +55,11 @@
 // snapshot can reach (package cow). Readers belong to the goroutine that owns what they fill.
 package rdb
 
-import "fmt"
+import (
+	"fmt"
+
+	"ferrous/datatypes/serial"
+)
 
 // Versions.
 const (
@@ -70,30 +75,30 @@ type Type uint8
 // The types.
 const (
 	typeString         Type = 0
-	typeList           Type = 1 // elements
-	typeSet            Type = 2 // elements
-	typeZSet           Type = 3 // elements, scores as text
-	typeHash           Type = 4 // elements
-	typeZSet2          Type = 5 // elements, scores as eight bytes
+	typeList           Type = Type(serial.List)  // elements
+	typeSet            Type = Type(serial.Set)   // elements
+	typeZSet           Type = 3                  // elements, scores as text
+	typeHash           Type = Type(serial.Hash)  // elements
+	typeZSet2          Type = Type(serial.ZSet2) // elements, scores as eight bytes
 	typeModulePreGA    Type = 6
 	typeModule2        Type = 7
 	typeHashZipmap     Type = 9
 	typeListZiplist    Type = 10
-	typeSetIntset      Type = 11
+	typeSetIntset      Type = Type(serial.SetIntset)
 	typeZSetZiplist    Type = 12
 	typeHashZiplist    Type = 13
 	typeQuicklist      Type = 14 // ziplists
-	typeStream         Type = 15
-	typeHashListpack   Type = 16
-	typeZSetListpack   Type = 17
-	typeQuicklist2     Type = 18 // listpacks and plain elements
-	typeStream2        Type = 19 // with what XINFO STREAM of 7.0 tells
-	typeSetListpack    Type = 20
-	typeStream3        Type = 21 // with the active time of consumers
-	typeHashTTLPreGA   Type = 22 // elements with deadlines; of Valkey a type of its own, see hashes.go
-	typeHashPackPreGA  Type = 23 // listpack of fields, values and deadlines
-	typeHashTTL        Type = 24 // typeHashTTLPreGA with the earliest deadline in front
-	typeHashListpackEx Type = 25 // typeHashPackPreGA with the earliest deadline in front
+	typeStream         Type = Type(serial.Stream)
+	typeHashListpack   Type = Type(serial.HashListpack)
+	typeZSetListpack   Type = Type(serial.ZSetListpack)
+	typeQuicklist2     Type = Type(serial.Quicklist2) // listpacks and plain elements
+	typeStream2        Type = Type(serial.Stream2)    // with what XINFO STREAM of 7.0 tells
+	typeSetListpack    Type = Type(serial.SetListpack)
+	typeStream3        Type = Type(serial.Stream3)        // with the active time of consumers
+	typeHashTTLPreGA   Type = 22                          // elements with deadlines; of Valkey a type of its own, see hashes.go
+	typeHashPackPreGA  Type = 23                          // listpack of fields, values and deadlines
+	typeHashTTL        Type = Type(serial.HashTTL)        // typeHashTTLPreGA with the earliest deadline in front
+	typeHashListpackEx Type = Type(serial.HashListpackEx) // typeHashPackPreGA with the earliest deadline in front
 )
 
 var typeNames = [...]string{
@@ -167,8 +172,6 @@ const (
 	encodedInt16  = 1
 	encodedInt32  = 2
 	encodedLZF    = 3
-	nodePlain     = 1 // container of a quicklist's node
-	nodePacked    = 2
 )
 
 // maxFieldDeadline is the greatest deadline of a hash field, in milliseconds, as in Redis.

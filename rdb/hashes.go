@@ -47,8 +47,8 @@ func (d *decoder) hash(t Type) *hash.Hash {
 	}
 	h := d.newHash(n)
 	for ; n > 0; n-- {
-		d.room = append(d.room[:0], d.string()...)
-		if !h.Add(d.room, d.string(), rules, d.gen) {
+		d.scratch = append(d.scratch[:0], d.string()...)
+		if !h.Add(d.scratch, d.string(), rules, d.gen) {
 			d.odd(reasonTwiceInHash, fieldTwice)
 		}
 	}
@@ -174,24 +174,24 @@ func (d *decoder) timedFields(t Type) *hash.Hash {
 				}
 			}
 		}
-		d.room = append(d.room[:0], d.string()...)
+		d.scratch = append(d.scratch[:0], d.string()...)
 		value := d.string()
 		if !d.valkey {
 			deadline := int64(when)
 			if when == 0 {
 				deadline = record.NoExpiry
 			}
-			d.timedField(h, d.room, value, deadline)
+			d.timedField(h, d.scratch, value, deadline)
 			continue
 		}
 		// The deadline is behind the value, which must be kept for that long.
-		field := len(d.room)
-		d.room = append(d.room, value...)
+		field := len(d.scratch)
+		d.scratch = append(d.scratch, value...)
 		deadline := int64(d.uint64())
 		if deadline != record.NoExpiry && (deadline <= 0 || deadline > maxFieldDeadline) {
 			d.fail(reasonDeadline)
 		}
-		d.timedField(h, d.room[:field], d.room[field:], deadline)
+		d.timedField(h, d.scratch[:field], d.scratch[field:], deadline)
 	}
 	return h
 }

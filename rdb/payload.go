@@ -3,6 +3,7 @@ package rdb
 import (
 	"encoding/binary"
 	"errors"
+	"io"
 
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/record"
@@ -33,9 +34,7 @@ func (d *Dumper) Dump(dst []byte, r *record.Record, version int, compress bool) 
 	}
 	w.version = version
 	start := len(dst)
-	t := w.typeOf(r)
-	w.byte(byte(t))
-	w.body(t, r)
+	w.typeAndValue(r)
 	buf := w.buf
 	w.buf = nil
 	if w.err != nil {
@@ -43,6 +42,18 @@ func (d *Dumper) Dump(dst []byte, r *record.Record, version int, compress bool) 
 	}
 	buf = binary.LittleEndian.AppendUint16(buf, uint16(w.version))
 	return binary.LittleEndian.AppendUint64(buf, crc64(0, buf[start:])), nil
+}
+
+// SerializedLength returns the bytes that the value of r takes in a file of the highest version, without its type and not
+// compressed. As in Redis the earliest deadline of a hash's fields is not counted.
+func SerializedLength(r *record.Record) int {
+	w := writer{dst: io.Discard, buf: make([]byte, 0, bufferSize), version: MaxVersion, fixed: true}
+	w.typeAndValue(r)
+	n := int(w.offset()) - 1
+	if w.began == typeHashTTL || w.began == typeHashListpackEx {
+		n -= 8
+	}
+	return n
 }
 
 // ErrPayload is what VerifyPayload answers, in Redis's words.

@@ -132,7 +132,7 @@ func change(m *maker, db *keyspace.DB, key []byte) {
 		h.SetDeadline(text, now+1+m.Int64N(1<<40), gen)
 		h.Set(m.bytes(30), m.bytes(30), m.rules.Hash, gen)
 		if h.Len() > 3 {
-			h.Delete(text)
+			h.Remove(text)
 		}
 	case record.ZSet:
 		z := record.Value[sortedset.SortedSet](r)

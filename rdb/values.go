@@ -13,6 +13,7 @@ import (
 	"ferrous/datatypes/listpack"
 	"ferrous/datatypes/quicklist"
 	"ferrous/datatypes/record"
+	"ferrous/datatypes/serial"
 	"ferrous/datatypes/set"
 	"ferrous/datatypes/sortedset"
 	"ferrous/datatypes/table"
@@ -38,11 +39,11 @@ type Rules struct {
 // packed may meet a table later, or be written in a form that nobody takes.
 type decoder struct {
 	reader
-	rules  *Rules
-	gen    *cow.Generation
-	valkey bool   // types from 22 on are Valkey's
-	room   []byte // what has to outlive the next piece
-	seen   hashSet
+	rules   *Rules
+	gen     *cow.Generation
+	valkey  bool   // types from 22 on are Valkey's
+	scratch []byte // what has to outlive the next piece
+	seen    hashSet
 
 	file   bool   // the source is a file, and not what a client sends
 	repair bool   // see Loader.Repair
@@ -237,7 +238,7 @@ func (d *decoder) list(t Type) *list.List {
 	if nodes == 1 && t == typeQuicklist2 {
 		// The usual small list: no need for a quicklist in between.
 		switch container := d.length(); container {
-		case nodePacked:
+		case serial.NodePacked:
 			lp := d.pack(1)
 			n := lp.Len()
 			if n == 0 {
@@ -261,7 +262,7 @@ func (d *decoder) list(t Type) *list.List {
 			q.AppendListpack(lp.ShrinkToFit())
 			continue
 		}
-		if container := d.length(); container == nodePacked {
+		if container := d.length(); container == serial.NodePacked {
 			q.AppendListpack(d.pack(1)) // which drops an empty one
 		} else {
 			d.plainNode(q, container)
@@ -272,7 +273,7 @@ func (d *decoder) list(t Type) *list.List {
 
 // plainNode reads a node of one element.
 func (d *decoder) plainNode(q *quicklist.List, container uint64) {
-	if container != nodePlain {
+	if container != serial.NodePlain {
 		d.failf("Quicklist integrity check failed: a node of kind %d", container)
 	}
 	b := d.blob()

@@ -32,6 +32,10 @@ type writer struct {
 	stop   func() error // nil for none
 	looked int64        // offset at which it was asked last
 
+	key   []byte // that begin writes, if keyed
+	keyed bool
+	began Type // of the last value
+
 	compress bool
 	version  int
 	headed   int  // the version that the header tells
@@ -72,8 +76,8 @@ func (w *writer) need(v int, what string) bool {
 	return true
 }
 
-// room makes place for n bytes in the buffer.
-func (w *writer) room(n int) {
+// reserve makes room for n bytes in the buffer.
+func (w *writer) reserve(n int) {
 	if w.dst != nil && len(w.buf)+n > cap(w.buf) {
 		w.flush()
 	}
@@ -121,7 +125,7 @@ func (w *writer) flush() {
 func (w *writer) offset() int64 { return w.written + int64(len(w.buf)) }
 
 func (w *writer) byte(b byte) {
-	w.room(1)
+	w.reserve(1)
 	w.buf = append(w.buf, b)
 }
 
@@ -137,7 +141,7 @@ func (w *writer) raw(b []byte) {
 }
 
 func (w *writer) uint64(n uint64) {
-	w.room(8)
+	w.reserve(8)
 	w.buf = binary.LittleEndian.AppendUint64(w.buf, n)
 }
 
@@ -145,7 +149,7 @@ func (w *writer) double(f float64) { w.uint64(math.Float64bits(f)) }
 
 // length writes a length.
 func (w *writer) length(n uint64) {
-	w.room(numberRoom)
+	w.reserve(numberRoom)
 	switch {
 	case n < 1<<6:
 		w.buf = append(w.buf, byte(n))
@@ -160,7 +164,7 @@ func (w *writer) length(n uint64) {
 
 // int writes the text of an integer.
 func (w *writer) int(n int64) {
-	w.room(numberRoom + len(w.digits))
+	w.reserve(numberRoom + len(w.digits))
 	switch {
 	case n == int64(int8(n)):
 		w.buf = append(w.buf, lengthEncoded<<6|encodedInt8, byte(n))

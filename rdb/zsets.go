@@ -30,7 +30,7 @@ func (d *decoder) zset(t Type) *sortedset.SortedSet {
 	}
 	recs := make([]*record.Record, 0, min(n, 1024))
 	for ; n > 0; n-- {
-		d.room = append(d.room[:0], d.string()...)
+		d.scratch = append(d.scratch[:0], d.string()...)
 		var score float64
 		if t == typeZSet2 {
 			score = math.Float64frombits(d.uint64())
@@ -40,7 +40,7 @@ func (d *decoder) zset(t Type) *sortedset.SortedSet {
 		if score != score {
 			d.fail(reasonNaN)
 		}
-		recs = append(recs, record.NewScore(d.room, score))
+		recs = append(recs, record.NewScore(d.scratch, score))
 	}
 	return d.builtZSet(recs, rules)
 }

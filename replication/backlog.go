@@ -22,7 +22,9 @@ const (
 	minChunk = 1 << 10
 	maxChunk = 64 << 10
 	// trimmed is how many chunks a command frees at most.
-	trimmed = 4
+	trimmed = 64
+	// trimmedMany is how many are freed at once when a replica has left, and in each Tick: it may have held much.
+	trimmedMany = 4096
 )
 
 // begin makes an empty backlog behind offset.

@@ -147,7 +147,11 @@ func (n *Node) LinkClosed(now int64, l *Link, err error) {
 	default:
 		n.logf(Warning, "Failed to read response from the server: %s", reasonOf(err))
 	}
+	lost := l.state == LinkTransfer
 	n.dropLink(now)
+	if lost && n.link == nil {
+		n.retryAt = now // with the next Tick: the master is there, and what it has kept for us goes
+	}
 }
 
 func reasonOf(err error) string {

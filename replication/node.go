@@ -128,6 +128,7 @@ func (n *Node) Tick(now int64) {
 	}
 	n.startJobs(now)
 	n.tickReplicas(now)
+	n.trimMany()
 	if now-n.second >= 1000 || now < n.second {
 		n.second = now
 		n.everySecond(now)
@@ -141,6 +142,9 @@ func (n *Node) everySecond(now int64) {
 		return
 	}
 	s := &n.Settings
+	if n.pinged == 0 {
+		n.pinged = now
+	}
 	if len(n.replicas) > 0 {
 		n.alone = 0
 		if now-n.pinged >= s.PingPeriod*1000 && n.failover.state == noFailover {
@@ -243,6 +247,13 @@ func (n *Node) fed() {
 func (n *Node) trim() {
 	if b := &n.Backlog; b.end-b.start() > n.Settings.BacklogSize {
 		b.trim(b.shown-n.Settings.BacklogSize, trimmed)
+	}
+}
+
+// trimMany is trim for what was kept for a replica that has left.
+func (n *Node) trimMany() {
+	if b := &n.Backlog; b.end-b.start() > n.Settings.BacklogSize {
+		b.trim(b.shown-n.Settings.BacklogSize, trimmedMany)
 	}
 }
 

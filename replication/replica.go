@@ -212,7 +212,7 @@ func (n *Node) release(r *Replica) {
 	r.stream.close()
 	r.leavePayload(n)
 	n.leaveJob(r)
-	n.trim()
+	n.trimMany()
 }
 
 // closeReplicas ends the connections of all replicas: the history has another name, or is another one.

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"ferrous/rdb/memfs"
 )
 
 func TestParseMemory(t *testing.T) {
@@ -224,9 +226,7 @@ func TestApply(t *testing.T) {
 	}
 	var logged []string
 	c.OnLog(func(level LogLevel, msg string) {
-		if !strings.HasSuffix(msg, noReplication) {
-			logged = append(logged, fmt.Sprint(level, " ", msg))
-		}
+		logged = append(logged, fmt.Sprint(level, " ", msg))
 	})
 	set("OK", "lag 1 10, port 7000", "min-replicas-to-write", "1", "port", "7000")
 	set("OK", "lag 2 3", "min-replicas-to-write", "2", "min-slaves-max-lag", "3")
@@ -315,7 +315,7 @@ func TestModes(t *testing.T) {
 }
 
 func TestStdinAndOrder(t *testing.T) {
-	m := &memFS{files: map[string]string{"/r.conf": "hz 1\ntimeout 1\ndatabases 5"}}
+	m := newMemFS(map[string]string{"/r.conf": "hz 1\ntimeout 1\ndatabases 5"})
 	inv, err := ParseArgs([]string{"s", "r.conf", "--hz", "3", "-"}, strings.NewReader("hz 2\ntimeout 2"), Options{FS: m})
 	if err != nil {
 		t.Fatal(err)
@@ -340,10 +340,10 @@ func TestStdinAndOrder(t *testing.T) {
 }
 
 func TestInclude(t *testing.T) {
-	m := &memFS{files: map[string]string{
+	m := newMemFS(map[string]string{
 		"/a.conf": "include b.conf\nhz 5\n", "/b.conf": "# x\nhz 4\n\nport x\n", "/self.conf": "include self.conf",
 		"/d/1.conf": "hz 7\n", "/d/2.conf": "timeout 8",
-	}}
+	})
 	c := NewWith(Options{FS: m})
 	err := c.LoadFile("a.conf")
 	var pe *ParseError
@@ -376,8 +376,9 @@ func TestClusterHasOneDatabase(t *testing.T) {
 
 func TestRewriteFailures(t *testing.T) {
 	const old = "# mine\nhz 10\n"
-	for _, step := range []string{"read", "mode", "create", "write", "sync", "chmod", "close", "rename", "syncdir"} {
-		m := &memFS{files: map[string]string{"/r.conf": old}, modes: map[string]os.FileMode{"/r.conf": 0o600}}
+	for _, step := range []string{"open", "read", "stat", "create", "write", "sync", "chmod", "close", "rename", "syncdir"} {
+		m := newMemFS(map[string]string{"/r.conf": old})
+		_ = m.Chmod("/r.conf", 0o600)
 		inv, err := ParseArgs([]string{"s", "/r.conf", "--hz", "50"}, nil, Options{FS: m})
 		if err != nil {
 			t.Fatal(err)
@@ -385,7 +386,7 @@ func TestRewriteFailures(t *testing.T) {
 		c := inv.Config
 		var logged []string
 		c.OnLog(func(_ LogLevel, msg string) { logged = append(logged, msg) })
-		m.fail = step
+		m.fails(step)
 		err = c.Rewrite(false)
 		if err == nil || err.Error() != "ERR Rewriting config file: No space left on device" {
 			t.Errorf("%s fails: %v", step, err)
@@ -393,24 +394,25 @@ func TestRewriteFailures(t *testing.T) {
 		if len(logged) == 0 || logged[len(logged)-1] != "CONFIG REWRITE failed: No space left on device" {
 			t.Errorf("%s fails: logged %q", step, logged)
 		}
-		if m.files["/r.conf"] != old && step != "syncdir" {
-			t.Errorf("%s fails: the file became %q", step, m.files["/r.conf"])
+		if m.text("/r.conf") != old && step != "syncdir" {
+			t.Errorf("%s fails: the file became %q", step, m.text("/r.conf"))
 		}
-		if len(m.files) != 1 {
-			t.Errorf("%s fails: files left: %v", step, slices.Collect(maps.Keys(m.files)))
+		m.fails("")
+		if names, err := m.List("/"); err != nil || len(names) != 1 {
+			t.Errorf("%s fails: files left: %v %v", step, names, err)
 		}
-		m.fail = ""
-		m.steps = nil
+		before := len(m.Log())
 		if err := c.Rewrite(false); err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Join(m.steps, " "); got != "read mode create write sync chmod close rename syncdir" {
+		if got := strings.Join(m.Log()[before:], ", "); got != "create /r.conf.tmp, write /r.conf.tmp, sync /r.conf.tmp, "+
+			"chmod /r.conf.tmp, rename /r.conf, syncdir /" {
 			t.Errorf("steps: %s", got)
 		}
-		if m.modes["/r.conf"] != 0o600 {
-			t.Errorf("mode became %o", m.modes["/r.conf"])
+		if mode, err := m.Mode("/r.conf"); err != nil || mode != 0o600 {
+			t.Errorf("mode became %o, %v", mode, err)
 		}
-		if got := m.files["/r.conf"]; !strings.HasPrefix(got, "# mine\nhz 50\n"+signature+"\n") {
+		if got := m.text("/r.conf"); !strings.HasPrefix(got, "# mine\nhz 50\n"+signature+"\n") {
 			t.Errorf("rewritten: %q", got)
 		}
 	}
@@ -423,20 +425,22 @@ func TestRewriteFailures(t *testing.T) {
 func TestRewriteAbandoned(t *testing.T) {
 	const old = "# mine\nhz 10\n"
 	for _, step := range []string{"write", "sync", "chmod", "close", "rename", "syncdir"} {
-		m := &memFS{files: map[string]string{"/r.conf": old}, modes: map[string]os.FileMode{"/r.conf": 0o600}}
-		inv, err := ParseArgs([]string{"s", "/r.conf", "--hz", "50"}, nil, Options{FS: m})
+		m := newMemFS(map[string]string{"/r.conf": old})
+		_ = m.Chmod("/r.conf", 0o600)
+		seen := false
+		hook := hookFS{memFS: m}
+		inv, err := ParseArgs([]string{"s", "/r.conf", "--hz", "50"}, nil, Options{FS: &hook})
 		if err != nil {
 			t.Fatal(err)
 		}
-		seen := false
-		m.call = func(at string) {
+		hook.before = func(at string) {
 			if at != step || seen {
 				return
 			}
 			seen = true
 			inv.Config.Abandon()
-			if len(m.files) != 1 || m.files["/r.conf"] != old && step != "syncdir" {
-				t.Errorf("%s: files left: %v", step, m.files)
+			if names, err := m.List("/"); err != nil || len(names) != 1 || m.text("/r.conf") != old && step != "syncdir" {
+				t.Errorf("%s: files left: %v %v", step, names, err)
 			}
 		}
 		_ = inv.Config.Rewrite(false)
@@ -447,18 +451,51 @@ func TestRewriteAbandoned(t *testing.T) {
 	New().Abandon() // nothing is being written
 }
 
+// TestReplaceFileCrashes ends process or machine at each step of replacing a file, as CONFIG REWRITE and ACL SAVE do: it is the
+// old one or the new one, whole, and the new one once ReplaceFile has returned.
+func TestReplaceFileCrashes(t *testing.T) {
+	const path, old, text = "/users.acl", "user default on", "user default off"
+	replace := func(crashAt int) (memFS, error) {
+		m := newMemFS(map[string]string{path: old})
+		m.CrashAt = crashAt
+		return m, NewWith(Options{FS: m}).ReplaceFile("ACL", path, text)
+	}
+	m, err := replace(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := m.Steps()
+	if steps < 6 {
+		t.Fatalf("replacing a file takes %d steps", steps)
+	}
+	for crashAt := 0; crashAt <= steps; crashAt++ {
+		m, err := replace(crashAt)
+		if crashAt > 0 && !errors.Is(err, memfs.ErrCrashed) {
+			t.Fatalf("step %d: %v", crashAt, err)
+		}
+		for _, loss := range []memfs.Loss{memfs.Kill, memfs.Power, memfs.Torn} {
+			got := memFS{m.After(loss)}.text(path)
+			if got != text && (got != old || crashAt == 0) {
+				t.Errorf("step %d, loss %d: %q", crashAt, loss, got)
+			}
+		}
+	}
+}
+
 func TestRewriteMissingFile(t *testing.T) {
-	m := &memFS{files: map[string]string{"/r.conf": ""}, modes: map[string]os.FileMode{}}
+	m := newMemFS(map[string]string{"/r.conf": ""})
 	inv, err := ParseArgs([]string{"s", "/r.conf"}, nil, Options{FS: m})
 	if err != nil {
 		t.Fatal(err)
 	}
-	delete(m.files, "/r.conf")
+	if err := m.Remove("/r.conf"); err != nil {
+		t.Fatal(err)
+	}
 	if err := inv.Config.Rewrite(false); err != nil {
 		t.Fatal(err)
 	}
-	if m.modes["/r.conf"] != 0o644 || !strings.HasPrefix(m.files["/r.conf"], signature+"\ndir \"/\"\n") {
-		t.Errorf("%o %q", m.modes["/r.conf"], m.files["/r.conf"])
+	if mode, err := m.Mode("/r.conf"); err != nil || mode != 0o644 || !strings.HasPrefix(m.text("/r.conf"), signature+"\ndir \"/\"\n") {
+		t.Errorf("%v %o %q", err, mode, m.text("/r.conf"))
 	}
 }
 
@@ -567,7 +604,7 @@ func FuzzLoad(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		m := &memFS{files: map[string]string{"/x": "hz 3\n", "/y": "include /x"}}
+		m := newMemFS(map[string]string{"/x": "hz 3\n", "/y": "include /x"})
 		c := NewWith(Options{FS: m})
 		if err := c.LoadString(text); err != nil {
 			var pe *ParseError

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"ferrous/rdb/vfs"
 )
 
 // Reading configuration text. As in Redis the configuration file, standard input
@@ -91,7 +93,7 @@ func (c *Config) readFiles(name string) (string, error) {
 	}
 	var text strings.Builder
 	for _, p := range paths {
-		b, err := c.fs.ReadFile(c.Path(p))
+		b, err := vfs.ReadFile(c.fs, c.Path(p))
 		if err != nil {
 			return "", &FileError{p, err}
 		}
@@ -167,7 +169,7 @@ func isDeprecated(name string) bool {
 // checkLoaded looks at the configuration as a whole.
 func (c *Config) checkLoaded() error {
 	if c.LogFile != "" {
-		f, err := c.fs.Append(c.Path(c.LogFile))
+		f, err := c.fs.OpenLog(c.Path(c.LogFile))
 		if err != nil {
 			return &ParseError{Reason: "Can't open the log file: " + errorText(err)}
 		}

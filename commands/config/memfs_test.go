@@ -1,61 +1,50 @@
 package config
 
 import (
-	"errors"
 	"io"
 	"io/fs"
 	"path"
 	"slices"
 	"strings"
 	"syscall"
-)
 
-// memFS is a file system in memory that can fail at a named step. Where FS is
-// set, reading goes to it.
-type memFS struct {
-	FS
-	files map[string]string
-	modes map[string]fs.FileMode
-	fail  string // the step that fails: "write", "sync", …
-	call  func(step string)
-	steps []string // what happened
-}
+	"ferrous/rdb/memfs"
+	"ferrous/rdb/vfs"
+)
 
 var errDisk = syscall.ENOSPC
 
-func (m *memFS) step(name string) error {
-	m.steps = append(m.steps, name)
-	if m.call != nil {
-		m.call(name)
+// memFS is a disk in memory, in whose root the server works.
+type memFS struct{ *memfs.FS }
+
+func newMemFS(files map[string]string) memFS {
+	m := memFS{memfs.New()}
+	for name, text := range files {
+		m.WriteFile(name, text)
 	}
-	if m.fail == name {
-		return errDisk
-	}
-	return nil
+	return m
 }
 
-func (m *memFS) Getwd() (string, error) { return "/", nil }
-
-func (m *memFS) Chdir(string) error { return nil }
-
-func (m *memFS) ResolveDir(p string) (string, error) { return path.Clean(p), nil }
-
-func (m *memFS) ReadFile(name string) ([]byte, error) {
-	if m.FS != nil {
-		return m.FS.ReadFile(name)
-	}
-	if err := m.step("read"); err != nil {
-		return nil, err
-	}
-	if s, ok := m.files[name]; ok {
-		return []byte(s), nil
-	}
-	return nil, syscall.ENOENT
+// text returns what a file holds, "" if it is not there.
+func (m memFS) text(name string) string {
+	b, _ := m.ReadFile(name)
+	return string(b)
 }
 
-func (m *memFS) Glob(pattern string) ([]string, error) {
+func (memFS) Getwd() (string, error) { return "/", nil }
+
+func (memFS) Chdir(string) error { return nil }
+
+func (memFS) ResolveDir(p string) (string, error) { return path.Clean(p), nil }
+
+func (m memFS) Glob(pattern string) ([]string, error) {
+	names, err := m.List(path.Dir(pattern))
+	if err != nil {
+		return nil, nil
+	}
 	var out []string
-	for name := range m.files {
+	for _, base := range names {
+		name := path.Join(path.Dir(pattern), base)
 		ok, err := path.Match(pattern, name)
 		if err != nil {
 			return nil, err
@@ -68,77 +57,80 @@ func (m *memFS) Glob(pattern string) ([]string, error) {
 	return out, nil
 }
 
-type nopFile struct{ io.Writer }
-
-func (nopFile) Close() error { return nil }
-
-func (m *memFS) Append(name string) (io.WriteCloser, error) {
+func (memFS) OpenLog(name string) (io.Closer, error) {
 	if strings.Contains(name, "/nonexistent/") {
 		return nil, syscall.ENOENT
 	}
-	return nopFile{io.Discard}, nil
+	return io.NopCloser(nil), nil
 }
 
-func (m *memFS) Mode(name string) (fs.FileMode, error) {
-	if err := m.step("mode"); err != nil {
-		return 0, err
+// quietFS is the real disk, of which the server changes nothing when it loads a file.
+type quietFS struct{ osFS }
+
+func (quietFS) Chdir(string) error { return nil }
+
+func (quietFS) ResolveDir(p string) (string, error) { return path.Clean(p), nil }
+
+func (quietFS) OpenLog(string) (io.Closer, error) { return io.NopCloser(nil), nil }
+
+// fails makes a step fail from now on: one of memfs, or a call that is none.
+func (m memFS) fails(step string) {
+	m.Inject = func(op memfs.Op, _ string, size int) *memfs.Fault {
+		if string(op) == step {
+			return &memfs.Fault{Err: errDisk, Written: size / 2}
+		}
+		return nil
 	}
-	if _, ok := m.files[name]; !ok {
-		return 0, syscall.ENOENT
+	m.Deny = func(op memfs.Op, _ string) error {
+		if string(op) == step {
+			return errDisk
+		}
+		return nil
 	}
-	return m.modes[name], nil
 }
 
-type memFile struct {
-	m    *memFS
-	name string
+// hookFS calls a function before each step of replacing a file but the first.
+type hookFS struct {
+	memFS
+	before func(step string)
 }
 
-func (m *memFS) CreateTemp(name string, perm fs.FileMode) (TempFile, error) {
-	if err := m.step("create"); err != nil {
-		return nil, err
-	}
-	m.files[name+".tmp"] = ""
-	m.modes[name+".tmp"] = perm &^ 0o022
-	return &memFile{m, name + ".tmp"}, nil
+func (h hookFS) CreateTemp(name string, perm fs.FileMode) (vfs.File, string, error) {
+	f, temp, err := h.memFS.CreateTemp(name, perm)
+	return hookFile{f, h}, temp, err
 }
 
-func (f *memFile) Name() string { return f.name }
-
-func (f *memFile) Write(p []byte) (int, error) {
-	if err := f.m.step("write"); err != nil {
-		f.m.files[f.name] += string(p[:len(p)/2])
-		return len(p) / 2, err
-	}
-	f.m.files[f.name] += string(p)
-	return len(p), nil
+func (h hookFS) Chmod(name string, mode fs.FileMode) error {
+	h.before("chmod")
+	return h.memFS.Chmod(name, mode)
 }
 
-func (f *memFile) Chmod(mode fs.FileMode) error {
-	f.m.modes[f.name] = mode
-	return f.m.step("chmod")
+func (h hookFS) Rename(from, to string) error {
+	h.before("rename")
+	return h.memFS.Rename(from, to)
 }
 
-func (f *memFile) Sync() error  { return f.m.step("sync") }
-func (f *memFile) Close() error { return f.m.step("close") }
-
-func (m *memFS) Rename(from, to string) error {
-	if err := m.step("rename"); err != nil {
-		return err
-	}
-	if _, ok := m.files[from]; !ok {
-		return errors.New("renamed a file that does not exist")
-	}
-	m.files[to], m.modes[to] = m.files[from], m.modes[from]
-	delete(m.files, from)
-	delete(m.modes, from)
-	return nil
+func (h hookFS) SyncDir(dir string) error {
+	h.before("syncdir")
+	return h.memFS.SyncDir(dir)
 }
 
-func (m *memFS) Remove(name string) error {
-	delete(m.files, name)
-	delete(m.modes, name)
-	return m.step("remove")
+type hookFile struct {
+	vfs.File
+	fs hookFS
 }
 
-func (m *memFS) SyncDir(string) error { return m.step("syncdir") }
+func (f hookFile) Write(p []byte) (int, error) {
+	f.fs.before("write")
+	return f.File.Write(p)
+}
+
+func (f hookFile) Sync() error {
+	f.fs.before("sync")
+	return f.File.Sync()
+}
+
+func (f hookFile) Close() error {
+	f.fs.before("close")
+	return f.File.Close()
+}

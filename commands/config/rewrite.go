@@ -3,7 +3,10 @@ package config
 import (
 	"errors"
 	"io/fs"
+	"path/filepath"
 	"strings"
+
+	"ferrous/rdb/vfs"
 )
 
 // CONFIG REWRITE. The old file is read line by line; each directive that the
@@ -32,7 +35,7 @@ func (c *Config) Rewrite(force bool) error {
 
 // RewriteTo is Rewrite for any file. A missing one is created.
 func (c *Config) RewriteTo(path string, force bool) error {
-	old, err := c.fs.ReadFile(path)
+	old, err := vfs.ReadFile(c.fs, path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
@@ -52,7 +55,7 @@ func (c *Config) ReplaceFile(what, path, text string) error {
 
 // ReadFile returns the content of a file. ErrorText words its error.
 func (c *Config) ReadFile(path string) (string, error) {
-	b, err := c.fs.ReadFile(path)
+	b, err := vfs.ReadFile(c.fs, path)
 	return string(b), err
 }
 
@@ -76,13 +79,12 @@ func (c *Config) replaceFile(what, path, text string) error {
 	case err != nil:
 		return err
 	}
-	f, err := c.fs.CreateTemp(path, mode)
+	f, temp, err := c.fs.CreateTemp(path, mode)
 	if err != nil {
 		c.logf(LogWarning, "Could not create tmp %s file (%s)", what, errorText(err))
 		return err
 	}
-	temp, open := f.Name(), true
-	name := temp
+	open, name := true, temp
 	c.temp.Store(&name)
 	defer func() {
 		if open {
@@ -102,7 +104,7 @@ func (c *Config) replaceFile(what, path, text string) error {
 		return err
 	}
 	if !missing { // the umask was applied
-		if err := f.Chmod(mode); err != nil {
+		if err := c.fs.Chmod(temp, mode); err != nil {
 			c.logf(LogWarning, "Could not chmod %s file (%s)", what, errorText(err))
 			return err
 		}
@@ -117,7 +119,7 @@ func (c *Config) replaceFile(what, path, text string) error {
 		return err
 	}
 	temp = ""
-	if err := c.fs.SyncDir(path); err != nil {
+	if err := c.fs.SyncDir(filepath.Dir(path)); err != nil {
 		c.logf(LogWarning, "Could not sync %s file dir (%s)", what, errorText(err))
 		return err
 	}

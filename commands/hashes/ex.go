@@ -11,7 +11,7 @@ import (
 
 // The commands that read or write fields of a hash and their deadlines in one: HGETDEL, HGETEX and HSETEX of Redis 8.0.
 // They are propagated as what they do: HDEL, HPEXPIREAT or HPERSIST, and HSETEX with PXAT.
-var HashExCommands = []session.Command{
+var hashExCommands = []session.Command{
 	{Name: "hgetdel", Arity: -5, Flags: session.Write | session.Fast, ACL: session.CatHash, Handler: hgetdel,
 		Group: session.GroupHash, Since: "8.0.0", Complexity: "O(N) with N the number of fields that are named.",
 		Summary: "Returns the values of fields of a hash and deletes them, and the hash with its last field.",
@@ -96,10 +96,10 @@ func hgetdel(c *session.Client) {
 			continue
 		}
 		c.BulkValue(value)
-		h.Delete(field)
+		h.Remove(field)
 		deleted++
 	}
-	c.ElementsGone(key, deleted, h.done(c), config.NotifyHash, "hdel")
+	h.Shrunk(deleted, config.NotifyHash, "hdel")
 	if c.Propagates() {
 		c.Rewrite(append([][]byte{wordHDel, key}, fields...)...)
 	}
@@ -174,7 +174,7 @@ func getPersisting(c *session.Client, h *hashEdit, fields [][]byte) {
 			changed = append(changed, field)
 		}
 	}
-	h.done(c)
+	h.done()
 	if len(changed) == 0 {
 		return
 	}
@@ -282,7 +282,7 @@ func hsetex(c *session.Client) {
 			set.field(&h, o.pairs[i])
 		}
 	}
-	deleted := h.done(c)
+	deleted := h.done()
 	c.Changed(key, len(o.pairs)/2, config.NotifyHash, "hset")
 	switch {
 	case o.whenAt == 0:

@@ -1,16 +1,24 @@
+// Package hashes is the commands of hashes, with deadlines of their fields. A field whose deadline has passed is not seen any more
+// (hash.View) and is deleted when a command asks for it or in the background; every edit tells the database when the earliest
+// deadline has changed (hashEdit.done).
 package hashes
 
 import (
+	"slices"
+
 	"ferrous/commands/config"
-	"ferrous/commands/glob"
 	"ferrous/commands/longdouble"
 	"ferrous/commands/session"
 	"ferrous/datatypes/hash"
+	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
 )
 
+// Commands are the rows of the family.
+var Commands = slices.Concat(hashCommands, hashTTLCommands, hashExCommands)
+
 // The hash commands.
-var HashCommands = []session.Command{
+var hashCommands = []session.Command{
 	{Name: "hdel", Arity: -3, Flags: session.Write | session.Fast, ACL: session.CatHash, Handler: hdel,
 		Group: session.GroupHash, Since: "2.0.0",
 		Complexity: "O(N) with N the number of fields to delete.",
@@ -167,6 +175,7 @@ type hashEdit struct {
 	*hash.Hash
 	edit session.Edit[*hash.Hash]
 	next int64 // the earliest deadline that it had
+	db   *keyspace.DB
 }
 
 // editHash returns the hash at the key for writing; r is what WriteTyped found there. If that is nil the hash is made.
@@ -177,14 +186,19 @@ func editHash(c *session.Client, r *record.Record) hashEdit {
 	} else {
 		edit = session.BeginEdit[hash.Hash](c, r)
 	}
-	return hashEdit{edit.Value, edit, edit.Value.Earliest()}
+	return hashEdit{edit.Value, edit, edit.Value.Earliest(), c.DB}
 }
 
-// done ends an edit: it does the accounts, and deletes the key if no field is left, which it reports. The event "del" is
-// left to the caller.
-func (e *hashEdit) done(c *session.Client) (deleted bool) {
-	c.DB.FieldsRescheduled(e.edit.Record, e.next)
+// done ends an edit: it counts the memory, and deletes the key if no field is left, which it returns. It reports no change.
+func (e hashEdit) done() (deleted bool) {
+	e.db.FieldsRescheduled(e.edit.Record, e.next)
 	return e.edit.Done()
+}
+
+// Shrunk ends an edit that removed n fields, as Edit.Shrunk does.
+func (e hashEdit) Shrunk(n int, class config.NotifyFlags, event string) {
+	e.db.FieldsRescheduled(e.edit.Record, e.next)
+	e.edit.Shrunk(n, class, event)
 }
 
 func hget(c *session.Client) {
@@ -211,7 +225,7 @@ func hmget(c *session.Client) {
 		return
 	}
 	if len(fields) > 1 {
-		c.Core.Sink += v.Prefetch(fields)
+		c.Core.Prefetched += v.Prefetch(fields)
 	}
 	c.W.Array(len(fields))
 	for _, field := range fields {
@@ -325,7 +339,7 @@ func setFields(c *session.Client) (created int, ok bool) {
 			created++
 		}
 	}
-	h.done(c)
+	h.done()
 	c.Changed(c.Args[1], len(pairs)/2, config.NotifyHash, "hset")
 	return created, true
 }
@@ -347,7 +361,7 @@ func hsetnx(c *session.Client) {
 func setField(c *session.Client, r *record.Record, value []byte, event string) {
 	h := editHash(c, r)
 	h.SetKeeping(c.Args[2], value, c.HashRules(), c.Gen())
-	h.done(c)
+	h.done()
 	c.Changed(c.Args[1], 1, config.NotifyHash, event)
 }
 
@@ -431,52 +445,19 @@ func hincrbyfloat(c *session.Client) {
 var wordHSet = []byte("HSET")
 
 func hdel(c *session.Client) {
-	key := c.Args[1]
-	r, ok := c.WriteTyped(key, record.Hash)
-	if !ok {
-		return
-	}
-	deleted := 0
 	// An expired field that is still there counts, as in Redis.
-	if h := peekHash(r); h != nil && session.HasAny(h, c.Args[2:]) {
-		h := editHash(c, r)
-		for _, field := range c.Args[2:] {
-			if h.Delete(field) {
-				deleted++
-			}
-		}
-		c.ElementsGone(key, deleted, h.done(c), config.NotifyHash, "hdel")
-	}
-	c.W.Int(int64(deleted))
+	session.RemoveElements[hash.Hash](c, record.Hash, editHash, config.NotifyHash, "hdel")
 }
 
 func hscan(c *session.Client) {
-	cursor, ok := session.ParseCursor(c.Args[2])
-	if !ok {
-		c.Error(session.ErrInvalidCursor)
-		return
-	}
-	v, ok := readHash(c)
-	if !ok {
-		return
-	}
-	if v.Hash() == nil {
-		c.EmptyScan()
-		return
-	}
-	o, ok := c.ScanOptions(3, false)
-	if !ok {
-		return
-	}
-	c.ScanReply(func() (n int, next uint64) {
-		next = v.Scan(cursor, o.Count, func(field, value hash.Value) {
-			var buf session.IntText
-			if o.Pattern != nil && !glob.Match(o.Pattern, session.BytesOf(field, &buf), false) {
+	c.ScanElements(record.Hash, func(r *record.Record, s session.ElementScan) (n int, next uint64) {
+		next = viewHash(c, r).Scan(s.Cursor, s.Count, func(field, value hash.Value) {
+			if !s.Matches(field) {
 				return
 			}
 			c.BulkValue(field)
 			n++
-			if !o.NoValues {
+			if !s.NoValues {
 				c.BulkValue(value)
 				n++
 			}
@@ -485,69 +466,47 @@ func hscan(c *session.Client) {
 	})
 }
 
+// drawer is a hash that fields are drawn from.
+type drawer struct {
+	hash.View
+	c *session.Client
+}
+
 func hrandfield(c *session.Client) {
-	if len(c.Args) == 2 {
+	session.DrawElements(c, "withvalues", func(c *session.Client) (drawer, bool) {
 		v, ok := readAll(c)
-		if !ok {
-			return
-		}
-		if field, _, ok := v.Random(c.Core.Keyspace.Random); ok {
-			c.BulkValue(field)
-		} else {
-			c.W.Null()
-		}
-		return
-	}
-	count, ok := c.CountArg(2)
-	if !ok {
-		return
-	}
-	withValues := len(c.Args) == 4 && c.Is(3, "withvalues")
-	if len(c.Args) > 3 && !withValues {
-		c.Error(session.ErrSyntax)
-		return
-	}
-	if withValues && (count < -(1<<62-1) || count > 1<<62-1) {
-		c.Error(session.ErrRange)
-		return
-	}
-	v, ok := readAll(c)
-	if !ok {
-		return
-	}
-	has := v.Len()
-	if has == 0 || count == 0 {
-		c.W.Array(0)
-		return
-	}
-	reply := func(field, value hash.Value) {
-		if withValues && c.W.RESP3() {
-			c.W.Array(2)
-		}
-		c.BulkValue(field)
-		if withValues {
-			c.BulkValue(value)
-		}
-	}
-	n := int(count)
-	if count < 0 {
-		n = int(-count)
-	} else {
-		n = min(n, has)
-	}
-	if withValues && !c.W.RESP3() {
-		c.W.Array(2 * n)
-	} else {
-		c.W.Array(n)
-	}
-	if count > 0 {
-		v.Sample(n, c.Core.Keyspace.Random, reply)
-		return
-	}
-	c.DrawMany(n, func(n int) {
-		v.RandomAll(n, c.Core.Keyspace.Random, func(field, value hash.Value) bool {
-			reply(field, value)
-			return !c.OverLimit()
-		})
+		return drawer{v, c}, ok
 	})
+}
+
+func (d drawer) One() {
+	if field, _, ok := d.Random(d.c.Core.Keyspace.Random); ok {
+		d.c.BulkValue(field)
+	} else {
+		d.c.W.Null()
+	}
+}
+
+func (d drawer) Array(n int, values bool) { d.c.PairArray(n, values) }
+
+func (d drawer) Sample(n int, values bool) {
+	d.View.Sample(n, d.c.Core.Keyspace.Random, func(field, value hash.Value) { d.reply(field, value, values) })
+}
+
+func (d drawer) Draw(n int, values bool) {
+	d.RandomAll(n, d.c.Core.Keyspace.Random, func(field, value hash.Value) bool {
+		d.reply(field, value, values)
+		return !d.c.OverLimit()
+	})
+}
+
+// reply replies with a field, an element of what Array began.
+func (d drawer) reply(field, value hash.Value, values bool) {
+	if values && d.c.W.RESP3() {
+		d.c.W.Array(2)
+	}
+	d.c.BulkValue(field)
+	if values {
+		d.c.BulkValue(value)
+	}
 }

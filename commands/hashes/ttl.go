@@ -23,7 +23,7 @@ import (
 // one for each field. Nothing that follows this server has to look at a clock.
 //
 // Semantics and texts are those of Redis 7.4, of HGETDEL, HGETEX and HSETEX (hashes_ex.go) those of Redis 8.0.
-var HashTTLCommands = []session.Command{
+var hashTTLCommands = []session.Command{
 	hexpireRow("hexpire", session.IntArg("seconds"), hexpire,
 		"Sets the time that fields of a hash have to live, in seconds."),
 	hexpireRow("hexpireat", session.Arg{Name: "unix-time-seconds", Type: session.ArgUnixTime}, hexpireat,
@@ -124,7 +124,7 @@ func fieldDeadline(c *session.Client, i int, base, unit int64) (when int64, ok b
 	case when < 0:
 		c.Error(errNegativeExpire)
 		return 0, false
-	case when > session.MaxFieldExpiry/unit || when*unit > session.MaxFieldExpiry-base:
+	case when > hash.MaxExpiry/unit || when*unit > hash.MaxExpiry-base:
 		c.Error(session.ErrInvalidExpire(c.Cmd.Full))
 		return 0, false
 	}
@@ -155,7 +155,7 @@ func expireMet(c *session.Client, r *record.Record, fields [][]byte, step int) *
 	h, now := editHash(c, r), c.Core.Keyspace.Now
 	for i := 0; i < len(fields); i += step {
 		if when, ok := h.Deadline(fields[i]); ok && when != record.NoExpiry && when < now {
-			h.Delete(fields[i])
+			h.Remove(fields[i])
 			fieldGone(c, fields[i])
 		}
 	}
@@ -191,7 +191,7 @@ func fieldGone(c *session.Client, field []byte) {
 // expiredFields ends an edit in which expired fields were deleted, and returns what is at the key then.
 func expiredFields(c *session.Client, h *hashEdit) *record.Record {
 	key := c.Args[1]
-	deleted := h.done(c)
+	deleted := h.done()
 	c.TouchedIn(c.DB, key)
 	c.Notify(config.NotifyHash, "hexpired", key)
 	if deleted {
@@ -287,7 +287,7 @@ func startDeadlines(c *session.Client, when int64) newDeadlines {
 func (d *newDeadlines) field(h *hashEdit, field []byte) int64 {
 	d.n++
 	if d.past {
-		h.Delete(field)
+		h.Remove(field)
 		fieldGone(d.c, field)
 		return fieldDeleted
 	}
@@ -303,7 +303,7 @@ func (d *newDeadlines) field(h *hashEdit, field []byte) int64 {
 func (d *newDeadlines) done(h *hashEdit) bool {
 	c := d.c
 	key := c.Args[1]
-	deleted := h.done(c)
+	deleted := h.done()
 	if d.n == 0 {
 		return false
 	}
@@ -392,7 +392,7 @@ func hpersist(c *session.Client) {
 			changed = true
 		}
 	}
-	h.done(c)
+	h.done()
 	if changed {
 		c.Changed(key, 1, config.NotifyHash, "hpersist")
 	}

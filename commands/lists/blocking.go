@@ -11,7 +11,7 @@ const (
 	blockingPopCost = "O(N) with N the number of keys."
 )
 
-var BlockingListCommands = []session.Command{
+var blockingListCommands = []session.Command{
 	{Name: "blmove", Arity: 6, Flags: session.Write | session.DenyOOM | session.Blocking, ACL: session.CatList, Handler: blmove,
 		Group: session.GroupList, Since: "6.2.0", Complexity: "O(1)",
 		Summary: "Moves an element from one end of a list to one end of another or the same, waiting for one if there is none.",
@@ -52,29 +52,14 @@ func brpop(c *session.Client) { blockingPop(c, false) }
 
 // blockingPop removes one element at an end of the first list that exists.
 func blockingPop(c *session.Client, front bool) {
-	last := len(c.Args) - 1
-	deadline, ok := c.TimeoutArg(last)
-	if !ok {
-		return
-	}
-	keys := c.Args[1:last]
-	for _, key := range keys {
-		r, ok := c.WriteTyped(key, record.List)
-		if !ok {
-			return
-		}
-		if r == nil {
-			continue
-		}
+	c.BlockingPop(record.List, func(key []byte, r *record.Record) {
 		c.W.Array(2)
 		c.W.Bulk(key)
 		popOne(c, r, key, front)
 		if c.Propagates() {
 			c.Rewrite(popWord(front), key)
 		}
-		return
-	}
-	c.BlockOrNull(record.List, keys, deadline)
+	})
 }
 
 func blmove(c *session.Client) {
@@ -96,7 +81,7 @@ var (
 	wordRPopLPush = []byte("RPOPLPUSH")
 )
 
-// blockingMove is move that waits until the source exists. timeout is the place of that argument.
+// blockingMove is moveElement that waits until the source exists. timeout is the place of that argument.
 func blockingMove(c *session.Client, from, to bool, timeout int) {
 	deadline, ok := c.TimeoutArg(timeout)
 	if !ok {
@@ -109,7 +94,7 @@ func blockingMove(c *session.Client, from, to bool, timeout int) {
 		c.W.Null()
 	case r == nil:
 		c.Host.Block(record.List, c.Args[1:2], deadline)
-	case !move(c, from, to) || !c.Propagates():
+	case !moveElement(c, from, to) || !c.Propagates():
 	case timeout == 5:
 		c.Rewrite(wordLMove, c.Args[1], c.Args[2], c.Args[3], c.Args[4])
 	default:
@@ -118,35 +103,17 @@ func blockingMove(c *session.Client, from, to bool, timeout int) {
 }
 
 func blmpop(c *session.Client) {
-	keys, front, count, ok := popArgs(c, 2)
-	if !ok {
-		return
-	}
-	if deadline, ok := c.TimeoutArg(1); ok && !popFirst(c, keys, front, count) {
-		c.BlockOrNull(record.List, keys, deadline)
-	}
+	c.BlockingMultiPop(record.List, "left", "right", func(p session.MultiPop, key []byte, r *record.Record) { popSome(c, p, key, r) })
 }
 
-// popFirst removes elements of the first of several lists that exists. false means that there is none; else it has
-// replied.
-func popFirst(c *session.Client, keys [][]byte, front bool, count int64) bool {
-	for _, key := range keys {
-		r, ok := c.WriteTyped(key, record.List)
-		if !ok {
-			return true
-		}
-		if r == nil {
-			continue
-		}
-		c.W.Array(2)
-		c.W.Bulk(key)
-		n := popMany(c, r, key, count, front)
-		if c.Propagates() {
-			c.Rewrite(popWord(front), key, session.Decimal(int64(n)))
-		}
-		return true
+// popSome removes elements at an end of a list, and replies as LMPOP.
+func popSome(c *session.Client, p session.MultiPop, key []byte, r *record.Record) {
+	c.W.Array(2)
+	c.W.Bulk(key)
+	n := popMany(c, r, key, p.Count, p.First)
+	if c.Propagates() {
+		c.Rewrite(popWord(p.First), key, session.Decimal(int64(n)))
 	}
-	return false
 }
 
 var (

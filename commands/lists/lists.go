@@ -1,14 +1,21 @@
+// Package lists is the commands of lists. A list is a listpack while it is small and a quicklist beyond
+// list-max-listpack-size; it becomes small again when elements are removed (listEdit.removed).
 package lists
 
 import (
+	"slices"
+
 	"ferrous/commands/config"
 	"ferrous/commands/session"
 	"ferrous/datatypes/list"
 	"ferrous/datatypes/record"
 )
 
+// Commands are the rows of the family.
+var Commands = slices.Concat(listCommands, blockingListCommands)
+
 // The list commands but those that move elements between lists or pop from one of several (move.go).
-var ListCommands = []session.Command{
+var listCommands = []session.Command{
 	{Name: "lindex", Arity: 3, Flags: session.ReadOnly, ACL: session.CatList, Handler: lindex,
 		Group: session.GroupList, Since: "1.0.0",
 		Complexity: "O(log N) with N the number of nodes of the list.",
@@ -126,7 +133,7 @@ func editList(c *session.Client, r *record.Record, key []byte) listEdit {
 }
 
 // removed ends an edit that took n elements out: the key goes with its last one, or the list may become small again.
-func (e *listEdit) removed(c *session.Client, n int, event string) {
+func (e listEdit) removed(c *session.Client, n int, event string) {
 	if e.Value.Len() > 0 {
 		e.Value.Shrink(c.ListRules())
 	}

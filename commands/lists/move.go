@@ -63,14 +63,14 @@ func lmove(c *session.Client) {
 	if !ok {
 		return
 	}
-	move(c, from, to)
+	moveElement(c, from, to)
 }
 
-func rpoplpush(c *session.Client) { move(c, false, true) }
+func rpoplpush(c *session.Client) { moveElement(c, false, true) }
 
-// move takes an element from one end of the list that argument 1 names and puts it at one end of that of argument 2,
+// moveElement takes an element from one end of the list that argument 1 names and puts it at one end of that of argument 2,
 // which may be the same. It reports whether it did; else it has replied that there is none, or with an error.
-func move(c *session.Client, from, to bool) bool {
+func moveElement(c *session.Client, from, to bool) bool {
 	source, destination := c.Args[1], c.Args[2]
 	src, ok := c.WriteTyped(source, record.List)
 	if !ok {
@@ -122,39 +122,5 @@ func move(c *session.Client, from, to bool) bool {
 }
 
 func lmpop(c *session.Client) {
-	if keys, front, count, ok := popArgs(c, 1); ok && !popFirst(c, keys, front, count) {
-		c.W.NullArray()
-	}
-}
-
-// popArgs parses the arguments of LMPOP and BLMPOP from number first on. On failure it has replied.
-func popArgs(c *session.Client, first int) (keys [][]byte, front bool, count int64, ok bool) {
-	numKeys, ok := c.AtLeast(first, 1, session.ErrNumKeys)
-	if !ok {
-		return
-	}
-	if numKeys >= int64(len(c.Args)-first-1) {
-		c.Error(session.ErrSyntax)
-		return nil, false, 0, false
-	}
-	where := first + 1 + int(numKeys)
-	if front, ok = endArg(c, where); !ok {
-		return
-	}
-	count = 1
-	switch rest := c.Args[where+1:]; {
-	case len(rest) == 0:
-	case len(rest) >= 2 && c.Is(where+1, "count"):
-		if count, ok = c.AtLeast(where+2, 1, session.ErrPopCount); !ok {
-			return
-		}
-		if len(rest) > 2 {
-			c.Error(session.ErrSyntax)
-			return nil, false, 0, false
-		}
-	default:
-		c.Error(session.ErrSyntax)
-		return nil, false, 0, false
-	}
-	return c.Args[first+1 : where], front, count, true
+	c.MultiPop(record.List, "left", "right", func(p session.MultiPop, key []byte, r *record.Record) { popSome(c, p, key, r) })
 }

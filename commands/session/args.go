@@ -168,3 +168,9 @@ func (c *Client) BlockOrNull(kind record.Type, keys [][]byte, deadline int64) {
 		c.W.NullArray()
 	}
 }
+
+// SwitchArg returns argument i as C's atoi reads a switch: anything but a number other than zero is off.
+func (c *Client) SwitchArg(i int) bool {
+	n, ok := resp.ParseInt(c.Args[i])
+	return ok && n != 0
+}

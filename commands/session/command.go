@@ -118,6 +118,16 @@ func (c *Command) Categories() Category {
 	return cat
 }
 
+// CategoryNamed returns the ACL category of a name in any case, 0 if there is none.
+func CategoryNamed(name []byte) Category {
+	for i, n := range CategoryNames {
+		if EqualFold(name, n) {
+			return 1 << i
+		}
+	}
+	return 0
+}
+
 // Group is the group of a command in the documentation.
 type Group string
 

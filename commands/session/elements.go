@@ -105,7 +105,7 @@ func Create[T any, V interface {
 
 // Grown ends an edit that added or changed n elements. It counts the memory, and tells of the change if n is not 0. event
 // is its name among the events of class.
-func (e *Edit[V]) Grown(n int, class config.NotifyFlags, event string) {
+func (e Edit[V]) Grown(n int, class config.NotifyFlags, event string) {
 	e.c.DB.AddBytes(e.Value.Size() - e.before)
 	if n > 0 {
 		e.c.Changed(e.Record.Key(), n, class, event)
@@ -114,13 +114,13 @@ func (e *Edit[V]) Grown(n int, class config.NotifyFlags, event string) {
 
 // Shrunk ends an edit that took n elements out. It counts the memory, deletes the key if nothing is left, and tells of the
 // change. event is its name among the events of class.
-func (e *Edit[V]) Shrunk(n int, class config.NotifyFlags, event string) {
+func (e Edit[V]) Shrunk(n int, class config.NotifyFlags, event string) {
 	key := e.Record.Key()
 	e.c.ElementsGone(key, n, e.Done(), class, event)
 }
 
-// Done ends an edit: it counts the memory, and deletes the key if nothing is left, which it reports. It tells nobody.
-func (e *Edit[V]) Done() (gone bool) {
+// Done ends an edit: it counts the memory, and deletes the key if nothing is left, which it returns. It reports no change.
+func (e Edit[V]) Done() (gone bool) {
 	e.c.DB.AddBytes(e.Value.Size() - e.before)
 	if e.Value.Len() > 0 {
 		return false

@@ -116,3 +116,10 @@ const ErrNumKeys = "ERR numkeys should be greater than 0"
 const ErrPopCount = "ERR count should be greater than 0"
 
 const ErrLimit = "ERR LIMIT can't be negative"
+
+// ErrUnknownSubOrArity is Redis's text where a container's own parser does not understand its arguments.
+func ErrUnknownSubOrArity(args [][]byte) string {
+	name := CString(args[0])
+	return "ERR unknown subcommand or wrong number of arguments for '" + Quoted([]byte(CString(args[1])), 128) + "'. Try " +
+		strings.ToUpper(name) + " HELP."
+}

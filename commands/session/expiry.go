@@ -21,5 +21,3 @@ func (o ExpireCondition) Allows(old, when int64) bool {
 		o&ExpireGT != 0 && (never || when <= old) ||
 		o&ExpireLT != 0 && !never && when >= old)
 }
-
-const MaxFieldExpiry = 1<<46 - 1

@@ -11,19 +11,6 @@ import (
 // handlers that make much of little ask it as they go.
 func (c *Client) OverLimit() bool { return c.W.Over() }
 
-// drawPortion is how many elements DrawMany asks for at once.
-const drawPortion = 4096
-
-// DrawMany has draw append n independently drawn elements to the reply, in portions, until there is too much of it: n
-// comes from the client and may be as large as it likes.
-func (c *Client) DrawMany(n int, draw func(n int)) {
-	for n > 0 && !c.OverLimit() {
-		k := min(n, drawPortion)
-		draw(k)
-		n -= k
-	}
-}
-
 // Help replies to the HELP subcommand of a container: a first line that names the command, then lines by turns of a
 // subcommand's form and, indented, what it does.
 func (c *Client) Help(lines ...string) {
@@ -74,4 +61,12 @@ func BytesOf(v listpack.Value, buf *IntText) []byte {
 		return v.Str
 	}
 	return resp.AppendInt(buf[:0], v.Int)
+}
+
+// PairArray begins an array of n elements. With values, RESP3 has them in pairs, RESP2 one after the other.
+func (c *Client) PairArray(n int, values bool) {
+	if values && !c.W.RESP3() {
+		n *= 2
+	}
+	c.W.Array(n)
 }

@@ -50,3 +50,9 @@ func (a Arg) From(version string) Arg { a.Since = version; return a }
 
 // DoubleTimeout is an entry of several histories.
 const DoubleTimeout = "The argument `timeout` may have decimals."
+
+// Hints that several rows have.
+var (
+	AnyOrder        = []string{"nondeterministic_output_order"}
+	AllNodesSucceed = []string{"request_policy:all_nodes", "response_policy:all_succeeded"}
+)

@@ -98,28 +98,3 @@ func (c *Client) ScanOptions(i int, keys bool) (o scanOptions, ok bool) {
 	}
 	return o, true
 }
-
-// EmptyScan is the reply of SSCAN, HSCAN and ZSCAN about nothing.
-func (c *Client) EmptyScan() {
-	c.W.Array(2)
-	c.W.BulkInt(0)
-	c.W.Array(0)
-}
-
-// ScanReply replies with what a step of SSCAN, HSCAN or ZSCAN met. walk makes the step: it writes the elements and
-// returns how many it wrote and the cursor to go on from. The cursor comes first in the reply but is known last.
-func (c *Client) ScanReply(walk func() (n int, next uint64)) {
-	c.W.Array(2)
-	start := len(c.W.Buf)
-	m := c.W.BeginArray()
-	n, next := walk()
-	c.W.EndArray(m, n)
-	if c.OverLimit() {
-		return // what was written is not whole any more
-	}
-	elements := append([]byte(nil), c.W.Buf[start:]...)
-	c.W.Buf = c.W.Buf[:start]
-	var buf IntText
-	c.W.Bulk(resp.AppendUint(buf[:0], next))
-	c.W.Raw(elements)
-}

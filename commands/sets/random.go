@@ -140,48 +140,36 @@ func (p *popped) propagate() {
 	}
 }
 
+// drawer is a set that members are drawn from; nil has none.
+type drawer struct {
+	c *session.Client
+	s *dset.Set
+}
+
 func srandmember(c *session.Client) {
-	if len(c.Args) > 3 {
-		c.Error(session.ErrSyntax)
-		return
-	}
-	if len(c.Args) == 2 {
+	session.DrawElements(c, "", func(c *session.Client) (drawer, bool) {
 		s, ok := readSet(c, c.Args[1])
-		switch {
-		case !ok:
-		case s == nil:
-			c.W.Null()
-		default:
-			c.BulkValue(s.Random(c.Core.Keyspace.Random))
+		return drawer{c, s}, ok
+	})
+}
+
+func (d drawer) Len() int {
+	if d.s == nil {
+		return 0
+	}
+	return d.s.Len()
+}
+
+func (d drawer) One() { d.c.BulkValue(d.s.Random(d.c.Core.Keyspace.Random)) }
+
+func (d drawer) Array(n int, _ bool) { d.c.W.Array(n) }
+
+func (d drawer) Sample(n int, _ bool) { d.s.Sample(n, d.c.Core.Keyspace.Random, d.c.BulkValue) }
+
+func (d drawer) Draw(n int, _ bool) {
+	d.s.RandomAll(n, d.c.Core.Keyspace.Random, func(v dset.Value) {
+		if !d.c.OverLimit() {
+			d.c.BulkValue(v)
 		}
-		return
-	}
-	count, ok := c.CountArg(2)
-	if !ok {
-		return
-	}
-	s, ok := readSet(c, c.Args[1])
-	if !ok {
-		return
-	}
-	if s == nil {
-		c.W.Array(0)
-		return
-	}
-	if count < 0 {
-		c.W.Array(int(-count))
-		c.DrawMany(int(-count), func(n int) {
-			s.RandomAll(n, c.Core.Keyspace.Random, func(v dset.Value) {
-				if !c.OverLimit() {
-					c.BulkValue(v)
-				}
-			})
-		})
-		return
-	}
-	n := int(min(count, int64(s.Len())))
-	c.W.Array(n)
-	if n > 0 {
-		s.Sample(n, c.Core.Keyspace.Random, c.BulkValue)
-	}
+	})
 }

@@ -1,15 +1,16 @@
+// Package sets is the commands of sets. A set is an intset, a listpack or a table; it never becomes smaller by commands that
+// remove members, but SPOP with a count may make a new one.
 package sets
 
 import (
 	"ferrous/commands/config"
-	"ferrous/commands/glob"
 	"ferrous/commands/session"
 	"ferrous/datatypes/record"
 	dset "ferrous/datatypes/set"
 )
 
 // The set commands but for those that combine sets (ops.go) and those that draw at random (random.go).
-var SetCommands = []session.Command{
+var Commands = []session.Command{
 	{Name: "sadd", Arity: -3, Flags: session.Write | session.DenyOOM | session.Fast, ACL: session.CatSet, Handler: sadd,
 		Group: session.GroupSet, Since: "1.0.0",
 		Complexity: "O(N) with N the number of members to add.",
@@ -174,22 +175,12 @@ func addMembers(c *session.Client, r *record.Record, key []byte, members [][]byt
 }
 
 func srem(c *session.Client) {
-	key, members := c.Args[1], c.Args[2:]
-	r, ok := c.WriteTyped(key, record.Set)
-	if !ok {
-		return
-	}
-	removed := 0
-	if s := session.ValueOf[dset.Set](r); s != nil && session.HasAny(s, members) {
-		edit := session.BeginEdit[dset.Set](c, r)
-		for _, m := range members {
-			if edit.Value.Remove(m) {
-				removed++
-			}
-		}
-		edit.Shrunk(removed, config.NotifySet, "srem")
-	}
-	c.W.Int(int64(removed))
+	session.RemoveElements[dset.Set](c, record.Set, beginEdit, config.NotifySet, "srem")
+}
+
+// beginEdit begins to change the set of a record that WriteTyped found.
+func beginEdit(c *session.Client, r *record.Record) session.ElementEdit[*dset.Set] {
+	return session.ElementEdit[*dset.Set]{Edit: session.BeginEdit[dset.Set](c, r)}
 }
 
 func smove(c *session.Client) {
@@ -252,7 +243,7 @@ func smismember(c *session.Client) {
 	}
 	members := c.Args[2:]
 	if s != nil && len(members) > 1 {
-		c.Core.Sink += s.Prefetch(members)
+		c.Core.Prefetched += s.Prefetch(members)
 	}
 	c.W.Array(len(members))
 	for _, m := range members {
@@ -280,27 +271,9 @@ func wholeSet(c *session.Client, s *dset.Set) {
 }
 
 func sscan(c *session.Client) {
-	cursor, ok := session.ParseCursor(c.Args[2])
-	if !ok {
-		c.Error(session.ErrInvalidCursor)
-		return
-	}
-	s, ok := readSet(c, c.Args[1])
-	if !ok {
-		return
-	}
-	if s == nil {
-		c.EmptyScan()
-		return
-	}
-	o, ok := c.ScanOptions(3, false)
-	if !ok {
-		return
-	}
-	c.ScanReply(func() (n int, next uint64) {
-		next = s.Scan(cursor, o.Count, func(v dset.Value) {
-			var buf session.IntText
-			if o.Pattern == nil || glob.Match(o.Pattern, session.BytesOf(v, &buf), false) {
+	c.ScanElements(record.Set, func(r *record.Record, s session.ElementScan) (n int, next uint64) {
+		next = record.Value[dset.Set](r).Scan(s.Cursor, s.Count, func(v dset.Value) {
+			if s.Matches(v) {
 				c.BulkValue(v)
 				n++
 			}

@@ -9,7 +9,7 @@ import (
 
 const blockingZPopCost = "O(log N) with N the number of members of the sorted set."
 
-var BlockingZSetCommands = []session.Command{
+var blockingZSetCommands = []session.Command{
 	{Name: "bzmpop", Arity: -5, Flags: session.Write | session.Blocking | session.MovableKeys, ACL: session.CatSortedSet, Handler: bzmpop,
 		Group: session.GroupSortedSet, Since: "7.0.0",
 		Complexity: "O(K + M*log N) with K the number of keys, M the number of members returned and N that of the sorted set.",
@@ -38,37 +38,16 @@ func bzpopmax(c *session.Client) { blockingZPop(c, true) }
 
 // blockingZPop removes one member at an end of the first sorted set that exists.
 func blockingZPop(c *session.Client, max bool) {
-	last := len(c.Args) - 1
-	deadline, ok := c.TimeoutArg(last)
-	if !ok {
-		return
-	}
-	keys := c.Args[1:last]
-	for _, key := range keys {
-		r, ok := c.WriteTyped(key, record.ZSet)
-		if !ok {
-			return
-		}
-		if r == nil {
-			continue
-		}
+	c.BlockingPop(record.ZSet, func(key []byte, r *record.Record) {
 		c.W.Array(3)
 		c.W.Bulk(key)
 		popScored(c, r, 1, max, false)
 		if c.Propagates() {
 			c.Rewrite(zpopWord(max), key)
 		}
-		return
-	}
-	c.BlockOrNull(record.ZSet, keys, deadline)
+	})
 }
 
 func bzmpop(c *session.Client) {
-	keys, max, count, ok := zmpopArgs(c, 2)
-	if !ok {
-		return
-	}
-	if deadline, ok := c.TimeoutArg(1); ok && !zpopFirst(c, keys, max, count) {
-		c.BlockOrNull(record.ZSet, keys, deadline)
-	}
+	c.BlockingMultiPop(record.ZSet, "max", "min", func(p session.MultiPop, key []byte, r *record.Record) { zpopSome(c, p, key, r) })
 }

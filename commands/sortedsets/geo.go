@@ -12,7 +12,7 @@ import (
 
 // The geo commands but for the searches (geosearch.go). A geo index is a sorted set whose scores are the codes of
 // package geohash; any sorted set may be read as one.
-var GeoCommands = []session.Command{
+var geoCommands = []session.Command{
 	{Name: "geoadd", Arity: -5, Flags: session.Write | session.DenyOOM, ACL: session.CatGeo, Handler: geoadd,
 		Group: session.GroupGeo, Since: "3.2.0",
 		Complexity: "O(log(N)) for each member added, with N the number of members of the index.",
@@ -145,22 +145,7 @@ func geoScore(s *sortedset.SortedSet, member []byte) (float64, bool) {
 }
 
 func geoadd(c *session.Client) {
-	var how sortedset.How
-	ch := false
-	i := 2
-options:
-	for ; i < len(c.Args); i++ {
-		switch {
-		case c.Is(i, "nx"):
-			how |= sortedset.NX
-		case c.Is(i, "xx"):
-			how |= sortedset.XX
-		case c.Is(i, "ch"):
-			ch = true
-		default:
-			break options
-		}
-	}
+	how, ch, i := addOptions(c, 0)
 	places := c.Args[i:]
 	if len(places) == 0 || len(places)%3 != 0 || how == sortedset.NX|sortedset.XX {
 		c.Error(session.ErrSyntax)

@@ -395,7 +395,7 @@ func difference(c *session.Client, cb *combination) []*record.Record {
 // combined replies with the members of a result in their order.
 func combined(c *session.Client, recs []*record.Record, withScores bool) {
 	slices.SortFunc(recs, zset.Compare)
-	scoredArray(c, len(recs), withScores)
+	c.PairArray(len(recs), withScores)
 	for _, r := range recs {
 		scored(c, sortedset.Value{Str: r.Key()}, r.Score(), withScores)
 	}

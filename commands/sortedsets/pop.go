@@ -126,120 +126,60 @@ func zpop(c *session.Client, max bool) {
 }
 
 func zmpop(c *session.Client) {
-	if keys, max, count, ok := zmpopArgs(c, 1); ok && !zpopFirst(c, keys, max, count) {
-		c.W.NullArray()
+	c.MultiPop(record.ZSet, "max", "min", func(p session.MultiPop, key []byte, r *record.Record) { zpopSome(c, p, key, r) })
+}
+
+// zpopSome removes members at an end of a sorted set, and replies as ZMPOP.
+func zpopSome(c *session.Client, p session.MultiPop, key []byte, r *record.Record) {
+	n := int(min(p.Count, int64(record.Value[sortedset.SortedSet](r).Len())))
+	c.W.Array(2)
+	c.W.Bulk(key)
+	c.W.Array(n)
+	popScored(c, r, n, p.First, true)
+	if c.Propagates() {
+		c.Rewrite(zpopWord(p.First), key, session.Decimal(int64(n)))
 	}
 }
 
-// zmpopArgs parses the arguments of ZMPOP and BZMPOP from number first on. On failure it has replied.
-func zmpopArgs(c *session.Client, first int) (keys [][]byte, max bool, count int64, ok bool) {
-	numKeys, ok := c.AtLeast(first, 1, session.ErrNumKeys)
-	if !ok {
-		return nil, false, 0, false
-	}
-	refuse := func() ([][]byte, bool, int64, bool) {
-		c.Error(session.ErrSyntax)
-		return nil, false, 0, false
-	}
-	if numKeys >= int64(len(c.Args)-first-1) {
-		return refuse()
-	}
-	where := first + 1 + int(numKeys)
-	switch {
-	case c.Is(where, "max"):
-		max = true
-	case !c.Is(where, "min"):
-		return refuse()
-	}
-	count = 1
-	if len(c.Args) > where+1 {
-		if len(c.Args) == where+2 || !c.Is(where+1, "count") {
-			return refuse()
-		}
-		if count, ok = c.AtLeast(where+2, 1, session.ErrPopCount); !ok {
-			return nil, false, 0, false
-		}
-		if len(c.Args) > where+3 {
-			return refuse()
-		}
-	}
-	return c.Args[first+1 : where], max, count, true
-}
-
-// zpopFirst removes members at an end of the first of several sorted sets that exists, and replies as ZMPOP. false means
-// that there is none; else it has replied.
-func zpopFirst(c *session.Client, keys [][]byte, max bool, count int64) bool {
-	for _, key := range keys {
-		r, ok := c.WriteTyped(key, record.ZSet)
-		if !ok {
-			return true
-		}
-		if r == nil {
-			continue
-		}
-		n := int(min(count, int64(session.ValueOf[sortedset.SortedSet](r).Len())))
-		c.W.Array(2)
-		c.W.Bulk(key)
-		c.W.Array(n)
-		popScored(c, r, n, max, true)
-		if c.Propagates() {
-			c.Rewrite(zpopWord(max), key, session.Decimal(int64(n)))
-		}
-		return true
-	}
-	return false
+// drawer is a sorted set that members are drawn from; nil has none.
+type drawer struct {
+	c *session.Client
+	z *sortedset.SortedSet
 }
 
 func zrandmember(c *session.Client) {
-	if len(c.Args) == 2 {
+	session.DrawElements(c, "withscores", func(c *session.Client) (drawer, bool) {
 		z, ok := readZSet(c, c.Args[1])
-		switch {
-		case !ok:
-		case z == nil:
-			c.W.Null()
-		default:
-			m, _ := z.Random(c.Core.Keyspace.Random)
-			c.BulkValue(m)
+		return drawer{c, z}, ok
+	})
+}
+
+func (d drawer) Len() int {
+	if d.z == nil {
+		return 0
+	}
+	return d.z.Len()
+}
+
+func (d drawer) One() {
+	m, _ := d.z.Random(d.c.Core.Keyspace.Random)
+	d.c.BulkValue(m)
+}
+
+func (d drawer) Array(n int, scores bool) { d.c.PairArray(n, scores) }
+
+func (d drawer) Sample(n int, scores bool) {
+	if n == d.z.Len() {
+		eachMember(d.c, d.z, d.z.All(), true, scores) // in Redis too the whole set comes in this order
+		return
+	}
+	d.z.Sample(n, d.c.Core.Keyspace.Random, func(m sortedset.Value, score float64) { scored(d.c, m, score, scores) })
+}
+
+func (d drawer) Draw(n int, scores bool) {
+	d.z.RandomAll(n, d.c.Core.Keyspace.Random, func(m sortedset.Value, score float64) {
+		if !d.c.OverLimit() {
+			scored(d.c, m, score, scores)
 		}
-		return
-	}
-	count, ok := c.CountArg(2)
-	if !ok {
-		return
-	}
-	withScores := len(c.Args) == 4 && c.Is(3, "withscores")
-	if len(c.Args) > 3 && !withScores {
-		c.Error(session.ErrSyntax)
-		return
-	}
-	if withScores && (count < -(1<<62-1) || count > 1<<62-1) {
-		c.Error(session.ErrRange)
-		return
-	}
-	z, ok := readZSet(c, c.Args[1])
-	if !ok {
-		return
-	}
-	if z == nil || count == 0 {
-		c.W.Array(0)
-		return
-	}
-	if count < 0 {
-		scoredArray(c, int(-count), withScores)
-		c.DrawMany(int(-count), func(n int) {
-			z.RandomAll(n, c.Core.Keyspace.Random, func(m sortedset.Value, score float64) {
-				if !c.OverLimit() {
-					scored(c, m, score, withScores)
-				}
-			})
-		})
-		return
-	}
-	n := int(min(count, int64(z.Len())))
-	if n == z.Len() {
-		members(c, z, z.All(), true, withScores) // in Redis too the whole set comes in this order
-		return
-	}
-	scoredArray(c, n, withScores)
-	z.Sample(n, c.Core.Keyspace.Random, func(m sortedset.Value, score float64) { scored(c, m, score, withScores) })
+	})
 }

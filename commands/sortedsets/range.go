@@ -326,7 +326,12 @@ func replyRange(c *session.Client, kind rangeKind, rev bool) {
 
 // members replies with the members of a span.
 func members(c *session.Client, z *sortedset.SortedSet, span sortedset.Span, rev, withScores bool) {
-	scoredArray(c, span.Len(), withScores)
+	c.PairArray(span.Len(), withScores)
+	eachMember(c, z, span, rev, withScores)
+}
+
+// eachMember replies with each member of a span, an element of what PairArray began.
+func eachMember(c *session.Client, z *sortedset.SortedSet, span sortedset.Span, rev, withScores bool) {
 	it := z.Iter(span, rev)
 	for {
 		m, score, ok := it.Next()
@@ -337,15 +342,7 @@ func members(c *session.Client, z *sortedset.SortedSet, span sortedset.Span, rev
 	}
 }
 
-// scoredArray begins an array of n members. With scores, RESP3 has them in pairs, RESP2 one after the other.
-func scoredArray(c *session.Client, n int, withScores bool) {
-	if withScores && !c.W.RESP3() {
-		n *= 2
-	}
-	c.W.Array(n)
-}
-
-// scored replies with a member, an element of what scoredArray began.
+// scored replies with a member, an element of what PairArray began.
 func scored(c *session.Client, m sortedset.Value, score float64, withScores bool) {
 	if !withScores {
 		c.BulkValue(m)

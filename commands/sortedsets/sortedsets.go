@@ -1,19 +1,24 @@
+// Package sortedsets is the commands of sorted sets, and of geographical positions, which are scores of sorted sets. A sorted set
+// is a listpack while it is small and a skiplist (to clients; a tree in truth) beyond.
 package sortedsets
 
 import (
+	"slices"
 	"strconv"
 
 	"ferrous/commands/config"
-	"ferrous/commands/glob"
 	"ferrous/commands/session"
 	"ferrous/datatypes/record"
 	"ferrous/datatypes/sortedset"
 	"ferrous/eventloop/resp"
 )
 
+// Commands are the rows of the family.
+var Commands = slices.Concat(zsetCommands, blockingZSetCommands, geoCommands)
+
 // The sorted-set commands but for those that select ranges (range.go), those that combine sets (ops.go), and
 // those that pop or draw at random (pop.go). What other groups build on stands here: readZSet, addScores, storeZSet.
-var ZsetCommands = []session.Command{
+var zsetCommands = []session.Command{
 	{Name: "zadd", Arity: -4, Flags: session.Write | session.DenyOOM | session.Fast, ACL: session.CatSortedSet, Handler: zadd,
 		Group: session.GroupSortedSet, Since: "1.2.0",
 		Complexity: "O(log N) for each member, with N the number of members of the sorted set.",
@@ -150,28 +155,7 @@ func scoreArg(c *session.Client, i int) (float64, bool) {
 }
 
 func zadd(c *session.Client) {
-	var how sortedset.How
-	ch := false
-	i := 2
-options:
-	for ; i < len(c.Args); i++ {
-		switch {
-		case c.Is(i, "nx"):
-			how |= sortedset.NX
-		case c.Is(i, "xx"):
-			how |= sortedset.XX
-		case c.Is(i, "gt"):
-			how |= sortedset.GT
-		case c.Is(i, "lt"):
-			how |= sortedset.LT
-		case c.Is(i, "incr"):
-			how |= sortedset.Incr
-		case c.Is(i, "ch"):
-			ch = true
-		default:
-			break options
-		}
-	}
+	how, ch, i := addOptions(c, sortedset.GT|sortedset.LT|sortedset.Incr)
 	pairs := c.Args[i:]
 	if len(pairs) == 0 || len(pairs)%2 != 0 {
 		c.Error(session.ErrSyntax)
@@ -191,6 +175,34 @@ options:
 		scores = append(scores, f)
 	}
 	addScores(c, scores, pairs[1:], 2, how, ch)
+}
+
+// addOptions parses the options of ZADD, or those of GEOADD, which has not the ones in besides. i is the place of the first
+// argument that is none.
+func addOptions(c *session.Client, besides sortedset.How) (how sortedset.How, ch bool, i int) {
+	for i = 2; i < len(c.Args); i++ {
+		var option sortedset.How
+		switch {
+		case c.Is(i, "nx"):
+			option = sortedset.NX
+		case c.Is(i, "xx"):
+			option = sortedset.XX
+		case c.Is(i, "gt"):
+			option = sortedset.GT & besides
+		case c.Is(i, "lt"):
+			option = sortedset.LT & besides
+		case c.Is(i, "incr"):
+			option = sortedset.Incr & besides
+		case c.Is(i, "ch"):
+			ch = true
+			continue
+		}
+		if option == 0 {
+			return how, ch, i
+		}
+		how |= option
+	}
+	return how, ch, i
 }
 
 // conflict returns the refusal of options of ZADD that contradict each other.
@@ -276,22 +288,10 @@ func addScores(c *session.Client, scores []float64, members [][]byte, step int, 
 }
 
 func zrem(c *session.Client) {
-	key, members := c.Args[1], c.Args[2:]
-	r, ok := c.WriteTyped(key, record.ZSet)
-	if !ok {
-		return
+	begin := func(c *session.Client, r *record.Record) session.ElementEdit[*sortedset.SortedSet] {
+		return session.ElementEdit[*sortedset.SortedSet]{Edit: session.BeginEdit[sortedset.SortedSet](c, r)}
 	}
-	removed := 0
-	if z := session.ValueOf[sortedset.SortedSet](r); z != nil && session.HasAny(z, members) {
-		edit := session.BeginEdit[sortedset.SortedSet](c, r)
-		for _, m := range members {
-			if edit.Value.Remove(m) {
-				removed++
-			}
-		}
-		edit.Shrunk(removed, config.NotifyZset, "zrem")
-	}
-	c.W.Int(int64(removed))
+	session.RemoveElements[sortedset.SortedSet](c, record.ZSet, begin, config.NotifyZset, "zrem")
 }
 
 func zcard(c *session.Client) {
@@ -373,27 +373,10 @@ func rank(c *session.Client, rev bool) {
 }
 
 func zscan(c *session.Client) {
-	cursor, ok := session.ParseCursor(c.Args[2])
-	if !ok {
-		c.Error(session.ErrInvalidCursor)
-		return
-	}
-	z, ok := readZSet(c, c.Args[1])
-	if !ok {
-		return
-	}
-	if z == nil {
-		c.EmptyScan()
-		return
-	}
-	o, ok := c.ScanOptions(3, false)
-	if !ok {
-		return
-	}
-	c.ScanReply(func() (n int, next uint64) {
-		next = z.Scan(cursor, o.Count, func(member, packed sortedset.Value, score float64) {
-			var buf session.IntText
-			if o.Pattern != nil && !glob.Match(o.Pattern, session.BytesOf(member, &buf), false) {
+	c.ScanElements(record.ZSet, func(r *record.Record, s session.ElementScan) (n int, next uint64) {
+		z := record.Value[sortedset.SortedSet](r)
+		next = z.Scan(s.Cursor, s.Count, func(member, packed sortedset.Value, score float64) {
+			if !s.Matches(member) {
 				return
 			}
 			c.BulkValue(member)

@@ -356,7 +356,7 @@ func text(v Value, buf []byte) []byte {
 }
 
 // Delete removes a field and reports whether it was there.
-func (h *Hash) Delete(field []byte) bool {
+func (h *Hash) Remove(field []byte) bool {
 	l := h.large()
 	if l == nil {
 		p := h.lp().Find(listpack.HeaderSize, field, h.width()-1)

@@ -9,9 +9,15 @@ import (
 	"sync"
 	"testing"
 
+	"ferrous/datatypes/table"
+
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
+
+// The hash function of tables is a part of what a test repeats.
+func init() { table.FixHash(random.Process()) }
 
 var small = Rules{Entries: 128, Value: 64}
 
@@ -62,7 +68,9 @@ func randomText(rnd *rand.Rand, fields int) []byte {
 	return []byte("f" + strconv.Itoa(n))
 }
 
-func TestModel(t *testing.T) {
+func TestModel(t *testing.T) { random.Repeat(t, testModel) }
+
+func testModel(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		fields int
@@ -77,9 +85,7 @@ func TestModel(t *testing.T) {
 		{"large", 3000, Rules{}, true, 2000, record.HashTable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			seed := rand.Uint64()
-			t.Logf("seed %d", seed)
-			rnd := rand.New(rand.NewPCG(seed, 1))
+			rnd := random.New(t)
 			var gen cow.Generation
 			h, model := New(&gen), map[string]string{}
 			var frozen *Hash
@@ -111,7 +117,7 @@ func TestModel(t *testing.T) {
 					model[string(f)] = string(v)
 				case 5, 6, 7:
 					_, had := model[string(f)]
-					if h.Delete(f) != had {
+					if h.Remove(f) != had {
 						t.Fatalf("step %d: Delete says %v", step, !had)
 					}
 					delete(model, string(f))
@@ -150,7 +156,7 @@ func TestModel(t *testing.T) {
 			}
 			c := h.Clone(&gen)
 			for f := range model {
-				h.Delete([]byte(f))
+				h.Remove([]byte(f))
 			}
 			if h.Len() != 0 || !maps.Equal(contents(t, c), model) || c.Encoding() != h.Encoding() || c.Size() != trueSize(c) {
 				t.Fatal("a clone shares its fields, or is wrong")
@@ -215,7 +221,7 @@ func TestScanMeetsAll(t *testing.T) {
 				break
 			}
 			for i := range 20 {
-				h.Delete([]byte("go" + strconv.Itoa(step*20+i)))
+				h.Remove([]byte("go" + strconv.Itoa(step*20+i)))
 			}
 		}
 		for i := range n {
@@ -308,7 +314,7 @@ func TestSnapshotRace(t *testing.T) {
 		for i := range 4 * n {
 			f := []byte("f" + strconv.Itoa(i%(2*n)))
 			if i%3 == 0 {
-				fork.Delete(f)
+				fork.Remove(f)
 			} else {
 				fork.Set(f, []byte("new"+strconv.Itoa(i)), small, &gen)
 			}

@@ -12,6 +12,7 @@ import (
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/listpack"
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
 
 // timed is a field of the model.
@@ -154,7 +155,9 @@ func checkView(t testing.TB, h *Hash, model map[string]timed, now int64, rnd *ra
 	}
 }
 
-func TestDeadlineModel(t *testing.T) {
+func TestDeadlineModel(t *testing.T) { random.Repeat(t, testDeadlineModel) }
+
+func testDeadlineModel(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		fields int
@@ -167,9 +170,7 @@ func TestDeadlineModel(t *testing.T) {
 		{"large", 3000, Rules{}, 2000, record.HashTable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			seed := rand.Uint64()
-			t.Logf("seed %d", seed)
-			rnd := rand.New(rand.NewPCG(seed, 1))
+			rnd := random.New(t)
 			var gen cow.Generation
 			h, model := New(&gen), map[string]timed{}
 			var frozen *Hash
@@ -205,7 +206,7 @@ func TestDeadlineModel(t *testing.T) {
 					}
 					model[string(f)] = timed{string(v), old.when}
 				case 5, 6:
-					if h.Delete(f) != had {
+					if h.Remove(f) != had {
 						t.Fatalf("step %d: Delete says %v", step, !had)
 					}
 					delete(model, string(f))
@@ -279,7 +280,7 @@ func TestDeadlineModel(t *testing.T) {
 				t.Error("a deadline is left")
 			}
 			for f := range model {
-				h.Delete([]byte(f))
+				h.Remove([]byte(f))
 			}
 			if h.Len() != 0 || !maps.Equal(timedContents(c), model) || c.Encoding() != h.Encoding() {
 				t.Fatal("a clone shares its fields, or is wrong")
@@ -321,7 +322,7 @@ func TestManyDeadlines(t *testing.T) {
 			t.Errorf("%s: %.1f bytes of index a deadline when half are gone", tc.name, per)
 		}
 		for i := range n {
-			h.Delete(strconv.AppendInt(nil, int64(i), 10))
+			h.Remove(strconv.AppendInt(nil, int64(i), 10))
 			if i%1000 == 0 {
 				check(t, h)
 			}
@@ -377,7 +378,7 @@ func TestListpackEx(t *testing.T) {
 	h.SetKeeping([]byte("e"), []byte("3"), small, &gen)
 	h.SetDeadline([]byte("a"), record.NoExpiry, &gen)
 	step("e 3 500 b 1 0 d 1 0 f new 0 c 2 0 a 1 0")
-	h.Delete([]byte("e"))
+	h.Remove([]byte("e"))
 	step("b 1 0 d 1 0 f new 0 c 2 0 a 1 0")
 
 	h.SetDeadline([]byte("d"), 7, &gen)

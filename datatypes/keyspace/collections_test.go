@@ -112,7 +112,7 @@ func kinds() []kind {
 				case 0:
 					h.Set(element(-i), element(i), hashRules, gen)
 				case 1:
-					h.Delete(element(i))
+					h.Remove(element(i))
 				case 2:
 					h.SetDeadline(element(i), epoch+int64(i), gen)
 				default:
@@ -280,12 +280,12 @@ func TestPrefetchMembers(t *testing.T) {
 			key := fmt.Appendf(nil, "%s of %d", k.name, n)
 			typ, enc, v := k.make(n, db.Generation())
 			db.Set(record.NewObject(typ, enc, key, v, record.NoExpiry, 0))
-			before, sink := k.read(db.Lookup(key)), ks.sink
+			before, loaded := k.read(db.Lookup(key)), ks.prefetched
 			db.PrefetchMembers(key, members)
 			if !slices.Equal(k.read(db.Lookup(key)), before) {
 				t.Errorf("%s has changed", key)
 			}
-			if fetched := ks.sink != sink; fetched != (n > cachedMembers && typ != record.List) {
+			if fetched := ks.prefetched != loaded; fetched != (n > cachedMembers && typ != record.List) {
 				t.Errorf("%s: members were fetched: %v", key, fetched)
 			}
 		}

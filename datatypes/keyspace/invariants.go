@@ -52,7 +52,7 @@ func (db *DB) recount() (found []string) {
 
 // recountValue returns an error if the value behind r contradicts itself. A database holds no empty collection.
 func recountValue(r *record.Record) error {
-	v := value(r)
+	v := ValueOf(r)
 	if v == nil {
 		return nil
 	}
@@ -71,7 +71,7 @@ func (db *DB) RecountKey(key []byte, limit int) error {
 	if r == nil {
 		return nil
 	}
-	if v := value(r); v == nil || v.Len() > limit {
+	if v := ValueOf(r); v == nil || v.Len() > limit {
 		return nil
 	}
 	return recountValue(r)

@@ -43,12 +43,12 @@ type Keyspace struct {
 	Clock uint32
 	// LFU, if not nil, makes access clocks count frequencies.
 	LFU *LFU
-	// OnExpire, if not nil, is told each key that expired, before it is deleted.
+	// OnExpire, if not nil, is called for each key that expired, before it is deleted.
 	OnExpire func(db *DB, r *record.Record)
-	// OnAdd, if not nil, is told each key that was added, by whatever command, and each whose value was replaced by one of
+	// OnAdd, if not nil, is called for each key that was added, by whatever command, and each whose value was replaced by one of
 	// another type, or a stream by another. A collection may still be empty then.
 	OnAdd func(db *DB, r *record.Record, replaced bool)
-	// OnRemove, if not nil, is told each key that is about to be removed, but for those of a database that is flushed.
+	// OnRemove, if not nil, is called for each key that is about to be removed, but for those of a database that is flushed.
 	OnRemove func(db *DB, r *record.Record)
 	// KeepExpired makes lookups treat expired keys as missing but leave them, and ActiveExpire idle: a replica waits
 	// for its master's word.
@@ -56,23 +56,23 @@ type Keyspace struct {
 	// Loading makes nothing expire, whatever the time: what is being loaded says itself which keys have gone.
 	Loading bool
 
-	// OnExpireField, if not nil, is told each field of the hash r that expires in the background, before it is deleted;
-	// OnExpireFields is told the hash once after each group of such fields, without fields if it is about to be deleted.
+	// OnExpireField, if not nil, is called for each field of the hash r that expires in the background, before it is deleted;
+	// OnExpireFields is called once for the hash after each group of such fields, without fields if it is about to be deleted.
 	OnExpireField  func(db *DB, r *record.Record, field []byte)
 	OnExpireFields func(db *DB, r *record.Record)
 
 	// ExpiredKeys counts the keys that expired, ExpiredFields the fields of hashes.
 	ExpiredKeys, ExpiredFields int64
 
-	gen       cow.Generation
-	dbs       []*DB
-	snap      *Snapshot
-	rnd       uint64
-	turn      int // the database that ActiveExpire begins with
-	lag       Lag
-	fired     []*record.Record // scratch of ActiveExpire
-	scheduled bool             // a deadline was entered since TakeScheduled
-	sink      uint64           // what Prefetch loaded
+	gen        cow.Generation
+	dbs        []*DB
+	snap       *Snapshot
+	rnd        uint64
+	turn       int // the database that ActiveExpire begins with
+	lag        Lag
+	fired      []*record.Record // scratch of ActiveExpire
+	scheduled  bool             // a deadline was entered since TakeScheduled
+	prefetched uint64           // what Prefetch loaded
 }
 
 // DB is one database.
@@ -177,7 +177,7 @@ func (db *DB) Prefetch(keys [][]byte) {
 	for i, k := range keys[:n] {
 		hashes[i] = table.Hash(k)
 	}
-	db.ks.sink += db.t.Prefetch(hashes[:n])
+	db.ks.prefetched += db.t.Prefetch(hashes[:n])
 }
 
 // PeekStale is Peek for those who must see expired keys too; it deletes nothing.
@@ -309,7 +309,7 @@ func (db *DB) SetString(key, value []byte, expiry int64) {
 			return
 		}
 		if expiry != had {
-			old.SetExpiry(had) // replace does the accounts from old to new
+			old.SetExpiry(had) // replace counts the difference between old and new
 		}
 	}
 	db.replace(h, old, record.NewString(key, value, expiry, clock, ks.gen.Current()))
@@ -578,7 +578,7 @@ func (ks *Keyspace) Snapshot() (*Snapshot, error) {
 	return s, nil
 }
 
-// Live returns all databases as they are, for who walks them before anything is changed: nothing is frozen, Walk may run
+// Live returns all databases as they are, for a walk during which nothing is changed: nothing is frozen, Walk may run
 // any number of times, and a Snapshot may be held at the same time. It is worthless after the first change. Release does
 // nothing.
 func (ks *Keyspace) Live() *Snapshot {

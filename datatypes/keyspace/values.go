@@ -8,6 +8,7 @@ import (
 	"ferrous/datatypes/hash"
 	"ferrous/datatypes/list"
 	"ferrous/datatypes/record"
+	"ferrous/datatypes/serial"
 	"ferrous/datatypes/set"
 	"ferrous/datatypes/sortedset"
 	"ferrous/datatypes/stream"
@@ -17,8 +18,8 @@ import (
 // # Types of values
 //
 // A value that is not a string is a struct, a Value, that a record of its Type points to. valueKinds is the one place that
-// knows which: a new type is a package of its own and a line there. (How it is written to files stands in rdb/dump.go, how
-// as commands in writeCommands of commands/aof.go.)
+// knows which: a new type is a package of its own and a line there. (How it is read from dumps is a matter of the format and
+// stands in rdb/values.go.)
 //
 // # Copy-on-write of collections
 //
@@ -39,6 +40,16 @@ type Value interface {
 	Stamp() uint64
 	// Digest takes what the value holds into a DEBUG DIGEST.
 	Digest(d *digest.Digest)
+	// WriteRDB writes the value to a dump.
+	WriteRDB(w serial.RDB)
+	// WriteCommands writes the commands that make the value at a key, and returns true. If no commands can make it, it
+	// returns false and has written nothing.
+	WriteCommands(w serial.Commands, key []byte) bool
+}
+
+// A prefetcher is a Value that can bring what looking up some of its members will touch into the processor's cache.
+type prefetcher interface {
+	Prefetch(members [][]byte) uint64
 }
 
 // valueKind is a type of values.
@@ -46,6 +57,8 @@ type valueKind struct {
 	value func(r *record.Record) Value
 	fork  func(r *record.Record, gen *cow.Generation) unsafe.Pointer // written in the place of r's value from now on
 	clone func(r *record.Record, gen *cow.Generation) unsafe.Pointer // shares nothing with it
+
+	prefetches bool // it is a prefetcher
 }
 
 // kindOf is the kind of values of the Go type T.
@@ -55,8 +68,10 @@ func kindOf[T any, V interface {
 	Fork(gen *cow.Generation) *T
 	Clone(gen *cow.Generation) *T
 }]() valueKind {
+	_, prefetches := any(V(nil)).(prefetcher)
 	return valueKind{
-		value: func(r *record.Record) Value { return V(record.Value[T](r)) },
+		prefetches: prefetches,
+		value:      func(r *record.Record) Value { return V(record.Value[T](r)) },
 		fork: func(r *record.Record, gen *cow.Generation) unsafe.Pointer {
 			return unsafe.Pointer(V(record.Value[T](r)).Fork(gen))
 		},
@@ -75,8 +90,8 @@ var valueKinds = [...]valueKind{
 	record.Stream: kindOf[stream.Stream](),
 }
 
-// value returns the value behind r, nil for a string.
-func value(r *record.Record) Value {
+// ValueOf returns the value behind r, nil for a string.
+func ValueOf(r *record.Record) Value {
 	if r.Type() == record.String {
 		return nil
 	}
@@ -89,7 +104,7 @@ func Digest(r *record.Record, d *digest.Digest) {
 		d.Mix(r.String(make([]byte, 20)))
 		return
 	}
-	value(r).Digest(d)
+	ValueOf(r).Digest(d)
 }
 
 // Clone returns a new record with a copy of r's value and deadline under another key, for the database.
@@ -112,7 +127,7 @@ func Size(r *record.Record) int {
 	if r.Type() == record.String {
 		return r.Size()
 	}
-	return r.Size() + value(r).Size()
+	return r.Size() + ValueOf(r).Size()
 }
 
 // Encoding returns the encoding that OBJECT ENCODING answers.
@@ -120,7 +135,7 @@ func Encoding(r *record.Record) record.Encoding {
 	if r.Type() == record.String {
 		return r.Encoding()
 	}
-	return value(r).Encoding()
+	return ValueOf(r).Encoding()
 }
 
 // Generation returns the stamps that collections of the database use.
@@ -130,7 +145,7 @@ func (db *DB) Generation() *cow.Generation { return &db.ks.gen }
 // key from now on.
 func (db *DB) Own(r *record.Record) *record.Record {
 	gen := &db.ks.gen
-	if !gen.Pinned() || gen.Owns(value(r).Stamp()) {
+	if !gen.Pinned() || gen.Owns(ValueOf(r).Stamp()) {
 		return r
 	}
 	h := table.Hash(r.Key())
@@ -138,11 +153,11 @@ func (db *DB) Own(r *record.Record) *record.Record {
 		return r // the snapshot's walk has passed this key
 	}
 	n := r.WithValue(r.Encoding(), valueKinds[r.Type()].fork(r, gen))
-	switch v := value(n); v.Encoding() {
+	switch v := ValueOf(n); v.Encoding() {
 	case record.ListPack, record.ListPackEx, record.IntSet:
 		gen.Copying(v.Size()) // of others the fork is but a head
 	}
-	db.bytes += value(n).Size() - value(r).Size() // a copy has no room to spare
+	db.bytes += ValueOf(n).Size() - ValueOf(r).Size() // a copy has no room to spare
 	db.t.Replace(h, r, n)
 	return n
 }
@@ -157,25 +172,10 @@ func (db *DB) PrefetchMembers(key []byte, members [][]byte) {
 	if r == nil {
 		return
 	}
-	var large interface {
-		Len() int
-		Prefetch(members [][]byte) uint64
-	}
-	switch r.Type() {
-	case record.Hash:
-		large = record.Value[hash.Hash](r)
-	case record.Set:
-		large = record.Value[set.Set](r)
-	case record.ZSet:
-		z := record.Value[sortedset.SortedSet](r).Large()
-		if z == nil {
-			return
-		}
-		large = z
-	default:
+	if r.Type() == record.String || !valueKinds[r.Type()].prefetches {
 		return
 	}
-	if large.Len() >= cachedMembers {
-		db.ks.sink += large.Prefetch(members)
+	if large := ValueOf(r); large.Len() >= cachedMembers {
+		db.ks.prefetched += large.(prefetcher).Prefetch(members)
 	}
 }

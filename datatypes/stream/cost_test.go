@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"ferrous/datatypes/cow"
@@ -196,6 +197,32 @@ func TestAllocations(t *testing.T) {
 	check(t, s)
 }
 
+// What stays pending when the rest was acknowledged at random takes little more than what was delivered and all is pending.
+func TestBytesOfPending(t *testing.T) {
+	const n = 100_000
+	var gen cow.Generation
+	s := largeStream(t, 10*n, &gen)
+	g := s.OwnGroup([]byte("g"), &gen)
+	pending := func(what string, most float64) {
+		t.Helper()
+		got := float64(g.Size()) / float64(g.NumPending())
+		t.Logf("%s: %.1f bytes a pending entry", what, got)
+		if got > most {
+			t.Errorf("%s: %.1f bytes a pending entry, want at most %v", what, got, most)
+		}
+	}
+	pending("all", 52)
+	order := rand.New(rand.NewPCG(1, 2)).Perm(n)
+	for i, at := range order[:n*9/10] {
+		s.Ack(g, idOf(at), &gen)
+		if i == n/2 {
+			pending("half", 62)
+		}
+	}
+	pending("a tenth", 75)
+	check(t, s)
+}
+
 func BenchmarkAppend(b *testing.B) {
 	var gen cow.Generation
 	s := New(&gen)
@@ -272,6 +299,21 @@ func BenchmarkAck(b *testing.B) {
 	for i := range b.N {
 		s.Ack(g, idOf(i), &gen)
 	}
+}
+
+// Half of what is pending with ten consumers is acknowledged at random.
+func BenchmarkAckRandom(b *testing.B) {
+	var gen cow.Generation
+	s := largeStream(b, 10*2*b.N, &gen)
+	g := s.OwnGroup([]byte("g"), &gen)
+	order := rand.New(rand.NewPCG(1, 2)).Perm(2 * b.N)[:b.N]
+	without := s.Size() - g.Size()
+	b.ReportAllocs()
+	b.ResetTimer()
+	for _, i := range order {
+		s.Ack(g, idOf(i), &gen)
+	}
+	b.ReportMetric(float64(s.Size()-without)/float64(b.N), "B/pending")
 }
 
 func BenchmarkClaimOldest(b *testing.B) {

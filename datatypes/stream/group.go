@@ -322,6 +322,9 @@ func (s *Stream) AddConsumer(g *Group, name []byte, seen, active int64, gen *cow
 	return c
 }
 
+// filterShare is the part of what is pending in a group, as 1 of so many, that is removed by filtering the group's index.
+const filterShare = 64
+
 // RemoveConsumer removes the consumer of a name from an owned group with all that is pending with it. It returns how many
 // entries that were, and false if there is no such consumer.
 func (s *Stream) RemoveConsumer(g *Group, name []byte, gen *cow.Generation) (pending int, ok bool) {
@@ -332,10 +335,20 @@ func (s *Stream) RemoveConsumer(g *Group, name []byte, gen *cow.Generation) (pen
 	c := g.consumers[i]
 	s.bytes -= c.size()
 	before := g.pending.bytes + g.counts.bytes
-	c.pending.each(func(id ID, _ struct{}) bool {
-		g.forget(id, gen)
-		return true
-	})
+	if many := c.pending.n > g.pending.n/filterShare; many {
+		g.pending.filter(func(n nack) bool { return n.consumer != c.number+1 }, gen)
+		if g.counts.n > 0 {
+			c.pending.each(func(id ID, _ struct{}) bool {
+				g.counts.remove(id, gen)
+				return true
+			})
+		}
+	} else {
+		c.pending.each(func(id ID, _ struct{}) bool {
+			g.forget(id, gen)
+			return true
+		})
+	}
 	s.bytes += g.pending.bytes + g.counts.bytes - before
 	g.consumers = slices.Delete(g.consumers, i, i+1)
 	g.numbered[c.number] = nil
@@ -497,6 +510,12 @@ func (s *Stream) Lag(g *Group) (int64, bool) {
 		read = s.Read(g.Last)
 	}
 	return int64(s.Added) - read, read != Unknown
+}
+
+// HasNews reports whether there may be entries that the group of a name has not got. It is true if there is no such group.
+func (s *Stream) HasNews(name []byte) bool {
+	g := s.Group(name)
+	return g == nil || s.length > 0 && g.Last.less(s.Last)
 }
 
 // tombstones reports whether entries may have been deleted from id on.

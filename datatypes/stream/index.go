@@ -22,8 +22,12 @@ import (
 //
 // A node that is full splits in halves; at the right end of the tree it is left full instead, because IDs usually
 // ascend. A node that is less than half full is merged with a neighbour of the same parent when both together fill at
-// most three quarters. A node that becomes empty goes. The slice of a leaf that is half empty shrinks, unless items go
-// from its front: those of a leaf whose entries are acknowledged in order will soon all be gone.
+// most three quarters. A node that becomes empty goes.
+//
+// The slice of a leaf shrinks as its items go. Those of leaves near the front, where entries are acknowledged in about the
+// order in which they came, will soon all be gone: such a leaf shrinks when it is half empty, and not while items go from its
+// front. So does the last leaf, to which items are added. A leaf between shrinks as soon as the allocator has a smaller piece
+// that fits it: copying it once in a while is the price for little memory when the entries that stay pending are scattered.
 //
 // # Bounds
 //
@@ -46,10 +50,12 @@ type index[T any] struct {
 }
 
 const (
-	leafItems  = 63 // with its type word a leaf of nodes fills the class of 1536 bytes
-	innerItems = 31 // so does an inner node that of 1024 bytes
-	maxHeight  = 12 // siblings have a dozen children on average, see Balance
-	keptRoom   = 8  // an index that becomes empty keeps a leaf with room for so many items
+	leafItems   = 63                // with its type word a leaf of nodes fills the class of 1536 bytes
+	innerItems  = 31                // so does an inner node that of 1024 bytes
+	maxHeight   = 12                // siblings have a dozen children on average, see Balance
+	keptRoom    = 8                 // an index that becomes empty keeps a leaf with room for so many items
+	mergedItems = leafItems * 3 / 4 // most items of two leaves that are put together
+	wasted      = 8                 // so many places less make a leaf between front and end shrink
 
 	noBound = math.MaxInt64
 )
@@ -78,13 +84,21 @@ var (
 	leafSize  = mem.SizePtr(int(unsafe.Sizeof(leaf[uint64]{})))
 )
 
-func (l *leaf[T]) size() int {
-	n := cap(l.items) * int(unsafe.Sizeof(item[T]{}))
+func (l *leaf[T]) size() int { return leafSize + l.sliceSize(cap(l.items)) }
+
+// sliceSize returns the bytes that the allocator takes for n places.
+func (*leaf[T]) sliceSize(n int) int {
+	n *= int(unsafe.Sizeof(item[T]{}))
 	var v T
 	if _, ok := any(v).(*node); ok {
-		return leafSize + mem.SizePtr(n)
+		return mem.SizePtr(n)
 	}
-	return leafSize + mem.Size(n)
+	return mem.Size(n)
+}
+
+// places returns how many places the allocator's piece for n has.
+func (l *leaf[T]) places(n int) int {
+	return min(l.sliceSize(n)/int(unsafe.Sizeof(item[T]{})), leafItems)
 }
 
 // search returns the number of items before id, and whether the next one has this ID.
@@ -156,6 +170,17 @@ func (n *inner) lowest() (i int, bound int64) {
 type path [maxHeight]struct {
 	n *inner
 	i int
+}
+
+// atFront reports whether the path goes to one of the first leaves: those below the first node of the lowest row, some
+// 2,000 items.
+func (p *path) atFront(height int) bool {
+	for _, s := range p[:max(height-1, 0)] {
+		if s.i != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // last reports whether the path goes to the last leaf.
@@ -406,10 +431,13 @@ func (x *index[T]) remove(id ID, gen *cow.Generation) bool {
 	i, _ := l.search(id)
 	l.items = slices.Delete(l.items, i, i+1)
 	x.n--
-	if n := len(l.items); i > 0 && cap(l.items) > max(2*n, keptRoom) {
-		x.bytes -= l.size()
-		l.items = append(make([]item[T], 0, n+keptRoom), l.items...)
-		x.bytes += l.size()
+	switch n := len(l.items); {
+	case !p.atFront(x.height) && !p.last(x.height):
+		if places := l.places(n); cap(l.items)-places >= wasted {
+			x.fit(l, places)
+		}
+	case i > 0 && cap(l.items) > max(2*n, keptRoom):
+		x.fit(l, n+keptRoom)
 	}
 	switch {
 	case len(l.items) == 0:
@@ -418,6 +446,13 @@ func (x *index[T]) remove(id ID, gen *cow.Generation) bool {
 		x.mergeLeaf(&p, gen)
 	}
 	return true
+}
+
+// fit gives a leaf a slice of so many places.
+func (x *index[T]) fit(l *leaf[T], places int) {
+	x.bytes -= l.size()
+	l.items = append(make([]item[T], 0, places), l.items...)
+	x.bytes += l.size()
 }
 
 // removeFirst removes the first k items, all of which are in the first leaf.
@@ -432,6 +467,111 @@ func (x *index[T]) removeFirst(k int, gen *cow.Generation) {
 	}
 	l = x.ownLeaf(at, gen)
 	l.items = slices.Delete(l.items, 0, k)
+}
+
+// A branch is a subtree: what an inner node has of a child.
+type branch struct {
+	least ID
+	bound int64
+	at    unsafe.Pointer
+}
+
+// filter keeps the items for whose values keep is true. It reads all leaves once, changes those that have others, puts
+// neighbours together that have become small, and builds the inner nodes anew: some nanoseconds an item, which for many
+// items is much less than removing them one by one.
+func (x *index[T]) filter(keep func(v T) bool, gen *cow.Generation) {
+	var row []branch
+	var last *leaf[T] // of row, if it may be written
+	x.eachLeaf(x.root, x.height, x.bound, func(l *leaf[T], bound int64) {
+		n := 0
+		for i := range l.items {
+			if keep(l.items[i].v) {
+				n++
+			}
+		}
+		owned := gen.Owns(l.stamp)
+		switch {
+		case n == 0:
+			return
+		case last != nil && len(last.items)+n <= mergedItems:
+			if cap(last.items) < len(last.items)+n {
+				last.items = append(make([]item[T], 0, leafItems), last.items...)
+			}
+			last.takeKept(l, keep)
+			row[len(row)-1].bound = min(row[len(row)-1].bound, bound)
+			return
+		case n < len(l.items) && owned && cap(l.items)-l.places(n) < wasted:
+			items := l.items
+			l.items = items[:0]
+			l.takeKept(&leaf[T]{items: items}, keep)
+			clear(items[n:])
+		case n < len(l.items):
+			c := &leaf[T]{stamp: gen.Current(), items: make([]item[T], 0, l.places(n))}
+			if !owned {
+				gen.Copying(c.size())
+			}
+			c.takeKept(l, keep)
+			l, owned = c, true
+		}
+		if last = nil; owned {
+			last = l
+		}
+		row = append(row, branch{l.items[0].id, bound, unsafe.Pointer(l)})
+	})
+	*x = index[T]{bound: noBound}
+	for _, b := range row {
+		l := (*leaf[T])(b.at)
+		x.n += len(l.items)
+		x.bytes += l.size()
+		x.bound = min(x.bound, b.bound)
+	}
+	for ; len(row) > 1; x.height++ {
+		row = x.rowAbove(row, gen)
+	}
+	if len(row) == 1 {
+		x.root = row[0].at
+	}
+}
+
+// takeKept appends the items of another leaf that are kept.
+func (l *leaf[T]) takeKept(from *leaf[T], keep func(v T) bool) {
+	for i := range from.items {
+		if keep(from.items[i].v) {
+			l.items = append(l.items, from.items[i])
+		}
+	}
+}
+
+// eachLeaf calls fn for each leaf of a subtree, with a lower bound.
+func (x *index[T]) eachLeaf(at unsafe.Pointer, height int, bound int64, fn func(l *leaf[T], bound int64)) {
+	if at == nil {
+		return
+	}
+	if height == 0 {
+		fn((*leaf[T])(at), bound)
+		return
+	}
+	n := (*inner)(at)
+	for i := range n.n {
+		x.eachLeaf(n.child[i], height-1, n.bound[i], fn)
+	}
+}
+
+// rowAbove returns inner nodes that have a row of subtrees as children, in equal parts.
+func (x *index[T]) rowAbove(row []branch, gen *cow.Generation) (above []branch) {
+	nodes := (len(row) + innerItems - 1) / innerItems
+	for i := range nodes {
+		n := &inner{stamp: gen.Current()}
+		x.bytes += innerSize
+		part := row[i*len(row)/nodes : (i+1)*len(row)/nodes]
+		up := branch{part[0].least, noBound, unsafe.Pointer(n)}
+		for k, b := range part {
+			n.insert(k, b.least, b.bound, b.at)
+			up.bound = min(up.bound, b.bound)
+		}
+		above = append(above, up)
+	}
+	return above
 }
 
 // dropLeaf takes the leaf at the path's end out of the tree.
@@ -485,7 +625,7 @@ func (x *index[T]) mergeLeaf(p *path, gen *cow.Generation) {
 	h := x.height - 1
 	n, i := p[h].n, p[h].i
 	count := func(i int) int { return len((*leaf[T])(n.child[i]).items) }
-	const limit = leafItems * 3 / 4
+	const limit = mergedItems
 	switch {
 	case i+1 < n.n && count(i)+count(i+1) <= limit:
 	case i > 0 && count(i-1)+count(i) <= limit:

@@ -55,14 +55,16 @@ const (
 	OpRemove   Op = "remove"
 	OpMkdir    Op = "mkdir"
 	OpSyncDir  Op = "syncdir"
+	OpChmod    Op = "chmod"
 )
 
 // The calls that are no steps.
 const (
-	OpOpen Op = "open" // for reading, or for appending to a file that is there
-	OpRead Op = "read"
-	OpStat Op = "stat"
-	OpList Op = "list"
+	OpOpen  Op = "open" // for reading, or for appending to a file that is there
+	OpRead  Op = "read"
+	OpStat  Op = "stat"
+	OpList  Op = "list"
+	OpClose Op = "close"
 )
 
 // Fault is how a step fails.
@@ -84,9 +86,10 @@ const (
 
 // node is the content of a file.
 type node struct {
-	data []byte   // what processes see
-	disk []byte   // what is on the disk
-	lost [][2]int // ranges of data that a failed Sync has lost
+	data []byte      // what processes see
+	disk []byte      // what is on the disk
+	lost [][2]int    // ranges of data that a failed Sync has lost
+	mode fs.FileMode // which nothing forces to disk
 }
 
 // folder is one folder's names.
@@ -182,7 +185,7 @@ func (m *FS) After(loss Loss) *FS {
 					content = append(slices.Clone(content), now[len(content):len(content)+(len(now)-len(content))/2]...)
 				}
 			}
-			c := &node{data: slices.Clone(content), disk: slices.Clone(content)}
+			c := &node{data: slices.Clone(content), disk: slices.Clone(content), mode: n.mode}
 			d.seen[base], d.disk[base] = c, c
 		}
 		out.folders[name] = d
@@ -284,12 +287,66 @@ func (m *FS) Create(name string) (vfs.File, error) {
 	}
 	n := dir.seen[base]
 	if n == nil {
-		n = &node{}
+		n = &node{mode: defaultMode}
 		dir.seen[base] = n
 	}
 	// A file system with delayed allocation may truncate on the disk at once.
 	n.data, n.disk, n.lost = nil, nil, nil
 	return &file{fs: m, node: n, name: name}, nil
+}
+
+// defaultMode is that of files whose mode nobody has said.
+const defaultMode = 0o644
+
+// umask is the process's.
+const umask = 0o022
+
+// CreateTemp implements vfs.FS.
+func (m *FS) CreateTemp(name string, perm fs.FileMode) (vfs.File, string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	temp := name + ".tmp"
+	if f := m.step(OpCreate, temp, 0); f != nil {
+		return nil, "", f.Err
+	}
+	dir, base := m.find(temp)
+	switch {
+	case dir == nil:
+		return nil, "", missing("open", temp)
+	case dir.seen[base] != nil:
+		return nil, "", &fs.PathError{Op: "open", Path: temp, Err: syscall.EEXIST}
+	}
+	n := &node{mode: perm &^ umask}
+	dir.seen[base] = n
+	return &file{fs: m, node: n, name: temp}, temp, nil
+}
+
+// Mode implements vfs.FS.
+func (m *FS) Mode(name string) (fs.FileMode, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if err := m.denied(OpStat, name); err != nil {
+		return 0, err
+	}
+	n, err := m.lookup("stat", name)
+	if err != nil {
+		return 0, err
+	}
+	return n.mode, nil
+}
+
+// Chmod implements vfs.FS.
+func (m *FS) Chmod(name string, mode fs.FileMode) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if f := m.step(OpChmod, name, 0); f != nil {
+		return f.Err
+	}
+	n, err := m.lookup("chmod", name)
+	if err == nil {
+		n.mode = mode
+	}
+	return err
 }
 
 // Append implements vfs.FS.
@@ -308,7 +365,7 @@ func (m *FS) Append(name string) (vfs.File, error) {
 		if dir == nil {
 			return nil, missing("open", name)
 		}
-		n = &node{}
+		n = &node{mode: defaultMode}
 		dir.seen[base] = n
 	} else if err := m.denied(OpOpen, name); err != nil {
 		return nil, err
@@ -470,7 +527,7 @@ func (m *FS) WriteFile(name string, data string) {
 		dir = &folder{seen: map[string]*node{}, disk: map[string]*node{}, durable: true}
 		m.folders[path.Dir(name)] = dir
 	}
-	n := &node{data: []byte(data), disk: []byte(data)}
+	n := &node{data: []byte(data), disk: []byte(data), mode: defaultMode}
 	dir.seen[path.Base(name)], dir.disk[path.Base(name)] = n, n
 }
 
@@ -592,5 +649,5 @@ func (f *file) Close() error {
 		return &fs.PathError{Op: "close", Path: f.name, Err: fs.ErrClosed}
 	}
 	f.closed = true
-	return nil
+	return f.fs.denied(OpClose, f.name)
 }

@@ -1,5 +1,6 @@
-// Package vfs is what the append-only file needs of a disk: an interface small enough that a test can put a file system in
-// its place that fails where it is told to and forgets what was never forced to disk.
+// Package vfs is what the server needs of a disk: an interface small enough that a test can put a file system in its place
+// that fails where it is told to and forgets what was never forced to disk. Dumps, the append-only file, and the files of the
+// configuration and of users are written through it.
 //
 // # What a caller may assume
 //
@@ -13,6 +14,7 @@ package vfs
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -27,8 +29,13 @@ type FS interface {
 	Create(name string) (File, error)
 	// Append opens a file so that each Write goes to its end, and makes it if it is not there (mode 0644).
 	Append(name string) (File, error)
+	// CreateTemp makes a new file beside the one of that name, for writing, and returns its name. The umask applies to perm.
+	CreateTemp(name string, perm fs.FileMode) (f File, temp string, err error)
 	// Truncate cuts the named file to size bytes.
 	Truncate(name string, size int64) error
+	// Mode returns the permission bits of a file, and Chmod sets them.
+	Mode(name string) (fs.FileMode, error)
+	Chmod(name string, mode fs.FileMode) error
 	Rename(from, to string) error
 	Remove(name string) error
 	// Size returns the length of a regular file in bytes; fs.ErrNotExist if there is none.
@@ -82,6 +89,33 @@ func (OS) Create(name string) (File, error) {
 func (OS) Append(name string) (File, error) {
 	return open(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND)
 }
+
+// CreateTemp implements FS. The name is that of the file with the process and a number behind it.
+func (OS) CreateTemp(name string, perm fs.FileMode) (File, string, error) {
+	// os.CreateTemp would not let the umask decide.
+	for n := 0; ; n++ {
+		temp := fmt.Sprintf("%s.%d-%d", name, os.Getpid(), n)
+		f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, perm)
+		if err == nil {
+			return file{f}, temp, nil
+		}
+		if !errors.Is(err, fs.ErrExist) || n > 1000 {
+			return nil, "", err
+		}
+	}
+}
+
+// Mode implements FS.
+func (OS) Mode(name string) (fs.FileMode, error) {
+	st, err := os.Stat(name)
+	if err != nil {
+		return 0, err
+	}
+	return st.Mode().Perm(), nil
+}
+
+// Chmod implements FS.
+func (OS) Chmod(name string, mode fs.FileMode) error { return os.Chmod(name, mode) }
 
 // Truncate implements FS.
 func (OS) Truncate(name string, size int64) error { return os.Truncate(name, size) }
@@ -141,6 +175,16 @@ func (OS) SyncDir(dir string) error {
 		return nil
 	}
 	return err
+}
+
+// ReadFile returns the content of a file.
+func ReadFile(disk FS, name string) ([]byte, error) {
+	f, err := disk.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
 }
 
 // Text returns the words of strerror(3) for the error number that err wraps, and err's own words where it wraps none.

@@ -156,7 +156,7 @@ func (b *bench) blockedRound(sub subject, queues int) (idle, job float64, err er
 		w.group.Add(1)
 		go w.work(c.Net(), request, prefix, seen)
 	}
-	if err := b.allBlocked(ctl); err != nil {
+	if err := allBlocked(ctl, b.workers); err != nil {
 		return 0, 0, err
 	}
 	before, err := s.CPU()
@@ -201,7 +201,7 @@ func (b *bench) blockedRound(sub subject, queues int) (idle, job float64, err er
 			return 0, 0, err
 		}
 	}
-	if err := b.allBlocked(ctl); err != nil {
+	if err := allBlocked(ctl, b.workers); err != nil {
 		return 0, 0, err
 	}
 	if after, err = s.CPU(); err != nil {
@@ -220,17 +220,17 @@ func (w *crew) wait() error {
 	}
 }
 
-// allBlocked waits until the server says that all workers are blocked.
-func (b *bench) allBlocked(c *harness.Conn) error {
+// allBlocked waits until the server says that n clients are blocked.
+func allBlocked(c *harness.Conn, n int) error {
 	for range 200 {
 		info, err := c.Info("clients")
 		if err != nil {
 			return err
 		}
-		if info["blocked_clients"] == strconv.Itoa(b.workers) {
+		if info["blocked_clients"] == strconv.Itoa(n) {
 			return nil
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	return errors.New("the workers are not all blocked after ten seconds")
+	return errors.New("the clients are not all blocked after ten seconds")
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"ferrous/tests/harness"
 )
@@ -158,11 +159,20 @@ func (b *bench) geometricMeans(results []cpuResult) {
 	}
 }
 
-// round runs redis-benchmark once and reads the server's CPU time around it.
+// round runs redis-benchmark, or the test's own load, once and reads the server's CPU time around it.
 func (b *bench) round(s *harness.Server, t benchTest, requests, pipeline, keys int) (cpuRound, error) {
 	before, err := s.CPU()
 	if err != nil {
 		return cpuRound{}, err
+	}
+	if t.load != nil {
+		start := time.Now()
+		if err := t.load(s, requests, pipeline, b.clients); err != nil {
+			return cpuRound{}, err
+		}
+		took := time.Since(start)
+		after, err := s.CPU()
+		return cpuRound{MicrosCPU: micros(after-before) / float64(requests), Throughput: float64(requests) / took.Seconds()}, err
 	}
 	args := []string{"-h", "127.0.0.1", "-p", strconv.Itoa(s.Port), "-n", strconv.Itoa(requests), "-P", strconv.Itoa(pipeline),
 		"-c", strconv.Itoa(b.clients), "-r", strconv.Itoa(keys), "-d", strconv.Itoa(b.dataSize), "--csv"}

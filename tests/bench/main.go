@@ -12,11 +12,15 @@
 //	mem      resident bytes a key, for several shapes and numbers of keys
 //	elems    resident bytes an element of large collections and of many small ones
 //	blocked  10,000 blocked workers: CPU while they wait and CPU a job, on one queue and on a queue each
+//	streams  CPU a request of XADD, XREAD, XREADGROUP and XACK, CPU a delivery to consumers that wait, bytes an entry and a
+//	         pending entry
 //	stalls   the slowest single write to collections of 5 million elements while a snapshot is held (ours alone)
 //	aof      SET with the append-only file on: CPU with everysec, requests a second with always
 //	snapshot latency, memory and time of BGSAVE, and loading, with 3 million keys and with one hash of 5 million fields
 //	sessions publishing to 1, 100 and 10,000 subscribers, tracked writes, transactions of ten commands
 //	watch    what slowlog, latency tracking and the latency monitor cost when nobody looks: on against off, ours alone
+//	lua      scripts: calls of them, and what they do inside, beside the ratios that are to be reached
+//	jobs     20,000 jobs through scripts such as queue libraries have: add, take, extend the lock, finish
 //	conns    resident bytes an idle connection
 //	latency  percentiles of a paced client, counted from the intended start, idle and beside load
 //	expiry   how late keys are gone and counted in expired_keys, among 1 million far deadlines
@@ -54,29 +58,33 @@ import (
 type bench struct {
 	ctx context.Context
 
-	subjects   []subject // always two: ours, then the one it is compared with
-	rounds     int
-	cpuTarget  time.Duration // CPU time of a server in one round
-	clients    int
-	dataSize   int
-	tests      []string
-	pipelines  []int
-	keyspace   int
-	bigKeys    int
-	memKeys    []int
-	memShapes  []string
-	conns      int
-	elemShapes []string
-	workers    int
-	jobs       int // of a round of the blocked section
-	members    int // of a collection of the stalls section
-	seconds    int // length of a latency measurement
-	rate       int // requests a second of the paced client
-	snapKeys   int
-	snapFields int
-	snapRate   int
-	farKeys    int
-	dueKeys    int
+	subjects    []subject // always two: ours, then the one it is compared with
+	rounds      int
+	cpuTarget   time.Duration // CPU time of a server in one round
+	clients     int
+	dataSize    int
+	tests       []string
+	pipelines   []int
+	keyspace    int
+	bigKeys     int
+	memKeys     []int
+	memShapes   []string
+	conns       int
+	elemShapes  []string
+	workers     int
+	jobs        int // of a round of the blocked section
+	streamParts []string
+	stallTypes  []string
+	readers     int // that wait in the streams section
+	deliveries  int // to them in a round
+	members     int // of a collection of the stalls section
+	seconds     int // length of a latency measurement
+	rate        int // requests a second of the paced client
+	snapKeys    int
+	snapFields  int
+	snapRate    int
+	farKeys     int
+	dueKeys     int
 
 	report report
 }
@@ -98,15 +106,18 @@ type report struct {
 	Elems     []memResult       `json:"elements,omitempty"`
 	Conns     []connResult      `json:"connections,omitempty"`
 	Blocked   []blockedResult   `json:"blocked,omitempty"`
+	Streams   []streamResult    `json:"streams,omitempty"`
 	Stalls    []stallResult     `json:"stalls,omitempty"`
 	Snapshots []snapshotResult  `json:"snapshots,omitempty"`
 	Sessions  []sessionResult   `json:"sessions,omitempty"`
 	Watch     []watchResult     `json:"watch,omitempty"`
+	Scripts   []sessionResult   `json:"scripts,omitempty"`
+	Jobs      []sessionResult   `json:"jobs,omitempty"`
 	Latency   []latencyResult   `json:"latency,omitempty"`
 	Expiry    []expiryResult    `json:"expiry,omitempty"`
 }
 
-var sections = []string{"cpu", "big", "mem", "elems", "conns", "blocked", "stalls", "aof", "snapshot", "sessions", "watch", "latency", "expiry"}
+var sections = []string{"cpu", "big", "mem", "elems", "conns", "blocked", "streams", "stalls", "aof", "snapshot", "sessions", "watch", "lua", "jobs", "latency", "expiry"}
 
 func main() {
 	if err := run(); err != nil {
@@ -136,10 +147,14 @@ func run() error {
 	flag.IntVar(&b.conns, "conns", 10_000, "connections of the conns section")
 	flag.IntVar(&b.workers, "workers", 10_000, "workers of the blocked section")
 	flag.IntVar(&b.jobs, "jobs", 200_000, "jobs a round of the blocked section")
+	flag.IntVar(&b.readers, "readers", 1000, "consumers that wait in the streams section")
+	flag.IntVar(&b.deliveries, "deliveries", 50_000, "entries that are delivered to them in a round")
 	flag.IntVar(&b.members, "members", 5_000_000, "elements of each collection of the stalls section")
 	flag.IntVar(&b.snapKeys, "snapkeys", 3_000_000, "keys of the snapshot section")
 	flag.IntVar(&b.snapFields, "snapfields", 5_000_000, "fields of the hash of the snapshot section")
 	flag.IntVar(&b.snapRate, "snaprate", 2000, "requests a second of the paced client of the snapshot section")
+	stallTypes := flag.String("stalltypes", "hash,set,zset,list,stream,arithmetic", "types of the stalls section")
+	streamParts := flag.String("streamparts", strings.Join(streamPartNames, ","), "parts of the streams section")
 	elemShapes := flag.String("elemshapes", strings.Join(elementShapeNames(), ","), "shapes of the elems section")
 	flag.IntVar(&b.seconds, "seconds", 10, "seconds of each latency measurement")
 	flag.IntVar(&b.rate, "rate", 1000, "requests a second of the paced client")
@@ -167,6 +182,8 @@ func run() error {
 	var err error
 	b.tests = strings.Split(*tests, ",")
 	b.memShapes = strings.Split(*memShapes, ",")
+	b.stallTypes = strings.Split(*stallTypes, ",")
+	b.streamParts = strings.Split(*streamParts, ",")
 	b.elemShapes = strings.Split(*elemShapes, ",")
 	if b.pipelines, err = numbers(*pipelines); err != nil {
 		return err
@@ -228,6 +245,8 @@ func run() error {
 			failed = b.elemSection()
 		case "blocked":
 			failed = b.blockedSection()
+		case "streams":
+			failed = b.streamSection()
 		case "stalls":
 			failed = b.stallSection()
 		case "aof":
@@ -238,6 +257,10 @@ func run() error {
 			failed = b.sessionSection()
 		case "watch":
 			failed = b.watchSection()
+		case "lua":
+			failed = b.luaSection()
+		case "jobs":
+			failed = b.jobsSection()
 		case "conns":
 			failed = b.connSection()
 		case "latency":

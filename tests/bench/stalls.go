@@ -17,6 +17,7 @@ import (
 	"ferrous/datatypes/quicklist"
 	"ferrous/datatypes/record"
 	"ferrous/datatypes/set"
+	"ferrous/datatypes/stream"
 	"ferrous/datatypes/zset"
 )
 
@@ -98,7 +99,7 @@ func stalledTypes(members int) []struct {
 			}, func(r *record.Record, gen *cow.Generation, i int, rnd *rand.Rand) {
 				h := record.Value[hash.Hash](r)
 				if field := stallMember(&buf, rnd.IntN(2*members)); i%8 == 0 {
-					h.Delete(field)
+					h.Remove(field)
 				} else {
 					h.Set(field, value[:], rules, gen)
 				}
@@ -162,6 +163,7 @@ func stalledTypes(members int) []struct {
 				}
 			})
 		}},
+		{"stream", func() stalled { return stalledStream(members) }},
 		{"arithmetic", func() stalled {
 			return stalled{
 				snapshot: func() func() { return func() {} },
@@ -177,6 +179,61 @@ func stalledTypes(members int) []struct {
 	}
 }
 
+// stalledStream is a stream of so many entries, a fifth of which is pending with ten consumers. Entries are added, delivered,
+// acknowledged and deleted by turns.
+func stalledStream(members int) stalled {
+	var value [8]byte
+	binary.BigEndian.PutUint64(value[:], 1<<62)
+	pairs := [][]byte{[]byte("field-01"), value[:], []byte("field-02"), value[:]}
+	limits := stream.Limits{Bytes: 4096, Entries: 100}
+	idOf := func(i int) stream.ID { return stream.ID{Ms: streamBase + uint64(i/50), Seq: uint64(i % 50)} }
+	group := []byte(streamGroup)
+	consumer := func(i int) []byte { return []byte("consumer:" + string(rune('0'+i%pelConsumers))) }
+	added := 0
+	add := func(s *stream.Stream, gen *cow.Generation) {
+		if err := s.Append(idOf(added), pairs, limits, gen); err != nil {
+			panic(err)
+		}
+		added++
+	}
+	var it stream.Iter
+	deliver := func(s *stream.Stream, gen *cow.Generation, i int) {
+		g := s.OwnGroup(group, gen)
+		c := s.OwnConsumer(g, consumer(i), gen)
+		from, _ := g.Last.Next()
+		if it.Start(s, from, stream.MaxID, false); it.Next() {
+			s.Advance(g, it.ID())
+			s.SetPending(g, c, it.ID(), int64(i), 1, gen)
+		}
+	}
+	return inKeyspace(record.Stream, record.StreamTree, func(gen *cow.Generation) unsafe.Pointer {
+		s := stream.New(gen)
+		for range members {
+			add(s, gen)
+		}
+		g := s.AddGroup(group, stream.ID{}, 0, gen)
+		for i := range pelConsumers {
+			s.AddConsumer(g, consumer(i), 0, -1, gen)
+		}
+		for i := range members / 5 {
+			deliver(s, gen, i)
+		}
+		return unsafe.Pointer(s)
+	}, func(r *record.Record, gen *cow.Generation, i int, rnd *rand.Rand) {
+		s := record.Value[stream.Stream](r)
+		switch i % 4 {
+		case 0:
+			add(s, gen)
+		case 1:
+			deliver(s, gen, rnd.IntN(pelConsumers))
+		case 2:
+			s.Ack(s.OwnGroup(group, gen), idOf(rnd.IntN(members/5)), gen)
+		default:
+			s.Delete(idOf(rnd.IntN(members)), gen)
+		}
+	})
+}
+
 func (b *bench) stallSection() error {
 	fmt.Printf("\n## Slowest single write to a collection of %d elements while a snapshot is held (%d snapshots, %d writes each, all of it %d times)\n\n",
 		b.members, stallRounds, stallWrites, stallTimes)
@@ -187,6 +244,9 @@ func (b *bench) stallSection() error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	for _, t := range stalledTypes(b.members) {
+		if !slices.Contains(b.stallTypes, t.name) {
+			continue
+		}
 		for _, gc := range []bool{false, true} {
 			r := stallResult{Type: t.name, Members: b.members, GC: gc}
 			least := make([]time.Duration, stallRounds*stallWrites)

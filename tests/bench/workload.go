@@ -24,6 +24,9 @@ type benchTest struct {
 
 	prefix, value string // keys that are there, prefix before 12 digits, with their value
 
+	// load makes the requests instead of redis-benchmark.
+	load func(s *harness.Server, requests, pipeline, clients int) error
+
 	// prepare is run before each round of requests.
 	prepare func(s *harness.Server, requests int) error
 	warm    int // most requests of the run that warms up, 0: no bound
@@ -88,7 +91,12 @@ func (b *bench) benchTest(name string) (benchTest, error) {
 		})
 	case "lpop_empty", "spop_empty", "zpopmin_empty":
 		t.flag = strings.TrimSuffix(name, "_empty")
+	case "xadd", "xadd_maxlen", "xread_10", "xreadgroup_xack":
+		streamTest(name, &t)
 	default:
+		if b.scriptTest(name, &t) {
+			return t, nil
+		}
 		last, ok := strings.CutPrefix(name, "lrange_")
 		n, err := strconv.Atoi(last)
 		if !ok || err != nil || n < 1 || n > rangeItems {

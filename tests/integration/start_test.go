@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -164,42 +165,23 @@ func TestLowLimits(t *testing.T) {
 			t.Errorf("%d: %v", n, err)
 		}
 	}
-	for _, n := range []int{40, 45, 64, 100} {
-		s := harness.StartWith(t, harness.Options{Binary: harness.NeedFerrous(t), Wrap: under(n),
-			Args: []string{"--appendonly", "yes"}})
-		var served []*harness.Conn
-		var refused int
-		for range n - 32 + 5 {
-			c := s.Dial(t)
-			v, err := c.Do("INCR", "n")
-			switch {
-			case err == nil && v.Kind == ':':
-				served = append(served, c)
-			case err == nil && v.Str == "ERR max number of clients reached":
-				refused++
-			case err != nil: // the reply was lost to the reset that follows it
-				refused++
-			default:
-				t.Errorf("%d: %s", n, v)
-			}
-		}
-		if want := n - 32; len(served) != want || refused != 5 {
-			t.Errorf("%d: %d clients are served and %d refused, want %d and 5", n, len(served), refused, want)
-		}
-		c := served[0]
-		if v := c.Must("CONFIG", "GET", "maxclients"); v.Elems[1].Str != strconv.Itoa(n-32) {
-			t.Errorf("%d: maxclients %s", n, v.Elems[1].Str)
-		}
-		c.Must("SAVE")
-		c.Must("BGREWRITEAOF")
-		eventually(t, "the file is rewritten", func() bool {
-			info, err := c.Info("persistence")
-			return err == nil && info["aof_rewrite_in_progress"] == "0" && info["aof_rewrite_scheduled"] == "0" &&
-				info["aof_rewrites"] == "1" && info["aof_last_bgrewrite_status"] == "ok"
+	dir := t.TempDir()
+	log, sock := []string{"--logfile", filepath.Join(dir, "log")}, []string{"--unixsocket", filepath.Join(dir, "s")}
+	both := []string{"--bind", "127.0.0.1", "127.0.0.2"}
+	for _, tt := range []struct {
+		n, reserve int // the limit of open files, and how many of them are not for clients
+		args       []string
+	}{
+		{40, 32, nil}, {45, 32, nil}, {64, 32, nil}, {100, 32, nil},
+		{34, 32, log}, {40, 32, log}, {64, 32, log},
+		{34, 32, slices.Concat(log, sock)}, {64, 32, slices.Concat(log, both)},
+		{36, 34, slices.Concat(both, sock)}, {64, 36, slices.Concat(both, sock, log)}, // more than two addresses
+	} {
+		t.Run(fmt.Sprint(tt.n, tt.args), func(t *testing.T) {
+			s := harness.StartWith(t, harness.Options{Binary: harness.NeedFerrous(t), Wrap: under(tt.n),
+				Args: append([]string{"--appendonly", "yes"}, tt.args...)})
+			serveAtLimit(t, s, tt.n-tt.reserve)
 		})
-		if logs := s.Logs(); strings.Contains(logs, "serving again") {
-			t.Errorf("%d: the loop ended", n)
-		}
 	}
 	// A descriptor that the server inherits is one less.
 	var held strings.Builder
@@ -210,6 +192,46 @@ func TestLowLimits(t *testing.T) {
 		Wrap: []string{"bash", "-c", `ulimit -n 40 && exec "$@"` + held.String(), "bash"}})
 	if err == nil || !strings.Contains(err.Error(), "exited at start (exit status 1)") {
 		t.Errorf("with 20 inherited descriptors of 40: %v", err)
+	}
+}
+
+// serveAtLimit looks whether as many clients are served as maxclients says, further ones refused, and files written meanwhile.
+func serveAtLimit(t *testing.T, s *harness.Server, want int) {
+	t.Helper()
+	var served []*harness.Conn
+	var refused int
+	for range want + 5 {
+		c := s.Dial(t)
+		v, err := c.Do("INCR", "n")
+		switch {
+		case err == nil && v.Kind == ':':
+			served = append(served, c)
+		case err == nil && v.Str == "ERR max number of clients reached":
+			refused++
+		case err != nil: // the reply was lost to the reset that follows it
+			refused++
+		default:
+			t.Error(v)
+		}
+	}
+	if len(served) != want || refused != 5 {
+		t.Fatalf("%d clients are served and %d refused, want %d and 5", len(served), refused, want)
+	}
+	c := served[0]
+	if v := c.Must("CONFIG", "GET", "maxclients"); v.Elems[1].Str != strconv.Itoa(want) {
+		t.Errorf("maxclients %s, want %d", v.Elems[1].Str, want)
+	}
+	c.Must("SAVE")
+	c.Must("BGREWRITEAOF")
+	eventually(t, "the file is rewritten", func() bool {
+		info, err := c.Info("persistence")
+		return err == nil && info["aof_rewrite_in_progress"] == "0" && info["aof_rewrite_scheduled"] == "0" &&
+			info["aof_rewrites"] == "1" && info["aof_last_bgrewrite_status"] == "ok"
+	})
+	for i, c := range served { // the loop has not ended in between
+		if v, err := c.Do("PING"); err != nil || v.Str != "PONG" {
+			t.Fatalf("client %d of %d: %v %v", i, len(served), v, err)
+		}
 	}
 }
 

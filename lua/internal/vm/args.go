@@ -23,6 +23,9 @@ func Arg(L *lua.LState, n int) lua.LValue {
 	return nil
 }
 
+// Discarded tells that the caller of the function that runs drops its results.
+func Discarded(L *lua.LState) bool { return layoutOf(L).currentFrame.NRet == 0 }
+
 // None tells whether the caller gave fewer than n arguments.
 func None(L *lua.LState, n int) bool { return Arg(L, n) == nil }
 
@@ -189,6 +192,23 @@ func CheckLength(L *lua.LState, n int) {
 	if n < 0 || n > MaxString {
 		panic(&Error{Value: lua.LString("not enough memory")})
 	}
+}
+
+// Piece is how many bytes of a string are copied, compared or changed between two ticks.
+const Piece = 256 << 10
+
+// AppendString appends s to dst, and ticks where it is long.
+func AppendString(L *lua.LState, dst []byte, s string) []byte {
+	return threadOf(L).h.appendString(dst, s)
+}
+
+func (h *Host) appendString(dst []byte, s string) []byte {
+	for len(s) > Piece {
+		dst = append(dst, s[:Piece]...)
+		s = s[Piece:]
+		h.tick(Piece >> 5)
+	}
+	return append(dst, s...)
 }
 
 // Errorf raises an error with the position of the code that called the function (luaL_error).

@@ -262,9 +262,35 @@ func (t *Thread) findUpvalue(i int) *upvalue {
 		}
 		link = &(*link).next
 	}
-	u := &upvalue{next: *link, reg: t.reg, index: i}
+	u := t.h.newUpvalue()
+	u.next, u.reg, u.index = *link, t.reg, i
 	*link = u
 	return u
+}
+
+// upvalueBlock is the number of upvalues that are allocated at a time. A block lives as long as one of them.
+const upvalueBlock = 16
+
+func (h *Host) newUpvalue() *upvalue {
+	if len(h.upvalues) == 0 {
+		h.upvalues = make([]upvalue, upvalueBlock)
+	}
+	u := &h.upvalues[0]
+	h.upvalues = h.upvalues[1:]
+	return u
+}
+
+// upvalueList returns room for the n upvalues of a function.
+func (h *Host) upvalueList(n int) []*lua.Upvalue {
+	if n > upvalueBlock {
+		return make([]*lua.Upvalue, n)
+	}
+	if len(h.upvalueLists) < n {
+		h.upvalueLists = make([]*lua.Upvalue, 2*upvalueBlock)
+	}
+	list := h.upvalueLists[:n:n]
+	h.upvalueLists = h.upvalueLists[n:]
+	return list
 }
 
 // closeUpvalues closes the upvalues of register i and those above.

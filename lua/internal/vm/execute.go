@@ -77,8 +77,8 @@ reload:
 			}
 
 		case lua.OP_GETGLOBAL:
-			k := K[i&0x3ffff].(lua.LString)
-			v := tableOf(f.Fn.Env).getString(string(k))
+			k := K[i&0x3ffff]
+			v := h.globalField(f.Fn.Env, k)
 			if v == lua.LNil {
 				v = t.index(f.Fn.Env, k)
 				t.reg.array[f.LocalBase+A] = v
@@ -91,14 +91,23 @@ reload:
 			goto reload
 
 		case lua.OP_GETTABLE, lua.OP_GETTABLEKS:
+			b := R[i&0xff]
+			tb, isTable := b.(*lua.LTable)
 			var k lua.LValue
 			if c := int(i>>9) & 0x1ff; c&rkBit != 0 {
 				k = K[c&rkIndex]
+				if isTable && tableOf(tb).readonly {
+					if _, ok := k.(lua.LString); ok {
+						if v := h.fixedField(tableOf(tb), k); v != lua.LNil {
+							R[A] = v
+							continue
+						}
+					}
+				}
 			} else {
 				k = R[c]
 			}
-			b := R[i&0xff]
-			if tb, ok := b.(*lua.LTable); ok {
+			if isTable {
 				v := tableOf(tb).get(k)
 				if v != lua.LNil || tb.Metatable == lua.LNil {
 					R[A] = v
@@ -455,7 +464,7 @@ reload:
 			p := f.Fn.Proto.FunctionPrototypes[i&0x3ffff]
 			fn := &lua.LFunction{Env: f.Fn.Env, Proto: p}
 			if n := int(p.NumUpvalues); n > 0 {
-				fn.Upvalues = make([]*lua.Upvalue, n)
+				fn.Upvalues = h.upvalueList(n)
 				for j := range n {
 					i := code[f.Pc]
 					f.Pc++
@@ -512,6 +521,15 @@ func fromFb(x int) int {
 		return x
 	}
 	return (x&7 + 8) << (e - 1)
+}
+
+// globalField returns the global that a string constant names, or nil.
+func (h *Host) globalField(env *lua.LTable, k lua.LValue) lua.LValue {
+	t := tableOf(env)
+	if t.readonly {
+		return h.fixedField(t, k)
+	}
+	return t.getString(string(k.(lua.LString)))
 }
 
 // newNumber boxes f in memory of its own.

@@ -52,7 +52,11 @@ type Host struct {
 	nested  int
 	boxes   boxes
 	next    *lua.LFunction
-	hidden  map[string]*lua.LFunction
+	fixed   [fixedSlots]fixedField
+	// Blocks that new upvalues, and lists of them, are cut from.
+	upvalues     []upvalue
+	upvalueLists []*lua.Upvalue
+	hidden       map[string]*lua.LFunction
 	// Memory returns the bytes that scripts use, for collectgarbage('count').
 	Memory func() int64
 }

@@ -165,6 +165,37 @@ func (t *table) getString(k string) lua.LValue {
 	return lua.LNil
 }
 
+// fixedField is a field of a read-only table as an instruction names it: by the address of its constant, which the entry
+// keeps in place.
+type fixedField struct {
+	table *table
+	key   unsafe.Pointer
+	val   lua.LValue
+}
+
+// fixedSlots is the number of fields of read-only tables that a host remembers, a power of two. A field has two places, one
+// beside the other: two of a loop that fall on the same place do not push each other out.
+const fixedSlots = 128
+
+// fixedField returns the field k, a string constant of a function, of a read-only table: redis, redis.call, string.sub and so
+// on are found without hashing their names.
+func (h *Host) fixedField(t *table, k lua.LValue) lua.LValue {
+	p := dataWord(k)
+	i := (uintptr(p)>>4 ^ uintptr(unsafe.Pointer(t))>>8) % fixedSlots
+	f := &h.fixed[i]
+	if f.key == p && f.table == t {
+		return f.val
+	}
+	g := &h.fixed[i^1]
+	if g.key == p && g.table == t {
+		return g.val
+	}
+	v := t.getString(string(k.(lua.LString)))
+	*g = *f
+	*f = fixedField{t, p, v}
+	return v
+}
+
 func (t *table) getNumber(f float64) lua.LValue {
 	if i := int(f); float64(i) == f && uint(i-1) < uint(len(t.array)) {
 		return t.array[i-1]
@@ -518,39 +549,82 @@ func SetReadonly(t *lua.LTable) {
 	})
 }
 
-// SwapContents exchanges what two tables hold, but not their metatables.
-func SwapContents(a, b *lua.LTable) {
+// SwapContents exchanges what two tables hold, but not their metatables. They may be read-only.
+func (h *Host) SwapContents(a, b *lua.LTable) {
+	h.fixed = [fixedSlots]fixedField{}
 	x, y := tableOf(a), tableOf(b)
 	*x, *y = *y, *x
 	x.Metatable, y.Metatable = y.Metatable, x.Metatable
 }
 
-// FillStrings empties t, whatever a script did to it, and makes it a list of copies of values. All share one
-// allocation of text, and one of strings.
-func FillStrings(t *lua.LTable, values [][]byte) {
-	x := tableOf(t)
-	array := x.array[:0]
-	clear(x.array)
-	if cap(array) > 1024 {
-		array = nil
+// FillStrings empties a and b, whatever a script did to them, and makes them lists of copies of values; either may be nil.
+// Beyond two strings, all share one allocation of text and one of headers.
+func FillStrings(a *lua.LTable, as [][]byte, b *lua.LTable, bs [][]byte) {
+	size, n := 0, 0
+	for _, list := range [2]struct {
+		t      *lua.LTable
+		values [][]byte
+	}{{a, as}, {b, bs}} {
+		if list.t == nil {
+			continue
+		}
+		x := tableOf(list.t)
+		array := x.array[:0]
+		clear(x.array)
+		if cap(array) > 1024 {
+			array = nil
+		}
+		*x = table{array: array}
+		x.Metatable = lua.LNil
+		n += len(list.values)
+		for _, v := range list.values {
+			size += len(v)
+		}
 	}
-	*x = table{array: array}
-	x.Metatable = lua.LNil
-	size := 0
-	for _, v := range values {
-		size += len(v)
-	}
-	if len(values) == 0 {
+	if n <= 2 {
+		each := func(t *lua.LTable, values [][]byte) {
+			if t == nil {
+				return
+			}
+			x := tableOf(t)
+			for _, v := range values {
+				x.array = append(x.array, BytesValue(v))
+			}
+		}
+		each(a, as)
+		each(b, bs)
 		return
 	}
 	text := make([]byte, 0, size)
-	strs := make([]lua.LString, len(values))
-	for i, v := range values {
-		from := len(text)
-		text = append(text, v...)
-		strs[i] = lua.LString(String(text[from:len(text):len(text)]))
-		x.array = append(x.array, stringAt(&strs[i]))
+	strs := make([]lua.LString, n)
+	fill := func(t *lua.LTable, values [][]byte) {
+		if t == nil {
+			return
+		}
+		x := tableOf(t)
+		for i, v := range values {
+			from := len(text)
+			text = append(text, v...)
+			strs[i] = lua.LString(String(text[from:len(text):len(text)]))
+			x.array = append(x.array, stringAt(&strs[i]))
+		}
+		strs = strs[len(values):]
 	}
+	fill(a, as)
+	fill(b, bs)
+}
+
+// NewField makes a table of one field with one allocation. key is a string.
+func NewField(key, val lua.LValue) *lua.LTable {
+	t := new(struct {
+		table
+		first [1]entry
+	})
+	t.Metatable = lua.LNil
+	t.first[0] = entry{key: key, val: val}
+	t.entries = t.first[:]
+	t.live = 1
+	return &t.LTable
 }
 
 // HasStringKeys tells whether t may hold keys other than those of its array.

@@ -1,4 +1,6 @@
-package commands
+// Package check is ferrous --check-rdb and --check-aof: it looks at a file as redis-check-rdb and redis-check-aof do, without
+// a server.
+package check
 
 import (
 	"fmt"
@@ -11,13 +13,13 @@ import (
 	"ferrous/rdb"
 )
 
-const checkUsage = `Usage: ferrous --check-rdb <file>
+const usage = `Usage: ferrous --check-rdb <file>
        ferrous --check-aof [--fix|--truncate-to-timestamp <unix second>] <file.manifest|file.aof>
 `
 
-// CheckFile looks at a file as redis-check-rdb and redis-check-aof do: mode is config.ModeCheckRDB or ModeCheckAOF, args the
-// words behind it. It writes to the standard output and returns the code to exit with.
-func CheckFile(mode config.Mode, args []string) int {
+// File looks at a file: mode is config.ModeCheckRDB or ModeCheckAOF, args are the words behind the option. It writes to the
+// standard output and returns the code to exit with.
+func File(mode config.Mode, args []string) int {
 	var o aof.CheckOptions
 	if mode == config.ModeCheckAOF {
 		for len(args) > 1 {
@@ -40,7 +42,7 @@ func CheckFile(mode config.Mode, args []string) int {
 		}
 	}
 	if len(args) != 1 {
-		fmt.Fprint(os.Stderr, checkUsage)
+		fmt.Fprint(os.Stderr, usage)
 		return 1
 	}
 	if mode == config.ModeCheckRDB {

@@ -1,8 +1,6 @@
-package commands
+package introspection
 
 import (
-	"bytes"
-
 	"ferrous/commands/glob"
 	"ferrous/commands/session"
 )
@@ -10,31 +8,31 @@ import (
 // COMMAND tells clients what the command table says, in the shapes of Redis 7.2. It is the table's reader for the wire
 // as session/keyspecs.go is the one for dispatch: nothing about any single command is known here.
 
-var commandCommand = session.Command{
-	Name: "command", Arity: -1, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: connected(commandAll),
+var commandRow = session.Command{
+	Name: "command", Arity: -1, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: commandAll,
 	Group: session.GroupServer, Since: "2.8.13", Complexity: "O(N) in the number of commands of the server",
-	Summary: "Describes all commands.", Hints: anyOrder,
+	Summary: "Describes all commands.", Hints: session.AnyOrder,
 	Subs: []session.Command{
-		{Name: "count", Arity: 2, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: connected(commandCount),
+		{Name: "count", Arity: 2, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: commandCount,
 			Group: session.GroupServer, Since: "2.8.13", Complexity: "O(1)", Summary: "Counts the commands of the server."},
-		{Name: "docs", Arity: -2, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: connected(commandDocs),
+		{Name: "docs", Arity: -2, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: commandDocs,
 			Group: session.GroupServer, Since: "7.0.0", Complexity: "O(N) in the number of commands asked for",
-			Summary: "Documents some commands, or all.", Hints: anyOrder, Args: commandNames},
-		{Name: "getkeys", Arity: -3, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: connected(commandGetKeys),
+			Summary: "Documents some commands, or all.", Hints: session.AnyOrder, Args: commandNames},
+		{Name: "getkeys", Arity: -3, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: commandGetKeys,
 			Group: session.GroupServer, Since: "2.8.13", Complexity: "O(N) in the number of arguments of the command",
 			Summary: "Finds the keys among the arguments of a command.", Args: commandLine},
-		{Name: "getkeysandflags", Arity: -3, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: connected(commandGetKeysAndFlags),
+		{Name: "getkeysandflags", Arity: -3, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: commandGetKeysAndFlags,
 			Group: session.GroupServer, Since: "7.0.0", Complexity: "O(N) in the number of arguments of the command",
 			Summary: "Finds the keys among the arguments of a command, and what it does with them.", Args: commandLine},
-		{Name: "help", Arity: 2, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: connected(commandHelp),
+		{Name: "help", Arity: 2, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: commandHelp,
 			Group: session.GroupServer, Since: "5.0.0", Complexity: "O(1)", Summary: "Lists the subcommands."},
-		{Name: "info", Arity: -2, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: connected(commandInfo),
+		{Name: "info", Arity: -2, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: commandInfo,
 			Group: session.GroupServer, Since: "2.8.13", Complexity: "O(N) in the number of commands asked for",
-			Summary: "Describes some commands, or all.", Hints: anyOrder, Args: commandNames,
+			Summary: "Describes some commands, or all.", Hints: session.AnyOrder, Args: commandNames,
 			History: []session.Change{{"7.0.0", "Without a name it describes all commands."}}},
-		{Name: "list", Arity: -2, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: connected(commandList),
+		{Name: "list", Arity: -2, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: commandList,
 			Group: session.GroupServer, Since: "7.0.0", Complexity: "O(N) in the number of commands of the server",
-			Summary: "Names the commands.", Hints: anyOrder,
+			Summary: "Names the commands.", Hints: session.AnyOrder,
 			Args: []session.Arg{{Name: "filterby", Token: "FILTERBY", Type: session.ArgOneOf, Optional: true, Args: []session.Arg{
 				session.TokenArg("module-name", session.ArgString, "MODULE", ""),
 				session.TokenArg("category", session.ArgString, "ACLCAT", ""),
@@ -43,7 +41,6 @@ var commandCommand = session.Command{
 }
 
 var (
-	anyOrder     = []string{"nondeterministic_output_order"}
 	commandNames = []session.Arg{session.StringArg("command-name").Opt().Many()}
 	commandLine  = []session.Arg{session.StringArg("command"), session.StringArg("arg").Opt().Many()}
 )
@@ -55,17 +52,17 @@ const (
 	errInvalidCommandArgs = "ERR Invalid arguments specified for command"
 )
 
-func commandAll(c *Client) {
-	list := c.srv.reg.list
+func commandAll(c *session.Client) {
+	list := c.Core.Registry.List
 	c.W.Array(len(list))
 	for _, e := range list {
-		c.commandInfo(e)
+		writeInfo(c, e)
 	}
 }
 
-func commandCount(c *Client) { c.W.Int(int64(len(c.srv.reg.list))) }
+func commandCount(c *session.Client) { c.W.Int(int64(len(c.Core.Registry.List))) }
 
-func commandInfo(c *Client) {
+func commandInfo(c *session.Client) {
 	if len(c.Args) == 2 {
 		commandAll(c)
 		return
@@ -73,34 +70,34 @@ func commandInfo(c *Client) {
 	names := c.Args[2:]
 	c.W.Array(len(names))
 	for _, name := range names {
-		if e := c.srv.reg.named(name); e != nil {
-			c.commandInfo(e)
+		if e := c.Core.Registry.Named(name); e != nil {
+			writeInfo(c, e)
 		} else {
 			c.W.Null()
 		}
 	}
 }
 
-func commandDocs(c *Client) {
+func commandDocs(c *session.Client) {
 	if len(c.Args) == 2 {
-		list := c.srv.reg.list
+		list := c.Core.Registry.List
 		c.W.Map(len(list))
 		for _, e := range list {
-			c.commandDocs(e)
+			writeDocs(c, e)
 		}
 		return
 	}
 	m, n := c.W.BeginMap(), 0
 	for _, name := range c.Args[2:] {
-		if e := c.srv.reg.named(name); e != nil {
-			c.commandDocs(e)
+		if e := c.Core.Registry.Named(name); e != nil {
+			writeDocs(c, e)
 			n++
 		}
 	}
 	c.W.EndMap(m, n)
 }
 
-func commandList(c *Client) {
+func commandList(c *session.Client) {
 	wanted := func(*session.Entry) bool { return true }
 	switch {
 	case len(c.Args) == 2:
@@ -110,7 +107,7 @@ func commandList(c *Client) {
 	case c.Is(3, "module"):
 		wanted = func(*session.Entry) bool { return false } // there are no modules
 	case c.Is(3, "aclcat"):
-		cat := categoryNamed(c.Args[4])
+		cat := session.CategoryNamed(c.Args[4])
 		wanted = func(e *session.Entry) bool { return e.Cats&cat != 0 }
 	case c.Is(3, "pattern"):
 		wanted = func(e *session.Entry) bool { return glob.Match(c.Args[4], []byte(e.Full), true) }
@@ -125,7 +122,7 @@ func commandList(c *Client) {
 			n++
 		}
 	}
-	for _, e := range c.srv.reg.list {
+	for _, e := range c.Core.Registry.List {
 		show(e)
 		for _, s := range e.Order {
 			show(s)
@@ -134,13 +131,14 @@ func commandList(c *Client) {
 	c.W.EndArray(m, n)
 }
 
-func commandGetKeys(c *Client) { c.commandGetKeys(false) }
+func commandGetKeys(c *session.Client) { findKeys(c, false) }
 
-func commandGetKeysAndFlags(c *Client) { c.commandGetKeys(true) }
+func commandGetKeysAndFlags(c *session.Client) { findKeys(c, true) }
 
-func (c *Client) commandGetKeys(flags bool) {
+// findKeys replies with the keys of the request behind the two words, and with flags what is done with each.
+func findKeys(c *session.Client, flags bool) {
 	args := c.Args[2:]
-	e, unknownSub := c.srv.reg.lookup(args)
+	e, unknownSub := c.Core.Registry.Lookup(args)
 	switch {
 	case e == nil || unknownSub:
 		c.Error(errInvalidCommand)
@@ -169,7 +167,7 @@ func (c *Client) commandGetKeys(flags bool) {
 	}
 }
 
-func commandHelp(c *Client) {
+func commandHelp(c *session.Client) {
 	c.Help("(no subcommand)",
 		"    Describe all commands.",
 		"COUNT",
@@ -186,28 +184,8 @@ func commandHelp(c *Client) {
 		"    Name the commands, or those that the filter lets through.")
 }
 
-// named returns the entry of a name as COMMAND INFO takes it, "get" or "config|get" in any case; nil if there is none.
-func (g *registry) named(name []byte) *session.Entry {
-	parent, sub, isSub := bytes.Cut(name, []byte{'|'})
-	e := find(g.byName, parent)
-	if e == nil || !isSub {
-		return e
-	}
-	return find(e.Subs, sub)
-}
-
-// categoryNamed returns the ACL category of a name in any case, 0 if there is none.
-func categoryNamed(name []byte) session.Category {
-	for i, n := range session.CategoryNames {
-		if session.EqualFold(name, n) {
-			return 1 << i
-		}
-	}
-	return 0
-}
-
-// commandInfo writes what COMMAND INFO tells of a command.
-func (c *Client) commandInfo(e *session.Entry) {
+// writeInfo writes what COMMAND INFO tells of a command.
+func writeInfo(c *session.Client, e *session.Entry) {
 	first, last, step := e.LegacyRange()
 	w := c.W
 	w.Array(10)
@@ -221,14 +199,14 @@ func (c *Client) commandInfo(e *session.Entry) {
 	w.Int(int64(first))
 	w.Int(int64(last))
 	w.Int(int64(step))
-	c.categories(e.Cats)
+	writeCategories(c, e.Cats)
 	w.Set(len(e.Hints))
 	for _, h := range e.Hints {
 		w.BulkString(h)
 	}
 	w.Set(len(e.Keys))
 	for i := range e.Keys {
-		c.keySpec(&e.Keys[i])
+		writeKeySpec(c, &e.Keys[i])
 	}
 	if e.Subs == nil {
 		w.Set(0)
@@ -236,12 +214,12 @@ func (c *Client) commandInfo(e *session.Entry) {
 	}
 	w.Array(len(e.Order))
 	for _, s := range e.Order {
-		c.commandInfo(s)
+		writeInfo(c, s)
 	}
 }
 
-// categories writes a set of ACL categories.
-func (c *Client) categories(cats session.Category) {
+// writeCategories writes a set of ACL categories.
+func writeCategories(c *session.Client, cats session.Category) {
 	m, n := c.W.BeginSet(), 0
 	for i, name := range session.CategoryNames {
 		if cats&(1<<i) != 0 {
@@ -252,8 +230,8 @@ func (c *Client) categories(cats session.Category) {
 	c.W.EndSet(m, n)
 }
 
-// keySpec writes a key spec as nested maps.
-func (c *Client) keySpec(k *session.KeySpec) {
+// writeKeySpec writes a key spec as nested maps.
+func writeKeySpec(c *session.Client, k *session.KeySpec) {
 	w := c.W
 	pair := func(name string, n int) {
 		w.BulkString(name)
@@ -305,8 +283,8 @@ func (c *Client) keySpec(k *session.KeySpec) {
 	}
 }
 
-// commandDocs writes a command's name and what COMMAND DOCS tells of it.
-func (c *Client) commandDocs(e *session.Entry) {
+// writeDocs writes a command's name and what COMMAND DOCS tells of it.
+func writeDocs(c *session.Client, e *session.Entry) {
 	w := c.W
 	w.BulkString(e.Full)
 	m, n := w.BeginMap(), 0
@@ -349,22 +327,22 @@ func (c *Client) commandDocs(e *session.Entry) {
 	}
 	if e.Args != nil {
 		w.BulkString("arguments")
-		c.argDocs(e.Args)
+		writeArgDocs(c, e.Args)
 		n++
 	}
 	if e.Subs != nil {
 		w.BulkString("subcommands")
 		w.Map(len(e.Order))
 		for _, s := range e.Order {
-			c.commandDocs(s)
+			writeDocs(c, s)
 		}
 		n++
 	}
 	w.EndMap(m, n)
 }
 
-// argDocs writes a list of arguments, each a map, with what they consist of.
-func (c *Client) argDocs(args []session.Arg) {
+// writeArgDocs writes a list of arguments, each a map, with what they consist of.
+func writeArgDocs(c *session.Client, args []session.Arg) {
 	w := c.W
 	w.Array(len(args))
 	for i := range args {
@@ -412,7 +390,7 @@ func (c *Client) argDocs(args []session.Arg) {
 		}
 		if nested {
 			w.BulkString("arguments")
-			c.argDocs(a.Args)
+			writeArgDocs(c, a.Args)
 			n++
 		}
 		w.EndMap(m, n)
@@ -438,7 +416,7 @@ var keyFlagNames = []flagName[session.KeyFlags]{{session.KeyRO, "RO"}, {session.
 	{session.KeyIncomplete, "incomplete"}, {session.KeyVariable, "variable_flags"}}
 
 // writeFlags writes the names of a set of flags.
-func writeFlags[F ~uint16 | ~uint32](c *Client, flags F, names []flagName[F]) {
+func writeFlags[F ~uint16 | ~uint32](c *session.Client, flags F, names []flagName[F]) {
 	m, n := c.W.BeginSet(), 0
 	for _, f := range names {
 		if flags&f.flag != 0 {

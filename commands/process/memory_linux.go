@@ -1,4 +1,4 @@
-package commands
+package process
 
 import (
 	"bytes"
@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// residentMemory returns the process's resident memory in bytes, 0 if the system does not tell.
-func residentMemory() int64 {
+// ResidentMemory returns the process's resident memory in bytes, 0 if the system does not tell.
+func ResidentMemory() int64 {
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
 		return 0
@@ -25,8 +25,8 @@ func residentMemory() int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-// systemMemory returns the machine's memory in bytes, 0 if the system does not tell.
-func systemMemory() int64 {
+// SystemMemory returns the machine's memory in bytes, 0 if the system does not tell.
+func SystemMemory() int64 {
 	var si unix.Sysinfo_t
 	if unix.Sysinfo(&si) != nil {
 		return 0

@@ -1,6 +1,6 @@
 //go:build darwin || dragonfly || freebsd || netbsd || openbsd
 
-package commands
+package process
 
 import (
 	"runtime"
@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// residentMemory returns the largest resident memory that the process has had, in bytes: these systems tell the present
+// ResidentMemory returns the largest resident memory that the process has had, in bytes: these systems tell the present
 // figure through interfaces of their own only.
-func residentMemory() int64 {
+func ResidentMemory() int64 {
 	var ru syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &ru) != nil {
 		return 0
@@ -22,8 +22,8 @@ func residentMemory() int64 {
 	return int64(ru.Maxrss) * 1024
 }
 
-// systemMemory returns the machine's memory in bytes, 0 if the system does not tell.
-func systemMemory() int64 {
+// SystemMemory returns the machine's memory in bytes, 0 if the system does not tell.
+func SystemMemory() int64 {
 	for _, name := range []string{"hw.memsize", "hw.physmem64", "hw.physmem"} {
 		if n, err := unix.SysctlUint64(name); err == nil {
 			return int64(n)

@@ -1,16 +1,16 @@
-package commands
+package collector
 
 import (
 	"runtime/debug"
 	"testing"
 )
 
-func TestPulse(t *testing.T) {
-	var p pulse
+func TestActivity(t *testing.T) {
+	var a Activity
 	now, commands := int64(1_000_000), int64(0)
 	live := 1600
-	if !p.beat(now, commands, live) || p.idle || p.busy() {
-		t.Error("the first beat tells of a second that was not seen")
+	if !a.Note(now, commands, live) || a.idle || a.Busy() {
+		t.Error("the first second tells of a second that was not seen")
 	}
 	for i, step := range []struct {
 		ms, commands int64
@@ -34,9 +34,9 @@ func TestPulse(t *testing.T) {
 		now += step.ms
 		commands += step.commands
 		live += step.grown
-		if ended := p.beat(now, commands, live); ended != step.ended || p.idle != step.idle || p.calm != step.calm ||
-			p.busy() != (step.calm < calmAfter) {
-			t.Fatalf("step %d: ended %v, idle %v, calm %d", i, ended, p.idle, p.calm)
+		if ended := a.Note(now, commands, live); ended != step.ended || a.idle != step.idle || a.calm != step.calm ||
+			a.Busy() != (step.calm < calmAfter) {
+			t.Fatalf("step %d: ended %v, idle %v, calm %d", i, ended, a.idle, a.calm)
 		}
 	}
 }
@@ -44,7 +44,7 @@ func TestPulse(t *testing.T) {
 var litter []byte
 
 func TestTidier(t *testing.T) {
-	var tidy tidier
+	var tidy Tidier
 	allocate := func(n int) {
 		for ; n > 0; n -= 64 << 10 {
 			litter = make([]byte, 64<<10)
@@ -53,28 +53,28 @@ func TestTidier(t *testing.T) {
 	const live = 64 << 20
 	now := int64(1_000_000)
 	allocate(4 << 20)
-	if !tidy.due(now, live) {
+	if !tidy.Due(now, live) {
 		t.Fatal("the first rest after much was allocated is not used")
 	}
 	now += tidyPause
-	if tidy.due(now, live) {
+	if tidy.Due(now, live) {
 		t.Error("tidied again though nothing was allocated")
 	}
 	allocate(3 << 20)
-	if tidy.due(now-1, live) {
+	if tidy.Due(now-1, live) {
 		t.Error("tidied twice within the pause")
 	}
-	if tidy.due(now, tidyMost+1) {
+	if tidy.Due(now, tidyMost+1) {
 		t.Error("a large heap was tidied")
 	}
-	if !tidy.due(now, live) {
+	if !tidy.Due(now, live) {
 		t.Error("the second rest is not used")
 	}
 }
 
-func TestCollectorPace(t *testing.T) {
+func TestPace(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
-	var g gcTuner
+	var g Pacer
 	for _, tc := range []struct {
 		live    int
 		busy    bool
@@ -83,7 +83,7 @@ func TestCollectorPace(t *testing.T) {
 		{0, false, 200}, {0, true, 800}, {64 << 20, true, 50}, {64 << 20, false, 25}, {10 << 30, true, noGoal},
 		{64 << 20, true, noGoal}, {32 << 20, true, 100},
 	} {
-		g.adjust(tc.live, tc.busy)
+		g.Adjust(tc.live, tc.busy)
 		if g.percent != tc.percent {
 			t.Errorf("%d bytes, busy %v: %d%%, want %d%%", tc.live, tc.busy, g.percent, tc.percent)
 		}
@@ -91,13 +91,13 @@ func TestCollectorPace(t *testing.T) {
 }
 
 // A large heap is collected when a share of the data has been allocated; the pacer helps where that is not enough.
-func TestCollectorOfLargeHeaps(t *testing.T) {
+func TestLargeHeaps(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
-	var g gcTuner
+	var g Pacer
 	const live = ownLeast
 	step := func() {
 		t.Helper()
-		if g.adjust(live, true); g.running == nil {
+		if g.Adjust(live, true); g.running == nil {
 			return
 		}
 		<-g.running
@@ -119,12 +119,12 @@ func TestCollectorOfLargeHeaps(t *testing.T) {
 	}
 	never := make(chan struct{})
 	g.running, g.base = never, g.base-2*live
-	if g.adjust(live, true); g.percent != lateGoal {
+	if g.Adjust(live, true); g.percent != lateGoal {
 		t.Errorf("%d%% though more was allocated during a collection than there is", g.percent)
 	}
 	g.running = make(chan struct{})
 	close(g.running)
-	if g.adjust(live, true); g.percent != noGoal || g.running != nil {
+	if g.Adjust(live, true); g.percent != noGoal || g.running != nil {
 		t.Errorf("%d%% after it", g.percent)
 	}
 }

@@ -1,4 +1,7 @@
-package commands
+// Package collector says when the garbage of a server is collected: Pacer sets the pace of Go's collector and collects large
+// heaps itself, Activity tells how busy the server is, Tidier gives a small heap back when the server has come to rest. Cron
+// drives all three.
+package collector
 
 import (
 	"math"
@@ -7,7 +10,7 @@ import (
 	"runtime/metrics"
 )
 
-// gcTuner sets the collector's pace from the size of the data, and begins the collections of a large heap itself.
+// A Pacer sets the collector's pace from the size of the data, and begins the collections of a large heap itself.
 //
 // Go collects when the heap has grown by GOGC per cent over what survived the last collection. Ferrous wants garbage to
 // stay within a quarter of the live data, so that resident memory is known; but on a small heap that would mean
@@ -25,7 +28,7 @@ import (
 // allocated as the data itself takes, the pacer gets a goal again until it has ended: memory has a bound then, too.
 // (Measured, a hash of 5 million fields written at pipeline 16 during BGSAVE: 0.6 to 0.9 s of help in each collection,
 // 186 of 10.7 million HSETs over 1 ms; without, 64, on a machine that had other work as well.)
-type gcTuner struct {
+type Pacer struct {
 	percent int // of the pacer
 	own     bool
 	base    uint64        // bytes ever allocated when the last collection ended
@@ -34,17 +37,17 @@ type gcTuner struct {
 }
 
 const (
-	garbagePercent = 25
-	busyGarbage    = 32 << 20
-	calmGarbage    = 8 << 20
-	ownLeast       = 96 << 20
-	noGoal         = 10_000 // per cent; a negative one would make setting it wait for a collection to end
-	ownPercent     = 18
-	lateGoal       = 100
+	garbagePercent = 25       // of the data that garbage may take
+	busyGarbage    = 32 << 20 // bytes that it may take in any case while many commands come
+	calmGarbage    = 8 << 20  // and while few do
+	ownLeast       = 96 << 20 // bytes of data from which on cron begins the collections; half of it to stop that
+	noGoal         = 10_000   // per cent; a negative one would make setting it wait for a collection to end
+	ownPercent     = 18       // of the data that is allocated before cron begins a collection, so that garbage is within garbagePercent when it ends
+	lateGoal       = 100      // per cent, when a collection does not keep up
 )
 
-// adjust sets the pace for live bytes of data. It is to be called often: large heaps are collected from here.
-func (g *gcTuner) adjust(live int, busy bool) {
+// Adjust sets the pace for live bytes of data. It is to be called often: large heaps are collected from here.
+func (g *Pacer) Adjust(live int, busy bool) {
 	if own := live >= ownLeast || g.own && live >= ownLeast/2; own != g.own {
 		g.own = own
 		g.percent = 0
@@ -67,8 +70,8 @@ func (g *gcTuner) adjust(live int, busy bool) {
 	}
 }
 
-// collect is adjust for a large heap.
-func (g *gcTuner) collect(live uint64) {
+// collect is Adjust for a large heap.
+func (g *Pacer) collect(live uint64) {
 	allocated := g.allocated()
 	if g.running != nil {
 		select {
@@ -93,8 +96,11 @@ func (g *gcTuner) collect(live uint64) {
 	}()
 }
 
-// set gives the pacer a goal.
-func (g *gcTuner) set(percent int) {
+// Percent returns the collector's goal: by how many per cent the heap may grow.
+func (g *Pacer) Percent() int { return g.percent }
+
+// set gives the collector a goal.
+func (g *Pacer) set(percent int) {
 	if g.percent != percent {
 		g.percent = percent
 		debug.SetGCPercent(percent)
@@ -102,7 +108,7 @@ func (g *gcTuner) set(percent int) {
 }
 
 // allocated returns how many bytes the process has ever allocated on its heap.
-func (g *gcTuner) allocated() uint64 { return heapAllocated(&g.sample) }
+func (g *Pacer) allocated() uint64 { return heapAllocated(&g.sample) }
 
 // heapAllocated reads the bytes that the process has ever allocated on its heap.
 func heapAllocated(sample *[1]metrics.Sample) uint64 {
@@ -114,8 +120,8 @@ func heapAllocated(sample *[1]metrics.Sample) uint64 {
 	return sample[0].Value.Uint64()
 }
 
-// pulse tells how much there is to do.
-type pulse struct {
+// An Activity tells how much there is to do.
+type Activity struct {
 	from, commands int64 // when the present second began, in Unix ms, and the commands before it
 	live           int   // bytes of the data then
 	idle           bool  // the last second brought next to nothing
@@ -124,59 +130,65 @@ type pulse struct {
 
 const (
 	second       = 1000 // ms
-	idleCommands = 100  // that an idle second may bring
+	IdleCommands = 100  // that an idle second may bring
 	calmCommands = 2000 // that a calm second may bring
 	calmAfter    = 5    // seconds
 	growth       = 16   // data that grows by more than this share in a second is growing
 )
 
-// beat is told the time in Unix ms, the commands that have ever been run and the bytes of the data, and reports whether a
-// second has ended.
-func (p *pulse) beat(now, commands int64, live int) bool {
-	if now-p.from < second && now >= p.from {
+// Note takes the time in Unix ms, the number of commands that have ever been run and the bytes of the data. It reports
+// whether a second has ended.
+func (a *Activity) Note(now, commands int64, live int) bool {
+	if now-a.from < second && now >= a.from {
 		return false
 	}
-	n, first := commands-p.commands, p.from == 0
-	growing := live-p.live > p.live/growth
-	p.from, p.commands, p.live = now, commands, live
-	p.idle = !first && n <= idleCommands
+	n, first := commands-a.commands, a.from == 0
+	growing := live-a.live > a.live/growth
+	a.from, a.commands, a.live = now, commands, live
+	a.idle = !first && n <= IdleCommands
 	switch {
 	case first || growing:
-		p.calm = calmAfter
+		a.calm = calmAfter
 	case n > calmCommands:
-		p.calm = 0
+		a.calm = 0
 	default:
-		p.calm = min(p.calm+1, calmAfter)
+		a.calm = min(a.calm+1, calmAfter)
 	}
 	return true
 }
 
-// busy reports whether one of the last seconds brought many commands, to data that does not grow by them.
-func (p *pulse) busy() bool { return p.calm < calmAfter }
+// Busy reports whether one of the last seconds brought many commands, to data that does not grow by them.
+func (a *Activity) Busy() bool { return a.calm < calmAfter }
 
-// tidier gives the garbage of a small heap back when the server has come to rest.
+// Idle reports whether the last second brought next to no commands.
+func (a *Activity) Idle() bool { return a.idle }
+
+// Restart tells that the number of commands begins again at 0 after n.
+func (a *Activity) Restart(n int64) { a.commands -= n }
+
+// A Tidier gives the garbage of a small heap back when the server has come to rest.
 //
 // What a burst of commands left behind would stay until the next one brings the collector: on a heap of some ten
 // megabytes a quarter more than the data or worse, which no one needs. So when a whole second brought next to no
 // commands, and enough was allocated since the last time, the heap is collected and what is free goes back to the system.
 // It happens beside the loop, costs a collection of at most tidyMost of data, and comes at most once in tidyPause. A
 // larger heap is left to the collector.
-type tidier struct {
+type Tidier struct {
 	last      int64  // when the heap was last tidied, in Unix ms
 	allocated uint64 // bytes allocated by then
 	sample    [1]metrics.Sample
 }
 
 const (
-	tidyMost  = 256 << 20
-	tidyPause = 10 * second
-	tidyLeast = 1 << 20
-	tidyShare = 32 // at least this share of the data must have been allocated
+	tidyMost  = 256 << 20   // bytes of data; collecting more takes too long
+	tidyPause = 10 * second // between two
+	tidyLeast = 1 << 20     // bytes that must have been allocated since the last time,
+	tidyShare = 32          // and this share of the data
 )
 
-// due reports, when told at the end of an idle second the time in Unix ms and the bytes of the data, whether the heap is
+// Due reports, when told at the end of an idle second the time in Unix ms and the bytes of the data, whether the heap is
 // to be tidied now.
-func (t *tidier) due(now int64, live int) bool {
+func (t *Tidier) Due(now int64, live int) bool {
 	if live > tidyMost || now-t.last < tidyPause && now >= t.last {
 		return false
 	}

@@ -1,0 +1,56 @@
+package set
+
+import (
+	"ferrous/datatypes/listpack"
+	"ferrous/datatypes/serial"
+)
+
+// WriteRDB writes the set to a dump.
+func (s *Set) WriteRDB(w serial.RDB) {
+	// The listpack counts only if one of its members is so long that no listpack would be made of them when they are read one
+	// by one; others come back as they were, but for integers alone, of which an intset is made.
+	if w.Version() < serial.SetListpacks && !w.Fixed() && longMember(s.Listpack()) {
+		w.Need(serial.SetListpacks, "")
+	}
+	switch {
+	case s.Intset() != nil:
+		w.Begin(serial.SetIntset)
+		w.Text(s.Intset())
+	case s.Listpack() != nil && w.Version() >= serial.SetListpacks:
+		w.Begin(serial.SetListpack)
+		w.Text(s.Listpack())
+	default:
+		w.Begin(serial.Set)
+		w.Length(uint64(s.Len()))
+		s.Each(func(v Value) bool {
+			w.Element(v)
+			return w.OK()
+		})
+	}
+}
+
+// longMember reports whether a member of a listpack (nil for none) is longer than sets in listpacks have them unless they
+// are configured otherwise.
+func longMember(lp listpack.Listpack) bool {
+	const usual = 64
+	if len(lp) <= usual {
+		return false
+	}
+	for p := listpack.HeaderSize; p != lp.End(); {
+		var v listpack.Value
+		if v, p = lp.Read(p); len(v.Str) > usual {
+			return true
+		}
+	}
+	return false
+}
+
+// WriteCommands writes the commands that make the set.
+func (s *Set) WriteCommands(w serial.Commands, key []byte) bool {
+	w.Elements("SADD", key, s.Len(), 1)
+	s.Each(func(m Value) bool {
+		w.Arg(m)
+		return true
+	})
+	return true
+}

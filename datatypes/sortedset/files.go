@@ -1,0 +1,44 @@
+package sortedset
+
+import "ferrous/datatypes/serial"
+
+// WriteRDB writes the sorted set to a dump.
+func (s *SortedSet) WriteRDB(w serial.RDB) {
+	if lp := s.Listpack(); lp != nil && w.Version() >= serial.Listpacks {
+		w.Begin(serial.ZSetListpack)
+		w.Text(lp)
+		return
+	}
+	// From the highest score on, as Redis does, so that whoever loads it inserts in front.
+	w.Begin(serial.ZSet2)
+	w.Length(uint64(s.Len()))
+	it := s.Iter(s.All(), true)
+	for w.OK() {
+		member, score, ok := it.Next()
+		if !ok {
+			return
+		}
+		w.Element(member)
+		w.Double(score)
+	}
+}
+
+// WriteCommands writes the commands that make the sorted set.
+func (s *SortedSet) WriteCommands(w serial.Commands, key []byte) bool {
+	w.Elements("ZADD", key, s.Len(), 2)
+	s.Each(func(m Value, score float64) bool {
+		w.ArgFloat(score)
+		w.Arg(m)
+		return true
+	})
+	return true
+}
+
+// Prefetch brings what looking up these members will touch into the processor's cache, if the set is a large one; see
+// package table.
+func (s *SortedSet) Prefetch(members [][]byte) uint64 {
+	if z := s.Large(); z != nil {
+		return z.Prefetch(members)
+	}
+	return 0
+}
