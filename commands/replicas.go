@@ -185,6 +185,7 @@ func (s *Server) streamDump(j *replication.Job, snap *keyspace.Snapshot) {
 	d.cond.L = &d.mu
 	j.Ctx, j.Payload.Ctx = d, d
 	s.sync.streamed = d
+	s.Logf(config.LogNotice, "Background RDB transfer started by pid %d", os.Getpid())
 	o := s.saveOptions()
 	o.History = &rdb.History{DB: j.History.StreamDB, ID: j.History.ID, Offset: j.History.Offset}
 	o.Lowest = max(rdb.VersionFor(s.Keyspace), s.sync.lowest)

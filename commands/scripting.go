@@ -419,8 +419,8 @@ func (b *bridge) Call(argv [][]byte) []byte {
 		return s.refuseInner(e, "ERR "+lua.ErrReadOnlyScript)
 	}
 	if s.refusing && !x.caller.master {
-		if msg := s.refusedByRole(0, ^e.Flags); msg != "" {
-			return s.refuseInner(e, msg)
+		if s.refusedByRole(0, ^e.Flags) != "" {
+			return s.refuseInner(e, "ERR Can not execute the command on a stale replica")
 		}
 	}
 	if e.Flags&session.Write != 0 {

@@ -477,7 +477,11 @@ const keepBuffer = 1 << 20
 func (s *Server) send(c *Client) {
 	if n := len(s.w.Buf); n > 0 {
 		if c.source {
-			s.Logf(config.LogWarning, "A replica is sent a reply to a command, which does not belong in the stream: its connection is closed: %s", c.describe())
+			name := "?"
+			if c.last != nil {
+				name = c.last.Full
+			}
+			s.Logf(config.LogWarning, "Replica generated a reply to command '%s', disconnecting it: %s", name, c.describe())
 			s.w.Reset()
 			s.doom(c)
 			return

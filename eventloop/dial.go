@@ -48,7 +48,9 @@ func (l *Loop) Dial(d Dialing, done func(c *Conn, err error)) (cancel func()) {
 	tell := func(c *Conn, err error) {
 		if !canceled {
 			done(c, err)
-		} else if c != nil {
+		} else if c != nil { // canceled while its socket waited for its place: nobody knows it
+			c.flags |= fRefused
+			l.conns--
 			c.CloseNow()
 		}
 	}

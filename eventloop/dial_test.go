@@ -98,6 +98,40 @@ func TestDialFails(t *testing.T) {
 	}
 }
 
+// TestDialCanceledLate: a connection that is canceled at any moment of its making is never told to the Handler.
+func TestDialCanceledLate(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	s := start(t, &testHandler{closed: func(c *Conn, err error) {
+		if c.Ctx == nil {
+			t.Error("the end of a connection is told that was canceled")
+		}
+	}}, nil)
+	for i := range 200 {
+		var cancel func()
+		s.do(func() {
+			cancel = s.Dial(Dialing{Addr: ln.Addr().String(), Timeout: 10 * time.Second}, func(c *Conn, err error) {
+				if err == nil {
+					c.Ctx = s
+					c.CloseNow()
+				}
+			})
+		})
+		for range i % 4 {
+			s.do(func() {
+				if len(s.adopting) > 0 {
+					cancel()
+				}
+			})
+		}
+		s.do(cancel)
+	}
+	s.eventually("the end of all", func() bool { return s.Conns() == 0 && len(s.adopting) == 0 })
+}
+
 // numbers is a Source of so many bytes, in pieces of 1000.
 type numbers struct {
 	at, end  int

@@ -303,7 +303,9 @@ func (n *Node) setMaster(now int64, host string, port int) {
 		n.needBacklog()
 	}
 	n.closeLink()
-	n.closeReplicas()
+	if wasMaster {
+		n.closeReplicas()
+	} // else they stay until the new master gives all data, or another id
 	n.host, n.port = host, port
 	n.retryAt, n.downAt = now, now
 	n.endWaiters()

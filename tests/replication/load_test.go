@@ -11,12 +11,9 @@ import (
 )
 
 // writer sends random writes of all types to a master. What it sends depends on its seed only.
-type writer struct {
-	*rand.Rand
-	old bool // the master is Redis 7.0
-}
+type writer struct{ *rand.Rand }
 
-func newWriter(seed uint64) *writer { return &writer{Rand: rand.New(rand.NewPCG(seed, 17))} }
+func newWriter(seed uint64) *writer { return &writer{rand.New(rand.NewPCG(seed, 17))} }
 
 // pick returns one of the words.
 func (w *writer) pick(words ...string) string { return words[w.IntN(len(words))] }
