@@ -15,6 +15,7 @@ package replication
 
 import (
 	"bytes"
+	"errors"
 	"strconv"
 	"strings"
 )
@@ -69,6 +70,8 @@ const retryDelay = 1000
 
 // maxLine bounds a line of the handshake.
 const maxLine = 4096
+
+var errLongLine = errors.New("the line is too long")
 
 // Link returns the link that there is, or nil.
 func (n *Node) Link() *Link { return n.link }
@@ -200,11 +203,11 @@ func (n *Node) Received(now int64, l *Link, p []byte) (stream []byte) {
 			return p
 		case LinkHandshake:
 			var line []byte
-			var ok bool
-			if line, p, ok = l.takeLine(p); ok && len(line) > 0 {
+			var err error
+			if line, p, err = l.takeLine(p); err != nil {
+				n.fail(now, "Failed to read response from the server: %v", err)
+			} else if len(line) > 0 {
 				n.reply(now, l, string(line))
-			} else if !ok && len(l.line) > maxLine {
-				n.fail(now, "Failed to read response from the server: line too long")
 			}
 		case LinkTransfer:
 			p = n.transferred(now, l, p)
@@ -218,16 +221,23 @@ func (n *Node) Received(now int64, l *Link, p []byte) (stream []byte) {
 	return nil
 }
 
-// takeLine takes what completes a line, without its end; rest is what follows.
-func (l *Link) takeLine(p []byte) (line, rest []byte, ok bool) {
+// takeLine takes what completes a line, and returns it without its end; empty lines and lines that are not complete are empty.
+// rest is what follows.
+func (l *Link) takeLine(p []byte) (line, rest []byte, err error) {
 	i := bytes.IndexByte(p, '\n')
 	if i < 0 {
-		l.line = append(l.line, p...)
-		return nil, nil, false
+		i = len(p)
 	}
-	line = append(l.line, p[:i]...)
+	l.line = append(l.line, p[:i]...)
+	if len(l.line) > maxLine {
+		return nil, nil, errLongLine
+	}
+	if i == len(p) {
+		return nil, nil, nil
+	}
+	line = bytes.TrimSuffix(l.line, []byte("\r"))
 	l.line = nil
-	return bytes.TrimSuffix(line, []byte("\r")), p[i+1:], true
+	return line, p[i+1:], nil
 }
 
 // reply takes the answer to the first of what is expected.

@@ -50,12 +50,11 @@ func (n *Node) transferred(now int64, l *Link, p []byte) (rest []byte) {
 	t := &l.transfer
 	switch {
 	case !t.framed:
-		line, rest, ok := l.takeLine(p)
-		switch {
-		case ok && len(line) > 0:
+		line, rest, err := l.takeLine(p)
+		if err != nil {
+			n.fail(now, "Bad protocol from MASTER: %v", err)
+		} else if len(line) > 0 {
 			n.frame(now, l, string(line))
-		case !ok && len(l.line) > maxLine:
-			n.fail(now, "Bad protocol from MASTER, the first line is too long")
 		}
 		return rest
 	case t.mark != nil:
