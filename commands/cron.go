@@ -215,7 +215,5 @@ func (s *Server) sampleInstant() {
 	s.stats.instant[instantCycleTime].add(s.stats.cycles*1000, s.stats.cycleNanos/1000)
 }
 
-// usedMemory is what INFO calls used_memory: the data with its tables, exactly, and what clients hold.
-func (s *Server) usedMemory() int {
-	return s.baseMemory + s.Keyspace.Bytes() + s.clientsMemory() + s.pushMemory()
-}
+// usedMemory is what INFO calls used_memory: the data with its tables, exactly, scripts, and what clients and files wait for.
+func (s *Server) usedMemory() int { return s.countedMemory() + s.uncountedMemory() }

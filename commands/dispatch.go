@@ -106,6 +106,9 @@ func (s *Server) admit(c *Client) *session.Entry {
 			return c.reject(e, msg)
 		}
 	}
+	if s.evict.limit > 0 && s.makeRoom() && c.refusesMemory(e, flags) {
+		return c.reject(e, errOOM)
+	}
 	if s.refusing {
 		if msg := s.refusalOf(e); msg != "" {
 			return c.reject(e, msg)

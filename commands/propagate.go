@@ -6,7 +6,7 @@ import (
 )
 
 // Propagation: the one way by which changes leave for the sinks (the append-only file, replicas). What a command changed comes
-// through propagate, what expired through propagateExpired. Both feed: at once or, inside a transaction, into pendingOps
+// through propagate, what expired through propagateDeletion. Both feed: at once or, inside a transaction, into pendingOps
 // that feedPending hands over as a whole. TestPropagation holds that no other file feeds a sink.
 
 // propagate is the one point through which changes reach the sinks: further commands first, then the command itself,
@@ -110,8 +110,8 @@ func (s *Server) feedPending() {
 	}
 }
 
-// propagateExpired propagates the deletion of what has expired, which no command asked for.
-func (s *Server) propagateExpired(db *keyspace.DB, argv ...[]byte) {
+// propagateDeletion propagates the deletion of what has expired or was evicted, which no command asked for.
+func (s *Server) propagateDeletion(db *keyspace.DB, argv ...[]byte) {
 	if len(s.Sinks) > 0 {
 		s.feed(db.ID, argv)
 	}

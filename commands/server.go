@@ -78,6 +78,7 @@ type Server struct {
 	classMemory      [3]int // all memory of clients, by class of client-output-buffer-limit
 	replyBufferRules replyBufferRules
 	eviction         clientEviction
+	evict            eviction // of keys
 	peaks            clientPeaks
 	pause            pause
 	persist          persistence
@@ -132,6 +133,7 @@ type stats struct {
 	queryBufDisconnections     int64
 	outputBufDisconnections    int64
 	peakMemory                 int
+	evictedKeys, exceededNanos int64
 	reads, writes, cronCycles  int64
 	denied                     [acl.DeniedChannel + 1]int64 // requests and log-ins, by acl.Denial
 	expireNanos, expireCapped  int64
@@ -265,6 +267,7 @@ func (s *Server) listening([]net.Addr) {
 	s.warnOfBacklog()
 	s.socket.made(s.Config)
 	s.baseMemory = startupMemory()
+	s.warnOfMemory()
 	s.persist.lastSave = s.Keyspace.Now / 1000
 	s.persist.lastTook = -1
 	s.persist.alone = time.Now().Add(loadAlone)

@@ -270,3 +270,43 @@ func formatMemory(bytes uint64) string {
 	}
 	return strconv.FormatUint(bytes, 10)
 }
+
+// memoryLimitSetting is maxmemory: a size as in Redis, or per cent of what the process can have, which the server works out
+// when it applies the directive.
+type memoryLimitSetting struct {
+	numberSetting[uint64]
+	percent *int
+}
+
+func (s *memoryLimitSetting) set(args []string) (bool, error) {
+	digits, ok := strings.CutSuffix(args[0], "%")
+	if !ok {
+		was := *s.percent
+		changed, err := s.numberSetting.set(args)
+		if err == nil {
+			*s.percent = 0
+		}
+		return changed || was != 0, err
+	}
+	n, ok := parseInt(digits)
+	if !ok || n < 1 || n > 100 {
+		return false, errMemoryLimit
+	}
+	changed := *s.percent != int(n)
+	*s.percent = int(n)
+	return changed, nil
+}
+
+func (s *memoryLimitSetting) get() string {
+	if *s.percent > 0 {
+		return strconv.Itoa(*s.percent) + "%"
+	}
+	return s.numberSetting.get()
+}
+
+func (s *memoryLimitSetting) lines(name string) []fileLine {
+	if *s.percent > 0 {
+		return oneLine(name, s.get(), true)
+	}
+	return s.numberSetting.lines(name)
+}

@@ -20,7 +20,6 @@ const (
 	noReplication = "there is no replication yet"
 	noCluster     = "there is no cluster yet"
 	noTLS         = "there is no TLS yet"
-	noEviction    = "nothing is evicted yet"
 )
 
 func (c *Config) add(r *row) *row {
@@ -233,14 +232,15 @@ func (c *Config) addMemory() {
 		noOp("tables split one segment at a time and never rehash as a whole")
 	num(c, "active-expire-effort", &v.ActiveExpireEffort, 1, 10, 1, plain, rw).
 		noOp("keys expire by a timing wheel, on time whatever their number; nothing is sampled")
-	num(c, "maxmemory", &v.MaxMemory, 0, noMax, 0, memory, rw)
+	c.add(&row{name: "maxmemory", flags: rw, kind: "memory, or per cent of the machine or cgroup",
+		value: &memoryLimitSetting{numberSetting[uint64]{p: &v.MaxMemory, hi: math.MaxUint64, unit: memory}, &v.MaxMemoryPercent}})
 	enum(c, "maxmemory-policy", &v.MaxMemoryPolicy, policyNames, NoEviction, rw, nil)
-	num(c, "maxmemory-samples", &v.MaxMemorySamples, 1, maxI32, 5, plain, rw).noOp(noEviction)
-	num(c, "maxmemory-eviction-tenacity", &v.MaxMemoryTenacity, 0, 100, 10, plain, rw).noOp(noEviction)
+	num(c, "maxmemory-samples", &v.MaxMemorySamples, 1, maxI32, 5, plain, rw)
+	num(c, "maxmemory-eviction-tenacity", &v.MaxMemoryTenacity, 0, 100, 10, plain, rw)
 	num(c, "lfu-log-factor", &v.LFULogFactor, 0, maxI32, 10, plain, rw)
 	num(c, "lfu-decay-time", &v.LFUDecayTime, 0, maxI32, 1, plain, rw)
 	// Replicas and the append-only file are told DEL or UNLINK by these three.
-	c.yesno("lazyfree-lazy-eviction", &v.LazyfreeEviction, false, Debug).noOp(noEviction)
+	c.yesno("lazyfree-lazy-eviction", &v.LazyfreeEviction, false, Debug)
 	c.yesno("lazyfree-lazy-expire", &v.LazyfreeExpire, false, Debug)
 	c.yesno("lazyfree-lazy-server-del", &v.LazyfreeServerDel, false, Debug)
 	c.yesno("lazyfree-lazy-user-del", &v.LazyfreeUserDel, false, Debug).noOp(noopLazy)
