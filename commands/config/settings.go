@@ -100,13 +100,14 @@ type enumSetting[E ~int] struct {
 	names []enumName[E]
 	flags bool
 	check func(E) error
+	newer int // how many of the last names Redis 7.2 does not know: the error, which is its own, has no word of them
 }
 
 func (s *enumSetting[E]) set(args []string) (bool, error) {
 	v, ok := s.parse(args)
 	if !ok {
-		words := make([]string, len(s.names))
-		for i, n := range s.names {
+		words := make([]string, len(s.names)-s.newer)
+		for i, n := range s.names[:len(words)] {
 			words[i] = n.name
 		}
 		return false, errors.New("argument(s) must be one of the following: " + strings.Join(words, ", "))

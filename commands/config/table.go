@@ -67,7 +67,7 @@ func enum[E ~int](c *Config, name string, p *E, names []enumName[E], def E, f Fl
 		kind = "some of "
 	}
 	return c.add(&row{name: name, flags: f, kind: kind + strings.Join(words, ", "),
-		value: &enumSetting[E]{p, def, names, f&MultiArg != 0, check}})
+		value: &enumSetting[E]{p, def, names, f&MultiArg != 0, check, 0}})
 }
 
 // num adds a number from lo to hi; an hi that T cannot hold stands for T's
@@ -234,7 +234,8 @@ func (c *Config) addMemory() {
 		noOp("keys expire by a timing wheel, on time whatever their number; nothing is sampled")
 	c.add(&row{name: "maxmemory", flags: rw, kind: "memory, or per cent of the machine or cgroup",
 		value: &memoryLimitSetting{numberSetting[uint64]{p: &v.MaxMemory, hi: math.MaxUint64, unit: memory}, &v.MaxMemoryPercent}})
-	enum(c, "maxmemory-policy", &v.MaxMemoryPolicy, policyNames, NoEviction, rw, nil)
+	policy := enum(c, "maxmemory-policy", &v.MaxMemoryPolicy, policyNames, NoEviction, rw, nil)
+	policy.value.(*enumSetting[Policy]).newer = 2
 	num(c, "maxmemory-samples", &v.MaxMemorySamples, 1, maxI32, 5, plain, rw)
 	num(c, "maxmemory-eviction-tenacity", &v.MaxMemoryTenacity, 0, 100, 10, plain, rw)
 	num(c, "lfu-log-factor", &v.LFULogFactor, 0, maxI32, 10, plain, rw)
