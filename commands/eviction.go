@@ -46,14 +46,21 @@ const (
 
 // countedMemory is the memory that is compared with the limit.
 func (s *Server) countedMemory() int {
-	return s.baseMemory + s.Keyspace.Bytes() + s.clientsMemory() - s.classMemory[config.ClassReplica] + s.pushMemory() +
-		int(s.scripts.engine.Memory()) + s.scripts.libraries.Bytes()
+	return s.baseMemory + s.Keyspace.Bytes() + s.clientsMemory() - s.classMemory[config.ClassReplica] + s.otherMemory()
+}
+
+// otherMemory is what is neither data nor of a client: subscriptions and tracked keys, scripts, users.
+func (s *Server) otherMemory() int {
+	return s.pushMemory() + int(s.scripts.engine.Memory()) + s.scripts.libraries.Bytes() + s.security.users.Bytes()
 }
 
 // uncountedMemory is the memory that may be beyond the limit.
 func (s *Server) uncountedMemory() int {
-	return s.classMemory[config.ClassReplica] + int(s.aof.file.Info().BufferLength)
+	return s.classMemory[config.ClassReplica] + s.aofBuffer()
 }
+
+// aofBuffer is what waits to be written to the append-only file, in bytes.
+func (s *Server) aofBuffer() int { return int(s.aof.file.Info().BufferLength) }
 
 // makeRoom evicts keys if memory is over the limit, before a command. It reports whether memory is full: over the limit,
 // and nothing can go.

@@ -215,3 +215,63 @@ func TestEvictionEffects(t *testing.T) {
 		t.Error(slices.Collect(strings.Lines(info)))
 	}
 }
+
+// TestMemoryComesBack holds that used_memory is what it was when everything has been deleted again, for every kind of
+// thing that holds memory.
+func TestMemoryComesBack(t *testing.T) {
+	long := strings.Repeat("x", 3000)
+	for _, c := range []struct{ name, fill, undo string }{
+		{"strings", "SET k%d v%d", "DEL k%d"},
+		{"long strings", "SET k%d " + long, "DEL k%d"},
+		{"overwritten", "SET k%d a; SET k%d " + long + "; SET k%d 12; APPEND k%d " + long, "DEL k%d"},
+		{"deadlines", "SET k%d v EX 1%d", "DEL k%d"},
+		{"hashes", "HSET h f%d v%d; HSET h f%d " + long + "; HSET h%d a b", "HDEL h f%d; DEL h%d"},
+		{"field deadlines", "HSET h f%d v%d; HPEXPIRE h 1%d FIELDS 1 f%d", "HDEL h f%d"},
+		{"lists", "RPUSH l v%d " + long + "; RPUSH l%d x", "LPOP l 2; DEL l%d"},
+		{"sets", "SADD s m%d; SADD s %d; SADD n %d", "SREM s m%d %d; SREM n %d"},
+		{"sorted sets", "ZADD z %d m%d; ZADD z %d " + long + "%d; ZADD z%d 1 a", "ZREM z m%d " + long + "%d; DEL z%d"},
+		{"streams", "XADD x 1-%d f v%d; XADD x%d 1-1 a b; XGROUP CREATE x%d g 0; XREADGROUP GROUP g c STREAMS x%d >", "XDEL x 1-%d; DEL x%d"},
+		{"HyperLogLogs", "PFADD p%d a b c", "DEL p%d"},
+		{"databases", "SELECT 3; SET k%d v; SELECT 0", "SELECT 3; DEL k%d; SELECT 0"},
+		{"channels", "SUBSCRIBE c%d; PSUBSCRIBE p%d", "UNSUBSCRIBE c%d; PUNSUBSCRIBE p%d"},
+		{"watched keys", "WATCH k%d", "UNWATCH"},
+		{"users", "ACL SETUSER u%d on >secret%d ~a%d*", "ACL DELUSER u%d"},
+		{"scripts", "EVAL return(%d) 0", "SCRIPT FLUSH"},
+		{"tracking", "CLIENT TRACKING on; SET k%d v; GET k%d; CLIENT TRACKING off", "DEL k%d"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newTestServer(t)
+			run := func(lines string, i int) {
+				for line := range strings.SplitSeq(lines, "; ") {
+					line = strings.ReplaceAll(line, "%d", strconv.Itoa(i+1))
+					if reply := s.doLine(line); strings.HasPrefix(reply, "-") {
+						t.Fatalf("%.80s: %s", line, reply)
+					}
+					s.account(s.c)
+				}
+			}
+			used := func() int { s.Keyspace.ActiveExpire(func() int64 { return s.now }, func() bool { return false }); return s.usedMemory() }
+			run(c.fill, 0)
+			run(c.undo, 0)
+			run("DEL x h l s n z", 0)
+			before := used()
+			for range 2 {
+				const n = 700
+				for i := range n {
+					run(c.fill, i)
+				}
+				if grown := used(); grown < before+8*n && c.name != "lists" {
+					t.Errorf("%d things took %d bytes", n, grown-before)
+				}
+				checkBytes(t, s, c.name)
+				for i := range n {
+					run(c.undo, i)
+				}
+				run("DEL x", 0)
+				if after := used(); after != before {
+					t.Errorf("%d bytes are in use when all is undone, %d were before", after, before)
+				}
+			}
+		})
+	}
+}

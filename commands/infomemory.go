@@ -65,7 +65,7 @@ func (t *infoText) memory() {
 	peak := int64(s.stats.peakMemory)
 	clients := int64(s.clientsMemory())
 	startup := int64(s.baseMemory)
-	overhead := startup + clients + int64(s.pushMemory())
+	overhead := startup + clients + int64(s.otherMemory()+s.aofBuffer())
 	for _, db := range s.Keyspace.DBs() {
 		overhead += int64(db.Overhead())
 	}
@@ -109,13 +109,12 @@ func (t *infoText) memory() {
 	t.int("rss_overhead_bytes", rss-resident)
 	t.ratio("mem_fragmentation_ratio", ratioOf(rss, used))
 	t.int("mem_fragmentation_bytes", rss-used)
-	buffered := s.aof.file.Info().BufferLength
-	t.int("mem_not_counted_for_evict", buffered)
+	t.int("mem_not_counted_for_evict", int64(s.uncountedMemory()))
 	t.zeros("mem_replication_backlog", "mem_total_replication_buffers")
 	t.int("mem_clients_slaves", int64(s.classMemory[config.ClassReplica]))
 	t.int("mem_clients_normal", int64(s.evictable()))
 	t.zeros("mem_cluster_links")
-	t.int("mem_aof_buffer", buffered)
+	t.int("mem_aof_buffer", int64(s.aofBuffer()))
 	t.str("mem_allocator", "go")
 	t.zeros("active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects")
 

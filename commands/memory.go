@@ -88,7 +88,7 @@ func (s *Server) memoryFigures() memoryFigures {
 	}
 	s.stats.peakMemory = max(s.stats.peakMemory, int(m.used))
 	m.peak = int64(s.stats.peakMemory)
-	m.overhead = m.startup + m.clients + int64(s.pushMemory())
+	m.overhead = m.startup + m.clients + int64(s.otherMemory()+s.aofBuffer())
 	for _, db := range s.Keyspace.DBs() {
 		m.overhead += int64(db.Overhead())
 	}
@@ -134,7 +134,7 @@ func memoryStats(c *Client) {
 	num("clients.slaves", int64(c.srv.classMemory[config.ClassReplica]))
 	num("clients.normal", int64(c.srv.evictable()))
 	num("cluster.links", 0)
-	num("aof.buffer", 0)
+	num("aof.buffer", int64(c.srv.aofBuffer()))
 	num("lua.caches", c.srv.scripts.engine.Memory())
 	num("functions.caches", int64(c.srv.scripts.libraries.Bytes()))
 	for _, db := range c.srv.Keyspace.DBs() {
