@@ -29,6 +29,7 @@ func (s *Server) cron() {
 	s.sampleInstant()
 	live := s.Keyspace.Bytes()
 	ended := s.activity.Note(s.Keyspace.Now, s.stats.commands, live)
+	s.gc.Bound(s.evict.limit, live, s.Keyspace.Generation().Pinned())
 	s.gc.Adjust(live, s.activity.Busy())
 	if ended && s.activity.Idle() {
 		s.scratch.Trim()

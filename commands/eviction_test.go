@@ -250,7 +250,10 @@ func TestMemoryComesBack(t *testing.T) {
 					s.account(s.c)
 				}
 			}
-			used := func() int { s.Keyspace.ActiveExpire(func() int64 { return s.now }, func() bool { return false }); return s.usedMemory() }
+			used := func() int {
+				s.Keyspace.ActiveExpire(func() int64 { return s.now }, func() bool { return false })
+				return s.usedMemory()
+			}
 			run(c.fill, 0)
 			run(c.undo, 0)
 			run("DEL x h l s n z", 0)
