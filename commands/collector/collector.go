@@ -29,9 +29,9 @@ import (
 // (Measured, a hash of 5 million fields written at pipeline 16 during BGSAVE: 0.6 to 0.9 s of help in each collection,
 // 186 of 10.7 million HSETs over 1 ms; without, 64, on a machine that had other work as well.)
 type Pacer struct {
-	bound int64 // the runtime's limit of memory that was set, 0 = none
-	soft  int64 // the one that GOMEMLIMIT gave
-	percent int // of the pacer
+	bound   int64 // the runtime's limit of memory that was set, 0 = none
+	soft    int64 // the one that GOMEMLIMIT gave
+	percent int   // of the pacer
 	own     bool
 	base    uint64        // bytes ever allocated when the last collection ended
 	running chan struct{} // closed when the collection ends that was begun here
@@ -50,7 +50,7 @@ const (
 )
 
 // Bound sets a limit to the memory of the process, given the limit of the data in bytes (0 = none) and how much there is
-// of it. near the limit garbage may not gather as it may elsewhere: collections begin after fullPercent, and the runtime
+// of it. Near the limit garbage may not gather as it may elsewhere: collections begin after fullPercent, and the runtime
 // is told to collect, and to give free memory back, before it takes more than boundShare of the limit; while a snapshot
 // keeps what is changed, snapshotShare. A lower GOMEMLIMIT stays.
 func (g *Pacer) Bound(limit, live int, snapshot bool) {

