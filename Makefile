@@ -12,7 +12,7 @@ PKG         ?= ./...
 ONLY        ?=
 BENCH       ?=
 
-.PHONY: all build run help deps-test deps-race test race lint fuzz bench stress clean FORCE
+.PHONY: all build run help deps-test deps-race test race race-short lint fuzz bench stress clean FORCE
 
 all: build
 
@@ -39,6 +39,9 @@ test: deps-test ## unit, comparison and integration tests (the comparison is wit
 
 race: deps-test deps-race ## the same under the race detector; servers are built with it, and check their counters
 	FERROUS_INVARIANTS=1 CGO_ENABLED=1 $(GO) test -race -count=1 -timeout 30m ./...
+
+race-short: deps-race ## the race detector over the packages with goroutines and snapshots, short
+	CGO_ENABLED=1 $(GO) test -race -short -count=1 -timeout 10m ./eventloop/... ./aof ./rdb/... ./datatypes/...
 
 lint: ## gofmt, vet, staticcheck, import floors, builds for macOS and FreeBSD
 	@out=$$(gofmt -l .); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi

@@ -75,7 +75,7 @@ type Options struct {
 	Now  func() int64 // Unix ms; may be the clock that the loop keeps
 	// Offset, if not nil, is the replication offset that what has been fed so far belongs to, for WAITAOF.
 	Offset func() int64
-	// Latency, if not nil, is told how long calls of the disk on the loop took, under Redis's names of the events.
+	// Latency, if not nil, is called with how long calls of the disk on the loop took, under Redis's names of the events.
 	Latency func(event string, d time.Duration)
 }
 

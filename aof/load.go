@@ -40,9 +40,9 @@ type Loader struct {
 
 	// All of these may be nil.
 
-	// Begin is told the number of bytes to come.
+	// Begin is called with the number of bytes to come.
 	Begin func(total int64)
-	// File is told each file that is begun. Each is to be run as by a new client: in database 0, outside of MULTI.
+	// File is called for each file that is begun. Each is to be run as by a new client: in database 0, outside of MULTI.
 	File func(name string)
 	// Progress is called every 1024 commands and every 2 MiB of RDB, with the number of bytes read so far. An error ends
 	// loading.
@@ -60,6 +60,7 @@ const (
 	Truncated                   // a torn end was cut off
 )
 
+// Progress is called after so many commands, or so many bytes if they come first.
 const (
 	progressCommands = 1024
 	progressBytes    = 2 << 20

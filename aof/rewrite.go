@@ -101,7 +101,8 @@ type rewriteStats struct {
 
 func (s *rewriteStats) init() { s.lastTook = -1 }
 
-// The limit after failures.
+// The limit after failures: from limitFailures of them in a row on, rewrites begin by themselves a minute after the last one,
+// then two, four …, limitMost at most.
 const (
 	limitFailures = 3
 	limitMost     = 60 // minutes

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ferrous/rdb/memfs"
+	"ferrous/rdb/vfs"
 )
 
 // TestRewrite: the files of a rewrite that goes well, and what INFO says of it.
@@ -285,6 +286,30 @@ func TestRewriteInUnit(t *testing.T) {
 	got, _, err := reload(t, fs.After(memfs.Power), false)
 	if n, e := inOrder(got.store.list); err != nil || e != nil || n != 4 {
 		t.Error(err, e, n)
+	}
+}
+
+// stopsAtWrite is a file during whose first Write the rewrite is stopped.
+type stopsAtWrite struct {
+	vfs.File
+	stop   chan struct{}
+	writes []int
+}
+
+func (f *stopsAtWrite) Write(p []byte) (int, error) {
+	if f.writes = append(f.writes, len(p)); len(f.writes) == 1 {
+		close(f.stop)
+	}
+	return len(p), nil
+}
+
+// TestStopWithinPiece: a stop does not wait until a large piece is written whole.
+func TestStopWithinPiece(t *testing.T) {
+	f := &stopsAtWrite{stop: make(chan struct{})}
+	b := &BaseFile{f: f, stop: f.stop}
+	n, err := b.Write(make([]byte, 10*writeMost))
+	if err != ErrStopped || n != writeMost || len(f.writes) != 1 || b.Size() != writeMost {
+		t.Errorf("%d bytes written in pieces of %d, %v", n, f.writes, err)
 	}
 }
 

@@ -433,5 +433,5 @@ const commandsOfRedis = `asking cluster cluster|addslots cluster|addslotsrange c
 	cluster|count-failure-reports cluster|countkeysinslot cluster|delslots cluster|delslotsrange cluster|failover
 	cluster|flushslots cluster|forget cluster|getkeysinslot cluster|help cluster|info cluster|keyslot cluster|links
 	cluster|meet cluster|myid cluster|myshardid cluster|nodes cluster|replicas cluster|replicate cluster|reset
-	cluster|saveconfig cluster|set-config-epoch cluster|setslot cluster|shards cluster|slaves cluster|slots failover
-	psync readonly readwrite replconf replicaof restore-asking role slaveof sync wait`
+	cluster|saveconfig cluster|set-config-epoch cluster|setslot cluster|shards cluster|slaves cluster|slots
+	readonly readwrite restore-asking`

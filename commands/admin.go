@@ -5,25 +5,21 @@ import (
 	"strings"
 
 	"ferrous/commands/config"
-	"ferrous/commands/introspection"
 	"ferrous/commands/session"
 )
 
-// Commands about the server as a whole. ACL is in aclcmd.go, CONFIG in configcmd.go, COMMAND in commandinfo.go, DEBUG in
-// debug.go, LATENCY in latency.go, MEMORY in memory.go, MONITOR in monitor.go, SHUTDOWN in lifecycle.go, SLOWLOG in slowlog.go.
+// Commands about the server as a whole. ACL is in aclcmd.go, CONFIG in configcmd.go, DEBUG in debug.go, MEMORY in memory.go,
+// MONITOR in monitor.go, SHUTDOWN in lifecycle.go; COMMAND, LATENCY and SLOWLOG are in package introspection.
 
 var serverCommands = []session.Command{
 	aclCommand,
-	introspection.CommandRow,
 	configCommand,
 	debugRow,
-	introspection.LatencyRow,
 	lolwutRow,
 	memoryCommand,
 	moduleCommand,
 	monitorCommand,
 	shutdownCommand,
-	introspection.SlowlogRow,
 	{Name: "time", Arity: 1, Flags: session.Loading | session.Stale | session.Fast, Handler: connected(timeNow),
 		Group: session.GroupServer, Since: "2.6.0", Complexity: "O(1)", Summary: "Tells the time of the server's clock.",
 		Hints: []string{"nondeterministic_output"}},

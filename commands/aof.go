@@ -9,7 +9,6 @@ import (
 	"ferrous/commands/config"
 	"ferrous/commands/session"
 	"ferrous/datatypes/keyspace"
-	"ferrous/datatypes/record"
 	"ferrous/eventloop"
 	"ferrous/eventloop/resp"
 	"ferrous/rdb"
@@ -48,12 +47,9 @@ type appendOnly struct {
 	group
 	dir  string        // the working directory when the file was last told
 	nap  time.Duration // before each flush of the loop that has something to write (DEBUG AOF-FLUSH-SLEEP)
-	fed  int64         // commands fed so far: what WAITAOF counts in
 	snap *keyspace.Snapshot
 
 	lastCopied int64 // bytes for the last rewrite, see cow.Generation.Copied
-
-	waiting []*Client // in WAITAOF
 }
 
 // group is what the next write is for, and with appendfsync always the next fsync.
@@ -104,17 +100,7 @@ func (g *group) next() {
 
 // newAppendOnly makes the file, which is off.
 func (s *Server) newAppendOnly() {
-	levels := map[aof.Level]config.LogLevel{aof.Debug: config.LogDebug, aof.Verbose: config.LogVerbose,
-		aof.Notice: config.LogNotice, aof.Warning: config.LogWarning}
-	s.aof.file = aof.New(aof.Options{
-		Dir: s.Config.Dir, DirName: s.Config.AppendDirname, FileName: s.Config.AppendFilename,
-		Post:    func(fn func()) { s.loop.Post(func() { fn(); s.resumeReplies() }) },
-		Go:      s.crash.Go,
-		Logf:    func(l aof.Level, format string, args ...any) { s.Logf(levels[l], format, args...) },
-		Now:     func() int64 { return s.Keyspace.Now },
-		Offset:  func() int64 { return s.aof.fed },
-		Latency: func(event string, d time.Duration) { s.latencySample(event, d.Milliseconds()) },
-	}, s.aofSettings())
+	s.aof.file = aof.New(s.aofOptions(), s.aofSettings())
 	for _, name := range []string{"appendfsync", "no-appendfsync-on-rewrite", "aof-timestamp-enabled", "aof-load-truncated",
 		"aof-use-rdb-preamble", "aof-rewrite-incremental-fsync", "aof-disable-auto-gc", "auto-aof-rewrite-percentage",
 		"auto-aof-rewrite-min-size"} {
@@ -128,6 +114,21 @@ func (s *Server) newAppendOnly() {
 	s.Config.OnApplyLast(func(*config.Config) error { return s.switchAppendOnly() }, "appendonly")
 	s.aof.dir = s.Config.Dir
 	s.Config.OnApply(func(*config.Config) error { s.leaveDir(); return nil }, "dir")
+}
+
+// aofOptions are what the file needs of the server.
+func (s *Server) aofOptions() aof.Options {
+	levels := map[aof.Level]config.LogLevel{aof.Debug: config.LogDebug, aof.Verbose: config.LogVerbose,
+		aof.Notice: config.LogNotice, aof.Warning: config.LogWarning}
+	return aof.Options{
+		Dir: s.Config.Dir, DirName: s.Config.AppendDirname, FileName: s.Config.AppendFilename,
+		Post:    func(fn func()) { s.loop.Post(func() { fn(); s.resumeReplies() }) },
+		Go:      s.crash.Go,
+		Logf:    func(l aof.Level, format string, args ...any) { s.Logf(levels[l], format, args...) },
+		Now:     func() int64 { return s.Keyspace.Now },
+		Offset:  func() int64 { return s.sync.node.History.Offset },
+		Latency: func(event string, d time.Duration) { s.latencySample(event, d.Milliseconds()) },
+	}
 }
 
 // followDir tells the file where its folder is by now.
@@ -158,29 +159,11 @@ func (s *Server) aofSettings() aof.Settings {
 		RewritePercentage: c.AutoAOFRewritePercentage, RewriteMinSize: c.AutoAOFRewriteMinSize}
 }
 
-// Feed implements Sink: it counts what is fed to the file.
-func (a *appendOnly) Feed(db int, argv [][]byte) {
-	a.fed++
-	a.file.Feed(db, argv)
-}
+// Feed implements Sink.
+func (a *appendOnly) Feed(db int, argv [][]byte) { a.file.Feed(db, argv) }
 
 // on reports whether changes are fed to the file.
 func (a *appendOnly) on() bool { return a.file.State() != aof.Off }
-
-// feedFile begins or ends feeding the file, as its state wants.
-func (s *Server) feedFile() {
-	for i, k := range s.Sinks {
-		if k == session.Sink(&s.aof) {
-			if !s.aof.on() {
-				s.Sinks = append(s.Sinks[:i:i], s.Sinks[i+1:]...)
-			}
-			return
-		}
-	}
-	if s.aof.on() {
-		s.Sinks = append(s.Sinks, &s.aof)
-	}
-}
 
 // switchAppendOnly applies the directive appendonly at run time.
 func (s *Server) switchAppendOnly() error {
@@ -188,10 +171,11 @@ func (s *Server) switchAppendOnly() error {
 	if !s.ready || s.Config.AppendOnly == a.on() {
 		return nil
 	}
-	defer s.feedFile()
+	defer s.attachSinks()
 	if !s.Config.AppendOnly {
 		a.file.Disable()
 		s.releaseReplies()
+		s.endFileWaits()
 		return nil
 	}
 	if err := a.file.Enable(s.Config.Dir); err != nil {
@@ -292,7 +276,6 @@ func (s *Server) tickFile() {
 	}
 	s.updateRefusing()
 	s.resumeReplies()
-	s.endLocalWaits()
 	s.rewriteIfDue()
 }
 
@@ -325,9 +308,10 @@ func (s *Server) rewriteFile() error {
 				a.snap = nil
 			}
 			s.updateRefusing()
+			s.snapshotFree()
 		},
 	})
-	s.feedFile()
+	s.attachSinks()
 	return err
 }
 
@@ -382,7 +366,7 @@ func (s *Server) loadFile(then func()) {
 			s.giveUp() // it has been logged
 			return
 		}
-		s.feedFile()
+		s.attachSinks()
 		then()
 	})
 }
@@ -447,7 +431,7 @@ func (f *fileClient) apply(argv [][]byte) error {
 	outer := s.current
 	s.current = c
 	if c.inMulti() && !e.Direct {
-		s.enqueue(c, e)
+		s.enqueue(c, e, e.Flags)
 	} else {
 		c.Cmd = e
 		e.Handler(&c.Client)
@@ -461,7 +445,6 @@ var aofCommands = []session.Command{
 	{Name: "bgrewriteaof", Arity: 1, Flags: session.NoAsyncLoading | session.Admin | session.NoScript, Handler: connected(bgrewriteaof),
 		Group: session.GroupServer, Since: "1.0.0", Complexity: "O(1)",
 		Summary: "Rewrites the append-only file in the background."},
-	waitaofRow,
 }
 
 func bgrewriteaof(c *Client) {
@@ -575,90 +558,4 @@ func (s *Server) syncFile() bool {
 // closeFile ends the file and a rewrite, which leaves nothing half done behind, as the last act of the server.
 func (s *Server) closeFile() {
 	_ = s.aof.file.Close() // it has logged
-}
-
-var waitaofRow = session.Command{Name: "waitaof", Arity: 4, Flags: session.NoScript, ACL: session.CatConnection, Handler: connected(waitaof),
-	Group: session.GroupGeneric, Since: "7.2.0", Complexity: "O(1)",
-	Summary: "Waits until what this client has changed is on the disk here and on replicas.",
-	Hints:   []string{"request_policy:all_shards", "response_policy:agg_min"},
-	Args:    []session.Arg{session.IntArg("numlocal"), session.IntArg("numreplicas"), session.IntArg("timeout")}}
-
-const (
-	errWaitLocal    = "ERR value is out of range, value must between 0 and 1"
-	errWaitDisabled = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
-)
-
-// waitaof waits for the disk of this server. There are no replicas to wait for: who asks for some waits for the timeout.
-func waitaof(c *Client) {
-	local, ok := c.Int64Arg(1)
-	if !ok {
-		return
-	}
-	if local < 0 || local > 1 {
-		c.Error(errWaitLocal)
-		return
-	}
-	replicas, ok := c.AtLeast(2, 0, session.ErrPositive)
-	if !ok {
-		return
-	}
-	ms, ok := resp.ParseInt(c.Args[3])
-	switch now := c.srv.Keyspace.Now; {
-	case !ok:
-		c.Error(session.ErrTimeoutNotInt)
-		return
-	case ms < 0:
-		c.Error(session.ErrTimeoutNegative)
-		return
-	case ms > 1<<63-1-now:
-		c.Error(session.ErrTimeoutRange)
-		return
-	case ms > 0:
-		ms += now
-	}
-	a := &c.srv.aof
-	if local > 0 && !a.on() {
-		c.Error(errWaitDisabled)
-		return
-	}
-	if replicas == 0 && (local == 0 || a.file.FsyncedOffset() >= c.wrote) || !c.MayBlock() {
-		c.localWaitReply()
-		return
-	}
-	c.Block(record.String, nil, ms)
-	c.blocked.answer = (*Client).localWaitReply
-	if replicas == 0 {
-		a.waiting = append(a.waiting, c)
-	}
-}
-
-// localWaitReply tells whether all that the client has changed is on the disk here, and on how many replicas.
-func (c *Client) localWaitReply() {
-	n := int64(0)
-	if a := &c.srv.aof; a.on() && a.file.FsyncedOffset() >= c.wrote {
-		n = 1
-	}
-	c.W.Array(2)
-	c.W.Int(n)
-	c.W.Int(0)
-}
-
-// endLocalWaits answers those in WAITAOF whose changes have come to the disk, and forgets those who no longer wait.
-func (s *Server) endLocalWaits() {
-	a := &s.aof
-	if len(a.waiting) == 0 {
-		return
-	}
-	waiting := a.waiting
-	a.waiting = nil
-	done := a.file.FsyncedOffset()
-	for _, c := range waiting {
-		switch {
-		case c.blocked == nil || c.blocked.answer == nil:
-		case done >= c.wrote:
-			s.endWait(c, "")
-		default:
-			a.waiting = append(a.waiting, c)
-		}
-	}
 }

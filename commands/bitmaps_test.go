@@ -3,14 +3,13 @@ package commands
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"ferrous/commands/session"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
 
 // setupEffect is a command on a server where only the setup was run before.
@@ -198,12 +197,10 @@ func TestBitModel(t *testing.T) {
 	if testing.Short() {
 		steps = 4000
 	}
-	if os.Getenv("FERROUS_STRESS") != "" {
+	if random.Stress() {
 		steps = 1_000_000
 	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 1))
+	rnd := random.New(t)
 	ts := newTestServer(t)
 	model := map[string]string{}
 	key := func() string { return string('a' + rune(rnd.IntN(5))) }

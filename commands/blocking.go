@@ -11,43 +11,44 @@ import (
 	"ferrous/datatypes/stream"
 	"ferrous/eventloop"
 	"ferrous/eventloop/resp"
+	"ferrous/replication"
 )
 
 // Blocking commands: BLPOP and its like wait until a key that they name holds a value of their type.
 //
 // # Waiting
 //
-// A handler that finds nothing calls Client.Block. The request is copied (blocked), the client is stopped, so that what
-// it sends meanwhile stays in its parser, and a wait of the client joins the queue of each key. Server.waiting finds the
-// queues: database, key, queue. A queue is a list in the order of arrival, so that entering and leaving cost the same
-// however many wait. A client that waits costs no time: it is in lists, and in the heap of timers if it has a timeout.
+// A handler that finds nothing calls Client.Block. Block copies the request (blocked), stops the client, whose further requests
+// stay in its parser, and puts a wait of the client into the queue of each key. blocking.waiting finds the queues: database,
+// key, queue. A queue is a linked list in the order of arrival, so that entering and leaving cost the same however many clients
+// wait. A waiting client costs no time: it is in lists, and in the heap of timers if it has a timeout.
 //
 // # Serving
 //
-// Keyspace.OnAdd, set only while somebody waits, tells of every key that comes into being, whatever made it: a push, RENAME,
-// COPY, MOVE, SORT with STORE, a key of another type being overwritten. SWAPDB is told to waitersSwapped. Core.Ready tells of
-// streams that were there before: XADD, XGROUP DESTROY. If there is a
-// queue for the key it is marked ready. When the command is done (for EXEC: the whole transaction), serveBlocked goes
-// through the ready queues: as long as the key holds a value of the type that the next client waits for, that client's
-// request is executed again from the start, with all checks, as if it had just come; what it finds first among its keys it
-// takes. A request that makes other keys ready, as BLMOVE does, is followed by those who wait for them, before the
-// command of any other client. If the request blocks again (it may, when a key is of the right type but does not hold
-// enough), it goes to the end of the queues with its old deadline.
+// While clients wait, Keyspace.OnAdd is called for every key that comes into being, whatever made it: a push, RENAME, COPY, MOVE,
+// SORT with STORE, a key of another type being overwritten. Core.Ready is called for streams that existed before (XADD, XGROUP
+// DESTROY), waitersSwapped for SWAPDB. If the key has a queue, the queue is marked ready.
 //
-// Readers of a group (Wait.Group) find nothing, one like the other, while the group has got all entries of the stream. So
-// serveQueue asks the stream before it executes a request of theirs, and passes over the rest of a group that has nothing
-// left: an entry that is added costs the same however many consumers of the group wait.
+// After the command (for EXEC: after the whole transaction), serveBlocked goes through the ready queues. As long as the key
+// holds a value of the type that the next client waits for, that client's request is executed again from the start, with all
+// checks, as if it had just arrived. It takes from the first of its keys that holds something. If the request makes other keys
+// ready, as BLMOVE does, their queues are served before any other client's command. If it blocks again, because the key does
+// not hold enough, it goes to the end of the queues with its old deadline.
+//
+// While a group has delivered all entries of its stream, all its waiting consumers (Wait.Group) would find nothing. So
+// serveQueue asks the stream before it executes such a request, and skips the other consumers of a group that has nothing
+// left: an added entry costs the same however many consumers of the group wait.
 //
 // The reply goes to the client's socket at once. Requests that it sent while it waited run in a later round (resumed).
 //
-// XREADGROUP waits for the key to go, too (Wait.Gone): Keyspace.OnRemove tells of deleted keys, waitersFlushed of databases.
-// Its request then runs again whatever the key holds, and answers the error. With CLAIM it runs again as well when an entry
-// that is pending may have become old enough (Wait.Again).
+// XREADGROUP also waits for the deletion of its key (Wait.Gone): Keyspace.OnRemove is called for deleted keys, waitersFlushed for
+// emptied databases. The request then runs again whatever the key holds, and replies with the error. With CLAIM it also runs
+// again when a pending entry may have become old enough (Wait.Again).
 //
 // # Leaving
 //
-// unblock takes a client out of all queues: before it is served, when its time is over, by CLIENT UNBLOCK, when its
-// connection ends. A connection that is known to be lost but not yet closed is never served.
+// unblock takes a client out of all queues: before it is served, at its timeout, by CLIENT UNBLOCK, or when its connection ends.
+// A connection that is known to be lost but not yet closed is never served.
 
 // blocked is a request that waits.
 type blocked struct {
@@ -60,10 +61,12 @@ type blocked struct {
 	group    []byte
 	waits    []wait // one for each key
 	deadline int64  // Unix ms, 0 = none
-	again    int64  // when it runs again, Unix ms, 0 = when it is woken
-	spent    int64  // nanoseconds at work
+	again    int64  // when it runs again in any case, Unix ms; 0 = never
+	spent    int64  // nanoseconds that it ran so far
 	timer    *eventloop.Timer
-	answer   func(c *Client) // what a wait that is not for keys is answered, however it ends; nil for keys
+	waiter   *replication.Waiter
+	file     bool            // it waits for the append-only file, too
+	answer   func(c *Client) // replies at the end of a wait that is not for keys, however it ends; nil for keys
 }
 
 // wait is the place of a blocked client in the queue of a key.
@@ -74,20 +77,20 @@ type wait struct {
 	prev, next *wait
 }
 
-// groupQueue counts those in the queue of a stream who wait for the entries of one group.
+// groupQueue counts the clients in the queue of a stream that wait for the entries of one group.
 type groupQueue struct {
 	name string
 	n    int
-	done bool // while the queue is served: the group has got all entries
+	done bool // while the queue is served: the group has delivered all entries
 }
 
-// waitQueue holds those who wait for a key, in the order of arrival.
+// waitQueue holds the clients that wait for a key, in the order of arrival.
 type waitQueue struct {
 	db          *keyspace.DB
 	key         string
 	first, last *wait
 	n           int
-	gone        int  // of these, who wait for the key to go
+	gone        int  // how many of them wait for the key to be deleted
 	ready       bool // in Server.blocking.ready
 	groups      []*groupQueue
 }
@@ -96,10 +99,10 @@ type waitQueue struct {
 type blocking struct {
 	waiting  map[*keyspace.DB]map[string]*waitQueue
 	clients  int // that wait
-	timed    int // of these, with a timeout
-	gone     int // of these, who wait for keys to go
+	timed    int // clients that wait with a timeout
+	gone     int // clients that wait for keys to be deleted
 	keys     int // queues
-	goneKeys int // of these, with somebody who waits for the key to go
+	goneKeys int // queues with a client that waits for the key to be deleted
 	ready    []*waitQueue
 	serving  bool
 	w        resp.Writer // for replies to clients that are served within another's turn
@@ -121,7 +124,7 @@ const (
 )
 
 // MayBlock reports whether the client may wait: not inside a transaction, and not one that has no connection.
-func (c *Client) MayBlock() bool { return c.conn != nil && !c.inMulti() }
+func (c *Client) MayBlock() bool { return c.conn != nil && !c.master && !c.inMulti() }
 
 // Block makes the client wait until one of the keys, arguments of the request that runs, holds a value of a kind.
 // The handler must not have replied or changed anything.
@@ -220,7 +223,7 @@ func (s *Server) join(b *blocked, key []byte) {
 	}
 }
 
-// enter counts one more who waits for the entries of a group.
+// enter counts one more client that waits for the entries of a group.
 func (q *waitQueue) enter(name []byte) *groupQueue {
 	for _, g := range q.groups {
 		if g.name == string(name) {
@@ -233,7 +236,7 @@ func (q *waitQueue) enter(name []byte) *groupQueue {
 	return g
 }
 
-// leave counts one less.
+// leave counts one client less.
 func (q *waitQueue) leave(g *groupQueue) {
 	if g.n--; g.n == 0 {
 		q.groups = slices.DeleteFunc(q.groups, func(other *groupQueue) bool { return other == g })
@@ -303,6 +306,10 @@ func (s *Server) release(b *blocked) {
 		b.timer.Stop()
 	}
 	s.hearOfKeys()
+	if b.waiter != nil {
+		s.sync.node.CancelWait(b.waiter)
+		b.waiter, b.file = nil, false
+	}
 	b.c, b.spent, b.answer = nil, 0, nil
 	if len(bl.free) < keptBlocked && cap(b.buf) <= keptBlockedBuf && cap(b.waits) <= keptWaits {
 		bl.free = append(bl.free, b)
@@ -425,7 +432,8 @@ func (s *Server) resumeUnblocked() {
 	}
 }
 
-// hearOfKeys has new keys told to keyAdded while clients wait for keys or the keyspace event is asked for.
+// hearOfKeys sets the callbacks of the keyspace: they are called only while clients wait for keys, or while the event "new" is
+// published.
 func (s *Server) hearOfKeys() {
 	s.Ready, s.Keyspace.OnRemove = nil, nil
 	if s.blocking.clients > 0 {
@@ -442,7 +450,7 @@ func (s *Server) hearOfKeys() {
 	}
 }
 
-// keyAdded is told each new key, and each whose type has changed.
+// keyAdded is Keyspace.OnAdd: it is called for each new key, and each whose type has changed.
 func (s *Server) keyAdded(db *keyspace.DB, r *record.Record, replaced bool) {
 	if !replaced {
 		s.Notify(config.NotifyNew, "new", r.Key(), db)
@@ -460,14 +468,15 @@ func (s *Server) keyAdded(db *keyspace.DB, r *record.Record, replaced bool) {
 	}
 }
 
-// keyReady is told that those who wait for a key may find something in it.
+// keyReady is Core.Ready: clients that wait for the key may find something in it.
 func (s *Server) keyReady(db *keyspace.DB, key []byte) {
 	if q := s.blocking.waiting[db][string(key)]; q != nil {
 		s.markReady(q)
 	}
 }
 
-// keyRemoved is told each key that goes. It may expire in nobody's turn.
+// keyRemoved is Keyspace.OnRemove: it is called for each key that is deleted. A key may expire while no command runs; the loop
+// then serves the clients in a turn of its own.
 func (s *Server) keyRemoved(db *keyspace.DB, r *record.Record) {
 	if q := s.blocking.waiting[db][string(r.Key())]; q != nil && q.gone > 0 && !q.ready {
 		s.markReady(q)
@@ -481,7 +490,7 @@ func (s *Server) keyRemoved(db *keyspace.DB, r *record.Record) {
 	}
 }
 
-// waitersFlushed is told that a database is about to lose all its keys.
+// waitersFlushed is called before a database loses all its keys.
 func (s *Server) waitersFlushed(db *keyspace.DB) {
 	if s.blocking.gone == 0 {
 		return
@@ -500,8 +509,8 @@ func (s *Server) markReady(q *waitQueue) {
 	}
 }
 
-// waitersSwapped is told that two databases have exchanged their contents. Clients wait for keys of a database as a
-// number.
+// waitersSwapped is called after two databases have exchanged their contents. Clients wait for keys of a database number, so
+// that the keys that came may be what they wait for.
 func (s *Server) waitersSwapped(dbs ...*keyspace.DB) {
 	for _, db := range dbs {
 		for key, q := range s.blocking.waiting[db] {
@@ -512,8 +521,8 @@ func (s *Server) waitersSwapped(dbs ...*keyspace.DB) {
 	}
 }
 
-// serveBlocked serves those who wait for keys that have become ready. now is the monotonic time; it returns that of the
-// end.
+// serveBlocked serves the clients that wait for keys that have become ready. now is the monotonic time; serveBlocked returns the
+// time at which it ends.
 func (s *Server) serveBlocked(now int64) int64 {
 	bl := &s.blocking
 	bl.serving = true
@@ -528,7 +537,7 @@ func (s *Server) serveBlocked(now int64) int64 {
 	return now
 }
 
-// serveQueue serves those who wait for a key, as long as it has something for them.
+// serveQueue serves the clients that wait for a key, as long as the key has something for them.
 func (s *Server) serveQueue(q *waitQueue, now int64) int64 {
 	key := []byte(q.key)
 	for _, g := range q.groups {

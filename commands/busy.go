@@ -167,6 +167,7 @@ func (s *Server) busyTurn() {
 	}
 	s.rearmExpiry()
 	s.reap()
+	s.resumeMaster()
 }
 
 // busyText is the error of what is not possible while a script is busy.

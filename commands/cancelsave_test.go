@@ -2,6 +2,7 @@ package commands
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,9 +16,11 @@ import (
 type busyDisk struct {
 	vfs.FS
 	op      string
+	on      string // for calls of files: the end of their name
 	seen    atomic.Bool
 	reached chan struct{} // closed when the call has begun
 	gate    chan struct{} // to be closed so that it goes on
+	writes  atomic.Int64  // calls of Write that have begun
 }
 
 func (d *busyDisk) at(op string) {
@@ -29,7 +32,12 @@ func (d *busyDisk) at(op string) {
 
 func (d *busyDisk) Create(name string) (vfs.File, error) {
 	f, err := d.FS.Create(name)
-	return &busyFile{f, d}, err
+	return &busyFile{f, d, name}, err
+}
+
+func (d *busyDisk) Append(name string) (vfs.File, error) {
+	f, err := d.FS.Append(name)
+	return &busyFile{f, d, name}, err
 }
 
 func (d *busyDisk) Rename(from, to string) error {
@@ -39,16 +47,24 @@ func (d *busyDisk) Rename(from, to string) error {
 
 type busyFile struct {
 	vfs.File
-	d *busyDisk
+	d    *busyDisk
+	name string
+}
+
+func (f *busyFile) at(op string) {
+	if strings.HasSuffix(f.name, f.d.on) {
+		f.d.at(op)
+	}
 }
 
 func (f *busyFile) Write(b []byte) (int, error) {
-	f.d.at("write")
+	f.d.writes.Add(1)
+	f.at("write")
 	return f.File.Write(b)
 }
 
 func (f *busyFile) Sync() error {
-	f.d.at("sync")
+	f.at("sync")
 	return f.File.Sync()
 }
 
@@ -70,7 +86,9 @@ func TestCancelAtBusyDisk(t *testing.T) {
 					}
 				}
 			}
-			ts.do("SET", "k", strings.Repeat("v", 1<<20))
+			long := make([]byte, 1<<20) // which takes several writes
+			_, _ = rand.NewChaCha8([32]byte{}).Read(long)
+			ts.do("SET", "k", string(long))
 			if got := ts.do("BGSAVE"); got != "+Background saving started\r\n" {
 				t.Fatal(got)
 			}
@@ -96,8 +114,12 @@ func TestCancelAtBusyDisk(t *testing.T) {
 					t.Error("a rewrite begins beside a save that has not ended")
 				}
 				ts.do("FLUSHALL") // cancels it no second time
+				writes := disk.writes.Load()
 				close(disk.gate)
 				<-b.done
+				if n := disk.writes.Load() - writes; n > 0 {
+					t.Errorf("the canceled save writes %d pieces more", n)
+				}
 				ts.backgroundSaveEnded(b)
 			}
 			if ts.persist.saving != nil || ts.persist.failed {

@@ -7,47 +7,52 @@ import (
 	"ferrous/commands/session"
 	"ferrous/eventloop"
 	"ferrous/eventloop/resp"
+	"ferrous/replication"
 )
 
-// A Client is one connection, or an inner client (of the loader of append-only files) that has none. What handlers may touch
-// of it is the Session that it embeds.
+// A Client is one connection, or an inner client without one (of the loader of append-only files, of scripts). Handlers see
+// only the session.Client that it embeds.
 type Client struct {
 	session.Client
 	srv    *Server
 	conn   *eventloop.Conn // nil for clients that are not connections
 	parser resp.Parser
 
-	last *session.Entry // command of the request before
+	last *session.Entry // command of the last request; admit tries it first
 	id   int64
 
-	user    *acl.User // whose rights it has; nil for those who are not connections: they may do everything
-	authed  bool      // logged in, be it because the default user needs no password
-	closing bool      // closes when its replies are written
+	user    *acl.User // nil for clients that are not connections: they may do everything
+	authed  bool      // authenticated, or the default user needs no password
+	closing bool      // the connection closes when its replies are written
 	stopped bool      // no further request is executed until something clears it
-	doomed  bool      // closed; leaves the registry when nobody walks it (Server.reap)
+	doomed  bool      // closed; Server.reap takes it out of the registry when nothing walks that
 
 	replyOff     bool         // CLIENT REPLY OFF
 	replySkip    int8         // 2: skip the reply of the next command; 1: of this one
 	noEvict      bool         // CLIENT NO-EVICT
 	proto        int8         // RESP version
 	countedAs    int8         // class in Server.classMemory
-	orderIndex   int32        // index in Server.order, -1 when it has left the books
+	orderIndex   int32        // index in Server.order, -1 when it has left the registry
 	evictionSlot evictionSlot // among those that may be evicted
 	replyBuffer  replyBuffer  // rbs and rbp of CLIENT LIST
 
 	tx       *transaction // from MULTI or WATCH to EXEC
-	ident    *identity    // nil if it has told nothing of itself
+	ident    *identity    // name, library and the like; nil if the client has given none
 	deferred [][]byte     // the request that CLIENT PAUSE holds back
 	blocked  *blocked     // the request that waits; see blocking.go
-	pushes   *pushes      // what it is told unasked, nil if it is told nothing; see push.go
+	pushes   *pushes      // subscriptions, tracking, MONITOR and queued messages; nil for none; see push.go
 	window   window       // qbuf and qbuf-free of CLIENT LIST
-	counted  int          // what of its memory is in Server.heldBytes
+	counted  int          // bytes of its memory that Server.heldBytes includes
 
-	announced int // bytes that are to come, in Server.classMemory with counted
+	announced int // bytes of arguments that the client has announced; Server.classMemory includes them
 
 	created, lastActive int64 // Unix ms
 	softSince           int64 // since when the output is above the soft limit, Unix ms
-	wrote               int64 // appendOnly.fed after its last change
+	wrote               int64 // offset of the stream after its last change
+
+	replica *replication.Replica // it has sent REPLCONF, PSYNC or SYNC; see replicas.go
+	source  bool                 // its output comes from there
+	master  bool                 // it is the master, whose stream it sends; see replica.go
 }
 
 // describe is the client as the log shows it.
@@ -61,13 +66,13 @@ func (c *Client) describe() string {
 // closeAfterReply ends the session once its replies are written; further requests are ignored.
 func (c *Client) closeAfterReply() { c.closing, c.stopped = true, true }
 
-// connected makes a handler of one that needs the whole Client, not only its Session.
+// connected turns a function that needs the whole Client into a handler, which gets the session.Client.
 func connected(handler func(c *Client)) func(c *session.Client) {
 	return func(c *session.Client) { handler(c.Host.(*Client)) }
 }
 
-// newClient makes a client that speaks RESP2, writes its replies to w and says in repl what is to be propagated. Inner
-// clients, whose commands may run within another's, have their own of both.
+// newClient makes a client that speaks RESP2. Its replies go to w, and its handlers say in repl what is to be propagated. All
+// connections share w and repl. Inner clients have their own of both, since their commands may run within another client's.
 func (s *Server) newClient(w *resp.Writer, repl *session.Replication) *Client {
 	c := &Client{srv: s, proto: 2}
 	c.Client = session.Client{Core: &s.Core, Host: c, W: w, Repl: repl, DB: s.Keyspace.DBs()[0]}

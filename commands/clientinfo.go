@@ -185,6 +185,7 @@ func (s *Server) forget(c *Client) {
 	s.stopWaiting(c)
 	s.endTransaction(c)
 	s.forgetPushes(c)
+	s.replicaGone(c)
 }
 
 // clientsMemory is what all clients cost.
@@ -197,6 +198,7 @@ type clientPeaks struct {
 	second int64
 }
 
+// peakSeconds is for how many seconds the largest buffers are remembered, as in Redis.
 const peakSeconds = 8
 
 // advance makes room for the present second.
@@ -257,6 +259,9 @@ func (c *Client) appendInfo(b []byte) []byte {
 	if c.conn != nil {
 		addr, laddr, fd = c.conn.RemoteAddr(), c.conn.LocalAddr(), c.conn.FD()
 		queued, chunks, queuedMem = c.conn.Queued(), c.conn.QueuedChunks(), c.conn.QueuedMem()
+	}
+	if c.attached() {
+		queuedMem = int(c.replica.OutputMemory())
 	}
 	unsent := 0
 	if c == c.srv.current {
@@ -324,6 +329,12 @@ func (c *Client) appendFlags(b []byte) []byte {
 	n := len(b)
 	if c.monitors() {
 		b = append(b, 'O')
+	}
+	if c.attached() {
+		b = append(b, 'S')
+	}
+	if c.master {
+		b = append(b, 'M')
 	}
 	if c.subscribed() {
 		b = append(b, 'P')

@@ -224,6 +224,14 @@ var clientTypes = map[string]int{
 
 const classMaster = 3
 
+// kind is the client's type, as clientTypes has it.
+func (c *Client) kind() int {
+	if c.master {
+		return classMaster
+	}
+	return c.outputClass()
+}
+
 // clientList is CLIENT LIST.
 func clientList(c *Client) {
 	f := clientFilter{is72: true}

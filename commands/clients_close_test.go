@@ -2,10 +2,11 @@ package commands
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
+
+	"ferrous/tests/random"
 )
 
 // Clients that do not read are closed while others are served: never within a command or a walk over what they are in.
@@ -295,10 +296,10 @@ func TestKillSeenInTransaction(t *testing.T) {
 
 // Clients of all kinds that do not read, small limits, and every way to be closed: nothing breaks, and after each round
 // all counters are what a recount finds.
-func TestCloseAnywhere(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 1))
+func TestCloseAnywhere(t *testing.T) { random.Repeat(t, testCloseAnywhere) }
+
+func testCloseAnywhere(t *testing.T) {
+	rnd := random.New(t)
 	s := startServer(t, "client-output-buffer-limit", "normal 3mb 1mb 1 pubsub 1mb 256kb 1", "notify-keyspace-events", "KEA",
 		"tracking-table-max-keys", "50", "hz", "100")
 	key := func() string { return fmt.Sprint("k", rnd.IntN(8)) }

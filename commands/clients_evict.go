@@ -43,7 +43,7 @@ func bucketOf(size int) int {
 // mayEvict reports whether the client may have to go for others.
 func (c *Client) mayEvict() bool {
 	class := c.outputClass()
-	return c.conn != nil && !c.noEvict && (class == config.ClassNormal || class == config.ClassPubsub)
+	return c.conn != nil && !c.noEvict && !c.master && (class == config.ClassNormal || class == config.ClassPubsub)
 }
 
 // sortClient puts a client into the bucket that it belongs to, as it is accounted for.
@@ -118,7 +118,7 @@ func (s *Server) evictClients() {
 	}
 }
 
-// outputGrew is told, perhaps in the middle of a command or of a walk, that replies to the client had to be queued. It
+// outputGrew is called, perhaps in the middle of a command or of a walk, when replies to the client had to be queued. It
 // accounts for them; eviction waits until that has ended.
 func (s *Server) outputGrew(c *Client) {
 	if n := c.conn.QueuedMem(); s.eviction.limit > 0 && n > c.counted {

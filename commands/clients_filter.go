@@ -41,7 +41,7 @@ var valueFilters = map[string]valueFilter{
 		if !ok {
 			return nil, "ERR Unknown client type '" + session.CString(value) + "'"
 		}
-		return func(o *Client) bool { return o.outputClass() == class }, ""
+		return func(o *Client) bool { return o.kind() == class }, ""
 	},
 	"USER": func(c *Client, _ string, value []byte) (func(*Client) bool, string) {
 		user := c.srv.security.users.Get(value)

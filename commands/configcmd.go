@@ -62,7 +62,7 @@ func configGet(c *Client) {
 func configSet(c *Client) {
 	local := c.conn == nil || isLocal(c.conn)
 	c.srv.followDir()
-	if err := c.srv.Config.Set(c.strings(2), config.SetContext{Local: local, Loading: c.srv.persist.loading != nil}); err != nil {
+	if err := c.srv.Config.Set(c.strings(2), config.SetContext{Local: local, Loading: c.srv.persist.loading != nil || c.srv.asyncLoading()}); err != nil {
 		c.Error(err.Error())
 		return
 	}
@@ -87,6 +87,8 @@ func configResetStat(c *Client) {
 func (s *Server) resetStats() {
 	s.activity.Restart(s.stats.commands)
 	s.Counters = session.Counters{}
+	n := s.sync.node
+	n.SyncFull, n.SyncPartialOK, n.SyncPartialErr = 0, 0, 0
 	s.stats = stats{
 		peakMemory: s.stats.peakMemory,
 		cronCycles: s.stats.cronCycles,

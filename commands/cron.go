@@ -24,7 +24,9 @@ func (s *Server) cron() {
 	s.migrations.closeIdle(s.Keyspace.Now)
 	s.persistCron()
 	s.tickFile()
+	s.tickReplication()
 	s.sweepTracked()
+	s.watchTLSFiles()
 	s.stats.peakMemory = max(s.stats.peakMemory, s.usedMemory())
 	s.sampleInstant()
 	live := s.Keyspace.Bytes()
@@ -156,6 +158,9 @@ func (s *Server) limitReply(c *Client) {
 
 // outputClass is the class of client-output-buffer-limit.
 func (c *Client) outputClass() int {
+	if c.replica != nil && c.attached() {
+		return config.ClassReplica
+	}
 	if c.subscribed() {
 		return config.ClassPubsub
 	}
@@ -164,13 +169,15 @@ func (c *Client) outputClass() int {
 
 // idleMayClose reports whether the directive timeout applies to the client.
 func (c *Client) idleMayClose() bool {
-	return c.deferred == nil && c.blocked == nil && !c.subscribed() && !c.monitors()
+	return !c.master && !c.attached() && c.deferred == nil && c.blocked == nil && !c.subscribed() && !c.monitors()
 }
 
 const (
 	instantCommands = iota
 	instantInput
 	instantOutput
+	instantReplInput
+	instantReplOutput
 	instantCycles
 	instantCycleTime
 	instantMetrics
@@ -211,6 +218,8 @@ func (s *Server) sampleInstant() {
 	s.stats.instant[instantCommands].add(s.Keyspace.Now, s.stats.commands)
 	s.stats.instant[instantInput].add(s.Keyspace.Now, s.stats.netIn)
 	s.stats.instant[instantOutput].add(s.Keyspace.Now, s.stats.netOut)
+	s.stats.instant[instantReplInput].add(s.Keyspace.Now, s.stats.replIn)
+	s.stats.instant[instantReplOutput].add(s.Keyspace.Now, s.stats.replOut)
 	s.stats.instant[instantCycles].add(s.Keyspace.Now, s.stats.cycles)
 	// Microseconds a cycle: time where others have counts, and cycles where they have time.
 	s.stats.instant[instantCycleTime].add(s.stats.cycles*1000, s.stats.cycleNanos/1000)

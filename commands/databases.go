@@ -5,7 +5,7 @@ import (
 	"ferrous/datatypes/keyspace"
 )
 
-// Commands on whole databases: what changes all keys at once concerns those who watch keys, wait for them or track them.
+// Commands on whole databases. What changes all keys at once concerns the clients that watch keys, wait for them or track them.
 
 var databaseCommands = []session.Command{
 	{Name: "flushall", Arity: -1, Flags: session.Write, ACL: session.CatKeyspace | session.CatDangerous, Handler: connected(flushall),
@@ -96,7 +96,7 @@ func (c *Client) flush(dbs ...*keyspace.DB) {
 		c.srv.saveFlushed()
 	}
 	if n == 0 {
-		// It is propagated even so: who follows may hold what is no longer here.
+		// It is propagated even so: a replica may hold keys that are gone here.
 		c.PropagateAlso(c.Args...)
 	}
 	c.W.OK()

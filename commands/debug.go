@@ -35,6 +35,8 @@ func debugForms() []introspection.DebugForm {
 			"    Wait before each write of the append-only file; 0 to wait no more."),
 		form("assert", 2, 2, debugAssert, "ASSERT",
 			"    Crash the server as a failed assertion does."),
+		form("change-repl-id", 2, 2, debugChangeReplID, "CHANGE-REPL-ID",
+			"    Give the stream of replication another name: replicas that come back get all data."),
 		form("config-rewrite-force-all", 2, 2, debugRewriteAll, "CONFIG-REWRITE-FORCE-ALL",
 			"    CONFIG REWRITE with every parameter, also those at their default."),
 		form("loadaof", 2, 2, debugLoadAOF, "LOADAOF",
@@ -53,10 +55,14 @@ func debugForms() []introspection.DebugForm {
 			"    Change the rules by which rbs and rbp of CLIENT LIST follow what clients are answered:",
 			"    * RESIZING <0|1>: whether rbs changes",
 			"    * PEAK-RESET-TIME <milliseconds>|NEVER|RESET: how long rbp is remembered"),
+		form("replicate", 3, any, debugReplicate, "REPLICATE <command> [<arg> ...]",
+			"    Send a command to replicas that is not executed here."),
 		form("segfault", 2, 2, debugSegfault, "SEGFAULT",
 			"    Crash the server as a wrong memory access does."),
 		form("set-active-expire", 3, 3, debugSetActiveExpire, "SET-ACTIVE-EXPIRE <0|1>",
 			"    Leave expired keys until somebody asks for them (0), or delete them on time (1)."),
+		form("set-disable-deny-scripts", 3, 3, debugDenyScripts, "SET-DISABLE-DENY-SCRIPTS <0|1>",
+			"    Let scripts call CLIENT LIST and DEBUG PROTOCOL, for tests."),
 	}
 }
 
@@ -101,6 +107,11 @@ func debugSetActiveExpire(c *Client) {
 		s.expAt = 0
 		s.rearmExpiry()
 	}
+	c.W.OK()
+}
+
+func debugDenyScripts(c *Client) {
+	c.srv.scripts.testing = c.SwitchArg(2)
 	c.W.OK()
 }
 

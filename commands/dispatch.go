@@ -8,8 +8,8 @@ import (
 	"ferrous/commands/session"
 )
 
-// execute runs one request of a connection: the only way from the wire to a handler. now is the monotonic time, read
-// at the end of the request before; execute returns it as of this request's end.
+// execute runs one request of a connection. It is the only way from the wire to a handler. now is the monotonic time at which
+// the request before ended; execute returns the time at which this one has ended.
 func (s *Server) execute(c *Client, now int64) int64 {
 	start := len(s.w.Buf)
 	skip := c.replySkip
@@ -26,25 +26,26 @@ func (s *Server) execute(c *Client, now int64) int64 {
 			now = s.call(c, e, now)
 		}
 		if c.blocked != nil {
-			c.replySkip = skip // it comes again
+			c.replySkip = skip // the request runs again
 		}
 	} else {
 		c.Cmd = nil
 		if c.deferred != nil {
-			c.replySkip = skip // it comes again
+			c.replySkip = skip // the request runs again
 		}
 	}
 	return s.replied(c, start, now)
 }
 
-// replied does what follows a request whose reply is in the writer from start on.
+// replied does what follows each request: it drops a reply that CLIENT REPLY suppresses, sends messages for this client, closes
+// a client over its limits, and serves blocked clients. The reply stands in the writer from start on.
 func (s *Server) replied(c *Client, start int, now int64) int64 {
 	if c.suppressed() {
 		s.w.Truncate(start)
 	}
 	if c.pushes != nil {
 		s.finish(c)
-		s.limitReply(c) // it may have become a subscriber
+		s.limitReply(c) // a subscriber has limits of its own
 	}
 	if s.w.Over() {
 		s.closeOverLimit(c)
@@ -60,11 +61,12 @@ func (s *Server) replied(c *Client, start int, now int64) int64 {
 	return now
 }
 
-// admit finds the request's command and decides whether it may run; if not it has replied.
+// admit looks up the command of the request and decides whether it may run now: arity, rights, MULTI, loading, pause. It
+// returns nil if not; it has then replied, queued the request, or held it back.
 func (s *Server) admit(c *Client) *session.Entry {
 	name := c.Args[0]
 	e := c.last
-	// Pipelines repeat themselves: the same word is the same command. Containers are looked up each time.
+	// Pipelines repeat themselves, so the last command is compared first. Containers are looked up each time.
 	if e == nil || e.Parent != nil || e.Subs != nil || len(name) != len(e.Name) || !session.EqualFold(name, e.Name) || e.Renamed {
 		if isAttack(name) {
 			s.warnOfAttack(c)
@@ -93,6 +95,9 @@ func (s *Server) admit(c *Client) *session.Entry {
 		}
 	}
 	flags := e.Flags
+	if e.Scripted && !e.Exec {
+		flags = s.scripts.flagsOf(e, c.Args)
+	}
 	if c.tx != nil && c.tx.open {
 		if flags&session.NoMulti != 0 {
 			return c.reject(e, errNoMulti)
@@ -110,7 +115,11 @@ func (s *Server) admit(c *Client) *session.Entry {
 		return c.reject(e, errOOM)
 	}
 	if s.refusing {
-		if msg := s.refusalOf(e); msg != "" {
+		lacks := ^e.Flags
+		if e.Exec && c.inMulti() {
+			lacks |= c.tx.lacks
+		}
+		if msg := s.refusalOf(e, flags, lacks); msg != "" {
 			return c.reject(e, msg)
 		}
 	}
@@ -124,7 +133,7 @@ func (s *Server) admit(c *Client) *session.Entry {
 		return nil
 	}
 	if c.tx != nil && c.tx.open && !e.Direct {
-		s.enqueue(c, e)
+		s.enqueue(c, e, flags)
 		return nil
 	}
 	return e
@@ -153,6 +162,7 @@ func (s *Server) call(c *Client, e *session.Entry, now int64) int64 {
 	dirty := s.Dirty
 	db := c.DB
 	again := s.blocking.retrying != nil
+	s.calling++
 	e.Handler(&c.Client)
 	end := s.nanos()
 	if s.observed {
@@ -160,7 +170,7 @@ func (s *Server) call(c *Client, e *session.Entry, now int64) int64 {
 	}
 	took := end - now
 	s.setNow(end)
-	if c.blocked != nil { // it is counted when it is done
+	if c.blocked != nil { // a request that waits is counted when its wait ends
 		c.blocked.spent += took
 		if took >= s.slowNanos {
 			s.latencyOfCall(e, took)
@@ -168,6 +178,7 @@ func (s *Server) call(c *Client, e *session.Entry, now int64) int64 {
 		if changed := s.Dirty != dirty; changed || c.Repl.Any() { // XREADGROUP makes its consumer before it waits
 			s.propagate(c, db, changed)
 		}
+		s.endCall(e)
 		s.checkCommand(c, e)
 		return end
 	}
@@ -180,14 +191,29 @@ func (s *Server) call(c *Client, e *session.Entry, now int64) int64 {
 		s.latencyOfCall(e, took)
 	}
 	if changed := s.Dirty != dirty; changed || c.Repl.Any() {
+		if s.sync.writable && changed && !c.master {
+			s.rememberOwn(c, e)
+		}
 		s.propagate(c, db, changed)
-		c.wrote = s.aof.fed
+		s.endCall(e)
+		c.wrote = s.sync.node.History.Offset
+	} else {
+		s.endCall(e)
 	}
 	s.checkCommand(c, e)
 	return end
 }
 
-// countCall counts a command that is done, in one go or after waiting, and worked for so many nanoseconds in all.
+// endCall hands over what a command has propagated together with the keys that it found expired.
+func (s *Server) endCall(e *session.Entry) {
+	s.calling--
+	if s.pendingOps.byExpiry && s.calling == 0 {
+		s.pendingOps.loose = e.Flags&session.TouchesArbitraryKeys != 0
+		s.feedPending()
+	}
+}
+
+// countCall counts a command that has ended, at once or after waiting. nanos is the time that it ran, without the wait.
 func (s *Server) countCall(c *Client, e *session.Entry, nanos int64) {
 	e.Calls++
 	e.Nanos += nanos
@@ -200,7 +226,7 @@ func (s *Server) countCall(c *Client, e *session.Entry, nanos int64) {
 	}
 }
 
-// warnOfAttack logs, at most once a minute, that somebody speaks HTTP.
+// warnOfAttack logs, at most once a minute, that a client speaks HTTP.
 func (s *Server) warnOfAttack(c *Client) {
 	if s.Keyspace.Now-s.warned < 60_000 {
 		return
@@ -210,7 +236,7 @@ func (s *Server) warnOfAttack(c *Client) {
 		"misled by cross protocol scripting. Its connection from %s is closed.", c.conn.RemoteAddr())
 }
 
-// isAttack recognises the first words of HTTP requests, by which a browser can be made to talk to a server.
+// isAttack recognises the first words of an HTTP request: a web page can make a browser send one to a server.
 func isAttack(name []byte) bool {
 	return len(name) == 4 && session.EqualFold(name, "post") || len(name) == 5 && session.EqualFold(name, "host:")
 }

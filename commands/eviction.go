@@ -49,14 +49,16 @@ func (s *Server) countedMemory() int {
 	return s.baseMemory + s.Keyspace.Bytes() + s.clientsMemory() - s.classMemory[config.ClassReplica] + s.otherMemory()
 }
 
-// otherMemory is what is neither data nor of a client: subscriptions and tracked keys, scripts, users.
+// otherMemory is what is neither data nor of a client: subscriptions and tracked keys, scripts, users, the backlog.
 func (s *Server) otherMemory() int {
-	return s.pushMemory() + int(s.scripts.engine.Memory()) + s.scripts.libraries.Bytes() + s.security.users.Bytes()
+	backlog, _ := s.streamMemory()
+	return int(backlog) + s.pushMemory() + int(s.scripts.engine.Memory()) + s.scripts.libraries.Bytes() + s.security.users.Bytes()
 }
 
 // uncountedMemory is the memory that may be beyond the limit.
 func (s *Server) uncountedMemory() int {
-	return s.classMemory[config.ClassReplica] + s.aofBuffer()
+	_, behind := s.streamMemory()
+	return s.classMemory[config.ClassReplica] + int(behind) + s.aofBuffer()
 }
 
 // aofBuffer is what waits to be written to the append-only file, in bytes.
@@ -83,12 +85,12 @@ func (s *Server) makeRoom() bool {
 // refusesMemory reports whether a command cannot run while memory is full: one flagged denyoom, and inside MULTI all that
 // would be queued.
 func (c *Client) refusesMemory(e *session.Entry, flags session.Flags) bool {
-	return flags&session.DenyOOM != 0 || c.inMulti() && !e.Direct
+	return !c.master && (flags&session.DenyOOM != 0 || c.inMulti() && !e.Direct)
 }
 
 // mayEvictKeys reports whether keys may be evicted now.
 func (s *Server) mayEvictKeys() bool {
-	return !s.busy.on && s.persist.loading == nil && s.pause.until == 0
+	return !s.busy.on && s.persist.loading == nil && !s.pause.on && !(s.Config.ReplicaIgnoreMaxMemory && s.isReplica())
 }
 
 // evictKeys evicts keys until memory is below the limit or the time is over, and reports false if there is nothing to evict.

@@ -9,17 +9,17 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// Expiry in the background, and what is told of keys and fields that expire. The order of deadlines is the keyspace's
+// Expiry in the background, and what follows when keys and fields expire. The order of deadlines is the keyspace's
 // (datatypes/keyspace/expire.go); here is the timer that calls it in steps, and the hooks by which it reports.
 
 var wordHDel = []byte("HDEL")
 
-// fieldExpired is told of each field that expires in the background, before it is deleted.
+// fieldExpired is called for each field that expires in the background, before it is deleted.
 func (s *Server) fieldExpired(db *keyspace.DB, r *record.Record, field []byte) {
 	s.propagateDeletion(db, wordHDel, r.Key(), field)
 }
 
-// fieldsExpired is told of a hash of which fields have just expired; if none is left its key is about to be deleted.
+// fieldsExpired is called for a hash after fields of it have expired; if none is left its key is about to be deleted.
 func (s *Server) fieldsExpired(db *keyspace.DB, r *record.Record) {
 	key := r.Key()
 	s.Notify(config.NotifyHash, "hexpired", key, db)
@@ -29,7 +29,7 @@ func (s *Server) fieldsExpired(db *keyspace.DB, r *record.Record) {
 	s.KeyModified(db, key)
 }
 
-// keyExpired is told of each expired key before it is deleted.
+// keyExpired is called for each expired key before it is deleted.
 func (s *Server) keyExpired(db *keyspace.DB, r *record.Record) {
 	key := r.Key()
 	s.propagateDeletion(db, s.ExpiryVerb(), key)
@@ -64,6 +64,12 @@ func (s *Server) expire() {
 		return
 	}
 	s.rearmExpiry()
+}
+
+// judgeExpiry says whether expired keys are deleted here: not while data is loading, which tells itself what has gone, not
+// while clients are paused, and not on a replica, whose master tells it.
+func (s *Server) judgeExpiry() {
+	s.Keyspace.KeepExpired = s.persist.loading != nil || s.pause.on || s.isReplica()
 }
 
 // rearmExpiry sets the timer of background expiry where a deadline has come before the one that it waits for.

@@ -129,3 +129,27 @@ func TestSettingsForgeNoLines(t *testing.T) {
 		t.Errorf("maxclients %d, requirepass %q", back.MaxClients, back.RequirePass)
 	}
 }
+
+// The line about a client that is evicted shows its name up to the zero byte, and its user, who may be named almost anything,
+// without control characters.
+func TestEvictionForgesNoLines(t *testing.T) {
+	s := startServer(t)
+	var log bytes.Buffer
+	control := s.dial()
+	control.send(wire([]string{"ACL", "SETUSER", "u\x1b[2J\x7f", "on", "nopass", "+@all"}, []string{"CLIENT", "NO-EVICT", "ON"},
+		[]string{"CONFIG", "SET", "maxmemory-clients", "1mb"}))
+	control.expect(ok + ok + ok)
+	s.on(func() { s.Log = logging.New(logging.Options{Out: &log}) })
+	c := s.dial()
+	c.send(wire([]string{"AUTH", "u\x1b[2J\x7f", "x"}, []string{"CLIENT", "SETNAME", "a\x00\n" + forged}))
+	c.expect(ok + ok)
+	go c.Write([]byte(unfinished(3 << 20)))
+	s.eventually("it is evicted", func() bool { return s.eviction.evicted == 1 })
+	s.on(func() {
+		lines := strings.SplitAfter(log.String(), "\n")
+		if len(lines) != 2 || !strings.Contains(lines[0], "Evicting client: ") || !strings.Contains(lines[0], " name=a ") ||
+			!strings.Contains(lines[0], ` user=u\x1b[2J\x7f `) || strings.Contains(lines[0], "FORGED") {
+			t.Errorf("the log has %q", lines)
+		}
+	})
+}

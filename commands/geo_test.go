@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"ferrous/datatypes/geohash"
+	"ferrous/tests/random"
 )
 
 func TestGeoEffects(t *testing.T) {
@@ -36,10 +37,10 @@ func TestGeoEffects(t *testing.T) {
 }
 
 // Searches against a look at every member, for indexes of both forms.
-func TestGeoSearchModel(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %#x", seed)
-	r := rand.New(rand.NewPCG(seed, 1))
+func TestGeoSearchModel(t *testing.T) { random.Repeat(t, testGeoSearchModel) }
+
+func testGeoSearchModel(t *testing.T) {
+	r := random.New(t)
 	type place struct {
 		name           string
 		lon, lat, dist float64

@@ -3,7 +3,6 @@ package commands
 import (
 	"fmt"
 	"maps"
-	"math/rand/v2"
 	"strconv"
 	"strings"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"ferrous/datatypes/hash"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
 
 // at is a deadline that many milliseconds after the test's clock starts.
@@ -526,10 +526,10 @@ func TestDebugListpack(t *testing.T) {
 
 // TestHashDeadlineSnapshot changes hashes in all ways, lets fields expire with and without background expiry, and compares
 // what a snapshot's reader sees meanwhile with the state when it was taken.
-func TestHashDeadlineSnapshot(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 5))
+func TestHashDeadlineSnapshot(t *testing.T) { random.Repeat(t, testHashDeadlineSnapshot) }
+
+func testHashDeadlineSnapshot(t *testing.T) {
+	rnd := random.New(t)
 	ts := newTestServer(t, "hash-max-listpack-entries", "20")
 	db := ts.Keyspace.DBs()[0]
 	contents := func(each func(func(*record.Record) bool)) map[string]string {

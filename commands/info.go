@@ -241,6 +241,9 @@ func (t *infoText) server() {
 	t.int("server_time_usec", s.wall+s.nanos()/1000)
 	t.int("uptime_in_seconds", uptime)
 	t.int("uptime_in_days", uptime/86400)
+	if w := &s.shutdown.wait; w.on {
+		t.int("shutdown_in_milliseconds", max(w.deadline-s.replNow(), 0))
+	}
 	t.int("hz", int64(s.Config.Hz))
 	t.int("configured_hz", int64(s.Config.Hz))
 	t.int("lru_clock", int64(s.Keyspace.Clock))
@@ -253,12 +256,15 @@ func (t *infoText) server() {
 	if s.Config.UnixSocket != "" {
 		t.str("listener1", "name=unix,bind="+s.Config.UnixSocket)
 	}
+	if s.Config.TLSPort != 0 {
+		t.str("listener2", "name=tls,bind="+strings.Join(s.Config.Bind, ",bind=")+",port="+strconv.Itoa(s.Config.TLSPort))
+	}
 }
 
 func (t *infoText) clients() {
 	s := t.s
 	in, out := s.peaks.max()
-	t.int("connected_clients", int64(len(s.clients)))
+	t.int("connected_clients", int64(len(s.clients)-len(s.sync.node.Replicas())))
 	t.zeros("cluster_connections")
 	t.int("maxclients", int64(s.Config.MaxClients))
 	t.int("client_recent_max_input_buffer", int64(in))
@@ -287,7 +293,7 @@ func (t *infoText) persistence() {
 	if s.busyWithSnapshot() {
 		copied = s.Keyspace.Generation().Copied()
 	}
-	t.zeros("async_loading")
+	t.flag("async_loading", s.asyncLoading())
 	t.int("current_cow_peak", copied) // a snapshot's copies are given back when it ends
 	t.int("current_cow_size", copied)
 	t.zeros("current_cow_size_age")
@@ -299,7 +305,7 @@ func (t *infoText) persistence() {
 	t.int("current_save_keys_processed", done)
 	t.int("current_save_keys_total", total)
 	t.int("rdb_changes_since_last_save", s.unsaved())
-	t.flag("rdb_bgsave_in_progress", p.saving != nil)
+	t.flag("rdb_bgsave_in_progress", s.savingRDB())
 	t.int("rdb_last_save_time", p.lastSave)
 	t.str("rdb_last_bgsave_status", okOrErr(!p.failed))
 	t.int("rdb_last_bgsave_time_sec", p.lastTook)
@@ -350,13 +356,16 @@ func (t *infoText) statistics() {
 	t.int("instantaneous_ops_per_sec", st.instant[instantCommands].rate())
 	t.int("total_net_input_bytes", st.netIn)
 	t.int("total_net_output_bytes", st.netOut)
-	t.zeros("total_net_repl_input_bytes", "total_net_repl_output_bytes")
+	t.int("total_net_repl_input_bytes", st.replIn)
+	t.int("total_net_repl_output_bytes", st.replOut)
 	t.ratio("instantaneous_input_kbps", float64(st.instant[instantInput].rate())/1024)
 	t.ratio("instantaneous_output_kbps", float64(st.instant[instantOutput].rate())/1024)
-	t.ratio("instantaneous_input_repl_kbps", 0)
-	t.ratio("instantaneous_output_repl_kbps", 0)
+	t.ratio("instantaneous_input_repl_kbps", float64(st.instant[instantReplInput].rate())/1024)
+	t.ratio("instantaneous_output_repl_kbps", float64(st.instant[instantReplOutput].rate())/1024)
 	t.int("rejected_connections", st.rejectedConns)
-	t.zeros("sync_full", "sync_partial_ok", "sync_partial_err")
+	t.int("sync_full", s.sync.node.SyncFull)
+	t.int("sync_partial_ok", s.sync.node.SyncPartialOK)
+	t.int("sync_partial_err", s.sync.node.SyncPartialErr)
 	t.int("expired_subkeys", s.Keyspace.ExpiredFields)
 	t.int("expired_keys", s.Keyspace.ExpiredKeys)
 	t.int("expired_lag_p50_ms", lag.Percentile(50))
@@ -380,12 +389,13 @@ func (t *infoText) statistics() {
 	t.int("latest_fork_usec", st.snapshotNanos/1000)
 	t.int("total_forks", st.snapshots)
 	t.int("migrate_cached_sockets", int64(len(s.migrations.links)))
-	t.zeros("slave_expires_tracked_keys", "active_defrag_hits", "active_defrag_misses",
+	t.int("slave_expires_tracked_keys", int64(len(s.sync.own)))
+	t.zeros("active_defrag_hits", "active_defrag_misses",
 		"active_defrag_key_hits", "active_defrag_key_misses", "total_active_defrag_time", "current_active_defrag_time")
 	t.int("tracking_total_keys", int64(len(s.tracking.keys)))
 	t.int("tracking_total_items", int64(s.tracking.items))
 	t.int("tracking_total_prefixes", int64(len(s.tracking.prefixes)))
-	t.zeros("unexpected_error_replies")
+	t.int("unexpected_error_replies", st.unexpectedErrors)
 	t.int("total_error_replies", s.Counters.ErrorReplies)
 	t.int("client_query_buffer_limit_disconnections", st.queryBufDisconnections)
 	t.int("client_output_buffer_limit_disconnections", st.outputBufDisconnections)
@@ -400,23 +410,10 @@ func (t *infoText) statistics() {
 	t.int("instantaneous_eventloop_cycles_per_sec", st.instant[instantCycles].rate())
 	t.int("instantaneous_eventloop_duration_usec", st.instant[instantCycleTime].rate())
 	t.int("acl_access_denied_auth", st.denied[acl.DeniedAuth])
+	t.int("acl_access_denied_tls_cert", st.denied[acl.DeniedCert])
 	t.int("acl_access_denied_cmd", st.denied[acl.DeniedCommand])
 	t.int("acl_access_denied_key", st.denied[acl.DeniedKey])
 	t.int("acl_access_denied_channel", st.denied[acl.DeniedChannel])
-}
-
-func (t *infoText) replication() {
-	s := t.s
-	t.str("role", "master")
-	t.zeros("connected_slaves")
-	t.str("master_failover_state", "no-failover")
-	t.str("master_replid", s.replID)
-	t.str("master_replid2", strings.Repeat("0", 40))
-	t.zeros("master_repl_offset")
-	t.int("second_repl_offset", -1)
-	t.zeros("repl_backlog_active")
-	t.int("repl_backlog_size", s.Config.ReplBacklogSize)
-	t.zeros("repl_backlog_first_byte_offset", "repl_backlog_histlen")
 }
 
 func (t *infoText) cpu() {

@@ -119,14 +119,14 @@ func TestInfoCounts(t *testing.T) {
 		{"clients", "connected_clients", "1"},
 		{"server", "run_id", ts.runID},
 		{"server", "redis_version", RedisVersion},
-		{"replication", "master_replid", ts.replID},
+		{"replication", "master_replid", ts.sync.node.History.ID},
 	} {
 		if got := ts.infoField(x.section, x.name); got != x.want {
 			t.Errorf("%s: %s, want %s", x.name, got, x.want)
 		}
 	}
-	if len(ts.replID) != 40 || ts.replID == ts.runID {
-		t.Errorf("replid %q, runid %q", ts.replID, ts.runID)
+	if len(ts.sync.node.History.ID) != 40 || ts.sync.node.History.ID == ts.runID {
+		t.Errorf("replid %q, runid %q", ts.sync.node.History.ID, ts.runID)
 	}
 	stat := regexp.MustCompile(`^calls=2,usec=\d+,usec_per_call=\d+\.\d\d,rejected_calls=1,failed_calls=0$`)
 	if got := ts.infoField("commandstats", "cmdstat_get"); !stat.MatchString(got) {

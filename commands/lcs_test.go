@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ferrous/commands/session"
+	"ferrous/tests/random"
 )
 
 // textbookLCS fills the whole table of lengths, and walks back from its end as Redis does: up where that is longer,
@@ -42,10 +43,10 @@ func textbookLCS(a, b string) (length int, s string, runs [][3]int) {
 	return table[len(a)][len(b)], s, runs
 }
 
-func TestLCSModel(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 2))
+func TestLCSModel(t *testing.T) { random.Repeat(t, testLCSModel) }
+
+func testLCSModel(t *testing.T) {
+	rnd := random.New(t)
 	word := func() string {
 		b := make([]byte, rnd.IntN(200))
 		if rnd.IntN(3) == 0 {

@@ -20,6 +20,7 @@ type shutdownState struct {
 	code   int
 	asked  atomic.Bool // a signal has asked for it, and it has not failed since
 	signal string      // which, while DEBUG PAUSE-CRON keeps it from being obeyed
+	wait   shutdownWait
 }
 
 // A refusal is an error whose text goes to the operator as it stands, as Redis words it.
@@ -75,7 +76,10 @@ func (s *Server) applySettings() {
 			s.Logf(config.LogWarning, "%s: %v", name, err)
 		}
 	}
-	s.Config.OnApply(func(*config.Config) error { return s.applyTLS() }, "tls-port", "tls-replication", "tls-cluster")
+	s.Config.OnApply(func(*config.Config) error { return s.applyTLSPort() }, "tls-port")
+	s.Config.OnApply(func(*config.Config) error { return s.applyTLS() }, "tls-replication", "tls-cluster", "tls-auth-clients",
+		"tls-cert-file", "tls-key-file", "tls-key-file-pass", "tls-client-cert-file", "tls-client-key-file",
+		"tls-client-key-file-pass", "tls-ca-cert-file", "tls-ca-cert-dir", "tls-protocols", "tls-ciphers", "tls-session-caching")
 }
 
 // rebind listens where port and bind say; problem is what CONFIG SET answers when that fails.
@@ -85,6 +89,10 @@ func (s *Server) rebind(problem refusal) func() error {
 			return nil // New opens them
 		}
 		if err := s.loop.Rebind(s.tcpAddrs()); err != nil {
+			s.Logf(config.LogWarning, "Could not listen on another address: %v", err)
+			return problem
+		}
+		if err := s.listenTLS(); err != nil { // at the addresses of bind too
 			s.Logf(config.LogWarning, "Could not listen on another address: %v", err)
 			return problem
 		}
@@ -199,36 +207,14 @@ func (s *Server) checkServed() error {
 		s.Logf(config.LogWarning, "Module %s failed to load: this server does not run modules", path)
 		return refusal("Can't load module from " + path + ": server aborting")
 	}
-	if err := s.checkTLS(); err != nil {
+	if err := s.loadTLS(); err != nil {
 		s.Logf(config.LogWarning, "%v", err)
 		return refusal("Failed to configure TLS. Check logs for more info.")
 	}
-	if len(s.listenAddrs()) == 0 {
+	if len(s.listenAddrs()) == 0 && s.Config.TLSPort == 0 {
 		return refusal("Configured to not listen anywhere, exiting.")
 	}
 	s.Config.WarnOfNoOps()
-	return nil
-}
-
-// checkTLS refuses what would have data travel unprotected where TLS was asked for.
-func (s *Server) checkTLS() error {
-	switch {
-	case s.Config.TLSPort != 0:
-		return refusal(fmt.Sprintf("Failed finding TLS support: there is none to serve tls-port %d with.", s.Config.TLSPort))
-	case s.Config.TLSReplication:
-		return refusal("Failed finding TLS support: there is none for tls-replication.")
-	case s.Config.TLSCluster:
-		return refusal("Failed finding TLS support: there is none for tls-cluster.")
-	}
-	return nil
-}
-
-// applyTLS answers a CONFIG SET of TLS.
-func (s *Server) applyTLS() error {
-	if err := s.checkTLS(); err != nil {
-		s.Logf(config.LogWarning, "%v", err)
-		return refusal("Unable to update TLS configuration. Check server logs.")
-	}
 	return nil
 }
 
@@ -249,8 +235,7 @@ const (
 	errShutdown   = "ERR Errors trying to SHUTDOWN. Check logs."
 )
 
-// shutdown ends the server. There are no replicas to wait for, so NOW asks for what happens anyway, and ABORT finds only
-// what a signal has asked for and the server has not begun.
+// shutdown ends the server, or begins to wait for its replicas before.
 func shutdown(c *Client) {
 	var how config.ShutdownFlags
 	abort := false
@@ -281,7 +266,8 @@ func shutdown(c *Client) {
 		c.Error(errNoShutdown)
 	case c.srv.busy.on && how&config.ShutdownNoSave == 0:
 		c.Error(c.srv.busyText())
-	case !c.srv.beginShutdown(how):
+	case c.srv.waitForReplicas(c, how):
+	case !c.srv.finishShutdown(how):
 		c.Error(errShutdown)
 	default:
 		c.stopped = true
@@ -319,31 +305,32 @@ func (s *Server) obeySignal() {
 	if signal == "SIGINT" {
 		how = s.Config.ShutdownOnSigint
 	}
-	if !s.beginShutdown(how) {
+	if !s.waitForReplicas(nil, how) && !s.finishShutdown(how) {
 		s.shutdown.asked.Store(false)
 		s.Logf(config.LogWarning, "Errors trying to shut down the server. Check the logs for more information.")
 	}
 }
 
-// abortShutdown takes back what a signal has asked for and nobody has begun.
+// abortShutdown takes back a shutdown that waits for replicas, or that a signal has asked for and nobody has begun.
 func (s *Server) abortShutdown() bool {
-	if s.shutdown.signal == "" {
+	if s.shutdown.signal == "" && !s.shutdown.wait.on {
 		return false
 	}
 	s.shutdown.signal = ""
 	s.shutdown.asked.Store(false)
 	s.Logf(config.LogNotice, "Shutdown manually aborted.")
+	s.endShutdownWait()
 	return true
 }
 
-// beginShutdown ends the server in order, having saved its data if there are save points or how says so. It returns false,
+// finishShutdown ends the server in order, having saved its data if there are save points or how says so. It returns false,
 // and the server goes on, if that failed: up to then nothing has ended that a server needs. Else no request is executed any
 // more.
-func (s *Server) beginShutdown(how config.ShutdownFlags) bool {
+func (s *Server) finishShutdown(how config.ShutdownFlags) bool {
 	if s.shutdown.begun {
 		return true
 	}
-	s.Logf(config.LogNotice, "User requested shutdown...")
+	s.reportReplicas()
 	forced := how&config.ShutdownForce != 0
 	if s.writingInitialFile(forced) {
 		return false
@@ -361,6 +348,7 @@ func (s *Server) beginShutdown(how config.ShutdownFlags) bool {
 	s.endSave()
 	s.closeFile()
 	s.migrations.closeAll()
+	s.flushReplicas()
 	if path := s.Config.PidFile; path != "" && s.host != nil {
 		s.Logf(config.LogNotice, "Removing the pid file.")
 		os.Remove(s.Config.Path(path))

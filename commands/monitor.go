@@ -8,10 +8,10 @@ import (
 	"ferrous/commands/session"
 )
 
-// MONITOR: who sent it is shown every command that any client executes.
+// MONITOR: a client that sent it gets every command that any client executes.
 //
-// A line is made when the command has run, once for all who listen: time, database and address of the client, and the
-// arguments in quotes. Commands that administer the server are not shown, nor are passwords. While nobody listens it costs
+// A line is made when the command has run, once for all monitors: time, database and address of the client, and the
+// arguments in quotes. Commands that administer the server are not shown, nor are passwords. Without monitors it costs
 // dispatch a comparison (Server.observed).
 
 var monitorCommand = session.Command{
@@ -53,7 +53,7 @@ func (s *Server) stopMonitor(c *Client) {
 	s.observe()
 }
 
-// observe brings Server.observed up to date: whether somebody wants to hear of executed commands.
+// observe brings Server.observed up to date: whether executed commands are to be reported (MONITOR, tracking).
 func (s *Server) observe() { s.observed = len(s.monitors) > 0 || s.tracking.clients > 0 }
 
 // showCommand shows the command that the client has executed to the monitors.

@@ -9,6 +9,7 @@ import (
 
 	"ferrous/commands/config"
 	"ferrous/commands/logging"
+	"ferrous/rdb"
 )
 
 // Files of old writers of which one key is odd: package rdb tells what is put right, here it is by which setting.
@@ -39,7 +40,7 @@ func TestOddFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.Keyspace.Now = testEpoch
-			err = s.reload(false)
+			err = s.reload(rdb.Loader{DropExpired: true})
 			if sanitize == "yes" && x.refusal != "" {
 				if err == nil || !strings.Contains(err.Error(), x.refusal) || strings.Contains(log.String(), "put right") {
 					t.Errorf("%s, sanitize-dump-payload %s: %v, log:\n%s", x.name, sanitize, err, log.String())
@@ -105,7 +106,7 @@ func TestLongMembersStayPacked(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.emptyDatabases(s.Keyspace.DBs()...)
-	if err := s.reload(false); err != nil {
+	if err := s.reload(rdb.Loader{DropExpired: true}); err != nil {
 		t.Fatal(err)
 	}
 	encoding("big", packed)

@@ -18,19 +18,47 @@ import (
 // Keys do not expire while a pause lasts (a failover is under way, perhaps): an expired key is treated as missing, but
 // nothing is deleted.
 
+//
+// A failover and a shutdown that waits for replicas pause what may change data in the same way (pauseWrites), until they end.
+
 // pause is the state of CLIENT PAUSE.
 type pause struct {
-	until   int64 // Unix ms, 0 = no pause
-	all     bool  // all requests wait, not just those that may change data
+	on      bool   // some requests wait
+	until   int64  // Unix ms, 0 = no CLIENT PAUSE
+	all     bool   // it makes all requests wait, not just those that may change data
+	others  causes // that make requests wait which may change data
 	timer   *eventloop.Timer
 	waiting []*Client
 }
+
+// causes are why requests that may change data wait, besides CLIENT PAUSE.
+type causes uint8
+
+const (
+	pauseFailover causes = 1 << iota
+	pauseShutdown
+)
 
 // mayChange are the commands that wait when only writing is paused.
 const mayChange = session.Write | session.MayReplicate
 
 // pauses reports whether a command with these flags has to wait.
-func (p *pause) pauses(f session.Flags) bool { return p.until != 0 && (p.all || f&mayChange != 0) }
+func (p *pause) pauses(f session.Flags) bool { return p.on && (p.all || f&mayChange != 0) }
+
+// pauseWrites has requests that may change data wait, and keys not expire.
+func (s *Server) pauseWrites(why causes) {
+	s.pause.on = true
+	s.pause.others |= why
+	s.judgeExpiry()
+}
+
+// resumeWrites ends pauseWrites.
+func (s *Server) resumeWrites(why causes) {
+	if s.pause.others&why != 0 {
+		s.pause.others &^= why
+		s.endPause()
+	}
+}
 
 // pauseClients begins a pause of ms milliseconds or extends the one that lasts: the later end and the wider kind win.
 func (s *Server) pauseClients(ms int64, all bool) {
@@ -41,8 +69,9 @@ func (s *Server) pauseClients(ms int64, all bool) {
 	if p.until == 0 {
 		return
 	}
+	p.on = true
 	p.all = p.all || all
-	s.Keyspace.KeepExpired = true
+	s.judgeExpiry()
 	if p.timer != nil {
 		p.timer.Stop()
 	}
@@ -68,9 +97,16 @@ func (s *Server) unpauseClients() {
 		return
 	}
 	p.timer.Stop()
+	p.timer, p.until, p.all = nil, 0, false
+	s.endPause()
+}
+
+// endPause lets those go on who need not wait any more. Who has to wait for another reason is held back again.
+func (s *Server) endPause() {
+	p := &s.pause
 	waiting := p.waiting
-	*p = pause{}
-	s.Keyspace.KeepExpired = false
+	p.on, p.waiting = p.until != 0 || p.others != 0, nil
+	s.judgeExpiry()
 	s.rearmExpiry()
 	if len(waiting) > 0 {
 		// Not within the command that ended the pause: each client is served for itself.

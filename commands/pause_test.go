@@ -22,6 +22,12 @@ type liveServer struct {
 
 func startServer(t *testing.T, settings ...string) *liveServer {
 	t.Helper()
+	return startServerWith(t, func(*Server) {}, settings...)
+}
+
+// startServerWith is startServer of a server that is changed before it starts.
+func startServerWith(t *testing.T, change func(*Server), settings ...string) *liveServer {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "s")
 	cfg := config.New()
 	settings = append([]string{"save", `""`, "dir", filepath.Dir(path), "port", "0", "unixsocket", path}, settings...)
@@ -34,6 +40,7 @@ func startServer(t *testing.T, settings ...string) *liveServer {
 	if err != nil {
 		t.Fatal(err)
 	}
+	change(s)
 	done := make(chan error, 1)
 	go func() { done <- s.Serve() }()
 	t.Cleanup(func() {
@@ -280,4 +287,33 @@ func TestPausedKeysDoNotExpire(t *testing.T) {
 	})
 	c.do("CLIENT UNPAUSE", ok)
 	s.eventually("the key expires", func() bool { return s.Keyspace.ExpiredKeys == 1 })
+}
+
+// A script with a shebang waits for a pause of writes only if it may write; one without waits always.
+func TestPauseWriteAndScripts(t *testing.T) {
+	s := startServer(t)
+	admin, reader := s.dial(), s.dial()
+	admin.do(`FUNCTION LOAD "#!lua name=l\nredis.register_function{function_name='r', callback=function() return 1 end, flags={'no-writes'}} `+
+		`redis.register_function('w', function() return 2 end)"`, "$1\r\nl\r\n")
+	admin.do("CLIENT PAUSE 100000 WRITE", ok)
+	reader.do(`EVAL "#!lua flags=no-writes\nreturn 1" 0`, ":1\r\n")
+	reader.do("FCALL r 0", ":1\r\n")
+	reader.do("MULTI", ok)
+	reader.do("FCALL r 0", "+QUEUED\r\n")
+	reader.do("EXEC", "*1\r\n:1\r\n")
+	waiting := []string{`EVAL "#!lua\nreturn 2" 0`, `EVAL "return 2" 0`, `EVAL_RO "#!lua\nreturn 2" 0`, "FCALL w 0"}
+	writers := make([]*liveConn, len(waiting))
+	for i, request := range waiting {
+		writers[i] = s.dial()
+		writers[i].send(request + "\r\n")
+	}
+	s.eventually("all of them wait", func() bool { return len(s.pause.waiting) == len(waiting) })
+	admin.do("CLIENT UNPAUSE", ok)
+	for i, c := range writers {
+		if i != 2 {
+			c.expect(":2\r\n")
+		} else {
+			c.expect("-" + errWriteScript + "\r\n")
+		}
+	}
 }

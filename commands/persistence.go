@@ -19,6 +19,7 @@ import (
 	"ferrous/datatypes/record"
 	"ferrous/rdb"
 	"ferrous/rdb/vfs"
+	"ferrous/replication"
 )
 
 // Snapshots on disk: SAVE, BGSAVE, the save points, loading at start.
@@ -34,7 +35,7 @@ import (
 // compression of a long string, and before it renames. What is canceled can no longer take the dump's place (claim), so
 // nobody has to wait for the end of the goroutine: the loop gives it cancelWait, in which it ends unless it hangs at the
 // disk, and goes on. Until it has ended it counts as in progress, as Redis's child does that was killed and not yet waited
-// for. The file itself is dumpfile.go.
+// for. rdb.SaveFile writes the file.
 //
 // # Loading
 //
@@ -77,6 +78,10 @@ type saving struct {
 	claim  atomic.Int32 // claimed by who comes first: the goroutine to take the dump's place, or the loop to cancel
 	done   chan struct{}
 	err    error // once done is closed
+
+	job         *replication.Job // replicas that get the file
+	forReplicas bool             // it is made for them
+	file        *sharedFile      // for those that are sending it
 }
 
 // The claims of a saving.
@@ -118,7 +123,7 @@ type loading struct {
 func (s *Server) saveOptions() rdb.Options {
 	o := rdb.Options{
 		Version: s.Config.RDBVersion, Compress: s.Config.RDBCompression, Checksum: s.Config.RDBChecksum,
-		RedisVersion: RedisVersion, Created: s.Keyspace.Now / 1000, UsedMemory: int64(s.usedMemory()), Functions: s.scripts.libraries.Codes(),
+		RedisVersion: RedisVersion, History: s.history(), Created: s.Keyspace.Now / 1000, UsedMemory: int64(s.usedMemory()), Functions: s.scripts.libraries.Codes(),
 	}
 	switch policy := s.Config.MaxMemoryPolicy; {
 	case policy&config.PolicyLFU != 0:
@@ -192,7 +197,12 @@ func (s *Server) save() error {
 }
 
 // busyWithSnapshot reports whether one is being written.
-func (s *Server) busyWithSnapshot() bool { return s.persist.saving != nil || s.rewriting() }
+func (s *Server) busyWithSnapshot() bool {
+	return s.persist.saving != nil || s.rewriting() || s.sync.streamed != nil
+}
+
+// savingRDB reports whether a dump is being made, for the disk or for replicas.
+func (s *Server) savingRDB() bool { return s.persist.saving != nil || s.sync.streamed != nil }
 
 // snapshot takes a snapshot that a goroutine is going to write.
 func (s *Server) snapshot() (*keyspace.Snapshot, error) {
@@ -207,8 +217,8 @@ func (s *Server) snapshot() (*keyspace.Snapshot, error) {
 	return snap, err
 }
 
-// saveInBackground begins a BGSAVE.
-func (s *Server) saveInBackground() error {
+// saveInBackground begins a BGSAVE. job, unless it is nil, is the one of replicas that wait for it.
+func (s *Server) saveInBackground(job *replication.Job) error {
 	p := &s.persist
 	p.saves++
 	p.lastTry = s.Keyspace.Now / 1000
@@ -223,6 +233,13 @@ func (s *Server) saveInBackground() error {
 		cancel: make(chan struct{}), done: make(chan struct{})}
 	p.saving = b
 	p.scheduled = false
+	if b.job, b.forReplicas = job, job != nil; job == nil {
+		b.job = s.sync.node.NewDump()
+	} else {
+		s.sync.node.JobStarted(s.replNow(), job)
+	}
+	b.job.Ctx = b
+	s.act()
 	path, o, every := s.dumpPath(), s.saveOptions(), s.syncEvery()
 	o.OnProgress = func(keys, _ int64) error {
 		b.keys.Store(keys)
@@ -248,6 +265,7 @@ func (s *Server) backgroundSaveEnded(b *saving) {
 	p.saving = nil
 	p.lastCopied = s.Keyspace.Generation().Copied()
 	b.snap.Release()
+	defer s.dumpDone(b)
 	defer s.updateRefusing()
 	now := s.Keyspace.Now / 1000
 	p.lastTook = now - b.start
@@ -298,18 +316,18 @@ const retryAfter = 5
 // persistCron begins saves that are due.
 func (s *Server) persistCron() {
 	p := &s.persist
-	if p.loading != nil || s.shutdown.begun || s.busyWithSnapshot() {
+	if p.loading != nil || s.shutdown.begun || s.busy.on || s.busyWithSnapshot() {
 		return
 	}
 	now := s.Keyspace.Now / 1000
 	if p.scheduled && (!p.failed || now-p.lastTry > retryAfter) {
-		_ = s.saveInBackground() // it has logged
+		_ = s.saveInBackground(nil) // it has logged
 		return
 	}
 	for _, sp := range s.Config.Save {
 		if s.unsaved() >= sp.Changes && now-p.lastSave > sp.Seconds && (!p.failed || now-p.lastTry > retryAfter) {
 			s.Logf(config.LogNotice, "%d changes in %d seconds. Saving...", sp.Changes, sp.Seconds)
-			_ = s.saveInBackground()
+			_ = s.saveInBackground(nil)
 			return
 		}
 	}
@@ -324,19 +342,37 @@ const errLoading = "LOADING Redis is loading the dataset in memory"
 
 // updateRefusing is to be called when a reason to refuse commands may have come or gone; see refusalOf.
 func (s *Server) updateRefusing() {
-	s.refusing = s.busy.on || s.persist.loading != nil || s.persist.failed || s.aof.on() && s.aof.file.Refusal() != ""
+	s.refusing = s.busy.on || s.persist.loading != nil || s.persist.failed || s.aof.on() && s.aof.file.Refusal() != "" ||
+		s.asyncLoading() || s.roleRefuses()
 }
 
-// refusalOf returns the error of a command that cannot run while data is loading or cannot be made durable, "" if it can.
-func (s *Server) refusalOf(e *session.Entry) string {
-	switch p := &s.persist; {
-	case s.busy.on && e.Flags&session.AllowBusy == 0:
+// refusalOf returns the error of a command that cannot run while data is loading, cannot be made durable, or is not for a server of
+// this role; "" if it can. flags are the command's, for EXEC with those of the queued commands; lacks are the flags that one
+// of them does not have.
+func (s *Server) refusalOf(e *session.Entry, flags, lacks session.Flags) string {
+	if flags&session.Write != 0 || e.Name == "ping" {
+		if msg := s.diskRefusal(); msg != "" {
+			return msg
+		}
+	}
+	if msg := s.refusedByRole(flags, lacks); msg != "" {
+		return msg
+	}
+	switch {
+	case s.busy.on && flags&session.AllowBusy == 0:
 		return s.busyText()
-	case p.loading != nil && e.Flags&session.Loading == 0:
+	case s.persist.loading != nil && lacks&session.Loading != 0, flags&session.NoAsyncLoading != 0 && s.asyncLoading():
 		return errLoading
-	case p.failed && s.Config.StopWritesOnBgsaveError && len(s.Config.Save) > 0 && (e.Flags&session.Write != 0 || e.Name == "ping"):
+	}
+	return ""
+}
+
+// diskRefusal returns the error of commands that change data while they cannot be made durable, "" if they can.
+func (s *Server) diskRefusal() string {
+	if s.persist.failed && s.Config.StopWritesOnBgsaveError && len(s.Config.Save) > 0 {
 		return errMisconf
-	case s.aof.on() && (e.Flags&session.Write != 0 || e.Name == "ping"):
+	}
+	if s.aof.on() {
 		return s.aof.file.Refusal()
 	}
 	return ""
@@ -374,7 +410,7 @@ const (
 
 func save(c *Client) {
 	switch {
-	case c.srv.persist.saving != nil:
+	case c.srv.savingRDB():
 		c.Error(errSaving)
 	case c.srv.save() != nil:
 		c.Error("ERR")
@@ -390,14 +426,14 @@ func bgsave(c *Client) {
 		return
 	}
 	switch {
-	case s.persist.saving != nil:
+	case s.savingRDB():
 		c.Error(errSaving)
 	case s.pendingOps.open, s.rewriting() && len(c.Args) == 2:
 		s.persist.scheduled = true
 		c.W.Status("Background saving scheduled")
 	case s.rewriting():
 		c.Error(errRewriting)
-	case s.saveInBackground() != nil:
+	case s.saveInBackground(nil) != nil:
 		c.Error("ERR")
 	default:
 		c.W.Status("Background saving started")
@@ -434,9 +470,20 @@ func debugReload(c *Client) {
 		s.cancelSave()
 		s.emptyDatabases(s.Keyspace.DBs()...)
 	}
-	if err := s.reload(merge); err != nil {
+	l := rdb.Loader{DropExpired: true, AllowDuplicates: merge}
+	known := false
+	if !flush {
+		l.OnFunction = func(code []byte) error {
+			_, err := s.scripts.libraries.Load(code, merge)
+			known = err != nil
+			return err
+		}
+	}
+	if err := s.reload(l); err != nil {
 		c.Error("ERR Error trying to load the RDB dump, check server logs.")
-		s.fatal("Terminating server after rdb file reading failure.")
+		if !known { // libraries stand before all keys in a dump: no key was loaded
+			s.fatal("Terminating server after rdb file reading failure.")
+		}
 		return
 	}
 	s.Logf(config.LogWarning, "DB reloaded by DEBUG RELOAD")
@@ -444,7 +491,7 @@ func debugReload(c *Client) {
 }
 
 // reload reads the dump while everybody waits.
-func (s *Server) reload(merge bool) error {
+func (s *Server) reload(l rdb.Loader) error {
 	path := s.dumpPath()
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -453,7 +500,7 @@ func (s *Server) reload(merge bool) error {
 	if err == nil {
 		var info fs.FileInfo
 		if info, err = f.Stat(); err == nil {
-			_, err = s.loadDump(f, info.Size(), nil, rdb.Loader{DropExpired: true, AllowDuplicates: merge})
+			_, err = s.loadDump(f, info.Size(), nil, l)
 		}
 		f.Close()
 	}
@@ -506,7 +553,7 @@ func (s *Server) startLoading(then func()) {
 			if stopped == nil && !yield(offset) {
 				stopped = errCanceled
 			}
-		}, rdb.Loader{DropExpired: true})
+		}, rdb.Loader{DropExpired: !s.isReplica(), OnDropped: s.sync.noteDropped})
 	}, func() {
 		f.Close()
 		took := time.Since(s.persist.loading.start)
@@ -538,14 +585,16 @@ func (s *Server) load(then func()) {
 // beginLoading is the begin of loading size bytes.
 func (s *Server) beginLoading(size int64) {
 	s.persist.loading = &loading{start: time.Now(), total: size}
-	s.Keyspace.Loading, s.Keyspace.KeepExpired = true, true
+	s.Keyspace.Loading = true
+	s.judgeExpiry()
 	s.updateRefusing()
 }
 
 // endLoading is its end.
 func (s *Server) endLoading() {
 	s.persist.loading = nil
-	s.Keyspace.Loading, s.Keyspace.KeepExpired = false, s.pause.until != 0
+	s.Keyspace.Loading = false
+	s.judgeExpiry()
 	s.updateRefusing()
 	s.rearmExpiry()
 }
@@ -607,9 +656,27 @@ func (s *Server) diagnose(path string) {
 	}
 }
 
-// loadDump reads a dump into the keyspace, as l and the configuration say. progress is called between pieces of it, nil for
-// none.
+// loadDump reads a dump into the keyspace, as l and the configuration say, and its function libraries into the server.
+// progress is called between pieces of it, nil for none.
 func (s *Server) loadDump(src io.Reader, size int64, progress func(offset int64), l rdb.Loader) (*rdb.Result, error) {
+	res, libraries, err := s.readDump(src, size, progress, l)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case libraries == nil: // the caller has put them where they belong
+	case !l.AllowDuplicates:
+		s.scripts.libraries = libraries
+	default:
+		if err := s.scripts.libraries.Join(libraries, true); err != nil {
+			return nil, err
+		}
+	}
+	return res, nil
+}
+
+// readDump is loadDump for who does something else with the libraries. They are nil where l.OnFunction takes them.
+func (s *Server) readDump(src io.Reader, size int64, progress func(offset int64), l rdb.Loader) (*rdb.Result, *scripting.Libraries, error) {
 	l.Keyspace, l.Rules, l.Checksum = s.Keyspace, s.RDBRules(), s.Config.RDBChecksum && !s.SkipChecksum
 	l.OnProgress, l.ProgressBytes = progress, 512<<10
 	l.Repair = s.Config.SanitizeDumpPayload != config.SanitizeYes
@@ -623,23 +690,21 @@ func (s *Server) loadDump(src io.Reader, size int64, progress func(offset int64)
 	if delay := delayed(func() int { return s.Config.KeyLoadDelayUs }, nil, nil); delay != nil {
 		l.OnKey = func(*keyspace.DB, *record.Record) { delay() }
 	}
-	libraries := scripting.NewLibraries(s.scripts.engine)
-	l.OnFunction = func(code []byte) error {
-		_, err := libraries.Load(code, false)
-		return err
+	var libraries *scripting.Libraries
+	if l.OnFunction == nil {
+		libraries = scripting.NewLibraries(s.scripts.engine)
+		l.OnFunction = func(code []byte) error {
+			_, err := libraries.Load(code, false)
+			return err
+		}
 	}
 	res, err := l.Load(src, size)
 	if err != nil {
-		return nil, err
-	}
-	if !l.AllowDuplicates {
-		s.scripts.libraries = libraries
-	} else if err := s.scripts.libraries.Join(libraries, true); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	s.persist.loaded = *res
 	s.persist.loaded.Rest = nil
-	return res, nil
+	return res, libraries, nil
 }
 
 // fatal ends the server because it cannot go on.

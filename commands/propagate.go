@@ -5,12 +5,13 @@ import (
 	"ferrous/datatypes/keyspace"
 )
 
-// Propagation: the one way by which changes leave for the sinks (the append-only file, replicas). What a command changed comes
-// through propagate, what expired through propagateDeletion. Both feed: at once or, inside a transaction, into pendingOps
-// that feedPending hands over as a whole. TestPropagation holds that no other file feeds a sink.
+// Propagation is the only way from a change to the sinks (the append-only file, replicas). propagate takes what a command
+// changed, propagateDeletion what expired or was evicted. Both call feed, which gives the change to the sinks at once, or
+// inside a transaction puts it into pendingOps; feedPending gives these to the sinks as one transaction. TestPropagation
+// checks that no other file feeds a sink.
 
-// propagate is the one point through which changes reach the sinks: further commands first, then the command itself,
-// as it came or as its handler rewrote it.
+// propagate feeds the sinks with what a command changed: first the commands that its handler added (PropagateAlso), then the
+// command itself, as it came or as the handler rewrote it (Rewrite). db is the database that it ran in.
 func (s *Server) propagate(c *Client, db *keyspace.DB, changed bool) {
 	if len(s.Sinks) > 0 {
 		own := c.Args
@@ -23,7 +24,7 @@ func (s *Server) propagate(c *Client, db *keyspace.DB, changed bool) {
 		case c.Repl.Rewritten != nil:
 			own = c.Repl.Rewritten
 		}
-		// Several commands that stand for one are a transaction to those who follow.
+		// Several commands that stand for one are a transaction to replicas and file.
 		several := !s.pendingOps.open && (len(c.Repl.More) > 1 || len(c.Repl.More) == 1 && own != nil)
 		if several {
 			s.feed(noDB, propagatedMulti)
@@ -44,19 +45,33 @@ func (s *Server) propagate(c *Client, db *keyspace.DB, changed bool) {
 	}
 }
 
-// pendingOps collects what a transaction propagates.
+// pendingOps are the commands that a transaction or script has propagated and the sinks have not been given yet.
 type pendingOps struct {
-	open bool
-	ops  []operation
+	open     bool
+	byExpiry bool // a command has opened it that found a key expired
+	loose    bool // what it has is no transaction
+	ops      []operation
 }
 
 type operation struct {
-	db      int
-	argv    [][]byte
-	message bool // for those sinks only that want messages
+	db     int
+	argv   [][]byte
+	file   bool // it is for the append-only file
+	stream bool // it is for replicas
 }
 
-// noDB is the number of the database given to sinks for commands that concern none.
+// wants reports whether the operation is for a sink: for the stream, which takes messages, too, or for a file.
+func (op *operation) wants(stream bool) bool { return stream && op.stream || !stream && op.file }
+
+// limit keeps the operations from number first on from the file, or from replicas, as redis.set_repl asks for.
+func (u *pendingOps) limit(first int, file, stream bool) {
+	for i := range u.ops[min(first, len(u.ops)):] {
+		op := &u.ops[first+i]
+		op.file, op.stream = op.file && file, op.stream && stream
+	}
+}
+
+// noDB is the database number that sinks get with commands that concern none.
 const noDB = -1
 
 var (
@@ -64,14 +79,14 @@ var (
 	propagatedExec  = [][]byte{[]byte("EXEC")}
 )
 
-// add copies a command into pendingOps.
+// add appends a copy of a command.
 func (u *pendingOps) add(db int, argv [][]byte) {
 	n := 0
 	for _, a := range argv {
 		n += len(a)
 	}
 	buf := make([]byte, 0, n)
-	op := operation{db: db, argv: make([][]byte, len(argv))}
+	op := operation{db: db, argv: make([][]byte, len(argv)), file: true, stream: true}
 	for i, a := range argv {
 		buf = append(buf, a...)
 		op.argv[i] = buf[len(buf)-len(a) : len(buf) : len(buf)]
@@ -79,45 +94,54 @@ func (u *pendingOps) add(db int, argv [][]byte) {
 	u.ops = append(u.ops, op)
 }
 
-// feedPending hands over what was collected.
+// feedPending gives the pending commands to the sinks: one as it is, several between MULTI and EXEC.
 func (s *Server) feedPending() {
-	ops := s.pendingOps.ops
+	ops, loose := s.pendingOps.ops, s.pendingOps.loose
 	s.pendingOps = pendingOps{}
 	if len(ops) == 0 {
 		return
 	}
 	for _, k := range s.Sinks {
-		messages, _ := k.(session.MessageSink)
+		messages, stream := k.(session.MessageSink)
 		n := 0
-		for _, op := range ops {
-			if !op.message || messages != nil {
+		for i := range ops {
+			if ops[i].wants(stream) {
 				n++
 			}
 		}
-		if n > 1 {
+		if n > 1 && !loose {
 			k.Feed(noDB, propagatedMulti)
 		}
-		for _, op := range ops {
-			if !op.message {
+		for i := range ops {
+			switch op := &ops[i]; {
+			case !op.wants(stream):
+			case op.file:
 				k.Feed(op.db, op.argv)
-			} else if messages != nil {
+			default:
 				messages.FeedMessage(op.db, op.argv)
 			}
 		}
-		if n > 1 {
+		if n > 1 && !loose {
 			k.Feed(noDB, propagatedExec)
 		}
 	}
 }
 
-// propagateDeletion propagates the deletion of what has expired or was evicted, which no command asked for.
+// propagateDeletion propagates the deletion of a key or field that has expired, or of a key that was evicted. No command need
+// have asked for it.
+//
+// A command that finds an expired key propagates its deletion first, and both as one transaction: who follows must not
+// apply the one without the other. So the first such key opens pendingOps until the end of the command (endCall).
 func (s *Server) propagateDeletion(db *keyspace.DB, argv ...[]byte) {
 	if len(s.Sinks) > 0 {
+		if s.calling > 0 && !s.pendingOps.open {
+			s.pendingOps.open, s.pendingOps.byExpiry = true, true
+		}
 		s.feed(db.ID, argv)
 	}
 }
 
-// feed gives one command to all sinks.
+// feed gives one command to all sinks, or inside a transaction to pendingOps.
 func (s *Server) feed(db int, argv [][]byte) {
 	if s.pendingOps.open {
 		if len(s.Sinks) > 0 {
@@ -130,11 +154,11 @@ func (s *Server) feed(db int, argv [][]byte) {
 	}
 }
 
-// feedMessage gives one command that changed nothing to those sinks that want messages.
+// feedMessage is feed for a command that changed no data: only MessageSinks get it.
 func (s *Server) feedMessage(db int, argv [][]byte) {
 	if s.pendingOps.open {
 		s.pendingOps.add(db, argv)
-		s.pendingOps.ops[len(s.pendingOps.ops)-1].message = true
+		s.pendingOps.ops[len(s.pendingOps.ops)-1].file = false
 		return
 	}
 	for _, k := range s.Sinks {
@@ -143,3 +167,15 @@ func (s *Server) feedMessage(db int, argv [][]byte) {
 		}
 	}
 }
+
+// streamSink is the stream as a sink.
+type streamSink Server
+
+// Feed implements session.Sink.
+func (k *streamSink) Feed(db int, argv [][]byte) {
+	k.sync.node.Feed(db, argv)
+	k.loop.RequestFlush()
+}
+
+// FeedMessage implements session.MessageSink.
+func (k *streamSink) FeedMessage(db int, argv [][]byte) { k.Feed(db, argv) }

@@ -6,17 +6,17 @@ import (
 	"ferrous/eventloop/resp"
 )
 
-// What the server tells clients outside their own turn: messages of channels, keyspace events, invalidations of cached
-// keys, lines of MONITOR. Who may be told something has a pushes (Client.pushes); all others pay one nil pointer.
+// What the server sends to clients unasked: messages of channels, keyspace events, invalidations of cached keys, lines of
+// MONITOR. A client that may get such messages has a pushes (Client.pushes); all others pay one nil pointer.
 //
 // # The outbox
 //
-// A message is encoded once for each protocol that somebody needs, into a chunk of memory of the server's. What waits
-// for a client is a list of parts of chunks. When the next message for a client lies right behind the one before, which is
-// the rule, the part becomes longer and nothing else happens: a message to 10,000 subscribers is 10,000 times a pointer
-// and two numbers, and a packet of a thousand messages to them not more. At the end of the round (Server.Flush) each
-// client's parts are written with one call; after that the chunks are used again. A message of bigMessage bytes has a
-// chunk of its own, which connections that are slow to read may keep without copying.
+// A message is encoded once for each protocol that a receiver speaks, into a chunk of memory that all receivers share. The queue
+// of a client is a list of parts of chunks. Usually the next message for a client lies right behind the last one; then the
+// client's part becomes longer and nothing else happens. So a message to 10,000 subscribers costs 10,000 times a pointer and
+// two numbers, and a packet of a thousand messages to them costs no more. At the end of the round (Server.Flush) each client's
+// parts are written with one call; after that the chunks are used again. A message of at least bigMessage bytes gets a chunk of
+// its own, which connections that are slow to read may keep without copying.
 //
 // The end of a round costs the loop a turn (eventloop.RequestFlush), which pays where the messages of many packets come
 // together in it. Where those of one packet are all there is, as from a single publisher, they are written at the end of
@@ -26,19 +26,19 @@ import (
 //
 // # The order of messages and replies
 //
-// What waits when a client's turn begins comes before the replies of that turn. What is told to the client whose turn it is
-// comes after the reply to the command that runs (for EXEC: to the whole transaction), as in Redis: it is collected in
-// outbox.own, and finish puts it behind the reply. CLIENT REPLY OFF and SKIP suppress replies, not these.
+// Messages that wait when a client's turn begins are sent before the replies of that turn. Messages to the client whose command
+// is running are sent after the reply to that command (for EXEC: to the whole transaction), as in Redis: they are collected in
+// outbox.own, and finish puts them behind the reply. CLIENT REPLY OFF and SKIP suppress replies, not messages.
 
 const (
 	chunkSize  = 32 << 10
-	bigMessage = 16 << 10
+	bigMessage = 16 << 10 // half a chunk: the rest of one would be left empty
 	maxOutbox  = 1 << 20
-	keptChunks = 8
+	keptChunks = 8  // empty ones, for the next rounds
 	partBytes  = 24 // memory of a part
 )
 
-// pushes is what a client is told unasked, and what of it waits to be sent.
+// pushes is what a client gets unasked: its subscriptions, its tracking, and the messages that wait to be sent.
 type pushes struct {
 	subs [channelKinds]pubsub.Set[*Client]
 
@@ -118,8 +118,8 @@ func (c *Client) ensurePushes() *pushes {
 	return c.pushes
 }
 
-// message is something that is told to any number of clients: a push, or under RESP2 an array, of n strings and of what is
-// in the protocol already; with n = 0 that alone.
+// message goes to any number of clients. It is a push, or under RESP2 an array, of n words and then raw, which is encoded
+// already; with n = 0 it is raw alone.
 type message struct {
 	words [4][]byte
 	n     int
@@ -226,7 +226,7 @@ func (s *Server) deliver(c *Client, p part) {
 // learnEvery is after how many packets that flushed at their end a whole round is looked at again.
 const learnEvery = 32
 
-// endPacket sees to it that what a packet's commands have told others is sent: now, or at the end of the round.
+// endPacket flushes the messages that this packet queued for other clients: now, or at the end of the round.
 func (s *Server) endPacket() {
 	o := &s.outbox
 	o.inPacket = false
@@ -400,7 +400,7 @@ func (c *Client) keepConfirmation(start int) {
 	c.W.Truncate(start)
 }
 
-// endPushes ends all that a client is told unasked.
+// endPushes ends subscriptions, tracking and MONITOR of a client.
 func (s *Server) endPushes(c *Client) {
 	if c.pushes != nil {
 		s.unsubscribeAll(c)
@@ -409,7 +409,7 @@ func (s *Server) endPushes(c *Client) {
 	}
 }
 
-// forgetPushes is told that the client is gone.
+// forgetPushes is called when the client is gone.
 func (s *Server) forgetPushes(c *Client) {
 	if c.pushes != nil {
 		s.endPushes(c)
@@ -418,7 +418,7 @@ func (s *Server) forgetPushes(c *Client) {
 	}
 }
 
-// executed is told of each command that was executed, while somebody wants to hear of it. again says that it was
+// executed is called for each executed command while there are monitors or tracking clients. again says that it was
 // blocked before.
 func (s *Server) executed(c *Client, e *session.Entry, again bool) {
 	if !again {

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"ferrous/commands/hashes"
+	"ferrous/commands/introspection"
 	"ferrous/commands/keys"
 	"ferrous/commands/lists"
 	"ferrous/commands/session"
@@ -13,29 +14,22 @@ import (
 
 // tables are the rows of all groups, in the order in which COMMAND lists them. A new group of commands is added here.
 var tables = [][]session.Command{
-	strings.StringCommands,
-	strings.BitmapCommands,
-	strings.HyperloglogCommands,
-	keys.KeyCommands,
+	strings.Commands,
+	keys.Commands,
 	databaseCommands,
-	keys.DumpCommands,
 	migrateCommands,
-	lists.ListCommands,
-	lists.BlockingListCommands,
-	hashes.HashCommands,
-	hashes.HashTTLCommands,
-	hashes.HashExCommands,
-	sets.SetCommands,
-	sortedsets.ZsetCommands,
-	sortedsets.BlockingZSetCommands,
-	sortedsets.GeoCommands,
-	streams.StreamCommands,
-	keys.SortCommands,
+	lists.Commands,
+	hashes.Commands,
+	sets.Commands,
+	sortedsets.Commands,
+	streams.Commands,
 	connectionCommands,
 	infoCommands,
 	serverCommands,
+	introspection.Commands,
 	persistenceCommands,
 	aofCommands,
+	replicationCommands,
 	transactionCommands,
 	pubsubCommands,
 	scriptingCommands,

@@ -236,7 +236,7 @@ func (c *Client) ReadsAll() bool {
 	return c.user.CheckAndReadAll(r)
 }
 
-// endSessions ends the sessions of users who are no more.
+// endSessions closes the connections of deleted users.
 func (s *Server) endSessions(gone ...*acl.User) {
 	if len(gone) == 0 {
 		return

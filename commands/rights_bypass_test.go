@@ -2,6 +2,7 @@ package commands
 
 import (
 	"cmp"
+	"crypto/sha1"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"ferrous/commands/session"
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
 
 // What is checked must be what is used. A user who may touch a* (and options' names) sends requests of all commands with keys, many of them
@@ -24,12 +26,44 @@ type guarded struct {
 
 func (ts *testServer) fillTyped(prefix string) {
 	for i, line := range []string{"SET %s 10", "RPUSH %s 1 2 3 x", "SADD %s 1 2 x", "HSET %s f v g 1", "ZADD %s 1 x 2 y",
-		"GEOADD %s 1 1 m 2 2 n", "PFADD %s x y"} {
+		"GEOADD %s 1 1 m 2 2 n", "PFADD %s x y", "XADD %s 1-1 f v"} {
 		ts.doLine(fmt.Sprintf(line, fmt.Sprintf("%s%d", prefix, i)))
+	}
+	// The stream has a group that reads again and again, and an entry that is pending.
+	stream := prefix + "7"
+	ts.do("XGROUP", "CREATE", stream, "s", "0")
+	ts.do("XREADGROUP", "GROUP", "s", "s", "STREAMS", stream, ">")
+	for i := range 3 {
+		ts.do("XADD", stream, fmt.Sprintf("2-%d", i), "f", "v")
 	}
 }
 
-const typedKeys = 7
+const typedKeys = 8
+
+// prying is a script that touches whatever it is given, as far as it may.
+const prying = `for _, words in ipairs({KEYS, ARGV}) do
+	for _, key in ipairs(words) do
+		redis.pcall('GET', key)
+		redis.pcall('EXPIRE', key, 100000)
+	end
+end
+return 1`
+
+// rightTexts are strings with which commands succeed.
+var rightTexts = map[string]string{"ID": "0", "id": "0", "start": "0", "end": "9", "last-id": "2-2", "min-idle-time": "0",
+	"threshold": "2", "script": prying, "sha1": fmt.Sprintf("%x", sha1.Sum([]byte(prying))), "function": "pry"}
+
+// newBypassServer has a user who may touch only a* and words in upper case, which are options, and a client of that user.
+func newBypassServer(t *testing.T) (*testServer, *Client) {
+	ts := newTestServer(t)
+	ts.doLine("ACL SETUSER u on nopass +@all &* ~a* ~[A-Z]*")
+	ts.do("SCRIPT", "LOAD", prying)
+	ts.do("FUNCTION", "LOAD", "#!lua name=pry\nredis.register_function{function_name='pry', flags={'no-writes'}, callback=function(KEYS, ARGV)\n"+
+		prying+"\nend}")
+	c := ts.client()
+	ts.doAs(c, "AUTH", "u", "x")
+	return ts, c
+}
 
 // tokens collects the words that stand for themselves in a grammar.
 func tokens(dst []string, args []session.Arg) []string {
@@ -123,13 +157,11 @@ func (ts *testServer) guardedRun(c *Client, words []string) (reply, broken strin
 	return reply, ""
 }
 
-func TestNoWayAroundKeys(t *testing.T) {
-	seed := rand.Uint64()
-	rng := rand.New(rand.NewPCG(seed, 0))
-	ts := newTestServer(t)
-	ts.doLine("ACL SETUSER u on nopass +@all &* ~a* ~[A-Z]*") // options in upper case are names of keys that may be touched
-	c := ts.client()
-	ts.doAs(c, "AUTH", "u", "x")
+func TestNoWayAroundKeys(t *testing.T) { random.Repeat(t, testNoWayAroundKeys) }
+
+func testNoWayAroundKeys(t *testing.T) {
+	rng := random.New(t)
+	ts, c := newBypassServer(t)
 	key := func() string {
 		prefix := "a"
 		if rng.IntN(10) == 0 {
@@ -137,7 +169,8 @@ func TestNoWayAroundKeys(t *testing.T) {
 		}
 		return fmt.Sprintf("%s%d", prefix, rng.IntN(typedKeys))
 	}
-	ran, refused := 0, 0
+	ran, refused := make(map[string]int), 0
+	all := 0
 	walk(ts, func(e *session.Entry) {
 		if !e.HasKeys() {
 			return
@@ -147,28 +180,34 @@ func TestNoWayAroundKeys(t *testing.T) {
 			if n%40 == 0 {
 				ts.refill()
 			}
-			g := sampler{rng: rng, key: key}
+			g := sampler{rng: rng, key: key, texts: rightTexts}
 			reply, broken := ts.guardedRun(c, mangle(rng, g.request(e), known))
 			if broken != "" {
-				t.Fatalf("seed %d: %s", seed, broken)
+				t.Fatalf("%s", broken)
 			}
 			if strings.HasPrefix(reply, "-NOPERM") {
 				refused++
 			} else if reply[0] != '-' {
-				ran++
+				ran[e.Full]++
+				all++
 			}
 		}
 	})
-	if ran < 1000 || refused < 1000 {
-		t.Errorf("seed %d: %d requests were executed and %d refused", seed, ran, refused)
+	if all < 1000 || refused < 1000 {
+		t.Errorf("%d requests were executed and %d refused", all, refused)
+	}
+	for _, name := range []string{"eval", "eval_ro", "evalsha", "evalsha_ro", "fcall", "fcall_ro", "xack", "xdel", "xrange"} {
+		if ran[name] == 0 {
+			t.Errorf("no request of %s was executed", name)
+		}
 	}
 }
 
 // shortestFor returns the shortest request of a command, with a key of the type that it is for.
 func shortestFor(e *session.Entry) []string {
 	typed := map[session.Group]string{session.GroupList: "a1", session.GroupSet: "a2", session.GroupHash: "a3", session.GroupSortedSet: "a4", session.GroupGeo: "a5",
-		session.GroupHyperLogLog: "a6"}
-	g := sampler{key: func() string {
+		session.GroupHyperLogLog: "a6", session.GroupStream: "a7"}
+	g := sampler{texts: rightTexts, key: func() string {
 		if e.Name == "sort" || e.Name == "sort_ro" {
 			return "a1"
 		}
@@ -208,15 +247,14 @@ func eachList(words []string, n int, f func([]string)) {
 }
 
 // Options in the place of other options' arguments: SORT a1 STORE by STORE b1 stores at b1. Behind the shortest request of
-// each command with keys comes every list of up to four words, as long as these are not too many, and random longer ones, all
-// made of the command's own words, of keys and of numbers. Only the words and a* may be touched.
-func TestNoOptionHidesKey(t *testing.T) {
-	seed := rand.Uint64()
-	rng := rand.New(rand.NewPCG(seed, 0))
-	ts := newTestServer(t)
-	ts.doLine("ACL SETUSER u on nopass +@all &* ~a* ~[A-Z]*") // options in upper case are names of keys that may be touched
-	c := ts.client()
-	ts.doAs(c, "AUTH", "u", "x")
+// each command with keys comes every list of up to four words, as long as these are not too many, within it every list of up
+// to two (XREAD has its options in front of the keys), and random longer ones behind or within it, all made of the command's
+// own words, of keys and of numbers. Only the words and a* may be touched.
+func TestNoOptionHidesKey(t *testing.T) { random.Repeat(t, testNoOptionHidesKey) }
+
+func testNoOptionHidesKey(t *testing.T) {
+	rng := random.New(t)
+	ts, c := newBypassServer(t)
 	ran := make(map[string]int)
 	total := 0
 	run := func(e *session.Entry, words []string) {
@@ -226,7 +264,7 @@ func TestNoOptionHidesKey(t *testing.T) {
 		total++
 		reply, broken := ts.guardedRun(c, words)
 		if broken != "" {
-			t.Fatalf("seed %d: %s", seed, broken)
+			t.Fatalf("%s", broken)
 		}
 		if reply[0] != '-' {
 			ran[e.Full]++
@@ -243,23 +281,33 @@ func TestNoOptionHidesKey(t *testing.T) {
 		known = slices.DeleteFunc(known, func(w string) bool {
 			return slices.Contains([]string{"M", "KM", "FT", "MI", "WITHCOORD", "WITHHASH", "DESC"}, strings.ToUpper(w))
 		})
-		head := shortestFor(e)
+		head, name := shortestFor(e), len(strings.Split(e.Full, "|"))
 		alphabet := append(known, "a0", "a4", "b1", "s", "2")
 		for length, lists := 1, len(alphabet); length <= 4 && lists <= 30_000; length, lists = length+1, lists*len(alphabet) {
-			eachList(alphabet, length, func(tail []string) { run(e, append(slices.Clone(head), tail...)) })
+			eachList(alphabet, length, func(list []string) {
+				run(e, append(slices.Clone(head), list...))
+				for at := name; length <= 2 && at < len(head); at++ {
+					run(e, slices.Insert(slices.Clone(head), at, list...))
+				}
+			})
 		}
 		for range 200 * len(known) {
-			words := slices.Clone(head)
+			var list []string
 			for range 4 + rng.IntN(4) {
-				words = append(words, alphabet[rng.IntN(len(alphabet))])
+				list = append(list, alphabet[rng.IntN(len(alphabet))])
 			}
-			run(e, words)
+			at := len(head)
+			if rng.IntN(2) == 0 {
+				at = name + rng.IntN(len(head)-name)
+			}
+			run(e, slices.Insert(slices.Clone(head), at, list...))
 		}
 	})
 	for _, name := range []string{"sort", "sort_ro", "georadius", "georadiusbymember", "georadius_ro", "geosearchstore", "set",
-		"zunionstore", "zinter", "sintercard", "lmpop", "zmpop", "copy", "bitfield", "memory|usage", "getex"} {
+		"zunionstore", "zinter", "sintercard", "lmpop", "zmpop", "copy", "bitfield", "memory|usage", "getex",
+		"xread", "xreadgroup", "xadd", "xtrim", "xautoclaim", "xclaim", "xpending", "xgroup|setid", "xsetid"} {
 		if ran[name] == 0 {
-			t.Errorf("seed %d: no request of %s was executed", seed, name)
+			t.Errorf("no request of %s was executed", name)
 		}
 	}
 	t.Logf("%d requests; executed: %v", total, ran)

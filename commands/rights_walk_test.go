@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -19,6 +20,7 @@ import (
 type sampler struct {
 	rng     *rand.Rand
 	key     func() string
+	texts   map[string]string // strings by the name of their argument; all others are s
 	words   []string
 	keys    []sampledKey
 	pending int // keys that numkeys has announced, -1 for none
@@ -112,7 +114,7 @@ func (g *sampler) arg(a *session.Arg, beforeKeys bool) {
 	case session.ArgBlock:
 		g.args(a.Args)
 	default:
-		add("s")
+		add(cmp.Or(g.texts[a.Name], "s"))
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 //
 // A script runs commands through Server.call, as EXEC does, with an inner client (scripts.client) that has the caller's
 // user and begins with the caller's database. Its writer holds the reply of one command, which the engine turns into a value.
-// What the script changes is one unit for those who follow (Server.pendingOps), inside EXEC a part of EXEC's. The clock that
+// What the script changes is propagated as one transaction (Server.pendingOps), inside EXEC as a part of EXEC's. The clock that
 // expiry and TIME see stands still from the script's start to its end.
 //
 // A script that runs longer than busy-reply-threshold gives the loop back between its steps; see busy.go.
@@ -26,6 +26,7 @@ type scripts struct {
 	engine    *lua.Engine
 	libraries *scripting.Libraries
 	client    *Client // runs the commands of scripts
+	testing   bool    // DEBUG SET-DISABLE-DENY-SCRIPTS
 	reply     scripting.Reply
 
 	// Of the script that runs.
@@ -273,10 +274,22 @@ func (s *Server) showScript(c *Client) {
 // refusedScript returns the error of a script that may not begin, or "". Without a shebang its commands are looked at one by
 // one.
 func (s *Server) refusedScript(c *Client, flags lua.Flags) string {
-	if flags&(lua.CompatMode|lua.NoWrites) != 0 {
-		return ""
-	}
+	obeyed, replica := c.master, s.isReplica()
+	stale := replica && s.sync.down && !s.Config.ReplicaServeStaleData && !obeyed
 	switch p := &s.persist; {
+	case flags&lua.CompatMode != 0:
+		if stale {
+			return errMasterDown
+		}
+		return ""
+	case stale && flags&lua.AllowStale == 0:
+		return errMasterDown
+	case flags&lua.NoWrites != 0:
+		return ""
+	case replica && s.Config.ReplicaReadOnly && !obeyed:
+		return errReadOnly
+	case obeyed:
+		return ""
 	case p.failed && s.Config.StopWritesOnBgsaveError && len(s.Config.Save) > 0:
 		return "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. " +
 			"Writable scripts are blocked. Use 'no-writes' flag for read only scripts."
@@ -284,10 +297,44 @@ func (s *Server) refusedScript(c *Client, flags lua.Flags) string {
 		return s.aof.file.Refusal()
 	case c.Cmd.Flags&session.ReadOnly != 0:
 		return errWriteScript
+	case !replica && s.sync.node.WritesRefused:
+		return errNoReplicas
 	case s.evict.full && flags&lua.AllowOOM == 0:
 		return errScriptOOM
 	}
 	return ""
+}
+
+// flagsOf returns the flags of a request that runs a script: those of its command or, where the script has declared its own,
+// what these amount to.
+func (x *scripts) flagsOf(e *session.Entry, args [][]byte) session.Flags {
+	declared := lua.CompatMode
+	switch e.Name {
+	case "fcall", "fcall_ro":
+		if f := x.libraries.Function(args[1]); f != nil {
+			declared = f.Flags
+		}
+	case "eval", "eval_ro":
+		declared = lua.DeclaredFlags(args[1])
+	default:
+		if script := x.engine.Find(args[1]); script != nil {
+			declared = script.Flags
+		}
+	}
+	if declared&lua.CompatMode != 0 {
+		return e.Flags
+	}
+	flags := e.Flags &^ (session.Stale | session.DenyOOM | session.Write | session.MayReplicate)
+	if declared&(lua.AllowOOM|lua.NoWrites) == 0 {
+		flags |= session.DenyOOM
+	}
+	if declared&lua.NoWrites == 0 {
+		flags |= session.Write
+	}
+	if declared&lua.AllowStale != 0 {
+		flags |= session.Stale
+	}
+	return flags
 }
 
 // runScript runs a script, or a function if script is nil, with the first keys arguments as keys, and replies.
@@ -339,6 +386,9 @@ func (s *Server) runScript(c *Client, script *lua.Script, f *lua.Function, keys 
 	}
 }
 
+// InScript implements session.Host.
+func (c *Client) InScript() bool { return c == c.srv.scripts.client }
+
 // bridge is the server as its scripts see it; it implements lua.Bridge.
 type bridge Server
 
@@ -356,7 +406,7 @@ func (b *bridge) Call(argv [][]byte) []byte {
 	if e.Arity > 0 && len(argv) != e.Arity || len(argv) < -e.Arity || e.Handler == nil {
 		return s.refuseInner(e, "ERR "+lua.ErrWrongArity)
 	}
-	if e.Flags&session.NoScript != 0 {
+	if e.Flags&session.NoScript != 0 && !(x.testing && forTests(e, argv)) {
 		return s.refuseInner(e, "ERR "+lua.ErrNotAllowed)
 	}
 	if c.user != nil && c.user.Limited() {
@@ -372,13 +422,18 @@ func (b *bridge) Call(argv [][]byte) []byte {
 	if x.readOnly && e.Flags&(session.Write|session.MayReplicate) != 0 {
 		return s.refuseInner(e, "ERR "+lua.ErrReadOnlyScript)
 	}
+	if s.refusing && !x.caller.master {
+		if msg := s.refusedByRole(0, ^e.Flags); msg != "" {
+			return s.refuseInner(e, msg)
+		}
+	}
 	if e.Flags&session.Write != 0 {
-		if s.refusing && !x.wrote {
-			if msg := s.refusalOf(e); msg != "" {
+		if s.refusing && !x.wrote && !x.caller.master {
+			if msg := s.refusalOf(e, e.Flags, 0); msg != "" {
 				return s.refuseInner(e, msg)
 			}
 		}
-		if e.Flags&session.DenyOOM != 0 && s.evict.full && !x.wrote && !x.allowOOM {
+		if e.Flags&session.DenyOOM != 0 && s.evict.full && !x.wrote && !x.allowOOM && !x.caller.master {
 			return s.refuseInner(e, errOOM)
 		}
 		x.wrote = true
@@ -387,10 +442,14 @@ func (b *bridge) Call(argv [][]byte) []byte {
 	ops := len(s.pendingOps.ops)
 	x.clock = s.call(c, e, x.clock)
 	s.Keyspace.Now = x.now
-	if x.repl&lua.ReplAOF == 0 {
-		s.pendingOps.ops = s.pendingOps.ops[:ops]
-	}
+	s.pendingOps.limit(ops, x.repl&lua.ReplAOF != 0, x.repl&lua.ReplReplica != 0)
 	return c.W.Buf
+}
+
+// forTests reports whether DEBUG SET-DISABLE-DENY-SCRIPTS allows scripts a command that they may not run otherwise. Redis allows
+// them all then; here only those which test suites use, so that no script can get at the client that runs it.
+func forTests(e *session.Entry, argv [][]byte) bool {
+	return e.Full == "client|list" || e.Name == "debug" && len(argv) > 1 && session.EqualFold(argv[1], "protocol")
 }
 
 // refuseInner answers a script's command that may not run.

@@ -3,6 +3,8 @@ package commands
 import (
 	"strings"
 	"testing"
+
+	"ferrous/lua"
 )
 
 // What a script changes is propagated as one transaction, and as nothing where nothing changed.
@@ -100,7 +102,45 @@ func TestScriptAllocations(t *testing.T) {
 	if got := string(ts.run(ts.c, args)); got != "$1\r\nv\r\n" {
 		t.Fatalf("EVALSHA: %q", got)
 	}
-	if n := allocations(1000, func() { ts.run(ts.c, args) }); n > 3 {
+	if n := allocations(1000, func() { ts.run(ts.c, args) }); n > 2 {
 		t.Errorf("EVALSHA of one GET allocates %v times", n)
+	}
+}
+
+// DEBUG RELOAD NOFLUSH meets a library that is there already: an error unless MERGE is given, and the server goes on.
+func TestReloadKeepsLibraries(t *testing.T) {
+	ts := newTestServer(t)
+	ts.do("FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('f', function() return 1 end)")
+	if got := ts.do("DEBUG", "RELOAD", "NOFLUSH"); !strings.Contains(got, "Error trying to load the RDB") {
+		t.Errorf("a library twice: %q", got)
+	}
+	if got := ts.do("DEBUG", "RELOAD", "NOFLUSH", "MERGE"); got != "+OK\r\n" {
+		t.Errorf("MERGE: %q", got)
+	}
+	ts.do("FUNCTION", "LOAD", "#!lua name=m\nredis.register_function('g', function() return 2 end)")
+	if got := ts.do("DEBUG", "RELOAD", "NOSAVE", "NOFLUSH", "MERGE"); got != "+OK\r\n" {
+		t.Errorf("NOSAVE: %q", got)
+	}
+	if got := ts.do("FCALL", "f", "0") + ts.do("FCALL", "g", "0"); got != ":1\r\n:2\r\n" {
+		t.Errorf("the functions answer %q", got)
+	}
+}
+
+// DEBUG SET-DISABLE-DENY-SCRIPTS lets scripts call what test suites need, and nothing that runs scripts.
+func TestDenyScripts(t *testing.T) {
+	ts := newTestServer(t)
+	for _, c := range []struct{ on, call, want string }{
+		{"0", "'client','list'", lua.ErrNotAllowed},
+		{"1", "'client','list'", "id="},
+		{"1", "'debug','protocol','integer'", ":12345"},
+		{"1", "'eval','return 1',0", lua.ErrNotAllowed},
+		{"1", "'debug','reload'", lua.ErrNotAllowed},
+		{"1", "'multi'", lua.ErrNotAllowed},
+	} {
+		ts.do("DEBUG", "SET-DISABLE-DENY-SCRIPTS", c.on)
+		ts.client()
+		if got := ts.do("EVAL", "return redis.call("+c.call+")", "0"); !strings.Contains(got, c.want) {
+			t.Errorf("%s, %s: %q, want %q in it", c.call, c.on, got, c.want)
+		}
 	}
 }

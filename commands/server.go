@@ -51,30 +51,29 @@ const (
 // Server is one Ferrous server.
 type Server struct {
 	session.Core
-	loop   *eventloop.Loop
-	host   *process.Process // nil unless UseProcess gave it; see host.go
-	crash  crash.Reporter
-	runID  string
-	replID string    // of the history of changes that replicas follow
-	base   time.Time // process start; the monotonic clock counts from here
-	wall   int64     // Unix microseconds at base, adjusted by cron
+	loop  *eventloop.Loop
+	host  *process.Process // nil unless UseProcess gave it; see host.go
+	crash crash.Reporter
+	runID string
+	base  time.Time // process start; the monotonic clock counts from here
+	wall  int64     // Unix microseconds at base; cron follows a clock that was set
 
 	w       resp.Writer                  // replies to the client being served
-	repl    session.Replication          // what the command of the client being served says of its propagation
-	scratch resp.Scratch                 // its arguments
-	members [keyspace.MaxPrefetch][]byte // what is peeked at besides keys
+	repl    session.Replication          // how the running command is to be propagated
+	scratch resp.Scratch                 // arguments of the running command
+	members [keyspace.MaxPrefetch][]byte // members of collections that prefetch looks at
 	limits  resp.Limits
-	early   resp.Limits // limits of those who are not logged in; see limitsOf
-	current *Client
+	early   resp.Limits // limits of clients that are not logged in; see limitsOf
+	current *Client     // whose packet is being processed
 
 	clients          map[int64]*Client
-	order            []*Client // the same, as cron goes through them
-	doomed           []*Client // of these, the ones that reap takes out
+	order            []*Client // the same clients in the order in which cron visits them
+	doomed           []*Client // clients that are closed and that reap takes out
 	unsettled        bool      // settle has something to do
-	cronAt           int       // where it is
+	cronAt           int       // index in order of the next client for cron
 	nextID           int64
-	warned           int64  // when warnOfAttack last did, Unix ms
-	heldBytes        int    // memory that clients hold beyond what each costs; see clientinfo.go
+	warned           int64  // when warnOfAttack last logged, Unix ms
+	heldBytes        int    // memory of clients beyond clientBytes for each; see clientinfo.go
 	classMemory      [3]int // all memory of clients, by class of client-output-buffer-limit
 	replyBufferRules replyBufferRules
 	eviction         clientEviction
@@ -83,16 +82,18 @@ type Server struct {
 	pause            pause
 	persist          persistence
 	aof              appendOnly
+	sync             replicating
 	migrations       migrations // connections of MIGRATE
 	refusing         bool       // some commands may have to be refused; see refusalOf
 	blocking         blocking
 	channels         channels
 	tracking         trackingTable
 	monitors         []*Client
-	observed         bool   // somebody wants to hear of executed commands; see Server.observe
-	expiring         bool   // what is modified now is so because it expired
-	outbox           outbox // what waits for clients; see push.go
-	ready            bool   // what there was on disk is in memory
+	observed         bool   // MONITOR or tracking needs every executed command; see Server.observe
+	calling          int    // commands that run, one within the other
+	expiring         bool   // the key that is being reported as modified has expired
+	outbox           outbox // messages that wait for clients; see push.go
+	ready            bool   // the data has been loaded
 	socket           socketFile
 	fewFiles         bool // see eventloop.Options.FewFiles
 	shutdown         shutdownState
@@ -107,11 +108,12 @@ type Server struct {
 	watched    map[*keyspace.DB]map[string][]*watch
 	pendingOps pendingOps
 	scripts    scripts
+	tls        tlsState
 	busy       busy
 	freeTx     []*transaction
 
 	baseMemory         int  // used_memory of an empty server
-	listensForTracking bool // one of them is trackedModified
+	listensForTracking bool // trackedModified is among Core.Listeners
 	cronTimer          *eventloop.Timer
 	expTimer           *eventloop.Timer
 	expAt              int64 // when expiry is to run, Unix ms; 0 = not set
@@ -135,24 +137,24 @@ type stats struct {
 	peakMemory                 int
 	evictedKeys, exceededNanos int64
 	reads, writes, cronCycles  int64
-	denied                     [acl.DeniedChannel + 1]int64 // requests and log-ins, by acl.Denial
+	denied                     [acl.DeniedCert + 1]int64 // requests and log-ins, by acl.Denial
 	expireNanos, expireCapped  int64
 	cycles                     int64 // see endCycle
 	cycleNanos, cycleMax       int64
 	cycleCommands              int64 // most commands of one cycle
 	cronNanos                  int64
 	fileNanos                  int64 // at writing the append-only file
+	unexpectedErrors           int64 // of commands of the master
+	replIn, replOut            int64 // bytes from the master, and to replicas
 	instant                    [instantMetrics]instantMetric
 	snapshots, snapshotNanos   int64 // taken for background writing, and how long the last one took
 }
 
 // New makes a server from its configuration. Serve starts it.
 func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
-	var id, replID [20]byte
-	for _, b := range []*[20]byte{&id, &replID} {
-		if _, err := crand.Read(b[:]); err != nil {
-			return nil, fmt.Errorf("cannot draw random bytes: %w", err)
-		}
+	var id [20]byte
+	if _, err := crand.Read(id[:]); err != nil {
+		return nil, fmt.Errorf("cannot draw random bytes: %w", err)
 	}
 	s := &Server{
 		Core: session.Core{
@@ -163,7 +165,6 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 			Errors:   make(map[string]int64),
 		},
 		runID:            hex.EncodeToString(id[:]),
-		replID:           hex.EncodeToString(replID[:]),
 		base:             time.Now(),
 		clients:          make(map[int64]*Client),
 		replyBufferRules: replyBufferRules{resetMs: replyBufferResetMs},
@@ -213,8 +214,13 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 		return nil, err
 	}
 	s.loop = loop
+	s.newReplication()
 	s.newAppendOnly()
 	s.newScripts()
+	if err := s.listenTLS(); err != nil {
+		s.Logf(config.LogWarning, "%v", err)
+		return nil, refusal(fmt.Sprintf("Failed listening on port %d (tls), aborting.", cfg.TLSPort))
+	}
 	return s, nil
 }
 
@@ -224,7 +230,7 @@ func (s *Server) nanos() int64 { return int64(time.Since(s.base)) }
 // setNow makes a monotonic reading the time that expiry and idle times see.
 func (s *Server) setNow(nanos int64) { s.Keyspace.Now = (s.wall + nanos/1000) / 1000 }
 
-// tick reads the clock. The wall clock is followed, so that a set clock shows in expiry as in Redis.
+// tick reads the clock. It follows the wall clock, so that setting the system's clock affects expiry as in Redis.
 func (s *Server) tick() {
 	now := time.Now()
 	s.wall = now.UnixMicro() - int64(now.Sub(s.base))/1000
@@ -259,8 +265,8 @@ func (s *Server) Serve() error {
 	return s.loop.Serve()
 }
 
-// listening begins to load when the addresses are bound. Nothing is accepted before it returns, and what loads fast is
-// loaded then: who waits for the port finds a server that is ready.
+// listening begins to load the data. The loop calls it when the addresses are bound; no connection is accepted before it
+// returns. A small data set is loaded by then, so that a client that waits for the port finds a server that is ready.
 func (s *Server) listening([]net.Addr) {
 	debug.SetPanicOnFault(true) // of this goroutine, which stands in for the loop's
 	s.Logf(config.LogNotice, "Server initialized")
@@ -273,6 +279,11 @@ func (s *Server) listening([]net.Addr) {
 	s.persist.alone = time.Now().Add(loadAlone)
 	s.load(func() {
 		s.ready = true
+		history := s.persist.loaded.History
+		if s.Config.AppendOnly {
+			history = nil // of its base file, which more has followed
+		}
+		s.startReplication(history)
 		if s.Config.Port != 0 {
 			s.Logf(config.LogNotice, "Ready to accept connections tcp")
 		}
@@ -307,6 +318,7 @@ func (s *Server) Opened(conn *eventloop.Conn) bool {
 	c.lastActive = s.Keyspace.Now
 	c.replyBuffer = replyBuffer{size: replyBufferMax, peak: replyBufferMax, since: uint32(s.Keyspace.Now)}
 	c.startAs(s.security.users.Default())
+	c.logInByCertificate()
 	conn.Ctx = c
 	s.remember(c)
 	return true
@@ -317,7 +329,11 @@ func (s *Server) Data(conn *eventloop.Conn, in []byte) {
 	if s.shutdown.begun {
 		return
 	}
-	c := conn.Ctx.(*Client)
+	c, ok := conn.Ctx.(*Client)
+	if !ok {
+		s.masterData(conn.Ctx.(*masterLink), in)
+		return
+	}
 	now := s.nanos()
 	s.setNow(now)
 	c.lastActive = s.Keyspace.Now
@@ -327,13 +343,16 @@ func (s *Server) Data(conn *eventloop.Conn, in []byte) {
 	c.parser.Begin(in)
 	end := s.process(c, now)
 	s.endCycle(now, end, s.stats.commands-commands)
+	if c.source && s.stats.commands == commands && c.attached() {
+		s.replicaSpoke(c)
+	}
 	if s.expAt != 0 && s.Keyspace.Now >= s.expAt {
 		s.expire() // on a busy machine the timer comes late
 	}
 }
 
-// process runs the requests that the client's parser has, until it needs more bytes or must wait. now is the
-// monotonic time; it returns that of the last request's end.
+// process runs the requests that the client's parser holds, until the parser needs more bytes or the client must wait. now is
+// the monotonic time; process returns the time at which the last request ended.
 func (s *Server) process(c *Client, now int64) int64 {
 	outer := s.current
 	s.current = c
@@ -347,7 +366,7 @@ func (s *Server) process(c *Client, now int64) int64 {
 	c.window.note(c.parser.Buffered())
 	s.peaks.note(max(c.parser.Buffered(), c.parser.Capacity()), 0)
 	if c.deferred != nil && !c.stopped {
-		// A read of nothing makes scratch forget the request that was parsed last: it is not this one.
+		// Scratch still holds the request that was parsed last, which is another one: reading from an empty parser clears it.
 		var none resp.Parser
 		none.Next(&s.scratch, lim)
 		c.Args, c.deferred = c.deferred, nil
@@ -406,9 +425,9 @@ func (s *Server) process(c *Client, now int64) int64 {
 	return now
 }
 
-// prefetch brings what the pipelined requests that follow args, the next one, will touch into the cache together, since
-// one after the other their cache misses are half of what a short command costs: the keys, or, where it is the same key
-// each time, the members of the collection there. It returns after how many requests to come again.
+// prefetch brings into the processor's cache what the pipelined requests from args on will touch: their keys or, if all name
+// the same key, the members of the collection there. Fetched together the cache misses overlap; one after the other they are
+// half of what a short command costs. prefetch returns after how many requests it is to be called again.
 func (s *Server) prefetch(c *Client, args [][]byte) int {
 	at := 2
 	if len(args) == 4 && session.EqualFold(args[0], "zadd") {
@@ -426,15 +445,15 @@ func (s *Server) prefetch(c *Client, args [][]byte) int {
 	return n
 }
 
-// flushAbove is how many bytes of replies to a pipeline are collected before they are written; flushEarly is that for a
-// client that is not logged in, of which no more than freeReply may wait.
+// Replies to a pipeline are collected and written when there are flushAbove bytes of them. A client that is not logged in may
+// have no more than freeReply bytes waiting: its replies are written from flushEarly on.
 const (
 	flushAbove = 256 << 10
 	flushEarly = freeReply / 2
 )
 
-// followLogin returns the limits of the client, which had those given before its last command: AUTH and RESET change them,
-// and with them those of its replies.
+// followLogin returns the limits of the client after a command. AUTH and RESET change them; was are those before the command.
+// If they differ, the limits of the client's replies are set anew.
 func (s *Server) followLogin(c *Client, was *resp.Limits) *resp.Limits {
 	lim := s.limitsOf(c)
 	if lim != was {
@@ -460,6 +479,12 @@ const keepBuffer = 1 << 20
 // send writes the collected replies.
 func (s *Server) send(c *Client) {
 	if n := len(s.w.Buf); n > 0 {
+		if c.source {
+			s.Logf(config.LogWarning, "A replica is sent a reply to a command, which does not belong in the stream: its connection is closed: %s", c.describe())
+			s.w.Reset()
+			s.doom(c)
+			return
+		}
 		if !c.conn.Closing() {
 			c.forgetSoft()
 			s.reply(c.conn, s.w.Buf)
@@ -483,12 +508,16 @@ func (s *Server) send(c *Client) {
 
 // Closed implements eventloop.Handler.
 func (s *Server) Closed(conn *eventloop.Conn, err error) {
-	c := conn.Ctx.(*Client)
+	c, ok := conn.Ctx.(*Client)
+	if !ok {
+		s.masterClosed(conn.Ctx.(*masterLink), err)
+		return
+	}
 	s.forget(c)
 	c.parser.Reset()
 }
 
-// Flush implements eventloop.Handler: connected(the) end of a round in which something asked for it.
+// Flush implements eventloop.Handler: the end of a round in which RequestFlush was called.
 func (s *Server) Flush() {
 	s.settle()
 	if s.gathering() || !s.flushFile() {
@@ -498,6 +527,7 @@ func (s *Server) Flush() {
 	s.broadcastModified()
 	s.flushOutbox()
 	s.outbox.flushing = false
+	s.flushReplicas()
 	s.reap()
 	s.evictClients()
 }

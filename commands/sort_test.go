@@ -10,6 +10,7 @@ import (
 
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
 
 func TestSortEffects(t *testing.T) {
@@ -62,10 +63,10 @@ func sortedReply(nums []int) string {
 }
 
 // LIMIT selects from what the whole order would be, in both directions, of all sources.
-func TestSortLimitModel(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %#x", seed)
-	r := rand.New(rand.NewPCG(seed, 1))
+func TestSortLimitModel(t *testing.T) { random.Repeat(t, testSortLimitModel) }
+
+func testSortLimitModel(t *testing.T) {
+	r := random.New(t)
 	for range 200 {
 		s := newTestServer(t, "list-max-listpack-size", "8", "list-compress-depth", "1")
 		n := 1 + r.IntN(300)

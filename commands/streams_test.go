@@ -10,7 +10,7 @@ import (
 	"ferrous/rdb"
 )
 
-// What is propagated of streams, as Redis 7.2.6 propagates it.
+// What is propagated of streams, as Redis 7.2.6 propagates it but for XGROUP SETID behind what XREADGROUP delivers.
 func TestStreamEffects(t *testing.T) {
 	runEffects(t, newTestServer(t, "stream-node-max-entries", "2", "notify-keyspace-events", "KEA"), []effectStep{
 		{"XADD s 1-* a 1", "$3\r\n1-0\r\n", "XADD s 1-0 a 1", "xadd s", 1},
@@ -21,7 +21,8 @@ func TestStreamEffects(t *testing.T) {
 		{"XADD s 1700000000002-1 a 5", "$15\r\n1700000000002-1\r\n", "XADD s 1700000000002-1 a 5", "xadd s", 1},
 		{"XGROUP CREATE s g 0", ok, "XGROUP CREATE s g 0", "xgroup-create s", 1},
 		{"XREADGROUP GROUP g c STREAMS s >", "*1\r\n*2\r\n$1\r\ns\r\n*1\r\n*2\r\n$15\r\n1700000000002-1\r\n*2\r\n$1\r\na\r\n$1\r\n5\r\n",
-			"XCLAIM s g c 0 1700000000002-1 TIME 1700000000000 RETRYCOUNT 1 FORCE JUSTID LASTID 1700000000002-1", "xgroup-createconsumer s", 2},
+			"MULTI; XCLAIM s g c 0 1700000000002-1 TIME 1700000000000 RETRYCOUNT 1 FORCE JUSTID LASTID 1700000000002-1; " +
+				"XGROUP SETID s g 1700000000002-1 ENTRIESREAD 5; EXEC", "xgroup-createconsumer s", 2},
 		{"XREADGROUP GROUP g d NOACK STREAMS s >", "*-1\r\n", "XGROUP CREATECONSUMER s g d", "xgroup-createconsumer s", 1},
 		{"XREADGROUP GROUP g c STREAMS s 1700000000002-1", "*1\r\n*2\r\n$1\r\ns\r\n*0\r\n", "", "", 1},
 		{"XCLAIM s g d 0 1700000000002-1 JUSTID", "*1\r\n$15\r\n1700000000002-1\r\n",
@@ -102,11 +103,36 @@ func TestBaseOfStreams(t *testing.T) {
 
 // Adding to a stream that exists, and delivering and acknowledging, allocate nothing but nodes.
 func TestStreamsAllocateNothing(t *testing.T) {
-	ts := newTestServer(t, "stream-node-max-bytes", "0", "stream-node-max-entries", "1")
-	ts.doLine("XADD s * field valuevalue")
+	ts := newTestServer(t)
+	const n = 2000
+	for i := range n {
+		ts.doLine("XADD s " + strconv.Itoa(i+1) + " field value" + strconv.Itoa(i))
+	}
 	ts.doLine("XGROUP CREATE s g 0")
-	ts.doLine("XREADGROUP GROUP g c STREAMS s >")
-	wantNoAllocations(t, ts, "XLEN s", "XACK s g 1-1", "XRANGE s - + COUNT 1", "XPENDING s g", "XINFO STREAM s")
+	ts.doLine("XREADGROUP GROUP g c COUNT 1000 STREAMS s >")
+	wantNoAllocations(t, ts, "XLEN s", "XACK s g 1-1", "XRANGE s - + COUNT 1", "XREVRANGE s + - COUNT 10", "XPENDING s g", "XINFO STREAM s",
+		"XCLAIM s g c 0 100", "XREAD COUNT 10 STREAMS s 500", "XREAD STREAMS s $", "XREADGROUP GROUP g c COUNT 1 STREAMS s >; XADD s * field value",
+		"XADD s MAXLEN ~ 2000 * field value", "XADD s MAXLEN 1900 * field value", "XACK s g 100")
+
+	// With IDs of their own: acknowledging, and deleting.
+	for _, command := range []string{"XACK s g", "XDEL s"} {
+		argv := requests(command + " id")[0]
+		id := make([]byte, 0, 20)
+		next := 200
+		if command == "XDEL s" {
+			next = n - 1000 // the others were trimmed
+		}
+		if got := allocations(100, func() {
+			next++
+			id = strconv.AppendInt(id[:0], int64(next), 10)
+			argv[len(argv)-1] = id
+			if reply := ts.run(ts.c, argv); string(reply) != ":1\r\n" {
+				t.Fatalf("%s: %q", argv, reply)
+			}
+		}); got != 0 {
+			t.Errorf("%s allocates %v times", command, got)
+		}
+	}
 }
 
 // XREADGROUP learns of all that can become of its key while it waits.

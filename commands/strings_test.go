@@ -2,15 +2,14 @@ package commands
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"ferrous/commands/session"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
 
 // What a string command leaves behind besides its reply: what is propagated, how much dirty counts, which events
@@ -365,14 +364,14 @@ func TestStringAllocs(t *testing.T) {
 
 // Random commands against a map of Go strings, with snapshots taken now and then: a snapshot must hold what the map
 // held when it was taken, whatever is done to the keys meanwhile, and memory must be accounted to the byte.
-func TestStringModel(t *testing.T) {
+func TestStringModel(t *testing.T) { random.Repeat(t, testStringModel) }
+
+func testStringModel(t *testing.T) {
 	steps := 60_000
 	if testing.Short() {
 		steps = 10_000
 	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 1))
+	rnd := random.New(t)
 	ts := newTestServer(t)
 	db := ts.Keyspace.DBs()[0]
 	model := map[string]string{}

@@ -5,12 +5,18 @@ import (
 	"strings"
 	"testing"
 
+	"ferrous/datatypes/table"
+	"ferrous/tests/random"
+
 	"ferrous/commands/config"
 	"ferrous/commands/introspection"
 	"ferrous/commands/logging"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
 )
+
+// The hash function of tables is a part of what a test repeats.
+func init() { table.FixHash(random.Process()) }
 
 // testEpoch is when the clock of a testServer starts, in Unix milliseconds.
 const testEpoch = int64(1_700_000_000_000)

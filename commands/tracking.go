@@ -10,7 +10,7 @@ import (
 	"ferrous/eventloop/resp"
 )
 
-// Client-side caching: clients that keep values are told when these are no longer true. CLIENT TRACKING and its relatives,
+// Client-side caching: clients that keep values get an invalidation when these have changed. CLIENT TRACKING and its relatives,
 // which switch it on, are in tracking_client.go.
 //
 // # The table
@@ -25,7 +25,7 @@ import (
 // Of a client in mode BCAST nothing is remembered but its prefixes. Modified keys with one of them are collected, and
 // told at the end of the round in one message to all clients of the prefix.
 //
-// # Who is told
+// # Who gets invalidations
 //
 // The client itself, which must speak RESP3, or the one that it redirects to; that one may speak RESP2 and then gets a
 // message of the channel __redis__:invalidate, if it is subscribed to something. What a client is told of its own
@@ -33,7 +33,7 @@ import (
 //
 // # Costs
 //
-// While nobody tracks, neither reads nor writes know of it: Server.observed is false and Server.listeners is empty. The
+// Without tracking clients neither reads nor writes cost more: Server.observed is false and Server.listeners is empty. The
 // entries of a client that has gone are not looked for, since it may have many; they go when their keys are modified, and
 // cron sweeps the table as long as there are any (dead). With the last client that tracks the whole table goes.
 
@@ -81,9 +81,9 @@ type tracking struct {
 }
 
 const (
-	trackedBytes   = 112 // memory of an entry with one client, without the key
-	sweepBatch     = 2000
-	limitBatch     = 100
+	trackedBytes   = 112  // memory of an entry with one client, without the key
+	sweepBatch     = 2000 // keys that a round of cron looks at for clients that are gone
+	limitBatch     = 100  // keys that one command forgets at most of a table that is too large; more if others before could not make it small enough
 	invalidChannel = "__redis__:invalidate"
 )
 
@@ -174,7 +174,7 @@ func (s *Server) stopTracking(c *Client) {
 	s.listen()
 }
 
-// forgetTracking is told that a client that tracks no more is gone.
+// forgetTracking is called when a client that no longer tracks is gone.
 func (s *Server) forgetTracking(c *Client) {
 	if c.pushes.track != nil {
 		s.tracking.dead += *s.tracking.count(c.pushes.track)
@@ -240,7 +240,7 @@ func (v *trackers) add(id int64) bool {
 	return !found
 }
 
-// trackedModified is told each modified key while somebody tracks.
+// trackedModified is called for each modified key while clients track.
 func (s *Server) trackedModified(_ *keyspace.DB, key []byte) {
 	if key == nil {
 		return
@@ -329,7 +329,7 @@ func appendKeys(b, key []byte) []byte {
 	return w.Buf
 }
 
-// invalidation is what clients are told of keys: an array of them, or nil for all.
+// invalidation is a message to tracking clients: an array of keys, or null for all.
 type invalidation struct {
 	keys []byte // encoded
 	all  bool

@@ -12,24 +12,24 @@ import (
 //
 // # The queue
 //
-// A client has a transaction (Client.tx) from MULTI or WATCH until EXEC, DISCARD, UNWATCH or its end. After MULTI,
-// admission puts each command that it lets through into the queue and answers QUEUED; one that it refuses makes EXEC fail
-// (EXECABORT). The queue is a list of table entries and one buffer with the bytes of all arguments, so that queueing
-// allocates nothing once the buffers have grown; the server keeps some used transactions for the next clients. Queued
-// bytes count against client-query-buffer-limit.
+// A client has a transaction (Client.tx) from MULTI or WATCH until EXEC, DISCARD, UNWATCH or the end of its connection. After
+// MULTI, Server.admit queues each command that may run and replies QUEUED. A command that may not run makes EXEC fail
+// (EXECABORT). The queue is a list of table entries and one buffer with the bytes of all arguments, so that queueing allocates
+// nothing once the buffers have grown. The server keeps some used transactions for the next clients. Queued bytes count
+// against client-query-buffer-limit.
 //
-// EXEC runs the commands one after the other through Server.call, like any other command but without admission. All see
-// the time of EXEC, so that no key expires between them. What they propagate is collected (pendingOps) and handed over at the
-// end: as it is if it is one command, else between MULTI and EXEC.
+// EXEC runs the commands one after the other through Server.call, without asking admit again. All of them see the time of EXEC,
+// so that no key expires between them. What they propagate is collected in pendingOps. At the end the sinks get it: one command
+// as it is, several between MULTI and EXEC.
 //
 // # Watching
 //
-// Server.watched finds the watches of a key: database, key, watches. While it is empty no modification costs anything;
-// Server.listeners hears of modified keys only while somebody watches. A watch belongs to the database as a number:
-// SWAPDB exchanges contents, and touches the watched keys that exist on one of the sides.
+// Server.watched finds the watches of a key: database, key, watches. touchWatched is among Core.Listeners only while there are
+// watches, so that otherwise modifying a key costs nothing. A watch belongs to a database number: SWAPDB exchanges the contents
+// of two databases, and so touches the watched keys that exist in one of them.
 //
-// A key that had expired when it was watched counts as missing (watch.expired): that it is deleted then is no change.
-// One that expires between WATCH and EXEC is a change, deleted or not.
+// A key that had expired when it was watched counts as missing (watch.expired): deleting it then is no change. A key that
+// expires between WATCH and EXEC has changed, whether it was deleted or not.
 
 // transaction is what a client has between MULTI or WATCH and EXEC.
 type transaction struct {
@@ -39,6 +39,7 @@ type transaction struct {
 	running bool // EXEC is at work
 	scripts bool // a queued command runs a script
 	flags   session.Flags
+	lacks   session.Flags // that some queued command does not have
 	queue   []queuedCommand
 	data    []byte // bytes of the arguments of all queued commands
 	ends    []int  // where each argument ends in data
@@ -130,7 +131,7 @@ func (s *Server) endTransaction(c *Client) {
 	}
 	s.unwatchAll(c)
 	c.tx = nil
-	// One that EXEC is reading is nobody else's, should its client end meanwhile.
+	// EXEC may still be reading a transaction whose client ends meanwhile: it is not given to another client.
 	if !tx.running && len(s.freeTx) < keptTransactions && cap(tx.data) <= keptData && cap(tx.queue) <= keptQueue &&
 		cap(tx.ends) <= 4*keptQueue {
 		clear(tx.queue)
@@ -155,8 +156,9 @@ func (tx *transaction) mem() int {
 	return n
 }
 
-// enqueue puts the client's command into its queue, unless the transaction has failed already.
-func (s *Server) enqueue(c *Client, e *session.Entry) {
+// enqueue puts the client's command into its queue, unless the transaction has failed already. flags are those of the command or,
+// of a script with a shebang, those that it has declared.
+func (s *Server) enqueue(c *Client, e *session.Entry, flags session.Flags) {
 	tx := c.tx
 	if !tx.failed && !tx.touched {
 		for _, a := range c.Args {
@@ -164,7 +166,8 @@ func (s *Server) enqueue(c *Client, e *session.Entry) {
 			tx.ends = append(tx.ends, len(tx.data))
 		}
 		tx.queue = append(tx.queue, queuedCommand{e, len(c.Args)})
-		tx.flags |= e.Flags
+		tx.flags |= flags
+		tx.lacks |= ^e.Flags
 		tx.scripts = tx.scripts || e.Scripted
 		if limit := s.limits.MaxBuffered; limit > 0 && int64(len(tx.data)) > limit && c.conn != nil {
 			s.Logf(config.LogWarning, "Closing client that reached max query buffer length: %s", c.describe())
@@ -247,7 +250,7 @@ func (c *Client) runQueue(tx *transaction) {
 	tx.running = false
 	s.feedPending()
 	if s.Dirty != dirty {
-		c.PropagateNothing() // the commands were, one by one
+		c.PropagateNothing() // its commands have been propagated one by one
 	}
 }
 
@@ -266,7 +269,7 @@ func watchKeys(c *Client) {
 }
 
 func unwatch(c *Client) {
-	// Inside MULTI it is queued, and has nothing to do any more when EXEC comes to it.
+	// Inside MULTI it is queued; when EXEC runs it there are no watches any more.
 	if c.tx != nil && !c.tx.open {
 		c.srv.endTransaction(c)
 	}
@@ -325,7 +328,7 @@ func (s *Server) unwatchAll(c *Client) {
 	s.listen()
 }
 
-// listen has modified keys told to those who need to know, and to nobody when there are none.
+// listen sets Core.Listeners to those that are needed now: watches and tracking.
 func (s *Server) listen() {
 	watches, tracks := len(s.watched) > 0, s.tracking.clients > 0
 	want := 0
@@ -347,8 +350,7 @@ func (s *Server) listen() {
 	}
 }
 
-// touchWatched is told each modified key. Whole databases (no key) are told to watchFlushed and watchSwapped before they
-// change.
+// touchWatched is called for each modified key. For whole databases watchFlushed and watchSwapped are called before they change.
 func (s *Server) touchWatched(db *keyspace.DB, key []byte) {
 	if key == nil {
 		return
@@ -377,10 +379,10 @@ func (s *Server) watchedExpired(tx *transaction) bool {
 	return false
 }
 
-// watchFlushed is told that the database is about to lose all its keys.
+// watchFlushed is called before the database loses all its keys.
 func (s *Server) watchFlushed(db *keyspace.DB) { s.watchReplaced(db, nil) }
 
-// watchSwapped is told that two databases are about to exchange their contents.
+// watchSwapped is called before two databases exchange their contents.
 func (s *Server) watchSwapped(a, b *keyspace.DB) {
 	s.watchReplaced(a, b)
 	s.watchReplaced(b, a)

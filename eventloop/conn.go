@@ -38,6 +38,9 @@ const (
 	fWatched             // the watcher knows the descriptor
 	fRefused             // not the Handler's
 	fLinger              // write side shut, waiting for the peer
+	fDialled             // made by Dial
+	fSourced             // has a Source, see source.go
+	fBeside              // not evio's, see beside.go
 
 	fNoDirect = fHeld | fQueued | fClosing | fClosed | fDead
 	fNoOutput = fClosing | fClosed | fDead
@@ -48,6 +51,8 @@ const (
 	flushBudget = 1 << 20
 	// lingerTime bounds how long a connection waits for its peer to stop.
 	lingerTime = time.Second
+	// maxLingerTime bounds it where output is beside the loop.
+	maxLingerTime = time.Minute
 	// maxLinger bounds the refused connections that wait.
 	maxLinger = 16
 	// ownMin is the size from which SendOwned keeps the slice itself.
@@ -74,7 +79,7 @@ type Conn struct {
 // connection; output after CloseAfterSend or CloseNow is dropped.
 func (c *Conn) Send(p []byte) {
 	if c.flags&fNoDirect == 0 {
-		n, errno := send(int(c.fd), p)
+		n, errno := c.write(p)
 		if n == len(p) {
 			return
 		}
@@ -95,7 +100,7 @@ func (c *Conn) Send(p []byte) {
 // left alone.
 func (c *Conn) SendOwned(p []byte) {
 	if c.flags&fNoDirect == 0 {
-		n, errno := send(int(c.fd), p)
+		n, errno := c.write(p)
 		if n == len(p) {
 			return
 		}
@@ -109,6 +114,14 @@ func (c *Conn) SendOwned(p []byte) {
 	if c.flags&fNoOutput == 0 {
 		c.enqueueOwned(p)
 	}
+}
+
+// write writes to the socket what it takes at once.
+func (c *Conn) write(p []byte) (n int, errno syscall.Errno) {
+	if c.flags&fBeside != 0 {
+		return c.side().send(p)
+	}
+	return send(int(c.fd), p)
 }
 
 // written handles a write that did not take all of p; it returns what is left
@@ -176,7 +189,7 @@ func (c *Conn) flush() {
 			if len(p) > budget {
 				p = p[:budget]
 			}
-			n, errno := send(int(c.fd), p)
+			n, errno := c.write(p)
 			q.advance(&c.loop.pool, n)
 			budget -= n
 			if errno != 0 && errno != syscall.EAGAIN {
@@ -190,6 +203,9 @@ func (c *Conn) flush() {
 		}
 		c.dropQueue()
 	}
+	if c.flags&(fSourced|fClosing) == fSourced && !c.pull(flushBudget) {
+		return
+	}
 	if c.flags&(fClosing|fLinger) == fClosing {
 		c.finish()
 	}
@@ -201,6 +217,10 @@ func (c *Conn) arm() {
 		return
 	}
 	c.flags |= fArmed
+	if c.flags&fBeside != 0 {
+		c.side().arm()
+		return
+	}
 	if err := c.loop.watch.arm(int(c.fd), c.flags&fWatched == 0); err != nil {
 		// The kernel has no room for another watch: try again soon.
 		c.loop.AfterFunc(10*time.Millisecond, func() {
@@ -254,6 +274,12 @@ func (c *Conn) lose(errno syscall.Errno) {
 // finish closes a connection whose output is with the kernel. If the peer is
 // still sending, or the kernel is still sending ours, it lingers first.
 func (c *Conn) finish() {
+	if c.flags&fBeside != 0 {
+		c.flags |= fLinger
+		c.side().end()
+		c.closeLater()
+		return
+	}
 	unread, eof := c.drain()
 	if eof || !unread && unsent(int(c.fd)) == 0 {
 		c.CloseNow()
@@ -261,8 +287,20 @@ func (c *Conn) finish() {
 	}
 	c.flags |= fLinger
 	syscall.Shutdown(int(c.fd), syscall.SHUT_WR)
+	c.closeLater()
+}
+
+// closeLater closes a connection that lingers after lingerTime, if its peer has not by then. Output beside the loop, which the
+// kernel would go on sending, is given more time.
+func (c *Conn) closeLater() { c.closeAfter(maxLingerTime) }
+
+func (c *Conn) closeAfter(left time.Duration) {
 	c.loop.AfterFunc(lingerTime, func() {
-		if c.flags&fDead == 0 {
+		switch {
+		case c.flags&fDead != 0:
+		case left > 0 && c.flags&fBeside != 0 && c.side().pending():
+			c.closeAfter(left - lingerTime)
+		default:
 			c.drain()
 			c.CloseNow()
 		}
@@ -271,6 +309,9 @@ func (c *Conn) finish() {
 
 // drain reads and drops what the peer has sent, up to 16 buffers.
 func (c *Conn) drain() (some, eof bool) {
+	if c.flags&fBeside != 0 {
+		return false, false // its goroutine reads on
+	}
 	if c.loop.discard == nil {
 		c.loop.discard = make([]byte, 64<<10)
 	}
@@ -299,20 +340,21 @@ func (c *Conn) refuse(linger bool) {
 	c.dropQueue()
 	c.drain()
 	if !linger || c.loop.linger >= maxLinger || c.flags&fClosed != 0 {
-		syscall.Shutdown(int(c.fd), syscall.SHUT_WR)
+		if c.flags&fBeside == 0 {
+			syscall.Shutdown(int(c.fd), syscall.SHUT_WR)
+		}
 		c.CloseNow()
 		return
 	}
 	// The request of the client may be on its way still.
 	c.loop.linger++
 	c.flags |= fClosing | fLinger
-	syscall.Shutdown(int(c.fd), syscall.SHUT_WR)
-	c.loop.AfterFunc(lingerTime, func() {
-		if c.flags&fDead == 0 {
-			c.drain()
-			c.CloseNow()
-		}
-	})
+	if c.flags&fBeside != 0 {
+		c.side().end()
+	} else {
+		syscall.Shutdown(int(c.fd), syscall.SHUT_WR)
+	}
+	c.closeLater()
 }
 
 // Closing tells whether the connection is closed or about to be.
@@ -345,8 +387,11 @@ func (c *Conn) QueuedMem() int {
 // FD returns the descriptor, or -1 after Closed.
 func (c *Conn) FD() int { return int(c.fd) }
 
+// Dialled tells whether Dial made the connection.
+func (c *Conn) Dialled() bool { return c.flags&fDialled != 0 }
+
 // IsUnix tells whether the client came through a unix socket.
-func (c *Conn) IsUnix() bool { return c.loop.lns[c.ln].unix }
+func (c *Conn) IsUnix() bool { return c.flags&(fDialled|fBeside) == 0 && c.loop.lns[c.ln].unix }
 
 // IsTCP tells whether the client came through TCP.
 func (c *Conn) IsTCP() bool { return !c.IsUnix() }
@@ -354,7 +399,10 @@ func (c *Conn) IsTCP() bool { return !c.IsUnix() }
 // RemoteAddr returns the peer's address as Redis writes it: "127.0.0.1:1234",
 // "[::1]:1234", or the path of the unix socket and ":0".
 func (c *Conn) RemoteAddr() string {
-	if ln := &c.loop.lns[c.ln]; ln.unix {
+	if c.flags&(fDialled|fBeside) == fDialled {
+		return peerName(syscall.Getpeername(int(c.fd)))
+	}
+	if ln := &c.loop.lns[c.ln]; ln.unix && c.flags&fBeside == 0 {
 		return ln.path + ":0"
 	}
 	if a, ok := c.ev.RemoteAddr().(*net.TCPAddr); ok {
@@ -366,7 +414,7 @@ func (c *Conn) RemoteAddr() string {
 // LocalAddr returns this end's address in the form of RemoteAddr, "?:0" after
 // Closed.
 func (c *Conn) LocalAddr() string {
-	if ln := &c.loop.lns[c.ln]; ln.unix {
+	if ln := &c.loop.lns[c.ln]; ln.unix && c.flags&(fDialled|fBeside) == 0 {
 		return ln.path + ":0"
 	}
 	if c.flags&fDead != 0 {

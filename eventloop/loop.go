@@ -18,8 +18,9 @@
 //     reading it in the round that follows is the flush phase.
 //   - A connection can be closed only by what its own Data returns. From
 //     elsewhere it is shut down, and evio reads the end of the stream.
-//   - The loop's goroutine never blocks where the Go scheduler sees it, which
-//     the runtime's monitor holds against it: yield.
+//   - The loop's goroutine never blocks where the Go scheduler sees it. The
+//     runtime's monitor takes such a goroutine for stuck; so the loop calls
+//     yield.
 //   - Any error of accept(2) but EAGAIN ends Serve. So connections are refused
 //     while some descriptors are still left (spareFDs), and when Serve ends all
 //     the same, it is called again with everything kept but the connections.
@@ -93,16 +94,16 @@ type Options struct {
 	// for: as many as the kernel allows.
 	Backlog func() int
 	// FewFiles says that the limit of open files leaves hardly any descriptors
-	// beside those of clients. The loop keeps none for more addresses then than
-	// Addrs has, and holds back fewer.
+	// beside those of clients. The loop then reserves none for addresses that
+	// may be added later, and holds back fewer.
 	FewFiles bool
 	// KeepAlive is asked for each new TCP connection: the idle time before the
 	// first probe, 0 for no probes. A nil function means no probes.
 	KeepAlive func() time.Duration
 	// Handler receives the events.
 	Handler Handler
-	// Refusal is what a connection is told that the loop refuses by itself,
-	// because the process is running out of descriptors.
+	// Refusal is sent to a connection that the loop refuses by itself, because
+	// the process is running out of descriptors.
 	Refusal []byte
 	// Listening is called once, when all addresses are bound and before the
 	// first connection is accepted: peers wait in the kernel until it returns. It
@@ -113,9 +114,9 @@ type Options struct {
 	// Serving is called on the loop goroutine when the loop runs, with the
 	// addresses it listens on; first is false when evio was started again.
 	Serving func(addrs []net.Addr, first bool)
-	// Panicked is told of a panic in a method of Handler or a function of the
-	// loop, with the stack that it happened on, and does not return. Nil leaves
-	// panics alone.
+	// Panicked is called for a panic in a method of Handler or a function of
+	// the loop, with the stack of the panic. It does not return. If it is nil,
+	// panics are left alone.
 	Panicked func(v any, stack []byte)
 	// Logf receives messages for the operator. Nil drops them.
 	Logf func(format string, args ...any)
@@ -206,6 +207,8 @@ type Loop struct {
 	wfd     int      // written end of the inner connection, -1 without
 
 	inner     innerConn
+	adopting  []adoption // dialled sockets that wait for their place
+	sources   map[*Conn]Source
 	poll      int   // descriptor of evio's poll when listeners can change, else -1
 	fatal     error // ends Serve
 	first     bool
@@ -221,9 +224,6 @@ type Loop struct {
 func New(o Options) (*Loop, error) {
 	if o.Handler == nil {
 		return nil, errors.New("eventloop: no handler")
-	}
-	if len(o.Addrs) == 0 {
-		return nil, errors.New("eventloop: no address to listen on")
 	}
 	if o.Logf == nil {
 		o.Logf = func(string, ...any) {}
@@ -770,7 +770,10 @@ func (l *Loop) closed(ec evio.Conn, err error) evio.Action {
 		err = nil
 	}
 	refused, lingering := c.flags&fRefused != 0, c.flags&fLinger != 0
-	c.flags = fClosing | fClosed | fDead
+	if c.flags&fSourced != 0 {
+		delete(l.sources, c)
+	}
+	c.flags = fClosing | fClosed | fDead | c.flags&(fDialled|fBeside)
 	c.fd = -1
 	c.dropQueue()
 	if refused {

@@ -4,13 +4,15 @@ import (
 	"bytes"
 	"math/rand"
 	"testing"
-	"time"
+
+	"ferrous/tests/random"
 )
 
 // The queue against a plain slice.
-func TestQueueModel(t *testing.T) {
-	seed := time.Now().UnixNano()
-	r := rand.New(rand.NewSource(seed))
+func TestQueueModel(t *testing.T) { random.Repeat(t, testQueueModel) }
+
+func testQueueModel(t *testing.T) {
+	r := rand.New(rand.NewSource(int64(random.Seed(t))))
 	var pool chunkPool
 	runs := 30
 	if raceEnabled {
@@ -19,7 +21,7 @@ func TestQueueModel(t *testing.T) {
 	for run := range runs {
 		q := pool.queue()
 		if q.bytes != 0 || q.mem != 0 || q.n != 0 || len(q.front()) != 0 {
-			t.Fatalf("seed %d: a used queue from the pool", seed)
+			t.Fatalf("a used queue from the pool")
 		}
 		var want []byte
 		for step := range 400 {
@@ -41,7 +43,7 @@ func TestQueueModel(t *testing.T) {
 					n = len(p)
 				}
 				if !bytes.Equal(p[:n], want[:n]) {
-					t.Fatalf("seed %d run %d step %d: content differs", seed, run, step)
+					t.Fatalf("run %d step %d: content differs", run, step)
 				}
 				if len(p) > 0 {
 					q.advance(&pool, n)
@@ -54,10 +56,10 @@ func TestQueueModel(t *testing.T) {
 				mem += cap(c.buf) + chunkOverhead
 			}
 			if q.bytes != len(want) || q.n != n || q.mem != mem {
-				t.Fatalf("seed %d run %d step %d: %d bytes %d chunks %d memory, want %d %d %d", seed, run, step, q.bytes, q.n, q.mem, len(want), n, mem)
+				t.Fatalf("run %d step %d: %d bytes %d chunks %d memory, want %d %d %d", run, step, q.bytes, q.n, q.mem, len(want), n, mem)
 			}
 			if (len(q.front()) == 0) != (len(want) == 0) {
-				t.Fatalf("seed %d run %d step %d: front is empty", seed, run, step)
+				t.Fatalf("run %d step %d: front is empty", run, step)
 			}
 		}
 		pool.release(q)

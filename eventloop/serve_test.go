@@ -88,9 +88,6 @@ func TestListenErrors(t *testing.T) {
 	if _, err := New(Options{Addrs: []string{"tcp4://127.0.0.1:0"}}); err == nil {
 		t.Error("no handler accepted")
 	}
-	if _, err := New(Options{Handler: &testHandler{}}); err == nil {
-		t.Error("no address accepted")
-	}
 }
 
 func TestUnixSocketFile(t *testing.T) {

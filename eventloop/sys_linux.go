@@ -43,6 +43,21 @@ func send(fd int, p []byte) (n int, errno syscall.Errno) {
 	}
 }
 
+// sendAll is send for several pieces.
+func sendAll(fd int, bufs [][]byte) (n int, errno syscall.Errno) {
+	for {
+		n, err := unix.SendmsgBuffers(fd, bufs, nil, nil, syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT)
+		switch e, _ := err.(syscall.Errno); {
+		case err == nil:
+			return n, 0
+		case e == 0:
+			return 0, syscall.EIO
+		case e != syscall.EINTR:
+			return 0, e
+		}
+	}
+}
+
 // ownPeer tells whether the other end of a unix socket is in this process.
 func ownPeer(fd int) bool {
 	cred, err := syscall.GetsockoptUcred(fd, syscall.SOL_SOCKET, syscall.SO_PEERCRED)

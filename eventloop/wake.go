@@ -126,6 +126,8 @@ func (l *Loop) hangUp() {
 	l.mu.Unlock()
 	l.inner.fd = -1
 	l.inner.hangUpNext()
+	l.dropDialled()
+	l.hangUpBeside()
 }
 
 func (in *innerConn) hangUpNext() {
@@ -137,6 +139,9 @@ func (in *innerConn) hangUpNext() {
 
 // openedInner is evio's event for a connection to the inner listener.
 func (l *Loop) openedInner(ec evio.Conn, bound []net.Addr) evio.Action {
+	if l.inner.fd >= 0 && l.inner.next < 0 {
+		return l.adopt(ec) // all places are taken: it is for a dialled socket
+	}
 	ctx := &innerContext{foreign: true}
 	ec.SetContext(ctx)
 	fd, err := l.connFD(ec)
@@ -222,10 +227,14 @@ var errForeign = errors.New("eventloop: peer of another process")
 // the next one for a place. It writes only to a descriptor that has proved to be
 // a socket of our listener.
 func (l *Loop) checkInner(fd int, p place) error {
-	dialled := l.wfd
 	if p != noPlace {
-		dialled = l.inner.next
+		return l.checkPeer(fd, l.inner.next)
 	}
+	return l.checkPeer(fd, l.wfd)
+}
+
+// checkPeer tests that fd is the accepted end of the inner connection with this dialled end.
+func (l *Loop) checkPeer(fd, dialled int) error {
 	sa, err := syscall.Getsockname(fd)
 	if err != nil {
 		return ErrLayout

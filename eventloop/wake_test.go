@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"ferrous/tests/random"
 )
 
 // Nothing that is posted is lost, and each goroutine's functions keep their
@@ -45,10 +47,11 @@ const pollTimeout = 100 * time.Millisecond
 
 // An idle loop wakes at once. The wait for evio's own wake-up would be 100 ms.
 func TestPostLatency(t *testing.T) {
+	rnd := random.New(t)
 	s := start(t, &testHandler{}, nil)
 	var lat []time.Duration
 	for range 500 {
-		time.Sleep(time.Duration(rand.Intn(2000)) * time.Microsecond)
+		time.Sleep(time.Duration(rnd.IntN(2000)) * time.Microsecond)
 		done := make(chan time.Time, 1)
 		t0 := time.Now()
 		s.Post(func() { done <- time.Now() })
@@ -76,6 +79,7 @@ func TestPostFromLoop(t *testing.T) {
 }
 
 func TestTimers(t *testing.T) {
+	rnd := random.New(t)
 	s := start(t, &testHandler{}, nil)
 	type result struct {
 		want, got time.Duration
@@ -85,7 +89,7 @@ func TestTimers(t *testing.T) {
 	s.do(func() {
 		t0 := time.Now()
 		for i := range n {
-			want := time.Duration(rand.Intn(300)) * time.Millisecond
+			want := time.Duration(rnd.IntN(300)) * time.Millisecond
 			tm := s.AfterFunc(want, func() { results <- result{want, time.Since(t0)} })
 			switch i % 4 {
 			case 1:
@@ -159,9 +163,10 @@ func idleLoop(t testing.TB) *Loop {
 }
 
 // The heap against a plain list.
-func TestTimerHeapModel(t *testing.T) {
-	seed := time.Now().UnixNano()
-	r := rand.New(rand.NewSource(seed))
+func TestTimerHeapModel(t *testing.T) { random.Repeat(t, testTimerHeapModel) }
+
+func testTimerHeapModel(t *testing.T) {
+	r := rand.New(rand.NewSource(int64(random.Seed(t))))
 	l := idleLoop(t)
 	h := &l.timers
 	var timers []*Timer
@@ -172,12 +177,12 @@ func TestTimerHeapModel(t *testing.T) {
 		case k < 7:
 			i := r.Intn(len(timers))
 			if was := timers[i].Waiting(); timers[i].Stop() != was {
-				t.Fatalf("seed %d step %d: Stop", seed, step)
+				t.Fatalf("step %d: Stop", step)
 			}
 		default:
 			i := r.Intn(len(timers))
 			if was := timers[i].Waiting(); timers[i].Reset(time.Hour+time.Duration(r.Intn(1000000))) != was {
-				t.Fatalf("seed %d step %d: Reset", seed, step)
+				t.Fatalf("step %d: Reset", step)
 			}
 		}
 		if step%1000 == 0 {
@@ -186,16 +191,16 @@ func TestTimerHeapModel(t *testing.T) {
 				if tm.Waiting() {
 					waiting++
 					if h.heap[tm.pos] != tm {
-						t.Fatalf("seed %d step %d: wrong position", seed, step)
+						t.Fatalf("step %d: wrong position", step)
 					}
 				}
 			}
 			if waiting != len(h.heap) {
-				t.Fatalf("seed %d step %d: %d waiting, %d in the heap", seed, step, waiting, len(h.heap))
+				t.Fatalf("step %d: %d waiting, %d in the heap", step, waiting, len(h.heap))
 			}
 			for i, tm := range h.heap {
 				if i > 0 && h.heap[(i-1)/4].when > tm.when {
-					t.Fatalf("seed %d step %d: order", seed, step)
+					t.Fatalf("step %d: order", step)
 				}
 			}
 		}
@@ -203,7 +208,7 @@ func TestTimerHeapModel(t *testing.T) {
 	for prev := int64(0); len(h.heap) > 0; {
 		tm := h.heap[0]
 		if tm.when < prev {
-			t.Fatalf("seed %d: order of removal", seed)
+			t.Fatalf("order of removal")
 		}
 		prev = tm.when
 		h.remove(tm)

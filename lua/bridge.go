@@ -213,9 +213,15 @@ func sha1Hex(L *glua.LState) int {
 		raiseText("wrong number of arguments")
 	}
 	s, _ := vm.ToString(vm.Arg(L, 1))
+	hash := sha1.New()
+	for len(s) > vm.Piece {
+		hash.Write(vm.Bytes(s[:vm.Piece]))
+		s = s[vm.Piece:]
+		vm.Tick(L, vm.Piece>>3)
+	}
+	hash.Write(vm.Bytes(s))
 	vm.Tick(L, len(s)>>3)
-	sum := sha1.Sum(vm.Bytes(s))
-	L.Push(glua.LString(hex.EncodeToString(sum[:])))
+	L.Push(glua.LString(hex.EncodeToString(hash.Sum(nil))))
 	return 1
 }
 

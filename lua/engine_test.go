@@ -424,7 +424,7 @@ func TestAllocations(t *testing.T) {
 	}
 	keys := [][]byte{[]byte("key")}
 	sha := []byte(s.SHA)
-	if n := testing.AllocsPerRun(1000, func() { e.Run(e.Find(sha), keys, nil, nothing{}) }); n > 3 {
+	if n := testing.AllocsPerRun(1000, func() { e.Run(e.Find(sha), keys, nil, nothing{}) }); n > 2 {
 		t.Errorf("%v allocations", n)
 	}
 }

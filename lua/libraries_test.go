@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -108,5 +109,31 @@ func TestScriptLibrariesRefuse(t *testing.T) {
 		if got := eval(e, script, false); !strings.HasPrefix(got, "-ERR not enough memory") {
 			t.Errorf("%s\n got %.200q", script, got)
 		}
+	}
+}
+
+// A text of JSON that grows from many pieces is refused before it is built.
+func TestJSONIsMeasured(t *testing.T) {
+	e := New(newServer())
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	got := eval(e, `local s = string.rep('x', 1e6) local t = {} for i = 1, 600 do t[i] = s end return #cjson.encode(t)`, false)
+	runtime.ReadMemStats(&after)
+	if !strings.HasPrefix(got, "-ERR not enough memory") && !strings.HasPrefix(got, "-not enough memory") {
+		t.Errorf("got %.200q", got)
+	}
+	if n := after.TotalAlloc - before.TotalAlloc; n > 64<<20 {
+		t.Errorf("%d MB were allocated", n>>20)
+	}
+	// What is measured is made, as what is short.
+	got = eval(e, `local t = {} for i = 1, 300000 do t[i] = {k = 'a"b' .. i, n = i / 8, [i * 0x10000] = false} end
+		local s = cjson.encode(t) local back = cjson.decode(s)
+		return {#s, #back, back[300000].k, tostring(back[299999].n), tostring(back[2]['131072']), s:sub(1, 60), s:sub(-20)}`, false)
+	want := eval(e, `local f = function(i) return cjson.encode({k = 'a"b' .. i, n = i / 8, [i * 0x10000] = false}) end
+		local n = 1 for i = 1, 300000 do n = n + #f(i) + 1 end
+		local s = '[' .. f(1) .. ',' .. f(2) .. ',' local e = f(299999) .. ',' .. f(300000) .. ']'
+		return {n, 300000, 'a"b300000', '37499.875', 'false', s:sub(1, 60), e:sub(-20)}`, false)
+	if got != want {
+		t.Errorf("got %q\nwant %q", got, want)
 	}
 }

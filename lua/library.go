@@ -176,7 +176,6 @@ func (e *Engine) registerFunction(L *glua.LState) int {
 	default:
 		raiseText("wrong number of arguments to redis.register_function")
 	}
-	f.Name = cString(f.Name)
 	if !validName(f.Name) {
 		raiseText(errName)
 	}

@@ -1,6 +1,7 @@
 package lua
 
 import (
+	"bytes"
 	"crypto/sha1"
 	"encoding/hex"
 	"fmt"
@@ -251,6 +252,22 @@ func (s *Script) shebang() (skip int, err error) {
 		}
 	}
 	return end, nil
+}
+
+// DeclaredFlags returns what the shebang of a script asks for, CompatMode where there is none or it is wrong.
+func DeclaredFlags(body []byte) Flags {
+	if len(body) < 2 || body[0] != '#' || body[1] != '!' {
+		return CompatMode
+	}
+	end := bytes.IndexByte(body, '\n')
+	if end < 0 {
+		return CompatMode
+	}
+	s := Script{Body: string(body[:end+1])}
+	if _, err := s.shebang(); err != nil {
+		return CompatMode
+	}
+	return s.Flags
 }
 
 // Run calls the script and writes its result to out. The error is an *Error.

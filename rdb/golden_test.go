@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"unsafe"
@@ -326,7 +327,7 @@ func TestRedisPayloads(t *testing.T) {
 	}
 }
 
-// Pending entries without a consumer are written for one without a name, whether there is one or not.
+// Pending entries without a consumer are written for one without a name, and known again unless there is one.
 func TestPendingWithoutConsumer(t *testing.T) {
 	for _, names := range [][]string{{}, {"alice"}, {"", "alice"}} {
 		ks := newKeyspace()
@@ -350,8 +351,10 @@ func TestPendingWithoutConsumer(t *testing.T) {
 		}
 		got := record.Value[stream.Stream](r).Group([]byte("g"))
 		for _, id := range []stream.ID{{Ms: 3}, {Ms: 8}} {
-			if p, ok := got.Pending(id); !ok || p.Time != 0 || p.Count != 1 || len(got.Owner(p).Name()) != 0 {
-				t.Errorf("%q: %v is %+v", names, id, p)
+			p, ok := got.Pending(id)
+			owner, unnamed := got.Owner(p), got.Consumer(nil)
+			if !ok || p.Time != 0 || p.Count != 1 || owner != unnamed || (unnamed != nil) != slices.Contains(names, "") {
+				t.Errorf("%q: %v is %+v, of %v", names, id, p, owner)
 			}
 		}
 		if got.NumPending() != g.NumPending() {

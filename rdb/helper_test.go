@@ -9,6 +9,9 @@ import (
 	"testing"
 	"unsafe"
 
+	"ferrous/datatypes/table"
+	"ferrous/tests/random"
+
 	"ferrous/datatypes/hash"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/list"
@@ -19,6 +22,9 @@ import (
 	"ferrous/datatypes/sortedset"
 	"ferrous/datatypes/stream"
 )
+
+// The hash function of tables is a part of what a test repeats.
+func init() { table.FixHash(random.Process()) }
 
 // now is the time of all tests, in Unix milliseconds.
 const now = int64(1_700_000_000_000)

@@ -112,20 +112,34 @@ func (d *decoder) items(v visitor) {
 
 // header reads magic and version.
 func (d *decoder) header() (version int, valkey bool) {
-	magic := string(d.view(9))
+	version, valkey, problem := parseHead(string(d.view(headerSize)))
+	if problem != "" {
+		d.fail(problem)
+	}
+	d.valkey = valkey
+	return version, valkey
+}
+
+// Loadable tells why a file that begins with these nine bytes cannot be loaded, "" if it can as far as they tell.
+func Loadable(head []byte) string {
+	_, _, problem := parseHead(string(head))
+	return problem
+}
+
+// parseHead reads magic and version; problem is what is wrong with them.
+func parseHead(magic string) (version int, valkey bool, problem string) {
 	digits, valkey := strings.CutPrefix(magic, "VALKEY")
 	if !valkey {
 		var redis bool
 		if digits, redis = strings.CutPrefix(magic, "REDIS"); !redis {
-			d.fail("Wrong signature trying to load DB from file")
+			return 0, false, "Wrong signature trying to load DB from file"
 		}
 	}
 	version, err := strconv.Atoi(digits)
 	if err != nil || valkey != (version == valkeyVersion) || !valkey && (version < 1 || version > MaxVersion) {
-		d.failf("Can't handle RDB format version %s", digits)
+		return 0, false, "Can't handle RDB format version " + digits
 	}
-	d.valkey = valkey
-	return version, valkey
+	return version, valkey, ""
 }
 
 // footer reads the checksum behind the items, which versions before 5 do not have.

@@ -14,7 +14,9 @@ import (
 // nothing else while the server is loading.
 type Loader struct {
 	Keyspace *keyspace.Keyspace
-	Rules    *Rules
+	// DBs are the databases to be filled, if not those of Keyspace.
+	DBs   []*keyspace.DB
+	Rules *Rules
 	// Checksum says whether the file's checksum is taken and compared (rdbchecksum).
 	Checksum bool
 	// DropExpired leaves out keys whose deadline has passed, as a master does that loads its own dump.
@@ -28,16 +30,18 @@ type Loader struct {
 
 	// All of these may be nil.
 
-	// OnProgress is told the number of bytes read, about every ProgressBytes, which may be less than what is read ahead.
+	// OnProgress is called with the number of bytes read, about every ProgressBytes, which may be less than what is read ahead.
 	OnProgress    func(offset int64)
 	ProgressBytes int64 // 0: 2 MiB
-	// OnNotice is told what Redis logs at level notice.
+	// OnNotice is called with what Redis logs at level notice.
 	OnNotice func(line string)
-	// OnRepair is told each key of which something was put right, and what.
+	// OnRepair is called for each key of which something was put right, and what.
 	OnRepair func(db int, key []byte, what string)
 	// OnFunction is given the code of each function library. Without it libraries are passed over, with a notice.
 	OnFunction func(code []byte) error
-	// OnKey is told each key that was loaded, not at once but before Load returns.
+	// OnDropped is called for each key that DropExpired leaves out. key is valid during the call only.
+	OnDropped func(db int, key []byte, history *History)
+	// OnKey is called for each key that was loaded, not at once but before Load returns.
 	OnKey func(db *keyspace.DB, r *record.Record)
 
 	batch    []*record.Record // read and not yet in the keyspace
@@ -59,7 +63,8 @@ type Result struct {
 	Created       int64  // Unix seconds, 0 if not told
 	UsedMemory    int64  // of who wrote it, 0 if not told
 	AOFBase       bool
-	ChecksumFound bool // the file has one, and it was compared
+	History       *History // nil if not told
+	ChecksumFound bool     // the file has one, and it was compared
 
 	// Rest is what follows the RDB in the source: the commands of an append-only file with a preamble.
 	Rest io.Reader
@@ -90,18 +95,26 @@ func (l *Loader) Load(src io.Reader, size int64) (res *Result, err error) {
 	}
 	defer caught(&err)
 	defer func() {
-		for _, db := range l.Keyspace.DBs() {
+		for _, db := range l.databases() {
 			db.Trim()
 		}
 	}()
 	l.batch, l.reserved = l.batch[:0], 0
-	d.items(&loadRun{l, d, res, l.Keyspace.DBs()[0]})
+	d.items(&loadRun{l, d, res, l.databases()[0]})
 	res.Bytes = d.offset()
 	if l.OnProgress != nil {
 		l.OnProgress(res.Bytes)
 	}
 	res.Rest = d.rest(src)
 	return res, nil
+}
+
+// databases are those that are filled.
+func (l *Loader) databases() []*keyspace.DB {
+	if l.DBs != nil {
+		return l.DBs
+	}
+	return l.Keyspace.DBs()
 }
 
 // pieces is a source that gives at most most bytes at once: a reader tells of its progress only when it reads.
@@ -129,7 +142,7 @@ type loadRun struct {
 func (l *loadRun) version(n int, valkey bool) { l.res.Version, l.res.Valkey = n, valkey }
 
 func (l *loadRun) selectDB(n uint64) {
-	dbs := l.Keyspace.DBs()
+	dbs := l.databases()
 	if n >= uint64(len(dbs)) {
 		l.d.failf("FATAL: Data file was created with a Redis server configured to handle more than %d databases. Exiting", len(dbs))
 	}
@@ -177,6 +190,9 @@ func (l *loadRun) entry(t Type, a *attributes) {
 		}
 	case l.DropExpired && a.expiry != record.NoExpiry && a.expiry < l.Keyspace.Now:
 		l.res.Dropped++
+		if l.OnDropped != nil {
+			l.OnDropped(l.db.ID, l.d.key, l.res.History)
+		}
 	default:
 		if l.batch = append(l.batch, r); len(l.batch) == keyspace.MaxPrefetch {
 			l.flush()
@@ -254,6 +270,12 @@ func (l *loadRun) aux(key, value string) {
 	case "used-mem":
 		res.UsedMemory = number
 		l.notice("RDB memory usage when created %.2f Mb", float64(number)/(1<<20))
+	case "repl-stream-db":
+		res.history().DB = int(number)
+	case "repl-id":
+		res.history().ID = value
+	case "repl-offset":
+		res.history().Offset = number
 	case "aof-base":
 		if res.AOFBase = number != 0; res.AOFBase {
 			l.notice("RDB is base AOF")
@@ -267,6 +289,14 @@ func (l *loadRun) aux(key, value string) {
 			l.notice("RDB '%s': %s", key, value)
 		}
 	}
+}
+
+// history returns the place in the stream of replication, to be filled in.
+func (res *Result) history() *History {
+	if res.History == nil {
+		res.History = new(History)
+	}
+	return res.History
 }
 
 func (l *Loader) done(res *Result) {

@@ -131,7 +131,10 @@ func TestItems(t *testing.T) {
 		`1/"c"`: `string/embstr expiry -1: "z"`,
 	})
 	got := *res
-	got.Rest, got.Created = nil, 0
+	if h := got.History; h == nil || h.DB != 3 || len(h.ID) != 40 || h.Offset != 12345 {
+		t.Errorf("the place in the stream is %+v", h)
+	}
+	got.Rest, got.Created, got.History = nil, 0, nil
 	want := Result{Version: 12, Keys: 3, Empty: 1, Bytes: int64(len(file)), RedisVersion: "7.4.1", UsedMemory: 1 << 20, AOFBase: true,
 		ChecksumFound: true}
 	if got != want {

@@ -19,8 +19,8 @@ import (
 
 const (
 	bufferSize  = 128 << 10
-	firstGrowth = 64 << 10
-	maxLength   = 1 << 40 // of a string; what is longer cannot be
+	firstGrowth = 64 << 10 // what a string whose bytes have not come yet gets at first; it is doubled as they come
+	maxLength   = 1 << 40  // of a string; what is longer cannot be
 )
 
 // What is being read, in the words of redis-check-rdb.
@@ -47,7 +47,7 @@ type reader struct {
 	crc      uint64
 	summed   int // buf[:summed] is in crc
 
-	// onFill, if not nil, is told the offset now and then, never more often than the buffer is filled.
+	// onFill, if not nil, is called with the offset now and then, never more often than the buffer is filled.
 	onFill func(offset int64)
 
 	doing  string

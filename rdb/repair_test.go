@@ -40,6 +40,24 @@ var repairs = func() []struct {
 			manyWant += fmt.Sprintf("%q=\"a\"@-1 ", fmt.Sprintf("%03d", i))
 		}
 	}
+	// The same in a listpack of more than a listpack may have.
+	manyPack := func(perName int) string {
+		b := ""
+		for i := range 130 {
+			if b += fmt.Sprintf("\x83%03d\x04", i%129); perName == 2 {
+				b += fmt.Sprintf("%c\x01", 1+i/129)
+			}
+		}
+		n := 7 + len(b)
+		return string([]byte{byte(0x40 | n>>8), byte(n)}) + le(4, uint64(n)) + le(2, uint64(130*perName)) + b + "\xff"
+	}
+	manyNames := func(value string) string {
+		want := ""
+		for i := range 129 {
+			want += fmt.Sprintf(`"%03d"%s `, i, value)
+		}
+		return want
+	}
 	pendings := "\x06\x00\x01\x01\x05\x00\x04\x01\x01g\x06\x00\x02" + streamPending + "\x01\x05alice" + at100
 	return []struct {
 		name   string
@@ -58,6 +76,12 @@ var repairs = func() []struct {
 		{"field twice in a listpack", 16, lp(6, "\x81f\x02\x01\x01\x81g\x02\x02\x01\x81f\x02\x03\x01"),
 			`hash/listpack: "f"="1"@-1 "g"="2"@-1 `, fieldTwice, "comes twice", false},
 		{"fields twice in a long listpack", 16, longPack, `hash/listpack: ` + longWant, fieldTwice, "comes twice", false},
+		{"field twice in a listpack that becomes large", 16, manyPack(2), `hash/hashtable: ` + manyNames(`="1"@-1`), fieldTwice,
+			reasonTwiceInPack, false},
+		{"member twice in a listpack that becomes large", 20, manyPack(1), `set/hashtable: ` + manyNames(""), memberTwice,
+			reasonTwiceInSet, false},
+		{"member twice in a packed sorted set that becomes large", 17, manyPack(2), `zset/skiplist: ` + manyNames("=1"), scoreTwice,
+			"comes twice", false},
 		{"member twice in a listpack", 20, lp(4, "\x01\x01\x81a\x02\x811\x02\x81a\x02"), `set/listpack: "1" "a" `, memberTwice, "comes twice", false},
 		{"member twice in a packed sorted set", 17, lp(6, "\x81a\x02\x01\x01\x81b\x02\x02\x01\x81a\x02\x03\x01"),
 			`zset/listpack: "a"=1 "b"=2 `, scoreTwice, "comes twice", false},

@@ -15,8 +15,9 @@ type Options struct {
 	// data asks for a higher one than was chosen so far, the header is changed, which Patch is for.
 	Version int
 	// Patch, if not nil, overwrites bytes that were written, from offset on. Without it a header that has gone out cannot
-	// be changed, and Save ends with a *VersionError.
-	Patch func(b []byte, offset int64) error
+	// be changed, and Save ends with a *VersionError. Lowest is where the choice begins, 0 for DefaultVersion.
+	Patch  func(b []byte, offset int64) error
+	Lowest int
 
 	Compress bool // rdbcompression
 	Checksum bool // rdbchecksum
@@ -31,10 +32,12 @@ type Options struct {
 	Created      int64  // AUX ctime, Unix seconds
 	UsedMemory   int64  // AUX used-mem
 	AOFBase      bool   // AUX aof-base
+	// History, if not nil, is the place in the stream of replication at which the snapshot was taken.
+	History *History
 	// Functions is the code of the function libraries.
 	Functions [][]byte
 
-	// OnProgress, if not nil, is told the number of keys and bytes written, every 1024 keys and at the end. An error of it
+	// OnProgress, if not nil, is called with the number of keys and bytes written, every 1024 keys and at the end. An error of it
 	// ends the writing.
 	OnProgress func(keys, bytes int64) error
 	// Stop, if not nil, is asked whether to go on: before each piece of about 128 KiB is written, and within what takes long
@@ -42,6 +45,13 @@ type Options struct {
 	Stop func() error
 	// OnKey, if not nil, is called after each key (rdb-key-save-delay).
 	OnKey func()
+}
+
+// A History is a place in a stream of replication: what stands in the AUX fields repl-stream-db, repl-id and repl-offset.
+type History struct {
+	DB     int    // that the stream has selected there
+	ID     string // of the stream
+	Offset int64
 }
 
 // progressKeys is how many keys are written between two calls of OnProgress.
@@ -55,7 +65,7 @@ func Save(dst io.Writer, snap *keyspace.Snapshot, o *Options) error {
 	w := &writer{dst: dst, buf: make([]byte, 0, bufferSize), checksum: o.Checksum, compress: o.Compress}
 	w.stopWith(o.Stop)
 	if w.version, w.fixed = o.Version, o.Version != 0; !w.fixed {
-		w.version = DefaultVersion
+		w.version = max(DefaultVersion, o.Lowest)
 	}
 	w.headed = w.version
 	w.raw(headerOf(w.version))
@@ -104,6 +114,18 @@ func Save(dst io.Writer, snap *keyspace.Snapshot, o *Options) error {
 	return w.err
 }
 
+// VersionFor returns the version to begin with that a stream is written in, whose header cannot be changed later: the lowest
+// that holds the data of the databases as far as they can tell without a walk over all keys, which is all but what needs
+// serial.SetListpacks.
+func VersionFor(ks *keyspace.Keyspace) int {
+	for _, db := range ks.DBs() {
+		if db.FieldExpires() > 0 {
+			return serial.FieldDeadlines
+		}
+	}
+	return DefaultVersion
+}
+
 func headerOf(version int) []byte {
 	digits := strconv.Itoa(10000 + version)
 	return append([]byte("REDIS"), digits[1:]...)
@@ -145,6 +167,11 @@ func (w *writer) auxFields(o *Options) {
 	w.auxInt("redis-bits", 64)
 	w.auxInt("ctime", o.Created)
 	w.auxInt("used-mem", o.UsedMemory)
+	if h := o.History; h != nil {
+		w.auxInt("repl-stream-db", int64(h.DB))
+		w.aux("repl-id", h.ID)
+		w.auxInt("repl-offset", h.Offset)
+	}
 	base := int64(0)
 	if o.AOFBase {
 		base = 1

@@ -233,3 +233,35 @@ func TestLibraries(t *testing.T) {
 		t.Errorf("version 9: %v", err)
 	}
 }
+
+// TestHistory: the place in the stream of replication comes back as it was written, and is missing where there is none.
+func TestHistory(t *testing.T) {
+	ks := newKeyspace()
+	for _, want := range []*History{nil, {DB: 0, ID: "0123456789abcdef0123456789abcdef01234567"},
+		{DB: 9, ID: "fedcba9876543210fedcba9876543210fedcba98", Offset: 1<<62 + 3}} {
+		_, res := load(t, save(t, ks, &Options{Checksum: true, History: want}))
+		switch got := res.History; {
+		case (got == nil) != (want == nil):
+			t.Errorf("%+v came back as %+v", want, got)
+		case want != nil && *got != *want:
+			t.Errorf("%+v came back as %+v", *want, *got)
+		}
+	}
+}
+
+// TestStreamVersion: what is written where the header cannot be changed begins with the version that the databases ask for.
+func TestStreamVersion(t *testing.T) {
+	m := newMaker(1, newKeyspace())
+	fill(m, 300, true)
+	lowest := VersionFor(m.ks)
+	var b memory
+	if err := Save(&b, m.ks.Live(), &Options{Checksum: true, Lowest: lowest}); err != nil {
+		t.Fatal(err)
+	}
+	if _, res := load(t, b.b); lowest != MaxVersion || res.Version != lowest {
+		t.Errorf("deadlines of fields: version %d was asked for, %d is written", lowest, res.Version)
+	}
+	if v := VersionFor(newKeyspace()); v != DefaultVersion {
+		t.Errorf("an empty keyspace asks for version %d", v)
+	}
+}

@@ -87,12 +87,17 @@ func (d *decoder) group(s *stream.Stream, t Type) {
 			d.fail("Duplicated global PEL entry loading stream consumer group")
 		}
 	}
+	given := 0 // entries that were given back with XNACK
 	for n := d.length(); n > 0; n-- {
 		d.scratch = append(d.scratch[:0], d.string()...)
 		seen := int64(d.uint64())
 		active := seen // the best that older versions tell
 		if t == typeStream3 {
 			active = int64(d.uint64())
+		}
+		if len(d.scratch) == 0 && seen == 0 && active == 0 { // see writeConsumers in datatypes/stream
+			given += d.givenBack(g)
+			continue
 		}
 		c := g.AddConsumer(d.scratch, seen, active, d.gen)
 		if c == nil {
@@ -108,9 +113,23 @@ func (d *decoder) group(s *stream.Stream, t Type) {
 			}
 		}
 	}
-	if g.Orphans() > 0 {
+	switch orphans := g.Orphans(); {
+	case orphans < given:
+		d.fail("Duplicated consumer PEL entry loading a stream consumer group")
+	case orphans > given:
 		d.odd("Stream CG PEL entry without consumer", ownerless)
 		g.DropOrphans(d.gen)
 	}
 	s.Account(g, before)
+}
+
+// givenBack reads the IDs of pending entries without a consumer, and returns how many they are.
+func (d *decoder) givenBack(g *stream.Group) (n int) {
+	for left := d.length(); left > 0; left-- {
+		if _, ok := g.Pending(stream.ParseID(d.view(stream.IDSize))); !ok {
+			d.fail("Consumer entry not found in group global PEL")
+		}
+		n++
+	}
+	return n
 }

@@ -14,18 +14,21 @@ import (
 // Denial is the reason why a request is not allowed.
 type Denial uint8
 
-// The reasons, in the order of their weight: of what the selectors of a user say, the weightiest is told. Auth is not one
-// of Check's, but of the log's.
+// The reasons, in the order of their weight: of what the selectors of a user say, the weightiest is told. Auth and Cert
+// are not Check's, but the log's.
 const (
 	Allowed Denial = iota
 	DeniedCommand
 	DeniedKey
 	DeniedAuth
 	DeniedChannel
+	DeniedCert
 )
 
 // String returns the reason as ACL LOG has it.
-func (d Denial) String() string { return [...]string{"", "command", "key", "auth", "channel"}[d] }
+func (d Denial) String() string {
+	return [...]string{"", "command", "key", "auth", "channel", "tls-cert"}[d]
+}
 
 // Key is a key among the arguments of a request, and what is done with it.
 type Key struct {

@@ -39,14 +39,14 @@ type Pacer struct {
 }
 
 const (
-	garbagePercent = 25
-	busyGarbage    = 32 << 20
-	calmGarbage    = 8 << 20
-	ownLeast       = 96 << 20
-	noGoal         = 10_000 // per cent; a negative one would make setting it wait for a collection to end
-	ownPercent     = 18
-	fullPercent    = 6
-	lateGoal       = 100
+	garbagePercent = 25       // of the data that garbage may take
+	busyGarbage    = 32 << 20 // bytes that it may take in any case while many commands come
+	calmGarbage    = 8 << 20  // and while few do
+	ownLeast       = 96 << 20 // bytes of data from which on cron begins the collections; half of it to stop that
+	noGoal         = 10_000   // per cent; a negative one would make setting it wait for a collection to end
+	ownPercent     = 18       // of the data that is allocated before cron begins a collection, so that garbage is within garbagePercent when it ends
+	lateGoal       = 100      // per cent, when a collection does not keep up
+	fullPercent    = 6        // the same while Bound has set a limit
 )
 
 // Bound sets a limit to the memory of the process, given the limit of the data in bytes (0 = none) and how much there is
@@ -218,10 +218,10 @@ type Tidier struct {
 }
 
 const (
-	tidyMost  = 256 << 20
-	tidyPause = 10 * second
-	tidyLeast = 1 << 20
-	tidyShare = 32 // at least this share of the data must have been allocated
+	tidyMost  = 256 << 20   // bytes of data; collecting more takes too long
+	tidyPause = 10 * second // between two
+	tidyLeast = 1 << 20     // bytes that must have been allocated since the last time,
+	tidyShare = 32          // and this share of the data
 )
 
 // Due reports, when told at the end of an idle second the time in Unix ms and the bytes of the data, whether the heap is

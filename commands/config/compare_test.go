@@ -23,8 +23,10 @@ var unknownTo70 = map[string]string{
 }
 
 var unknownToRedis = map[string]string{
-	"rdb-version": "our own",
-	"log-format":  "our own",
+	"rdb-version":              "our own",
+	"log-format":               "our own",
+	"tls-auth-clients-user":    "of Redis 8.6",
+	"tls-auto-reload-interval": "of Valkey 9.1",
 }
 
 // shownOnlyHere lists what 7.2 hides from patterns.

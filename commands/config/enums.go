@@ -178,6 +178,17 @@ var disklessLoadNames = []enumName[DisklessLoad]{
 // TLSAuth says whether TLS clients must show a certificate.
 type TLSAuth int
 
+// TLSUser says which field of a client's certificate names its user.
+type TLSUser int
+
+// The values of tls-auth-clients-user.
+const (
+	TLSUserOff TLSUser = iota
+	TLSUserCN
+)
+
+var tlsUserNames = []enumName[TLSUser]{{"off", TLSUserOff}, {"CN", TLSUserCN}}
+
 // The values of tls-auth-clients.
 const (
 	TLSAuthNo TLSAuth = iota

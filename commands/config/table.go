@@ -17,9 +17,8 @@ const (
 	noopCPU    = "the Go runtime spreads goroutines over threads; bind the process with taskset or CPUAffinity="
 	noopIO     = "one goroutine serves all clients"
 
-	noReplication = "there is no replication yet"
-	noCluster     = "there is no cluster yet"
-	noTLS         = "there is no TLS yet"
+	noCluster  = "there is no cluster yet"
+	noTLSCache = "sessions are resumed by tickets that the clients keep; the server keeps none"
 )
 
 func (c *Config) add(r *row) *row {
@@ -149,8 +148,7 @@ func (c *Config) addProcess() {
 		noOp("the warning it can silence (a fork bug of arm64 kernels) does not exist without fork")
 	c.text("locale-collate", &v.LocaleCollate, "", rw, checkLocale).
 		noOp("a locale that the host lacks is refused; strings are compared by their bytes, as Redis does in the C locale")
-	num(c, "shutdown-timeout", &v.ShutdownTimeoutSec, 0, maxI32, 10, plain, rw).
-		noOp("there are no replicas that a shutdown could wait for")
+	num(c, "shutdown-timeout", &v.ShutdownTimeoutSec, 0, maxI32, 10, plain, rw)
 	enum(c, "shutdown-on-sigint", &v.ShutdownOnSigint, shutdownNames, 0, MultiArg, checkShutdownFlags)
 	enum(c, "shutdown-on-sigterm", &v.ShutdownOnSigterm, shutdownNames, 0, MultiArg, checkShutdownFlags)
 	enum(c, "enable-protected-configs", &v.EnableProtectedConfigs, guardNames, GuardNo, ro, nil)
@@ -169,8 +167,7 @@ func (c *Config) addNetwork() {
 	v := &c.Values
 	num(c, "port", &v.Port, 0, 65535, 6379, plain, rw)
 	c.special("bind", "addresses", MultiArg, bindSetting{&v.Bind})
-	c.optional("bind-source-addr", &v.BindSourceAddr, rw, nil).
-		noOp("it is for connections to masters and cluster nodes, and there are none yet")
+	c.optional("bind-source-addr", &v.BindSourceAddr, rw, nil)
 	c.yesno("protected-mode", &v.ProtectedMode, true, rw)
 	num(c, "tcp-backlog", &v.TCPBacklog, 0, maxI32, 511, plain, ro)
 	c.optional("unixsocket", &v.UnixSocket, ro, nil)
@@ -195,16 +192,17 @@ func (c *Config) addNetwork() {
 
 func (c *Config) addTLS() {
 	v := &c.Values
-	defer c.noOps(len(c.rows), noTLS, "tls-port", "tls-cluster", "tls-replication") // these are refused
 	num(c, "tls-port", &v.TLSPort, 0, 65535, 0, plain, rw)
 	c.yesno("tls-cluster", &v.TLSCluster, false, rw)
 	c.yesno("tls-replication", &v.TLSReplication, false, rw)
 	enum(c, "tls-auth-clients", &v.TLSAuthClients, tlsAuthNames, TLSAuthYes, rw, nil)
+	enum(c, "tls-auth-clients-user", &v.TLSAuthClientsUser, tlsUserNames, TLSUserOff, rw, nil)
+	num(c, "tls-auto-reload-interval", &v.TLSAutoReloadInterval, 0, maxI32, 10, plain, rw)
 	c.yesno("tls-prefer-server-ciphers", &v.TLSPreferServerCiphers, false, rw).
 		noOp("Go's TLS orders the cipher suites itself")
 	c.yesno("tls-session-caching", &v.TLSSessionCaching, true, rw)
-	num(c, "tls-session-cache-size", &v.TLSSessionCacheSize, 0, maxI32, 20*kib, plain, rw)
-	num(c, "tls-session-cache-timeout", &v.TLSSessionCacheTimeout, 0, maxI32, 300, plain, rw)
+	num(c, "tls-session-cache-size", &v.TLSSessionCacheSize, 0, maxI32, 20*kib, plain, rw).noOp(noTLSCache)
+	num(c, "tls-session-cache-timeout", &v.TLSSessionCacheTimeout, 0, maxI32, 300, plain, rw).noOp(noTLSCache)
 	c.optional("tls-cert-file", &v.TLSCertFile, volatile, nil)
 	c.optional("tls-key-file", &v.TLSKeyFile, volatile, nil)
 	c.optional("tls-key-file-pass", &v.TLSKeyFilePass, rw, nil)
@@ -296,7 +294,7 @@ func (c *Config) addPersistence() {
 	num(c, "rdb-version", &v.RDBVersion, 0, 12, 0, plain, rw).
 		value.(*numberSetting[int]).check = checkRDBVersion
 	c.yesno("rdb-save-incremental-fsync", &v.RDBSaveIncrementalFsync, true, rw)
-	c.yesno("rdb-del-sync-files", &v.RDBDelSyncFiles, false, rw).noOp(noReplication)
+	c.yesno("rdb-del-sync-files", &v.RDBDelSyncFiles, false, rw)
 	c.yesno("stop-writes-on-bgsave-error", &v.StopWritesOnBgsaveError, true, rw)
 	enum(c, "sanitize-dump-payload", &v.SanitizeDumpPayload, sanitizeNames, SanitizeNo, Debug, nil)
 	num(c, "rdb-key-save-delay", &v.RDBKeySaveDelayUs, minI32, maxI32, 0, plain, Hidden)
@@ -320,9 +318,7 @@ func (c *Config) addPersistence() {
 
 func (c *Config) addReplication() {
 	v := &c.Values
-	defer c.noOps(len(c.rows), noReplication)
-	c.special("replicaof", "host and port, or no one", Immutable|MultiArg, replicaofSetting{c}).alias("slaveof").
-		noOp("there is no replication yet: this server is a master with data of its own")
+	c.special("replicaof", "host and port, or no one", Immutable|MultiArg, replicaofSetting{c}).alias("slaveof")
 	c.optional("masteruser", &v.MasterUser, Sensitive, nil)
 	c.optional("masterauth", &v.MasterAuth, Sensitive, nil)
 	c.yesno("replica-serve-stale-data", &v.ReplicaServeStaleData, true, rw).alias("slave-serve-stale-data")

@@ -69,6 +69,8 @@ type Values struct {
 	TLSCluster             bool
 	TLSReplication         bool
 	TLSAuthClients         TLSAuth
+	TLSAuthClientsUser     TLSUser
+	TLSAutoReloadInterval  int // seconds, 0 = files are read at CONFIG SET only
 	TLSPreferServerCiphers bool
 	TLSSessionCaching      bool
 	TLSSessionCacheSize    int

@@ -2,10 +2,11 @@ package glob
 
 import (
 	"bytes"
-	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
+
+	"ferrous/tests/random"
 )
 
 func TestMatch(t *testing.T) {
@@ -202,9 +203,10 @@ func FuzzMatch(f *testing.F) {
 }
 
 // TestRandom draws from few bytes, so that about half of the patterns match.
-func TestRandom(t *testing.T) {
-	seed := rand.Uint64()
-	rnd := rand.New(rand.NewPCG(seed, 0))
+func TestRandom(t *testing.T) { random.Repeat(t, testRandom) }
+
+func testRandom(t *testing.T) {
+	rnd := random.New(t)
 	draw := func(from string, n int) []byte {
 		b := make([]byte, rnd.IntN(n))
 		for i := range b {
@@ -217,13 +219,13 @@ func TestRandom(t *testing.T) {
 		p, s, nocase := draw("aabAB*?*[]^-\\\x80\xff", 10), draw("aabAB-]\x80\xff", 10), rnd.IntN(2) == 0
 		got := Match(p, s, nocase)
 		if want := naive(string(p), string(s), nocase); got != want {
-			t.Fatalf("seed %d: %q %q ignoring case %v: %v", seed, p, s, nocase, got)
+			t.Fatalf("%q %q ignoring case %v: %v", p, s, nocase, got)
 		}
 		if got {
 			matches++
 		}
 		if prefix, exact := Literal(p); got && !nocase && (!bytes.HasPrefix(s, prefix) || exact && !bytes.Equal(p, s)) {
-			t.Fatalf("seed %d: Literal(%q) is %q, %v, but %q matches", seed, p, prefix, exact, s)
+			t.Fatalf("Literal(%q) is %q, %v, but %q matches", p, prefix, exact, s)
 		}
 	}
 	if matches < 1000 {

@@ -11,7 +11,7 @@ import (
 
 // The commands that read or write fields of a hash and their deadlines in one: HGETDEL, HGETEX and HSETEX of Redis 8.0.
 // They are propagated as what they do: HDEL, HPEXPIREAT or HPERSIST, and HSETEX with PXAT.
-var HashExCommands = []session.Command{
+var hashExCommands = []session.Command{
 	{Name: "hgetdel", Arity: -5, Flags: session.Write | session.Fast, ACL: session.CatHash, Handler: hgetdel,
 		Group: session.GroupHash, Since: "8.0.0", Complexity: "O(N) with N the number of fields that are named.",
 		Summary: "Returns the values of fields of a hash and deletes them, and the hash with its last field.",

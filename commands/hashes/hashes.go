@@ -1,6 +1,11 @@
+// Package hashes is the commands of hashes, with deadlines of their fields. A field whose deadline has passed is not seen any more
+// (hash.View) and is deleted when a command asks for it or in the background; every edit tells the database when the earliest
+// deadline has changed (hashEdit.done).
 package hashes
 
 import (
+	"slices"
+
 	"ferrous/commands/config"
 	"ferrous/commands/longdouble"
 	"ferrous/commands/session"
@@ -9,8 +14,11 @@ import (
 	"ferrous/datatypes/record"
 )
 
+// Commands are the rows of the family.
+var Commands = slices.Concat(hashCommands, hashTTLCommands, hashExCommands)
+
 // The hash commands.
-var HashCommands = []session.Command{
+var hashCommands = []session.Command{
 	{Name: "hdel", Arity: -3, Flags: session.Write | session.Fast, ACL: session.CatHash, Handler: hdel,
 		Group: session.GroupHash, Since: "2.0.0",
 		Complexity: "O(N) with N the number of fields to delete.",
@@ -181,7 +189,7 @@ func editHash(c *session.Client, r *record.Record) hashEdit {
 	return hashEdit{edit.Value, edit, edit.Value.Earliest(), c.DB}
 }
 
-// done ends an edit: it counts the memory, and deletes the key if no field is left, which it reports. It tells nobody.
+// done ends an edit: it counts the memory, and deletes the key if no field is left, which it returns. It reports no change.
 func (e hashEdit) done() (deleted bool) {
 	e.db.FieldsRescheduled(e.edit.Record, e.next)
 	return e.edit.Done()
@@ -442,7 +450,7 @@ func hdel(c *session.Client) {
 }
 
 func hscan(c *session.Client) {
-	c.ScanElements(record.Hash, func(r *record.Record, s *session.ElementScan) (n int, next uint64) {
+	c.ScanElements(record.Hash, func(r *record.Record, s session.ElementScan) (n int, next uint64) {
 		next = viewHash(c, r).Scan(s.Cursor, s.Count, func(field, value hash.Value) {
 			if !s.Matches(field) {
 				return

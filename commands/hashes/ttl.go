@@ -23,7 +23,7 @@ import (
 // one for each field. Nothing that follows this server has to look at a clock.
 //
 // Semantics and texts are those of Redis 7.4, of HGETDEL, HGETEX and HSETEX (hashes_ex.go) those of Redis 8.0.
-var HashTTLCommands = []session.Command{
+var hashTTLCommands = []session.Command{
 	hexpireRow("hexpire", session.IntArg("seconds"), hexpire,
 		"Sets the time that fields of a hash have to live, in seconds."),
 	hexpireRow("hexpireat", session.Arg{Name: "unix-time-seconds", Type: session.ArgUnixTime}, hexpireat,

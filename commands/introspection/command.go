@@ -8,8 +8,7 @@ import (
 // COMMAND tells clients what the command table says, in the shapes of Redis 7.2. It is the table's reader for the wire
 // as session/keyspecs.go is the one for dispatch: nothing about any single command is known here.
 
-// CommandRow is COMMAND.
-var CommandRow = session.Command{
+var commandRow = session.Command{
 	Name: "command", Arity: -1, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: commandAll,
 	Group: session.GroupServer, Since: "2.8.13", Complexity: "O(N) in the number of commands of the server",
 	Summary: "Describes all commands.", Hints: session.AnyOrder,

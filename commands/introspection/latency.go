@@ -10,8 +10,7 @@ import (
 
 const latencySub = session.Admin | session.NoScript | session.Loading | session.Stale
 
-// LatencyRow is LATENCY.
-var LatencyRow = session.Command{
+var latencyRow = session.Command{
 	Name: "latency", Arity: -2, Group: session.GroupServer, Since: "2.8.13", Complexity: "Depends on the subcommand.",
 	Summary: "Container of commands about what held the server up.",
 	Subs: []session.Command{

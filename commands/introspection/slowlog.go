@@ -9,8 +9,7 @@ import (
 
 // SLOWLOG shows the log of slow commands, which package latency keeps and dispatch fills.
 
-// SlowlogRow is SLOWLOG.
-var SlowlogRow = session.Command{
+var slowlogRow = session.Command{
 	Name: "slowlog", Arity: -2, Group: session.GroupServer, Since: "2.2.12", Complexity: "Depends on the subcommand.",
 	Summary: "Container of commands about the log of slow commands.",
 	Subs: []session.Command{

@@ -11,7 +11,7 @@ import (
 
 // DUMP and RESTORE: single values in the form of the RDB format.
 
-var DumpCommands = []session.Command{
+var dumpCommands = []session.Command{
 	{Name: "dump", Arity: 2, Flags: session.ReadOnly, ACL: session.CatKeyspace, Handler: dump,
 		Group: session.GroupGeneric, Since: "2.6.0",
 		Complexity: "O(1) to find the key and O(N*M) to serialize N parts of a value of M bytes on average.",

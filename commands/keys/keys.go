@@ -1,7 +1,9 @@
+// Package keys is the commands of keys whatever they hold: DEL, EXPIRE, SCAN, OBJECT, DUMP, SORT and their like.
 package keys
 
 import (
 	"bytes"
+	"slices"
 
 	"ferrous/commands/config"
 	"ferrous/commands/glob"
@@ -9,9 +11,12 @@ import (
 	"ferrous/datatypes/record"
 )
 
+// Commands are the rows of the family.
+var Commands = slices.Concat(keyCommands, dumpCommands, sortCommands)
+
 // The commands on keys whatever they hold, and on whole databases. Those about deadlines are in expire.go, SCAN is in
 // scan.go, OBJECT in object.go.
-var KeyCommands = []session.Command{
+var keyCommands = []session.Command{
 	{Name: "copy", Arity: -3, Flags: session.Write | session.DenyOOM, ACL: session.CatKeyspace, Handler: copyCommand,
 		Group: session.GroupGeneric, Since: "6.2.0",
 		Complexity: "O(1) for strings, O(N) for collections of N elements.",

@@ -49,7 +49,7 @@ var sortArgs = []session.Arg{session.KeyArg("key"),
 	session.OneOf("order", session.TokenWord("asc", "ASC", ""), session.TokenWord("desc", "DESC", "")).Opt(),
 	session.TokenWord("sorting", "ALPHA", "").Opt()}
 
-var SortCommands = []session.Command{
+var sortCommands = []session.Command{
 	{Name: "sort", Arity: -2, Flags: session.Write | session.DenyOOM | session.MovableKeys, ACL: session.CatSet | session.CatSortedSet | session.CatList | session.CatDangerous,
 		Handler: sortCommand, GetKeys: sortKeys,
 		Group: session.GroupGeneric, Since: "1.0.0", Complexity: sortCost,

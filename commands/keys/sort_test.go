@@ -22,9 +22,9 @@ func TestSortKeys(t *testing.T) {
 		for _, w := range strings.Fields(line) {
 			args = append(args, []byte(w))
 		}
-		row := &SortCommands[0]
+		row := &sortCommands[0]
 		if args[0][len(args[0])-1] == 'O' {
-			row = &SortCommands[1]
+			row = &sortCommands[1]
 		}
 		var got []string
 		for _, k := range row.FindKeys(nil, args) {

@@ -11,7 +11,7 @@ const (
 	blockingPopCost = "O(N) with N the number of keys."
 )
 
-var BlockingListCommands = []session.Command{
+var blockingListCommands = []session.Command{
 	{Name: "blmove", Arity: 6, Flags: session.Write | session.DenyOOM | session.Blocking, ACL: session.CatList, Handler: blmove,
 		Group: session.GroupList, Since: "6.2.0", Complexity: "O(1)",
 		Summary: "Moves an element from one end of a list to one end of another or the same, waiting for one if there is none.",

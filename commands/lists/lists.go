@@ -1,14 +1,21 @@
+// Package lists is the commands of lists. A list is a listpack while it is small and a quicklist beyond
+// list-max-listpack-size; it becomes small again when elements are removed (listEdit.removed).
 package lists
 
 import (
+	"slices"
+
 	"ferrous/commands/config"
 	"ferrous/commands/session"
 	"ferrous/datatypes/list"
 	"ferrous/datatypes/record"
 )
 
+// Commands are the rows of the family.
+var Commands = slices.Concat(listCommands, blockingListCommands)
+
 // The list commands but those that move elements between lists or pop from one of several (move.go).
-var ListCommands = []session.Command{
+var listCommands = []session.Command{
 	{Name: "lindex", Arity: 3, Flags: session.ReadOnly, ACL: session.CatList, Handler: lindex,
 		Group: session.GroupList, Since: "1.0.0",
 		Complexity: "O(log N) with N the number of nodes of the list.",

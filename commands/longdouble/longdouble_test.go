@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"ferrous/tests/random"
 )
 
 // What redis-server 7.2.6 on amd64 answers to SET k A, INCRBYFLOAT k B. "" is "value is not a valid float", "!" is
@@ -149,14 +151,14 @@ func randomLiteral(rnd *rand.Rand) string {
 	return sb.String()
 }
 
-func TestModel(t *testing.T) {
+func TestModel(t *testing.T) { random.Repeat(t, testModel) }
+
+func testModel(t *testing.T) {
 	n := 30_000
 	if testing.Short() {
 		n = 3_000
 	}
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 3))
+	rnd := random.New(t)
 	sum, sumModel := Value{}, new(big.Float).SetPrec(64)
 	for range n {
 		lit := randomLiteral(rnd)

@@ -9,7 +9,7 @@
 // As in Redis, an input that is made for the purpose costs quadratic time.
 package partialsort
 
-// Few elements are sorted by insertion, for many the pivot is the median of three medians.
+// Fewer elements than few are sorted by insertion; for more than many the pivot is the median of three medians, as in BSD's qsort.
 const (
 	few  = 7
 	many = 40

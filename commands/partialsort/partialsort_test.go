@@ -5,15 +5,17 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"ferrous/tests/random"
 )
 
 func ints(a, b int) int { return cmp.Compare(a, b) }
 
 // Random slices of all shapes against a full sort: the part asked for is the same, and nothing is lost elsewhere.
-func TestModel(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %#x", seed)
-	r := rand.New(rand.NewPCG(seed, 1))
+func TestModel(t *testing.T) { random.Repeat(t, testModel) }
+
+func testModel(t *testing.T) {
+	r := random.New(t)
 	for range 3000 {
 		n := r.IntN(200)
 		if r.IntN(50) == 0 {

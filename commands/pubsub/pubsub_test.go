@@ -2,9 +2,10 @@ package pubsub
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"ferrous/tests/random"
 )
 
 // model is the same with plain slices: for each name the subscribers in the order in which they came.
@@ -65,10 +66,11 @@ func check(t *testing.T, r *Registry[int], m model, sets []Set[int]) {
 	}
 }
 
-func TestRegistryModel(t *testing.T) {
+func TestRegistryModel(t *testing.T) { random.Repeat(t, testRegistryModel) }
+
+func testRegistryModel(t *testing.T) {
 	for _, size := range []struct{ subscribers, names int }{{3, 3}, {40, 5}, {5, 40}, {200, 2}} {
-		seed := rand.Uint64()
-		rnd := rand.New(rand.NewPCG(seed, 1))
+		rnd := random.New(t)
 		var r Registry[int]
 		m := model{}
 		sets := make([]Set[int], size.subscribers+1) // 0 is no subscriber
@@ -84,11 +86,11 @@ func TestRegistryModel(t *testing.T) {
 				}
 			case join < 30+40*(step/500%2):
 				if got, want := r.Subscribe(&sets[s], s, []byte(name)), m.subscribe(s, name); got != want {
-					t.Fatalf("seed %d: subscribe %d %s: %v", seed, s, name, got)
+					t.Fatalf("subscribe %d %s: %v", s, name, got)
 				}
 			default:
 				if got, want := r.Unsubscribe(&sets[s], []byte(name)), m.unsubscribe(s, name); got != want {
-					t.Fatalf("seed %d: unsubscribe %d %s: %v", seed, s, name, got)
+					t.Fatalf("unsubscribe %d %s: %v", s, name, got)
 				}
 			}
 			if step%7 == 0 {

@@ -84,7 +84,7 @@ func (c *Client) TouchedIn(db *keyspace.DB, key []byte) {
 	}
 }
 
-// Notify publishes a keyspace event to those who asked for its class.
+// Notify publishes a keyspace event if notify-keyspace-events names its class.
 func (c *Client) Notify(class config.NotifyFlags, event string, key []byte) {
 	if c.Core.Config.NotifyKeyspaceEvents&class != 0 {
 		c.Core.Notify(class, event, key, c.DB)

@@ -26,6 +26,8 @@ type Client struct {
 type Host interface {
 	// MayBlock reports whether the client may wait: not inside a transaction, and not if it has no connection.
 	MayBlock() bool
+	// InScript reports whether a script calls the command.
+	InScript() bool
 	// Block makes the client wait until one of the keys, which are arguments of the request that runs, holds a value of
 	// that type. The request then runs again from the start. The handler must not have replied or changed anything.
 	// deadline is in Unix ms, 0 for none.

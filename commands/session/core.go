@@ -11,8 +11,8 @@ import (
 	"ferrous/rdb"
 )
 
-// Core is what handlers may touch of a server: the data, the configuration, and the counters and listeners that changes
-// concern. Everything in it belongs to the loop goroutine.
+// Core is the part of a server that handlers may touch: data, configuration, counters, and the functions that hear of changes.
+// Everything in it belongs to the loop goroutine.
 type Core struct {
 	Config   *config.Config
 	Log      *logging.Logger
@@ -24,7 +24,7 @@ type Core struct {
 	Listeners []func(db *keyspace.DB, key []byte) // hear of every changed key; nil for all keys of a database
 	Observers []observer                          // of keyspace events
 
-	// Ready, if not nil, is told that those who wait for a key, which was there before, may find something new in it.
+	// Ready, if not nil, is called when a key that existed before may hold something new for clients that wait for it.
 	Ready func(db *keyspace.DB, key []byte)
 
 	SlowLog latency.SlowLog
@@ -51,14 +51,14 @@ type Counters struct {
 	ErrorReplies int64 // total_error_replies
 }
 
-// KeyModified is called once for every key that a command changed, so that who watches or tracks it learns of it.
+// KeyModified calls the listeners (WATCH, tracking). It is called once for every key that a command changed.
 func (s *Core) KeyModified(db *keyspace.DB, key []byte) {
 	for _, l := range s.Listeners {
 		l(db, key)
 	}
 }
 
-// Notify publishes a keyspace event of a class to those who asked for it.
+// Notify publishes a keyspace event if notify-keyspace-events names its class.
 func (s *Core) Notify(class config.NotifyFlags, event string, key []byte, db *keyspace.DB) {
 	flags := s.Config.NotifyKeyspaceEvents
 	if flags&class == 0 || flags&(config.NotifyKeyspace|config.NotifyKeyevent) == 0 {
@@ -69,19 +69,19 @@ func (s *Core) Notify(class config.NotifyFlags, event string, key []byte, db *ke
 	}
 }
 
-// An observer is told keyspace events of the classes that notify-keyspace-events names. key is valid during the call
+// An observer is called for each keyspace event of the classes that notify-keyspace-events names. key is valid during the call
 // only.
 type observer func(class config.NotifyFlags, event string, key []byte, db *keyspace.DB)
 
-// A Sink receives what was changed, in order, as commands with absolute effects: the append-only file and the
-// replication stream. The slices are valid during the call only. MULTI and EXEC, between which the commands of one
-// transaction come, concern no database: their number is -1.
+// A Sink receives every propagated command, in order: the append-only file and the replication stream are sinks. The commands
+// have absolute effects. The commands of a transaction come between MULTI and EXEC, whose database number is -1. The slices
+// are valid during the call only.
 type Sink interface {
 	Feed(db int, argv [][]byte)
 }
 
-// A MessageSink is a Sink that wants what concerns no data, too: PUBLISH and SPUBLISH, which reach the clients of replicas
-// but do not belong in a file.
+// A MessageSink is a Sink that also receives commands that change no data: PUBLISH and SPUBLISH, which go to replicas but not to
+// files.
 type MessageSink interface {
 	Sink
 	FeedMessage(db int, argv [][]byte)

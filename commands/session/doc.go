@@ -45,12 +45,14 @@
 //     deleted when they are looked up, so the lookup of a second key may change the first one's database.
 //   - A collection is changed within an Edit only, which begins with BeginEdit or Create. BeginEdit may move the record: use the
 //     edit's.
-//   - Each key that was changed is reported once: by Modified, Changed, or the end of an Edit. What is not reported is not in the
-//     append-only file, not seen by WATCH, and not invalidated in the caches of clients.
-//   - The request is propagated as it came, unless the handler says otherwise before it returns: Rewrite, PropagateAlso,
-//     PropagateNothing. What is propagated has absolute effects: deadlines in Unix time, what was drawn by chance by name.
-//     Propagates tells whether anybody listens, so that the words need not be made otherwise.
-//   - Handlers reply exactly once through W, which knows the client's protocol, or with Error. They never write to sockets.
+//   - A handler reports each key that it changed once: with Modified, Changed, or the end of an Edit. A change that is not
+//     reported does not reach the append-only file, WATCH, and the caches of clients.
+//   - The request is propagated as it came, unless the handler calls Rewrite, PropagateAlso or PropagateNothing. A propagated
+//     command has the same effect at any time and place: deadlines are in Unix time, elements that were drawn at random are
+//     named. Propagates reports whether there is a sink; if not, nothing need be rewritten.
+//   - Handlers reply exactly once, through W, which knows the client's protocol, or with Error. They never write to sockets.
+//   - Before a family gets a frame of its own, look into skeletons.go: removing elements, scanning, drawing at random, popping
+//     from the first of several keys and waiting for one are there.
 //   - Handlers do not wait. A blocking command that finds nothing calls Host.Block and returns; the request runs again from
 //     the start when one of its keys may have something.
 package session

@@ -119,7 +119,7 @@ func (e Edit[V]) Shrunk(n int, class config.NotifyFlags, event string) {
 	e.c.ElementsGone(key, n, e.Done(), class, event)
 }
 
-// Done ends an edit: it counts the memory, and deletes the key if nothing is left, which it reports. It tells nobody.
+// Done ends an edit: it counts the memory, and deletes the key if nothing is left, which it returns. It reports no change.
 func (e Edit[V]) Done() (gone bool) {
 	e.c.DB.AddBytes(e.Value.Size() - e.before)
 	if e.Value.Len() > 0 {

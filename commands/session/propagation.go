@@ -34,7 +34,7 @@ func (c *Client) PropagateAlso(argv ...[]byte) {
 	}
 }
 
-// PropagateMessage has a command that changes no data propagated to those who follow the server, but not written to files.
+// PropagateMessage propagates a command that changes no data to replicas, but not to files.
 func (c *Client) PropagateMessage() {
 	if len(c.Core.Sinks) > 0 {
 		c.Repl.Message = true

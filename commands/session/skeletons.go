@@ -58,14 +58,14 @@ type ElementScan struct {
 }
 
 // Matches reports whether MATCH lets an element through.
-func (s *ElementScan) Matches(v listpack.Value) bool {
+func (s ElementScan) Matches(v listpack.Value) bool {
 	var buf IntText
 	return s.pattern == nil || glob.Match(s.pattern, BytesOf(v, &buf), false)
 }
 
 // ScanElements is SSCAN, HSCAN and ZSCAN of a collection of type t. scan makes the step: it replies with what it meets of the
 // value behind r, and returns the number of its replies and the cursor to go on from.
-func (c *Client) ScanElements(t record.Type, scan func(r *record.Record, s *ElementScan) (n int, next uint64)) {
+func (c *Client) ScanElements(t record.Type, scan func(r *record.Record, s ElementScan) (n int, next uint64)) {
 	cursor, ok := ParseCursor(c.Args[2])
 	if !ok {
 		c.Error(ErrInvalidCursor)
@@ -89,7 +89,7 @@ func (c *Client) ScanElements(t record.Type, scan func(r *record.Record, s *Elem
 	c.W.Array(2)
 	start := len(c.W.Buf)
 	m := c.W.BeginArray()
-	n, next := scan(r, &ElementScan{Cursor: cursor, Count: o.Count, NoValues: o.NoValues, pattern: o.Pattern})
+	n, next := scan(r, ElementScan{Cursor: cursor, Count: o.Count, NoValues: o.NoValues, pattern: o.Pattern})
 	c.W.EndArray(m, n)
 	if c.OverLimit() {
 		return // what was written is not whole any more

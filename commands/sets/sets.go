@@ -1,3 +1,5 @@
+// Package sets is the commands of sets. A set is an intset, a listpack or a table; it never becomes smaller by commands that
+// remove members, but SPOP with a count may make a new one.
 package sets
 
 import (
@@ -8,7 +10,7 @@ import (
 )
 
 // The set commands but for those that combine sets (ops.go) and those that draw at random (random.go).
-var SetCommands = []session.Command{
+var Commands = []session.Command{
 	{Name: "sadd", Arity: -3, Flags: session.Write | session.DenyOOM | session.Fast, ACL: session.CatSet, Handler: sadd,
 		Group: session.GroupSet, Since: "1.0.0",
 		Complexity: "O(N) with N the number of members to add.",
@@ -269,7 +271,7 @@ func wholeSet(c *session.Client, s *dset.Set) {
 }
 
 func sscan(c *session.Client) {
-	c.ScanElements(record.Set, func(r *record.Record, s *session.ElementScan) (n int, next uint64) {
+	c.ScanElements(record.Set, func(r *record.Record, s session.ElementScan) (n int, next uint64) {
 		next = record.Value[dset.Set](r).Scan(s.Cursor, s.Count, func(v dset.Value) {
 			if s.Matches(v) {
 				c.BulkValue(v)

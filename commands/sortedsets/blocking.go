@@ -9,7 +9,7 @@ import (
 
 const blockingZPopCost = "O(log N) with N the number of members of the sorted set."
 
-var BlockingZSetCommands = []session.Command{
+var blockingZSetCommands = []session.Command{
 	{Name: "bzmpop", Arity: -5, Flags: session.Write | session.Blocking | session.MovableKeys, ACL: session.CatSortedSet, Handler: bzmpop,
 		Group: session.GroupSortedSet, Since: "7.0.0",
 		Complexity: "O(K + M*log N) with K the number of keys, M the number of members returned and N that of the sorted set.",

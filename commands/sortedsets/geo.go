@@ -12,7 +12,7 @@ import (
 
 // The geo commands but for the searches (geosearch.go). A geo index is a sorted set whose scores are the codes of
 // package geohash; any sorted set may be read as one.
-var GeoCommands = []session.Command{
+var geoCommands = []session.Command{
 	{Name: "geoadd", Arity: -5, Flags: session.Write | session.DenyOOM, ACL: session.CatGeo, Handler: geoadd,
 		Group: session.GroupGeo, Since: "3.2.0",
 		Complexity: "O(log(N)) for each member added, with N the number of members of the index.",

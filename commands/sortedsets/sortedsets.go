@@ -1,6 +1,9 @@
+// Package sortedsets is the commands of sorted sets, and of geographical positions, which are scores of sorted sets. A sorted set
+// is a listpack while it is small and a skiplist (to clients; a tree in truth) beyond.
 package sortedsets
 
 import (
+	"slices"
 	"strconv"
 
 	"ferrous/commands/config"
@@ -10,9 +13,12 @@ import (
 	"ferrous/eventloop/resp"
 )
 
+// Commands are the rows of the family.
+var Commands = slices.Concat(zsetCommands, blockingZSetCommands, geoCommands)
+
 // The sorted-set commands but for those that select ranges (range.go), those that combine sets (ops.go), and
 // those that pop or draw at random (pop.go). What other groups build on stands here: readZSet, addScores, storeZSet.
-var ZsetCommands = []session.Command{
+var zsetCommands = []session.Command{
 	{Name: "zadd", Arity: -4, Flags: session.Write | session.DenyOOM | session.Fast, ACL: session.CatSortedSet, Handler: zadd,
 		Group: session.GroupSortedSet, Since: "1.2.0",
 		Complexity: "O(log N) for each member, with N the number of members of the sorted set.",
@@ -367,7 +373,7 @@ func rank(c *session.Client, rev bool) {
 }
 
 func zscan(c *session.Client) {
-	c.ScanElements(record.ZSet, func(r *record.Record, s *session.ElementScan) (n int, next uint64) {
+	c.ScanElements(record.ZSet, func(r *record.Record, s session.ElementScan) (n int, next uint64) {
 		z := record.Value[sortedset.SortedSet](r)
 		next = z.Scan(s.Cursor, s.Count, func(member, packed sortedset.Value, score float64) {
 			if !s.Matches(member) {

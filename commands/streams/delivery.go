@@ -70,7 +70,8 @@ func (g *groupEdit) propagate(c *session.Client, consumer *stream.Consumer, id s
 	}
 }
 
-// propagateLast propagates how far the group has read.
+// propagateLast propagates how far the group has read. XCLAIM does not tell how many entries that were, so that in Redis 7.2
+// XINFO GROUPS may show another lag after a restart; as later versions do, XREADGROUP propagates this behind the XCLAIMs.
 func (g *groupEdit) propagateLast(c *session.Client) {
 	if c.Propagates() {
 		c.PropagateAlso(wordXGroup, wordSetID, g.key, g.name, idWord(g.Last), wordEntriesRead, session.Decimal(g.Read))

@@ -80,44 +80,51 @@ func readKeys(args [][]byte) ([]session.KeyRef, bool) {
 	return nil, false
 }
 
-// A reading is a call of XREAD or XREADGROUP.
+// A reading is a call of XREAD or XREADGROUP. It has places of arguments and not the arguments, and no pointer to itself, so
+// that it stays on the stack.
 type reading struct {
-	grouped         bool
-	group, consumer []byte
-	blocks          bool
-	deadline        int64 // Unix ms, 0 for none
-	count           int64 // 0 for all
-	noAck           bool
-	claims          bool
-	minIdle         int64 // ms
+	grouped  bool
+	group    int // place of the group, which its consumer follows; 0 if it is not named
+	blocks   bool
+	deadline int64 // Unix ms, 0 for none
+	count    int64 // 0 for all
+	noAck    bool
+	claims   bool
+	minIdle  int64 // ms
 
-	keys, idArgs [][]byte
-	ids          []stream.ID
-	space        [8]stream.ID
+	streams int // their number,
+	keys    int // the place of the first one's key
+	idArgs  int // and that of its ID
+	ids     [8]stream.ID
+	more    []stream.ID // of those behind the first eight
 
 	served int
 	mark   resp.Mark
 	again  int64 // when an entry may be claimed that is not idle for long enough, Unix ms
 }
 
-func xread(c *session.Client)      { (&reading{}).run(c) }
-func xreadgroup(c *session.Client) { (&reading{grouped: true}).run(c) }
+func xread(c *session.Client) {
+	d := reading{}
+	d.run(c)
+}
+
+func xreadgroup(c *session.Client) {
+	d := reading{grouped: true}
+	d.run(c)
+	c.PropagateNothing() // what is delivered is propagated entry by entry
+}
 
 func (d *reading) run(c *session.Client) {
 	if !d.parse(c) {
 		return
 	}
-	if d.grouped {
-		defer c.PropagateNothing() // what is delivered is propagated entry by entry
-	}
-	d.ids = d.space[:0]
-	for i := range d.keys {
+	for i := range d.streams {
 		if !d.check(c, i) {
 			return
 		}
 	}
-	for i := range d.keys {
-		r := c.Read(d.keys[i])
+	for i := range d.streams {
+		r := c.Read(d.key(c, i))
 		switch {
 		case r == nil:
 		case d.grouped:
@@ -138,12 +145,27 @@ func (d *reading) run(c *session.Client) {
 	}
 }
 
+// key returns the key of a stream.
+func (d *reading) key(c *session.Client, i int) []byte { return c.Args[d.keys+i] }
+
+// id returns the ID from which a stream is read.
+func (d *reading) id(i int) stream.ID {
+	if i < len(d.ids) {
+		return d.ids[i]
+	}
+	return d.more[i-len(d.ids)]
+}
+
 // parse reads the options. On failure it has replied.
 func (d *reading) parse(c *session.Client) (ok bool) {
 	for i := 1; i < len(c.Args); {
 		o, width := optionAt(c.Args, i)
 		switch o {
 		case optionBlock:
+			if c.Host.InScript() {
+				c.Error("ERR " + session.CString(c.Args[0]) + " command is not allowed with BLOCK option from scripts")
+				return false
+			}
 			if d.deadline, ok = c.MillisecondsArg(i + 1); !ok {
 				return false
 			}
@@ -172,7 +194,7 @@ func (d *reading) parse(c *session.Client) (ok bool) {
 				c.Error(errGroupOption)
 				return false
 			}
-			d.group, d.consumer = c.Args[i+1], c.Args[i+2]
+			d.group = i + 1
 		case optionNoAck:
 			if !d.grouped {
 				c.Error(errNoAckOption)
@@ -200,10 +222,10 @@ func (d *reading) parseStreams(c *session.Client, at int) bool {
 		c.Error(errUnbalanced(c.Cmd.Full, ">"))
 	case len(rest)%2 != 0:
 		c.Error(errUnbalanced(c.Cmd.Full, "$"))
-	case d.grouped && d.group == nil:
+	case d.grouped && d.group == 0:
 		c.Error(errNoGroupWord)
 	default:
-		d.keys, d.idArgs = rest[:n], rest[n:]
+		d.streams, d.keys, d.idArgs = n, at, at+n
 		return true
 	}
 	return false
@@ -215,13 +237,13 @@ func errUnbalanced(name, symbol string) string {
 
 // check looks at a stream and its ID before anything is delivered. MaxID stands for >.
 func (d *reading) check(c *session.Client, i int) bool {
-	key, b := d.keys[i], d.idArgs[i]
+	key, b := d.key(c, i), c.Args[d.idArgs+i]
 	s, ok := readStream(c, key)
 	if !ok {
 		return false
 	}
-	if d.grouped && (s == nil || s.Group(d.group) == nil) {
-		c.Error(errNoGroup(key, d.group) + " in XREADGROUP with GROUP option")
+	if d.grouped && (s == nil || s.Group(c.Args[d.group]) == nil) {
+		c.Error(errNoGroup(key, c.Args[d.group]) + " in XREADGROUP with GROUP option")
 		return false
 	}
 	var id stream.ID
@@ -251,7 +273,11 @@ func (d *reading) check(c *session.Client, i int) bool {
 			return false
 		}
 	}
-	d.ids = append(d.ids, id)
+	if i < len(d.ids) {
+		d.ids[i] = id
+	} else {
+		d.more = append(d.more, id)
+	}
 	return true
 }
 
@@ -272,26 +298,26 @@ func (d *reading) begin(c *session.Client, key []byte) {
 
 // read serves XREAD from one stream.
 func (d *reading) read(c *session.Client, i int, s *stream.Stream) {
-	if s.Len() == 0 || s.TopID().Compare(d.ids[i]) <= 0 {
+	if s.Len() == 0 || s.TopID().Compare(d.id(i)) <= 0 {
 		return
 	}
-	d.begin(c, d.keys[i])
-	start, _ := d.ids[i].Next()
+	d.begin(c, d.key(c, i))
+	start, _ := d.id(i).Next()
 	writeRange(c, s, start, stream.MaxID, false, d.count)
 }
 
 // deliver serves XREADGROUP from one stream.
 func (d *reading) deliver(c *session.Client, i int, r *record.Record) {
-	key := d.keys[i]
-	g := ownGroup(c, r, key, d.group)
+	key, group := d.key(c, i), c.Args[d.group]
+	g := ownGroup(c, r, key, group)
 	defer g.done(c)
-	consumer, fresh := g.consumer(c, d.consumer)
+	consumer, fresh := g.consumer(c, c.Args[d.group+1])
 	if fresh && d.noAck && c.Propagates() {
-		c.PropagateAlso(wordXGroup, wordCreateConsumer, key, d.group, consumer.Name())
+		c.PropagateAlso(wordXGroup, wordCreateConsumer, key, group, consumer.Name())
 	}
-	if d.ids[i] != stream.MaxID {
+	if d.id(i) != stream.MaxID {
 		d.begin(c, key)
-		d.history(c, &g, consumer, d.ids[i])
+		d.history(c, &g, consumer, d.id(i))
 		c.Core.Dirty++
 		return
 	}
@@ -361,7 +387,7 @@ func (d *reading) news(c *session.Client, g *groupEdit, consumer *stream.Consume
 			g.deliver(c, consumer, id, g.now, 1)
 		}
 	}
-	if moved && d.noAck {
+	if moved {
 		g.propagateLast(c)
 	}
 	return delivered
@@ -441,19 +467,19 @@ func (d *reading) claimOne(c *session.Client, g *groupEdit, consumer *stream.Con
 
 // wait makes the client wait until one of the streams has something for it.
 func (d *reading) wait(c *session.Client) {
-	w := session.Wait{Kind: record.Stream, Keys: d.keys, Deadline: d.deadline, Gone: d.grouped, Again: d.again}
+	w := session.Wait{Kind: record.Stream, Keys: c.Args[d.keys:d.idArgs], Deadline: d.deadline, Gone: d.grouped, Again: d.again}
 	if d.grouped && !d.claims {
-		w.Group = d.group
+		w.Group = c.Args[d.group]
 	}
-	for i, b := range d.idArgs {
-		if !isWord(b, '$') {
+	for i := range d.streams {
+		if !isWord(c.Args[d.idArgs+i], '$') {
 			continue
 		}
 		// What comes from now on is new, also when the request runs again.
 		if w.Args == nil {
 			w.Args = append([][]byte(nil), c.Args...)
 		}
-		w.Args[len(c.Args)-len(d.idArgs)+i] = idWord(d.ids[i])
+		w.Args[d.idArgs+i] = idWord(d.id(i))
 	}
 	c.Host.Wait(w)
 }

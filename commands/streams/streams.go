@@ -5,8 +5,8 @@
 //
 //   - A stream stays when its last entry goes: only DEL and its like delete the key.
 //   - What is propagated names what was chosen: the ID that XADD gave, the exact place up to which was trimmed, and for
-//     deliveries one XCLAIM an entry with the time, the count and the group's last ID (delivery.go). As in Redis,
-//     deliveries change the data and are propagated, but do not touch the key for WATCH and client side caching.
+//     deliveries one XCLAIM an entry with the time, the count and the group's last ID, and XGROUP SETID (delivery.go). As in
+//     Redis, deliveries change the data and are propagated, but do not touch the key for WATCH and client side caching.
 //   - XREAD and XREADGROUP wait with Host.Wait, and XADD and XGROUP DESTROY tell those who wait with Core.Ready: a stream
 //     that exists gets entries without coming into being.
 package streams

@@ -55,8 +55,8 @@ var (
 	lastID = session.OneOf("id-selector", session.StringArg("id"), session.TokenWord("new-id", "$", ""))
 )
 
-// StreamCommands are the commands of streams.
-var StreamCommands = []session.Command{
+// Commands are the commands of streams.
+var Commands = []session.Command{
 	{Name: "xack", Arity: -4, Flags: write | fast, ACL: session.CatStream, Handler: xack,
 		Group: session.GroupStream, Since: "5.0.0", Complexity: each,
 		Summary: "Acknowledges entries that are pending in a group and returns how many were.",

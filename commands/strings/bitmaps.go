@@ -17,7 +17,7 @@ import (
 // Counting, searching and combining go through whole words, four or eight at a time. BITOP works in blocks that stay in
 // the first-level cache: each block of the result is finished, over all sources, before the next is begun, so that memory
 // is read once for each source and written once.
-var BitmapCommands = []session.Command{
+var bitmapCommands = []session.Command{
 	{Name: "bitcount", Arity: -2, Flags: session.ReadOnly, ACL: session.CatBitmap, Handler: bitcount,
 		Group: session.GroupBitmap, Since: "2.6.0",
 		Complexity: "O(N) with N the number of bytes in the range.",

@@ -12,7 +12,7 @@ import (
 //
 // Dense values are written in place. Sparse ones, which are short and change their length with nearly every element, are
 // changed in a copy on the stack that is written back once.
-var HyperloglogCommands = []session.Command{
+var hyperloglogCommands = []session.Command{
 	{Name: "pfadd", Arity: -2, Flags: session.Write | session.DenyOOM | session.Fast, ACL: session.CatHyperLogLog, Handler: pfadd,
 		Group: session.GroupHyperLogLog, Since: "2.8.9",
 		Complexity: "O(1) for each element.",

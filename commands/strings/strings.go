@@ -1,6 +1,11 @@
+// Package strings is the commands of strings, bitmaps and HyperLogLogs, which are strings too. A small string lies in its record
+// (package record) and is replaced with it; a longer one is a slice that may be shared with a snapshot and is copied before
+// bytes of it change.
 package strings
 
 import (
+	"slices"
+
 	"ferrous/commands/config"
 	"ferrous/commands/longdouble"
 	"ferrous/commands/session"
@@ -8,8 +13,11 @@ import (
 	"ferrous/eventloop/resp"
 )
 
+// Commands are the rows of the family.
+var Commands = slices.Concat(stringCommands, bitmapCommands, hyperloglogCommands)
+
 // The string commands but for those that set whole values (set.go) and LCS (lcs.go).
-var StringCommands = []session.Command{
+var stringCommands = []session.Command{
 	{Name: "append", Arity: 3, Flags: session.Write | session.DenyOOM | session.Fast, ACL: session.CatString, Handler: appendCommand,
 		Group: session.GroupString, Since: "2.0.0",
 		Complexity: "O(1) amortised, for short values: the room behind a string that grows is doubled.",

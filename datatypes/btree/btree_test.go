@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -15,6 +14,7 @@ import (
 
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
 
 type pair struct {
@@ -162,14 +162,12 @@ func questions(t *testing.T, v *View, m *model, p pair) {
 }
 
 func TestModel(t *testing.T) {
-	seed := rand.Uint64()
-	defer func() {
-		if t.Failed() {
-			t.Log("seed", seed)
-		}
-	}()
+	seed := random.Seed(t)
 	sizes := []int{10, 300, 4000}
-	if os.Getenv("FERROUS_STRESS") != "" {
+	if testing.Short() {
+		sizes = []int{10, 1000}
+	}
+	if random.Stress() {
 		sizes = append(sizes, 40000)
 	}
 	for _, shape := range shapes {

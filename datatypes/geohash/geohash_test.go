@@ -5,12 +5,12 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"ferrous/tests/random"
 )
 
 func newRand(t testing.TB) *rand.Rand {
-	seed := rand.Uint64()
-	t.Logf("seed %#x", seed)
-	return rand.New(rand.NewPCG(seed, 1))
+	return random.New(t)
 }
 
 func randomPosition(r *rand.Rand) (lon, lat float64) {
@@ -44,7 +44,9 @@ func TestKnownCodes(t *testing.T) {
 	}
 }
 
-func TestInterleave(t *testing.T) {
+func TestInterleave(t *testing.T) { random.Repeat(t, testInterleave) }
+
+func testInterleave(t *testing.T) {
 	r := newRand(t)
 	for range 2000 {
 		y, x := r.Uint32(), r.Uint32()
@@ -62,7 +64,9 @@ func TestInterleave(t *testing.T) {
 }
 
 // A code against halving the world step by step.
-func TestEncodeModel(t *testing.T) {
+func TestEncodeModel(t *testing.T) { random.Repeat(t, testEncodeModel) }
+
+func testEncodeModel(t *testing.T) {
 	r := newRand(t)
 	for range 3000 {
 		lon, lat := randomPosition(r)
@@ -99,7 +103,9 @@ func TestEncodeModel(t *testing.T) {
 	}
 }
 
-func TestNeighboursModel(t *testing.T) {
+func TestNeighboursModel(t *testing.T) { random.Repeat(t, testNeighboursModel) }
+
+func testNeighboursModel(t *testing.T) {
 	r := newRand(t)
 	for range 3000 {
 		step := uint8(1 + r.IntN(MaxStep))
@@ -118,7 +124,9 @@ func TestNeighboursModel(t *testing.T) {
 }
 
 // Nothing that lies in a shape is missed by its cells, and no cell comes twice: brute force over random members.
-func TestCellsCover(t *testing.T) {
+func TestCellsCover(t *testing.T) { random.Repeat(t, testCellsCover) }
+
+func testCellsCover(t *testing.T) {
 	r := newRand(t)
 	for range 300 {
 		s := Shape{}

@@ -9,9 +9,15 @@ import (
 	"sync"
 	"testing"
 
+	"ferrous/datatypes/table"
+
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
+
+// The hash function of tables is a part of what a test repeats.
+func init() { table.FixHash(random.Process()) }
 
 var small = Rules{Entries: 128, Value: 64}
 
@@ -62,7 +68,9 @@ func randomText(rnd *rand.Rand, fields int) []byte {
 	return []byte("f" + strconv.Itoa(n))
 }
 
-func TestModel(t *testing.T) {
+func TestModel(t *testing.T) { random.Repeat(t, testModel) }
+
+func testModel(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		fields int
@@ -77,9 +85,7 @@ func TestModel(t *testing.T) {
 		{"large", 3000, Rules{}, true, 2000, record.HashTable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			seed := rand.Uint64()
-			t.Logf("seed %d", seed)
-			rnd := rand.New(rand.NewPCG(seed, 1))
+			rnd := random.New(t)
 			var gen cow.Generation
 			h, model := New(&gen), map[string]string{}
 			var frozen *Hash

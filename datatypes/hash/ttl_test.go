@@ -12,6 +12,7 @@ import (
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/listpack"
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
 
 // timed is a field of the model.
@@ -154,7 +155,9 @@ func checkView(t testing.TB, h *Hash, model map[string]timed, now int64, rnd *ra
 	}
 }
 
-func TestDeadlineModel(t *testing.T) {
+func TestDeadlineModel(t *testing.T) { random.Repeat(t, testDeadlineModel) }
+
+func testDeadlineModel(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
 		fields int
@@ -167,9 +170,7 @@ func TestDeadlineModel(t *testing.T) {
 		{"large", 3000, Rules{}, 2000, record.HashTable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			seed := rand.Uint64()
-			t.Logf("seed %d", seed)
-			rnd := rand.New(rand.NewPCG(seed, 1))
+			rnd := random.New(t)
 			var gen cow.Generation
 			h, model := New(&gen), map[string]timed{}
 			var frozen *Hash

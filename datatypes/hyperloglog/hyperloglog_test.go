@@ -8,10 +8,10 @@ import (
 	"fmt"
 	"hash/crc32"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
-	"time"
+
+	"ferrous/tests/random"
 )
 
 const sparseMax = 3000 // hll-sparse-max-bytes by default
@@ -291,8 +291,10 @@ func TestCorrupt(t *testing.T) {
 	}
 }
 
-func TestDenseRegisters(t *testing.T) {
-	if err := testRegisters(make([]byte, DenseSize), rand.Uint64); err != nil {
+func TestDenseRegisters(t *testing.T) { random.Repeat(t, testDenseRegisters) }
+
+func testDenseRegisters(t *testing.T) {
+	if err := testRegisters(make([]byte, DenseSize), random.New(t).Uint64); err != nil {
 		t.Error(err)
 	}
 }
@@ -325,12 +327,10 @@ func TestModel(t *testing.T) {
 	if testing.Short() {
 		rounds = 15
 	}
-	if os.Getenv("FERROUS_STRESS") != "" {
+	if random.Stress() {
 		rounds = 2000
 	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 3))
+	rnd := random.New(t)
 	for range rounds {
 		most := []int{0, 100, 3000, 20000}[rnd.IntN(4)]
 		highest := []int{3, 10, 32, 51}[rnd.IntN(4)]

@@ -6,26 +6,15 @@ import (
 	"encoding/hex"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strconv"
 	"testing"
-	"time"
 
 	"ferrous/datatypes/mem"
+	"ferrous/tests/random"
 )
 
 func newRand(t testing.TB) *rand.Rand {
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("FERROUS_SEED"); s != "" {
-		seed, _ = strconv.ParseUint(s, 10, 64)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("FERROUS_SEED=%d", seed)
-		}
-	})
-	return rand.New(rand.NewPCG(seed, 0))
+	return random.New(t)
 }
 
 func members(s Intset) []int64 {
@@ -80,7 +69,9 @@ func TestWidths(t *testing.T) {
 	}
 }
 
-func TestModel(t *testing.T) {
+func TestModel(t *testing.T) { random.Repeat(t, testModel) }
+
+func testModel(t *testing.T) {
 	r := newRand(t)
 	for range 20 {
 		shift := 48 + r.IntN(14)

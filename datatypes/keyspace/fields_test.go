@@ -2,13 +2,13 @@ package keyspace
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"strconv"
 	"testing"
 	"unsafe"
 
 	"ferrous/datatypes/hash"
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
 
 // fieldKeyspace is a keyspace of hashes whose fields expire, with a record of what was told.
@@ -142,10 +142,10 @@ func TestFieldsExpireInSteps(t *testing.T) {
 }
 
 // TestFieldsModel moves, copies and changes hashes at random, a snapshot held now and then, and expires as time goes on.
-func TestFieldsModel(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 3))
+func TestFieldsModel(t *testing.T) { random.Repeat(t, testFieldsModel) }
+
+func testFieldsModel(t *testing.T) {
+	rnd := random.New(t)
 	f := newFieldKeyspace(t)
 	var snap *Snapshot
 	seen := make(chan int)

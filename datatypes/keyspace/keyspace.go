@@ -46,12 +46,12 @@ type Keyspace struct {
 	// WritesOnly says that reading does not set access clocks. Lookup does so all the same: it is for whoever counts
 	// accesses to ask.
 	WritesOnly bool
-	// OnExpire, if not nil, is told each key that expired, before it is deleted.
+	// OnExpire, if not nil, is called for each key that expired, before it is deleted.
 	OnExpire func(db *DB, r *record.Record)
-	// OnAdd, if not nil, is told each key that was added, by whatever command, and each whose value was replaced by one of
+	// OnAdd, if not nil, is called for each key that was added, by whatever command, and each whose value was replaced by one of
 	// another type, or a stream by another. A collection may still be empty then.
 	OnAdd func(db *DB, r *record.Record, replaced bool)
-	// OnRemove, if not nil, is told each key that is about to be removed, but for those of a database that is flushed.
+	// OnRemove, if not nil, is called for each key that is about to be removed, but for those of a database that is flushed.
 	OnRemove func(db *DB, r *record.Record)
 	// KeepExpired makes lookups treat expired keys as missing but leave them, and ActiveExpire idle: a replica waits
 	// for its master's word.
@@ -59,8 +59,8 @@ type Keyspace struct {
 	// Loading makes nothing expire, whatever the time: what is being loaded says itself which keys have gone.
 	Loading bool
 
-	// OnExpireField, if not nil, is told each field of the hash r that expires in the background, before it is deleted;
-	// OnExpireFields is told the hash once after each group of such fields, without fields if it is about to be deleted.
+	// OnExpireField, if not nil, is called for each field of the hash r that expires in the background, before it is deleted;
+	// OnExpireFields is called once for the hash after each group of such fields, without fields if it is about to be deleted.
 	OnExpireField  func(db *DB, r *record.Record, field []byte)
 	OnExpireFields func(db *DB, r *record.Record)
 
@@ -328,7 +328,7 @@ func (db *DB) SetString(key, value []byte, expiry int64) {
 			return
 		}
 		if expiry != had {
-			old.SetExpiry(had) // replace does the accounts from old to new
+			old.SetExpiry(had) // replace counts the difference between old and new
 		}
 	}
 	db.replace(h, old, record.NewString(key, value, expiry, clock, ks.gen.Current()))
@@ -604,7 +604,7 @@ func (ks *Keyspace) Snapshot() (*Snapshot, error) {
 	return s, nil
 }
 
-// Live returns all databases as they are, for who walks them before anything is changed: nothing is frozen, Walk may run
+// Live returns all databases as they are, for a walk during which nothing is changed: nothing is frozen, Walk may run
 // any number of times, and a Snapshot may be held at the same time. It is worthless after the first change. Release does
 // nothing.
 func (ks *Keyspace) Live() *Snapshot {

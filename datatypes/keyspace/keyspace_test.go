@@ -10,8 +10,14 @@ import (
 	"strings"
 	"testing"
 
+	"ferrous/datatypes/table"
+
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
+
+// The hash function of tables is a part of what a test repeats.
+func init() { table.FixHash(random.Process()) }
 
 const epoch = int64(1_700_000_000_000)
 
@@ -28,7 +34,6 @@ type model struct {
 	rnd  *rand.Rand
 	ks   *Keyspace
 	want []map[string]entry
-	seed uint64
 
 	snap *snapshotModel
 }
@@ -42,7 +47,7 @@ type snapshotModel struct {
 }
 
 func newModel(t *testing.T, seed uint64, dbs int) *model {
-	m := &model{T: t, rnd: rand.New(rand.NewPCG(seed, 1)), ks: New(dbs, seed), seed: seed}
+	m := &model{T: t, rnd: rand.New(rand.NewPCG(seed, 1)), ks: New(dbs, seed)}
 	m.ks.Now = epoch
 	m.ks.Clock = LRUClock(epoch)
 	for range dbs {
@@ -60,7 +65,7 @@ func newModel(t *testing.T, seed uint64, dbs int) *model {
 
 func (m *model) fail(format string, args ...any) {
 	m.Helper()
-	m.Fatalf("seed %d: "+format, append([]any{m.seed}, args...)...)
+	m.Fatalf(format, args...)
 }
 
 func (m *model) key() string { return "key:" + strconv.Itoa(m.rnd.IntN(300)) }
@@ -409,22 +414,20 @@ func (m *model) runOut() {
 	m.check()
 }
 
-// TestModel runs random operations against plain maps. KEYSPACE_SEED repeats one run, KEYSPACE_RUNS sets their number.
+// TestModel runs random operations against plain maps. KEYSPACE_RUNS sets the number of runs.
 func TestModel(t *testing.T) {
 	runs, steps := 12, 12_000
 	if testing.Short() {
 		runs = 4
 	}
+	if random.Stress() {
+		runs = 600
+	}
 	if s := os.Getenv("KEYSPACE_RUNS"); s != "" {
 		runs, _ = strconv.Atoi(s)
 	}
-	start := rand.Uint64()
-	if s := os.Getenv("KEYSPACE_SEED"); s != "" {
-		start, _ = strconv.ParseUint(s, 10, 64)
-		runs = 1
-	}
-	for i := range uint64(runs) {
-		m := newModel(t, start+i, 1+int(i%4))
+	for i := range runs {
+		m := newModel(t, random.Seed(t), 1+i%4)
 		if i%3 == 1 {
 			m.ks.LFU = &LFU{LogFactor: 10, DecayTime: 1, NowMs: epoch}
 		}
@@ -442,8 +445,10 @@ func TestModel(t *testing.T) {
 
 // TestWheelRebuild deletes most of many keys with far deadlines: without any deadline coming near, the wheel is made
 // anew in steps, and while that goes on deadlines are set, moved both ways and taken away.
-func TestWheelRebuild(t *testing.T) {
-	m := newModel(t, rand.Uint64(), 2)
+func TestWheelRebuild(t *testing.T) { random.Repeat(t, testWheelRebuild) }
+
+func testWheelRebuild(t *testing.T) {
+	m := newModel(t, random.Seed(t), 2)
 	db := m.ks.dbs[1]
 	far := epoch + 1<<35
 	const n = 40_000

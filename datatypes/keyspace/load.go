@@ -5,6 +5,17 @@ import (
 	"ferrous/datatypes/table"
 )
 
+// Aside returns as many empty databases as there are, to be loaded and then exchanged with those by Swap. Until then nobody
+// sees them: not snapshots, not expiry.
+func (ks *Keyspace) Aside() []*DB {
+	dbs := make([]*DB, len(ks.dbs))
+	for i := range dbs {
+		dbs[i] = &DB{ID: i, ks: ks}
+		dbs[i].reset()
+	}
+	return dbs
+}
+
 // Reserve prepares an empty database for about n keys, at some 20 bytes for each. Trim is to be called when they have come.
 func (db *DB) Reserve(n int) { db.t.Reserve(n) }
 

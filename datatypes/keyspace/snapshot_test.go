@@ -2,23 +2,25 @@ package keyspace
 
 import (
 	"bytes"
-	"math/rand/v2"
 	"runtime"
 	"strconv"
 	"sync/atomic"
 	"testing"
 
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
 
 // TestSnapshotWhileWriting walks snapshots of 16 databases in a goroutine while the owner changes everything. Run with
 // -race it proves that nothing a snapshot can reach is written.
-func TestSnapshotWhileWriting(t *testing.T) {
+func TestSnapshotWhileWriting(t *testing.T) { random.Repeat(t, testSnapshotWhileWriting) }
+
+func testSnapshotWhileWriting(t *testing.T) {
 	rounds, keys := 6, 1500
 	if testing.Short() {
 		rounds, keys = 2, 500
 	}
-	seed := rand.Uint64()
+	seed := random.Seed(t)
 	m := newModel(t, seed, 16)
 	for round := range rounds {
 		for _, db := range m.ks.dbs {
@@ -71,10 +73,10 @@ func TestSnapshotWhileWriting(t *testing.T) {
 			}
 		}
 		if problem := <-finished; problem != "" {
-			t.Fatalf("seed %d, round %d: %s", seed, round, problem)
+			t.Fatalf("round %d: %s", round, problem)
 		}
 		if int(walked.Load()) != total || s.Len() != total {
-			t.Fatalf("seed %d: %d of %d keys were walked, Len %d", seed, walked.Load(), total, s.Len())
+			t.Fatalf("%d of %d keys were walked, Len %d", walked.Load(), total, s.Len())
 		}
 		s.Release()
 		m.check()

@@ -10,6 +10,7 @@ import (
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/quicklist"
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
 
 // texts returns the list's elements, and fails if two ways of reading it disagree.
@@ -94,11 +95,13 @@ func own(l *List, gen *cow.Generation) *List {
 	return l.Fork(gen)
 }
 
-func TestModel(t *testing.T) {
+func TestModel(t *testing.T) { random.Repeat(t, testModel) }
+
+func testModel(t *testing.T) {
 	for _, fill := range []int{-1, -2, 4, 100} {
 		for _, depth := range []int{0, 1} {
-			seed := rand.Uint64()
-			t.Logf("fill %d, depth %d: seed %d", fill, depth, seed)
+			seed := random.Seed(t)
+			t.Logf("fill %d, depth %d", fill, depth)
 			rnd := rand.New(rand.NewPCG(seed, 1))
 			var gen cow.Generation
 			rules := Rules{Set: quicklist.NewSettings(&gen), Fill: fill, Depth: depth}

@@ -6,28 +6,18 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"ferrous/datatypes/mem"
+	"ferrous/tests/random"
 )
 
 // newRand returns a generator and prints its seed if the test fails.
 func newRand(t testing.TB) *rand.Rand {
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("FERROUS_SEED"); s != "" {
-		seed, _ = strconv.ParseUint(s, 10, 64)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("FERROUS_SEED=%d", seed)
-		}
-	})
-	return rand.New(rand.NewPCG(seed, 0))
+	return random.New(t)
 }
 
 func build(elems ...string) Listpack {
@@ -149,7 +139,9 @@ func TestEncodings(t *testing.T) {
 	}
 }
 
-func TestParseIntAgainstStrconv(t *testing.T) {
+func TestParseIntAgainstStrconv(t *testing.T) { random.Repeat(t, testParseIntAgainstStrconv) }
+
+func testParseIntAgainstStrconv(t *testing.T) {
 	r := newRand(t)
 	for range 100000 {
 		s := strconv.FormatUint(r.Uint64()>>r.IntN(64), 10)
@@ -194,7 +186,9 @@ func randomElem(r *rand.Rand) string {
 }
 
 // Random operations on a listpack and on a slice of strings.
-func TestModel(t *testing.T) {
+func TestModel(t *testing.T) { random.Repeat(t, testModel) }
+
+func testModel(t *testing.T) {
 	r := newRand(t)
 	for range 30 {
 		lp, model := New(r.IntN(100)), []string{}

@@ -5,24 +5,14 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
+
+	"ferrous/tests/random"
 )
 
 func newRand(t testing.TB) *rand.Rand {
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("FERROUS_SEED"); s != "" {
-		seed, _ = strconv.ParseUint(s, 10, 64)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("FERROUS_SEED=%d", seed)
-		}
-	})
-	return rand.New(rand.NewPCG(seed, 0))
+	return random.New(t)
 }
 
 func TestDecompress(t *testing.T) {
@@ -105,7 +95,9 @@ func sample(r *rand.Rand, n int) []byte {
 	return b[:n]
 }
 
-func TestRoundTrip(t *testing.T) {
+func TestRoundTrip(t *testing.T) { random.Repeat(t, testRoundTrip) }
+
+func testRoundTrip(t *testing.T) {
 	r := newRand(t)
 	var e Encoder // one for all: what is left of earlier inputs must not show
 	for range 3000 {
@@ -155,7 +147,9 @@ func TestRatio(t *testing.T) {
 }
 
 // Positions are counted in 32 bits; where they end the table begins anew.
-func TestBaseWrapsAround(t *testing.T) {
+func TestBaseWrapsAround(t *testing.T) { random.Repeat(t, testBaseWrapsAround) }
+
+func testBaseWrapsAround(t *testing.T) {
 	r := newRand(t)
 	var e Encoder
 	src := sample(r, 5000)

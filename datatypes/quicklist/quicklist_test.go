@@ -5,30 +5,20 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/listpack"
 	"ferrous/datatypes/mem"
+	"ferrous/tests/random"
 )
 
 func newRand(t testing.TB) *rand.Rand {
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("FERROUS_SEED"); s != "" {
-		seed, _ = strconv.ParseUint(s, 10, 64)
-	}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("FERROUS_SEED=%d", seed)
-		}
-	})
-	return rand.New(rand.NewPCG(seed, 0))
+	return random.New(t)
 }
 
 func newList(fill, depth int) *List { return New(NewSettings(new(cow.Generation)), fill, depth) }
@@ -171,7 +161,7 @@ func TestModel(t *testing.T) {
 	for _, s := range shapes {
 		t.Run(fmt.Sprintf("fill %d depth %d threshold %d", s.fill, s.depth, s.threshold), func(t *testing.T) {
 			rounds := 1
-			if os.Getenv("FERROUS_STRESS") != "" {
+			if random.Stress() {
 				rounds = 30
 			}
 			for range rounds {
@@ -590,7 +580,9 @@ func TestAppendNodes(t *testing.T) {
 }
 
 // A copy shares nothing that is written.
-func TestClone(t *testing.T) {
+func TestClone(t *testing.T) { random.Repeat(t, testClone) }
+
+func testClone(t *testing.T) {
 	r := newRand(t)
 	for _, depth := range []int{0, 1} {
 		a, model := newList(5, depth), []string{}

@@ -16,7 +16,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/intset"
@@ -24,6 +23,7 @@ import (
 	"ferrous/datatypes/lzf"
 	"ferrous/datatypes/quicklist"
 	"ferrous/tests/harness"
+	"ferrous/tests/random"
 )
 
 // Types of RDB values.
@@ -124,13 +124,7 @@ func (p *payload) str() []byte {
 }
 
 func newRand(t *testing.T) *rand.Rand {
-	seed := uint64(time.Now().UnixNano())
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("seed %d", seed)
-		}
-	})
-	return rand.New(rand.NewPCG(seed, 1))
+	return random.New(t)
 }
 
 func randomText(r *rand.Rand) string {
@@ -152,7 +146,9 @@ func randomText(r *rand.Rand) string {
 	return "text-" + strconv.Itoa(r.IntN(100000))
 }
 
-func TestListpackBytes(t *testing.T) {
+func TestListpackBytes(t *testing.T) { random.Repeat(t, testListpackBytes) }
+
+func testListpackBytes(t *testing.T) {
 	o := startOracle(t, "--hash-max-listpack-entries", "10000", "--hash-max-listpack-value", "100000",
 		"--zset-max-listpack-entries", "10000", "--zset-max-listpack-value", "100000")
 	r := newRand(t)
@@ -240,7 +236,9 @@ func compare(t *testing.T, what string, kind, wantKind byte, got, want []byte) {
 	}
 }
 
-func TestIntsetBytes(t *testing.T) {
+func TestIntsetBytes(t *testing.T) { random.Repeat(t, testIntsetBytes) }
+
+func testIntsetBytes(t *testing.T) {
 	o := startOracle(t, "--set-max-intset-entries", "10000")
 	r := newRand(t)
 	for round := range 10 {
@@ -451,7 +449,9 @@ func (l *list) nodes() (out []quicklist.NodeData) {
 
 // The nodes of lists after random commands: the same boundaries, and the same bytes in each. (With a redis-server 7.2 on
 // the PATH more is compared than with 7.0.)
-func TestListNodes(t *testing.T) {
+func TestListNodes(t *testing.T) { random.Repeat(t, testListNodes) }
+
+func testListNodes(t *testing.T) {
 	o := startOracle(t)
 	r := newRand(t)
 	shapes := []struct{ fill, depth, threshold int }{
@@ -515,7 +515,9 @@ func TestListNodes(t *testing.T) {
 }
 
 // What our compressor makes, Redis reads: a string is restored from a payload that holds it compressed.
-func TestLZFWithRedis(t *testing.T) {
+func TestLZFWithRedis(t *testing.T) { random.Repeat(t, testLZFWithRedis) }
+
+func testLZFWithRedis(t *testing.T) {
 	o := startOracle(t)
 	r := newRand(t)
 	var e lzf.Encoder

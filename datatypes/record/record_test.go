@@ -3,7 +3,6 @@ package record
 import (
 	"bytes"
 	"math"
-	"math/rand/v2"
 	"runtime"
 	"strconv"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"unsafe"
 
 	"ferrous/datatypes/mem"
+	"ferrous/tests/random"
 )
 
 const someday = int64(1_700_000_000_123)
@@ -160,7 +160,9 @@ func TestClock(t *testing.T) {
 	}
 }
 
-func TestSetInt(t *testing.T) {
+func TestSetInt(t *testing.T) { random.Repeat(t, testSetInt) }
+
+func testSetInt(t *testing.T) {
 	for _, expiry := range []int64{NoExpiry, someday} {
 		r := NewInt([]byte("n"), 1, expiry, 4)
 		for _, n := range []int64{0, -1, 9, 10, 99, 100, -9, -10, math.MaxInt64, math.MinInt64} {
@@ -171,8 +173,9 @@ func TestSetInt(t *testing.T) {
 			is(t, r, Int, "n", strconv.FormatInt(n, 10), expiry, 4)
 		}
 	}
+	rnd := random.New(t)
 	for range 2000 {
-		n := int64(rand.Uint64()) >> rand.IntN(64)
+		n := int64(rnd.Uint64()) >> rnd.IntN(64)
 		if got := decimalLen(n); got != len(strconv.FormatInt(n, 10)) {
 			t.Errorf("decimalLen(%d) is %d", n, got)
 		}
@@ -184,20 +187,23 @@ func TestSetInt(t *testing.T) {
 
 // TestTrySetString overwrites values of all lengths with others. Where it is done in place the record must be as
 // NewString would make it, and nothing around it may change.
-func TestTrySetString(t *testing.T) {
+func TestTrySetString(t *testing.T) { random.Repeat(t, testTrySetString) }
+
+func testTrySetString(t *testing.T) {
+	rnd := random.New(t)
 	values := []string{"0", "-9223372036854775808", "12"}
 	for n := range 520 {
 		values = append(values, strings.Repeat("v", n))
 	}
 	for range 200 {
-		values = append(values, strings.Repeat("v", 512+rand.IntN(40_000)))
+		values = append(values, strings.Repeat("v", 512+rnd.IntN(40_000)))
 	}
 	done, long := 0, 0
 	for _, expiry := range []int64{NoExpiry, someday} {
 		for range 10_000 {
-			old, value := values[rand.IntN(len(values))], values[rand.IntN(len(values))]
-			if rand.IntN(2) == 0 && len(old) > 2 { // of nearly the same length
-				value = strings.Repeat("w", len(old)-2+rand.IntN(5))
+			old, value := values[rnd.IntN(len(values))], values[rnd.IntN(len(values))]
+			if rnd.IntN(2) == 0 && len(old) > 2 { // of nearly the same length
+				value = strings.Repeat("w", len(old)-2+rnd.IntN(5))
 			}
 			r := NewString([]byte("key"), []byte(old), expiry, 6, 0)
 			want := NewString([]byte("key"), []byte(value), expiry, 6, 0)

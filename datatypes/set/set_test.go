@@ -9,9 +9,15 @@ import (
 	"sync"
 	"testing"
 
+	"ferrous/datatypes/table"
+
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
+
+// The hash function of tables is a part of what a test repeats.
+func init() { table.FixHash(random.Process()) }
 
 var usual = Rules{Ints: 512, Entries: 128, Value: 64}
 
@@ -46,7 +52,9 @@ func trueSize(s *Set) int {
 	return n
 }
 
-func TestModel(t *testing.T) {
+func TestModel(t *testing.T) { random.Repeat(t, testModel) }
+
+func testModel(t *testing.T) {
 	text := func(n int) []byte {
 		switch n % 5 {
 		case 0:
@@ -76,9 +84,7 @@ func TestModel(t *testing.T) {
 		{"large", 3000, text, Rules{}, 2000, record.HashTable},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			seed := rand.Uint64()
-			t.Logf("seed %d", seed)
-			rnd := rand.New(rand.NewPCG(seed, 1))
+			rnd := random.New(t)
 			var gen cow.Generation
 			s, model := NewInts(&gen), map[string]bool{}
 			var frozen *Set

@@ -13,11 +13,17 @@ import (
 	"sync"
 	"testing"
 
+	"ferrous/datatypes/table"
+
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/listpack"
 	"ferrous/datatypes/record"
 	"ferrous/datatypes/zset"
+	"ferrous/tests/random"
 )
+
+// The hash function of tables is a part of what a test repeats.
+func init() { table.FixHash(random.Process()) }
 
 // testText stands for the notation of replies.
 func testText() *Text {
@@ -123,7 +129,9 @@ func added(model map[string]float64, member string, score float64, how How) Outc
 	return Updated
 }
 
-func TestModel(t *testing.T) {
+func TestModel(t *testing.T) { random.Repeat(t, testModel) }
+
+func testModel(t *testing.T) {
 	hows := []How{0, 0, 0, 0, NX, XX, GT, LT, Incr, Incr | XX, XX | GT, Incr | LT}
 	scores := []float64{0, 1, 1, 2.5, -3, 0.1, 1e300, math.Inf(1), math.Inf(-1), 1 << 60, 1 << 63, -1e-9}
 	for _, tc := range []struct {
@@ -138,9 +146,7 @@ func TestModel(t *testing.T) {
 		{"large", 2000, 0, 1000, record.SkipList, record.SkipList},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			seed := rand.Uint64()
-			t.Logf("seed %d", seed)
-			rnd := rand.New(rand.NewPCG(seed, 1))
+			rnd := random.New(t)
 			rules := Rules{Entries: tc.entries, Value: 64, Text: testText()}
 			var gen cow.Generation
 			s, model := New(1, 1, rules, &gen), map[string]float64{}

@@ -55,6 +55,10 @@ func (s *Stream) WriteRDB(w serial.RDB) {
 	}
 }
 
+// writeConsumers writes the consumers of a group. The format has no place for pending entries without a consumer before version
+// 14, which is not written: they are written as those of a consumer without a name, which other servers take them for. One that
+// was never seen is how package rdb knows them again; if there really is a consumer without a name, the entries are its own
+// when they are loaded.
 func writeConsumers(w serial.RDB, t serial.Type, g *Group) {
 	var raw [IDSize]byte
 	orphans := g.Orphans()

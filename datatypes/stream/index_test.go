@@ -1,21 +1,18 @@
 package stream
 
 import (
-	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"ferrous/datatypes/cow"
+	"ferrous/tests/random"
 )
 
 // TestIndex grows and shrinks an index of several rows, with and without a snapshot, and compares it with a map.
-func TestIndex(t *testing.T) {
-	seed := *seed
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
-	t.Logf("seed %d: go test ./datatypes/stream -run TestIndex -seed %d", seed, seed)
-	rnd := rand.New(rand.NewPCG(seed, 9))
+func TestIndex(t *testing.T) { random.Repeat(t, testIndex) }
+
+func testIndex(t *testing.T) {
+	rnd := random.New(t)
 	when := func(v int64) int64 { return v }
 	contents := func(x *index[int64]) (all []item[int64]) {
 		x.each(func(id ID, v int64) bool {

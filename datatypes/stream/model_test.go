@@ -5,19 +5,16 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"sort"
 	"strings"
 	"testing"
 
 	"ferrous/datatypes/cow"
+	"ferrous/tests/random"
 )
 
-var (
-	seed  = flag.Uint64("seed", 0, "seed of the model test, 0 for a random one")
-	steps = flag.Int("steps", 0, "operations of the model test (20,000; a million in the long form)")
-)
+var steps = flag.Int("steps", 0, "operations of the model test (20,000; a million in the long form)")
 
 // model is a stream as plain slices and maps. Its nodes are there only for trimming by whole nodes.
 type model struct {
@@ -559,17 +556,12 @@ func (r *trial) snapshot() {
 
 // TestModel compares a stream with a plain model, with and without a snapshot.
 func TestModel(t *testing.T) {
-	seed := *seed
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
-	t.Logf("seed %d: go test ./datatypes/stream -run TestModel -seed %d", seed, seed)
-	r := &trial{t: t, rnd: rand.New(rand.NewPCG(seed, 7)), now: 1000, m: model{groups: map[string]*modelGroup{}}}
+	r := &trial{t: t, rnd: random.New(t), now: 1000, m: model{groups: map[string]*modelGroup{}}}
 	r.s = New(&r.gen)
 	n := *steps
 	if n == 0 {
 		n = 20_000
-		if os.Getenv("FERROUS_STRESS") != "" {
+		if random.Stress() {
 			n = 1_000_000
 		}
 	}

@@ -2,11 +2,11 @@ package table
 
 import (
 	"encoding/binary"
-	"math/rand/v2"
 	"testing"
 
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
 
 func numbered(i int) []byte { return binary.BigEndian.AppendUint64(nil, uint64(i)) }
@@ -99,7 +99,9 @@ func TestCutShortPages(t *testing.T) {
 }
 
 // Records are drawn alike whatever the depths of their page and segment.
-func TestRandomOverPages(t *testing.T) {
+func TestRandomOverPages(t *testing.T) { random.Repeat(t, testRandomOverPages) }
+
+func testRandomOverPages(t *testing.T) {
 	const keys, draws = 300000, 400000
 	var gen cow.Generation
 	tb := New(&gen)
@@ -129,8 +131,9 @@ func TestRandomOverPages(t *testing.T) {
 		}
 	}
 	tb.Each(func(r *record.Record) bool { count(r, 1, 0); return true })
+	rnd := random.New(t)
 	for range draws {
-		count(tb.Random(rand.Uint64), 0, 1)
+		count(tb.Random(rnd.Uint64), 0, 1)
 	}
 	chi := func(g *group) float64 {
 		want := g.records * draws / keys

@@ -41,12 +41,12 @@ import (
 )
 
 const (
-	slots       = 7  // records a bucket
-	bucketBits  = 6  // a full-size segment has 1<<bucketBits primary buckets
-	cursorBits  = 48 // bits of hash in a Scan cursor
-	maxDepth    = 40 // cursorBits less bucketBits and some; 2^40 segments are out of reach
-	mergeBelow  = 64 // a deletion that leaves fewer elements than this looks at the buddy
-	mergedLimit = 160
+	slots       = 7   // records a bucket
+	bucketBits  = 6   // a full-size segment has 1<<bucketBits primary buckets
+	cursorBits  = 48  // bits of hash in a Scan cursor
+	maxDepth    = 40  // cursorBits less bucketBits and some; 2^40 segments are out of reach
+	mergeBelow  = 64  // a deletion that leaves fewer elements than this looks at the buddy
+	mergedLimit = 160 // most elements of two buddies that become one: 36% of its 448 slots, so that it does not split again soon
 )
 
 // bucket is one cache line. Byte i of meta is the fingerprint of slot i, 0 for an empty slot; the highest byte is the

@@ -13,7 +13,11 @@ import (
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/mem"
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
+
+// The hash function of tables is a part of what a test repeats.
+func init() { FixHash(random.Process()) }
 
 func newRecord(key string, n int64) *record.Record {
 	return record.NewInt([]byte(key), n, record.NoExpiry, 0)
@@ -97,14 +101,10 @@ func checkSegment(t *testing.T, tb *Table, pn int, i uint) int {
 	return in
 }
 
-func TestModel(t *testing.T) {
-	seed := rand.Uint64()
-	rnd := rand.New(rand.NewPCG(seed, 1))
-	defer func() {
-		if t.Failed() {
-			t.Log("seed", seed)
-		}
-	}()
+func TestModel(t *testing.T) { random.Repeat(t, testModel) }
+
+func testModel(t *testing.T) {
+	rnd := random.New(t)
 	for _, keys := range []int{3, 40, 500, 5000, 100000} {
 		var gen cow.Generation
 		tb := New(&gen)
@@ -198,7 +198,9 @@ func TestModel(t *testing.T) {
 }
 
 // A walk in another goroutine sees the old state to the byte while the owner rewrites everything; run with -race.
-func TestSnapshotBesideWriter(t *testing.T) {
+func TestSnapshotBesideWriter(t *testing.T) { random.Repeat(t, testSnapshotBesideWriter) }
+
+func testSnapshotBesideWriter(t *testing.T) {
 	const keys = 20000
 	var gen cow.Generation
 	tb := New(&gen)
@@ -217,11 +219,12 @@ func TestSnapshotBesideWriter(t *testing.T) {
 			snap.Walk(func(r *record.Record) bool { got[string(r.Key())] = r.Int(); return true })
 			done <- got
 		}()
+		rnd := random.New(t)
 		inPlace := 0
 		var got map[string]int64
 		for got == nil {
 			for i := range keys {
-				k := key(rand.IntN(2 * keys))
+				k := key(rnd.IntN(2 * keys))
 				h := Hash(k)
 				switch r := tb.Get(h, k); {
 				case r == nil:
@@ -305,7 +308,9 @@ func TestScanGuarantee(t *testing.T) {
 	check(t, tb)
 }
 
-func TestRandomIsUniform(t *testing.T) {
+func TestRandomIsUniform(t *testing.T) { random.Repeat(t, testRandomIsUniform) }
+
+func testRandomIsUniform(t *testing.T) {
 	var gen cow.Generation
 	tb := New(&gen)
 	const keys = 700
@@ -314,9 +319,10 @@ func TestRandomIsUniform(t *testing.T) {
 		tb.Insert(Hash([]byte(k)), newRecord(k, int64(i)))
 	}
 	var hits [keys]int
+	rnd := random.New(t)
 	const rounds = 400
 	for range keys * rounds {
-		hits[tb.Random(rand.Uint64).Int()]++
+		hits[tb.Random(rnd.Uint64).Int()]++
 	}
 	chi := 0.0
 	for _, n := range hits {

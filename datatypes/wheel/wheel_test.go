@@ -15,6 +15,7 @@ import (
 	"unsafe"
 
 	"ferrous/datatypes/mem"
+	"ferrous/tests/random"
 )
 
 const epoch = 1_700_000_000_000 // where most tests begin (Unix ms)
@@ -318,22 +319,21 @@ func (m *model) step() {
 	m.nextDue(false)
 }
 
-// TestModel runs random operations against a plain multiset. WHEEL_SEED repeats one run, WHEEL_RUNS sets their number.
+// TestModel runs random operations against a plain multiset. WHEEL_RUNS sets the number of runs.
 func TestModel(t *testing.T) {
 	runs := 12
 	if testing.Short() {
 		runs = 5
 	}
+	if random.Stress() {
+		runs = 600
+	}
 	if n, err := strconv.Atoi(os.Getenv("WHEEL_RUNS")); err == nil {
 		runs = n
 	}
-	seed := uint64(time.Now().UnixNano())
-	if s, err := strconv.ParseUint(os.Getenv("WHEEL_SEED"), 10, 64); err == nil {
-		seed, runs = s, 1
-	}
-	for range runs {
-		if !t.Run(fmt.Sprintf("WHEEL_SEED=%d", seed), func(t *testing.T) {
-			r := rand.New(rand.NewPCG(seed, 1))
+	for i := range runs {
+		if !t.Run(strconv.Itoa(i), func(t *testing.T) {
+			r := random.New(t)
 			m := &model{t: t, w: &Wheel{}, pick: r.IntN, want: map[entry]int{}, late: map[entry]bool{}}
 			switch r.IntN(4) {
 			case 0: // from the zero value and time 0
@@ -354,7 +354,6 @@ func TestModel(t *testing.T) {
 		}) {
 			return
 		}
-		seed++
 	}
 }
 

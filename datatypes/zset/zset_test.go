@@ -6,17 +6,22 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"ferrous/datatypes/table"
+
 	"ferrous/datatypes/btree"
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
+
+// The hash function of tables is a part of what a test repeats.
+func init() { table.FixHash(random.Process()) }
 
 type pair struct {
 	member string
@@ -94,14 +99,9 @@ func check(t *testing.T, z *ZSet, m model) {
 }
 
 func TestModel(t *testing.T) {
-	seed := rand.Uint64()
-	defer func() {
-		if t.Failed() {
-			t.Log("seed", seed)
-		}
-	}()
+	seed := random.Seed(t)
 	sizes := []int{5, 200, 2000}
-	if os.Getenv("FERROUS_STRESS") != "" {
+	if random.Stress() {
 		sizes = append(sizes, 30000)
 	}
 	for _, size := range sizes {

@@ -3,10 +3,11 @@ package resp
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"strconv"
 	"strings"
 	"testing"
+
+	"ferrous/tests/random"
 )
 
 func TestParseInt(t *testing.T) {
@@ -152,9 +153,10 @@ func TestFormatDouble(t *testing.T) {
 
 // TestDoubleRoundTrip: every double reads back as itself, is hardly ever longer than
 // it must be, and never longer than 25 bytes.
-func TestDoubleRoundTrip(t *testing.T) {
-	seed := rand.Uint64()
-	rnd := rand.New(rand.NewPCG(seed, 0))
+func TestDoubleRoundTrip(t *testing.T) { random.Repeat(t, testDoubleRoundTrip) }
+
+func testDoubleRoundTrip(t *testing.T) {
+	rnd := random.New(t)
 	longer, n := 0, 50000
 	digitsOnly := strings.NewReplacer(".", "", "-", "")
 	for i := range n {
@@ -172,10 +174,10 @@ func TestDoubleRoundTrip(t *testing.T) {
 		}
 		s := FormatDouble(nil, f)
 		if len(s) > 25 {
-			t.Fatalf("seed %d: %q is %d bytes", seed, s, len(s))
+			t.Fatalf("%q is %d bytes", s, len(s))
 		}
 		if back, ok := ParseFloat(s); !ok || back != f {
-			t.Fatalf("seed %d: %b printed as %q reads %b", seed, f, s, back)
+			t.Fatalf("%b printed as %q reads %b", f, s, back)
 		}
 		if f == math.Trunc(f) && math.Abs(f) <= 1<<62 {
 			continue
@@ -187,7 +189,7 @@ func TestDoubleRoundTrip(t *testing.T) {
 		}
 	}
 	if longer > n/500 {
-		t.Errorf("seed %d: %d of %d are longer than needed", seed, longer, n)
+		t.Errorf("%d of %d are longer than needed", longer, n)
 	}
 }
 

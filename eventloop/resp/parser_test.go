@@ -4,12 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"unsafe"
+
+	"ferrous/tests/random"
 )
 
 // outcome is what a stream was parsed to.
@@ -329,17 +330,18 @@ func TestCorpus(t *testing.T) {
 }
 
 // TestCuts parses each stream of the corpus cut at every place, in single bytes, and at random places.
-func TestCuts(t *testing.T) {
-	seed := rand.Uint64()
-	rnd := rand.New(rand.NewPCG(seed, 0))
+func TestCuts(t *testing.T) { random.Repeat(t, testCuts) }
+
+func testCuts(t *testing.T) {
+	rnd := random.New(t)
 	for _, c := range corpus {
 		in := []byte(c.in)
 		lim := DefaultLimits()
 		want := reference(in, lim)
 		check := func(every bool, cuts ...int) {
 			if got := feed(t, lim, every, in, cuts...); !got.equal(want) {
-				t.Fatalf("seed %d: %.100q cut at %.200v, ended after each request: %v\n got %v\nwant %v",
-					seed, in, cuts, every, got, want)
+				t.Fatalf("%.100q cut at %.200v, ended after each request: %v\n got %v\nwant %v",
+					in, cuts, every, got, want)
 			}
 		}
 		step := 1 + len(in)/100

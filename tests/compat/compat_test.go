@@ -222,6 +222,9 @@ func (r *runner) arguments(text string, now time.Time, side int) ([]string, erro
 	return args, nil
 }
 
+// untilLimit is how long a command is repeated (@until) before its reply is taken as it is.
+const untilLimit = 20 * time.Second
+
 func (r *runner) command(s *step) error {
 	r.commands++
 	now := time.Now()
@@ -241,7 +244,12 @@ func (r *runner) command(s *step) error {
 		if args, err = r.arguments(text, now, side); err != nil {
 			return err
 		}
-		replies[side], err = exchange(r.current.conns[side], harness.AppendCommand(nil, args...), s.replies)
+		for end := time.Now().Add(untilLimit); ; time.Sleep(5 * time.Millisecond) {
+			replies[side], err = exchange(r.current.conns[side], harness.AppendCommand(nil, args...), s.replies)
+			if err != nil || s.until == "" || regexp.MustCompile(s.until).MatchString(rawOf(replies[side])) || time.Now().After(end) {
+				break
+			}
+		}
 		if err != nil {
 			return fmt.Errorf("%s: %s: %w (after %d of %d replies: %s)", strings.TrimSpace(sideNames[side]), text, err,
 				len(replies[side]), s.replies, quote(rawOf(replies[side])))

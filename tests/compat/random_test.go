@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"ferrous/tests/harness"
+	"ferrous/tests/random"
 )
 
 // The random comparison: commands are made from the argument grammar that the oracle's COMMAND DOCS gives, over few keys,
@@ -281,7 +282,7 @@ func (g *generator) value(command, kind, name, token string) string {
 func TestRandomCommands(t *testing.T) {
 	seed := *randomSeed
 	if seed == 0 {
-		seed = uint64(time.Now().UnixNano())
+		seed = random.Seed(t)
 	}
 	length := *randomTime
 	if length == 0 {

@@ -3,6 +3,7 @@ package compat
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -49,6 +50,7 @@ import (
 //	@expect BYTES      the oracle does not know this command: the raw reply that Ferrous must give
 //	@expect3 BYTES     the same in RESP3 where it differs (stands after @expect)
 //	@as COMMAND        the oracle gets this command in its place; with @expect its reply is not compared
+//	@until REGEXP      the command is repeated on each server until its reply matches (in raw form), for what takes a time
 //	@replies N         how many replies the command has (1)
 
 // step is one command or stand-alone directive, with everything that was said for it.
@@ -64,6 +66,7 @@ type step struct {
 	as      string
 	replies int
 	blocks  bool
+	until   string // regular expression
 }
 
 type compareMode int
@@ -262,6 +265,9 @@ func (p *scriptParser) directive(line int, verb, rest string) error {
 		s.blocks, s.replies = true, 0
 	case "as":
 		s.as = rest
+	case "until":
+		s.until = rest
+		_, err = regexp.Compile(rest)
 	case "replies":
 		s.replies, err = strconv.Atoi(rest)
 	default:

@@ -6,9 +6,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"ferrous/tests/harness"
+	"ferrous/tests/random"
 )
 
 // Random streams with groups: after each command all that XINFO STREAM FULL tells is compared.
@@ -99,11 +99,11 @@ var newer = regexp.MustCompile(`ERR (Elements are too large|The ID specified in 
 func TestRandomStreams(t *testing.T) {
 	seed := *randomSeed
 	if seed == 0 {
-		seed = uint64(time.Now().UnixNano())
+		seed = random.Seed(t)
 	}
 	rounds := 30
 	if *long {
-		rounds = 1000
+		rounds = 300
 	}
 	p := newPair(t, "--stream-node-max-entries", "3")
 	for round := range rounds {

@@ -30,10 +30,11 @@ func DialConn(network, addr string, timeout time.Duration) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newConn(nc, timeout), nil
+	return NewConn(nc, timeout), nil
 }
 
-func newConn(nc net.Conn, timeout time.Duration) *Conn {
+// NewConn speaks on a connection that stands.
+func NewConn(nc net.Conn, timeout time.Duration) *Conn {
 	return &Conn{Timeout: timeout, nc: nc, r: bufio.NewReaderSize(nc, 8<<10)}
 }
 

@@ -24,7 +24,7 @@ func scripted(t *testing.T, parts ...string) *Conn {
 		_ = server.Close()
 	}()
 	t.Cleanup(func() { _ = client.Close() })
-	return newConn(client, 0)
+	return NewConn(client, 0)
 }
 
 func TestReadReplies(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -300,14 +301,47 @@ func (s *Server) Info(section string) (map[string]string, error) {
 	return c.Info(section)
 }
 
-// FreePort returns a TCP port of 127.0.0.1 that nothing listens on at the moment.
+// Ports of tests lie below those that the system gives to outgoing connections.
+const (
+	firstPort = 10_000
+	lastPort  = 32_000
+)
+
+// heldPorts are the files by which this process holds the ports that FreePort has returned.
+var heldPorts struct {
+	sync.Mutex
+	files []*os.File
+}
+
+// FreePort returns a TCP port of 127.0.0.1 that nothing listens on. No other test that asks for one gets it while this process
+// lives, so that a server may leave the port and come back to it.
 func FreePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
+	dir := filepath.Join(os.TempDir(), "ferrous-test-ports")
+	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return 0, err
 	}
-	port := l.Addr().(*net.TCPAddr).Port
-	return port, l.Close()
+	for range 1000 {
+		port := firstPort + rand.IntN(lastPort-firstPort)
+		f, err := os.OpenFile(filepath.Join(dir, strconv.Itoa(port)), os.O_RDWR|os.O_CREATE, 0o666)
+		if err != nil {
+			return 0, err
+		}
+		if syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) != nil {
+			f.Close()
+			continue
+		}
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			f.Close()
+			continue
+		}
+		l.Close()
+		heldPorts.Lock()
+		heldPorts.files = append(heldPorts.files, f)
+		heldPorts.Unlock()
+		return port, nil
+	}
+	return 0, errors.New("no free port was found")
 }
 
 // lockedBuffer collects what a process prints. It keeps the last megabytes of a server that prints without end.

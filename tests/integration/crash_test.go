@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"ferrous/tests/harness"
+	"ferrous/tests/random"
 )
 
 // A server with an append-only file is killed (SIGKILL) at random moments under load and started again on what it left,
@@ -376,8 +377,7 @@ func TestKill(t *testing.T) {
 	for _, policy := range []string{"always", "everysec", "no", "settings"} {
 		t.Run(policy, func(t *testing.T) {
 			t.Parallel()
-			seed := rand.Uint64()
-			t.Logf("seed %d", seed)
+			seed := random.Seed(t)
 			k := &crashes{t: t, policy: policy, dir: t.TempDir(), rnd: rand.New(rand.NewPCG(seed, 1))}
 			for id := range 6 {
 				k.writers = append(k.writers, newSteps(id))

@@ -55,7 +55,7 @@ func TestCrashReport(t *testing.T) {
 			if code == 0 {
 				t.Errorf("exit code %d", code)
 			}
-			inOrder(t, log, "=== REDIS BUG REPORT START: Cut & paste starting from here ===", c.reason, "commands/crash.go:",
+			inOrder(t, log, "=== REDIS BUG REPORT START: Cut & paste starting from here ===", c.reason, "commands/debug.go:",
 				"------ STACK TRACE ------", "commands.debug"+c.how[:1]+strings.ToLower(c.how[1:]), "commands.debugCommand",
 				"------ INFO OUTPUT ------", "# Server", "redis_version:", "# Keyspace", "db0:keys=1",
 				"------ CLIENT LIST OUTPUT ------", "name=the-culprit",
@@ -158,7 +158,7 @@ func TestWatchdog(t *testing.T) {
 	c.Must("DEBUG", "SLEEP", "1")
 	eventually(t, "a stack in the log", func() bool {
 		_, after, found := strings.Cut(s.Logs(), "--- WATCHDOG TIMER EXPIRED ---")
-		return found && strings.Contains(after, "commands.debugSleep")
+		return found && strings.Contains(after, "introspection.debugSleep")
 	})
 	c.Must("CONFIG", "SET", "watchdog-period", "0")
 	c.Must("PING")

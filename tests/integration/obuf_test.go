@@ -41,8 +41,8 @@ func TestOutputLimitWithinCommand(t *testing.T) {
 			if n := stats["client_output_buffer_limit_disconnections"]; n != "1" {
 				t.Errorf("%q: %s clients closed, 1 expected", cmd, n)
 			}
-			// The race detector takes several times the memory.
-			if rss, err := s.RSS(); err == nil && rss > 100<<20 && !harness.RaceEnabled {
+			// The whole reply would take gigabytes. Garbage may take some, and the race detector several times the memory.
+			if rss, err := s.RSS(); err == nil && rss > 400<<20 && !harness.RaceEnabled {
 				t.Errorf("%q: %d bytes resident", cmd, rss)
 			}
 			// The limit is no hindrance to replies below it.
@@ -123,7 +123,7 @@ func TestOutputLimitOfBigReplies(t *testing.T) {
 	if n := stats["client_output_buffer_limit_disconnections"]; n != strconv.Itoa(closed) {
 		t.Errorf("%s clients closed, %d expected", n, closed)
 	}
-	if after, err := s.RSS(); err == nil && after > before+64<<20 {
+	if after, err := s.RSS(); err == nil && after > before+150<<20 {
 		t.Errorf("%d bytes resident, %d before", after, before)
 	}
 	// Without replies there is nothing to close anybody for.

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ferrous/tests/harness"
+	"ferrous/tests/random"
 )
 
 // The storm: many clients at once that block, track, subscribe, monitor, do not read, have limits, are killed, and leave
@@ -81,7 +82,7 @@ type storm struct {
 }
 
 func TestStorm(t *testing.T) {
-	seed := rand.Uint64()
+	seed := random.Seed(t)
 	if env := os.Getenv("FERROUS_STORM_SEED"); env != "" {
 		var err error
 		if seed, err = strconv.ParseUint(env, 10, 64); err != nil {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ferrous/tests/harness"
+	"ferrous/tests/random"
 )
 
 // Random data: what random commands leave on a redis-server is carried to Ferrous as a file and key by key, changed there by
@@ -293,7 +294,7 @@ func copyKeys(t *testing.T, from, to *harness.Conn) {
 func TestRandomData(t *testing.T) {
 	seed, rounds := *randomSeed, *randomSteps
 	if seed == 0 {
-		seed = uint64(time.Now().UnixNano())
+		seed = random.Seed(t)
 	}
 	if rounds == 0 {
 		if rounds = 3; harness.Stress() {
@@ -371,7 +372,7 @@ func fieldDeadlines(c *harness.Conn) map[string]string {
 func TestFieldDeadlines(t *testing.T) {
 	seed := *randomSeed
 	if seed == 0 {
-		seed = uint64(time.Now().UnixNano())
+		seed = random.Seed(t)
 	}
 	t.Logf("go test ./tests/interop -run FieldDeadlines -seed %d", seed)
 	m := &mess{Rand: rand.New(rand.NewPCG(seed, 12))}

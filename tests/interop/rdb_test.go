@@ -150,7 +150,7 @@ func state(c *harness.Conn) map[string]string {
 			m[db+"/"+key.Str] = fmt.Sprint(c.Must("TYPE", key.Str), " ", c.Must("OBJECT", "ENCODING", key.Str), " ",
 				c.Must("PEXPIRETIME", key.Str), " ", c.Must("DEBUG", "DIGEST-VALUE", key.Str))
 			if strings.HasPrefix(key.Str, "stream") {
-				if full, err := c.Do("XINFO", "STREAM", key.Str, "FULL"); err == nil && !full.IsError() {
+				if full, err := c.Do("XINFO", "STREAM", key.Str, "FULL", "COUNT", "0"); err == nil && !full.IsError() {
 					m[db+"/"+key.Str+"/info"] = strip(full).String()
 				}
 			}

@@ -41,15 +41,15 @@ func tableConcat(L *lua.LState) int {
 	for j := i; j <= last; j++ {
 		switch v := vm.GetInt(t, j).(type) {
 		case lua.LString:
-			buf = append(buf, v...)
+			buf = vm.AppendString(L, buf, string(v))
 		case lua.LNumber:
 			buf = vm.AppendNumber(buf, float64(v))
 		}
 		if j < last {
-			buf = append(buf, sep...)
+			buf = vm.AppendString(L, buf, sep)
 		}
 	}
-	vm.Tick(L, size>>6)
+	vm.Tick(L, min(size, vm.Piece)>>6)
 	L.Push(lua.LString(vm.String(buf)))
 	return 1
 }

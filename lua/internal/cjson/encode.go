@@ -2,6 +2,7 @@ package cjson
 
 import (
 	"math"
+	"slices"
 	"strconv"
 
 	lua "github.com/yuin/gopher-lua"
@@ -14,15 +15,22 @@ type encoder struct {
 	L   *lua.LState
 	c   *config
 	buf []byte
+	// root is what is encoded. It is measured once buf is longer than measureFrom.
+	root     lua.LValue
+	measured bool
 }
+
+// measureFrom is the length from which on the whole result is measured before more of it is built: it is refused or has its
+// place then, and nothing is copied when it grows.
+const measureFrom = 4 << 20
 
 func (c *config) encode(L *lua.LState) int {
 	if L.GetTop() != 1 {
 		vm.ArgError(L, 1, "expected 1 argument")
 	}
-	e := encoder{L: L, c: c, buf: c.buf[:0]}
+	e := encoder{L: L, c: c, buf: c.buf[:0], root: vm.Arg(L, 1)}
 	c.buf = nil
-	e.value(vm.Arg(L, 1), 0, 1)
+	e.value(e.root, 0, 1)
 	if cap(e.buf) > keepScratch {
 		L.Push(lua.LString(vm.String(e.buf)))
 	} else {
@@ -64,6 +72,59 @@ func (e *encoder) value(v lua.LValue, depth, used int) {
 		e.buf = append(e.buf, "null"...)
 	}
 	vm.CheckLength(e.L, len(e.buf))
+	if len(e.buf) > measureFrom && !e.measured {
+		e.measured = true
+		e.buf = slices.Grow(e.buf, e.measure(e.root, 0, 0)-len(e.buf))
+	}
+}
+
+// measure returns size and about the length of v, which lies inside depth tables. What cannot be encoded counts nothing: the
+// encoder itself refuses it.
+func (e *encoder) measure(v lua.LValue, depth, size int) int {
+	switch v := v.(type) {
+	case lua.LString:
+		return e.measureText(string(v), size)
+	case lua.LNumber:
+		var scratch [32]byte
+		vm.Tick(e.L, 2)
+		return size + len(strconv.AppendFloat(scratch[:0], float64(v), 'g', e.c.precision, 64))
+	case *lua.LTable:
+		if depth > e.c.encodeMaxDepth {
+			return size
+		}
+		size += 2
+		vm.Tick(e.L, 1)
+		vm.ForEach(v, func(k, v lua.LValue) bool {
+			if s, ok := k.(lua.LString); ok {
+				size = e.measureText(string(s), size) + 1
+			}
+			size = e.measure(v, depth+1, size) + 1
+			return true
+		})
+		return size
+	}
+	return size + len("null")
+}
+
+func (e *encoder) measureText(s string, size int) int {
+	size += len(s) + 2
+	vm.CheckLength(e.L, size)
+	for s != "" {
+		part := s[:min(len(s), chunk)]
+		s = s[len(part):]
+		vm.Tick(e.L, 1+len(part)>>3)
+		for i := range len(part) {
+			switch escapes[part[i]] {
+			case 0:
+			case 'u':
+				size += 5
+			default:
+				size++
+			}
+		}
+	}
+	vm.CheckLength(e.L, size)
+	return size
 }
 
 // escapes are the bytes that are written otherwise: a letter for what follows a backslash, 'u' for four digits.

@@ -77,7 +77,7 @@ func format(L *lua.LState) int {
 			} else {
 				vm.CheckLength(L, len(out)+len(s))
 				vm.Tick(L, len(s)>>4)
-				out = append(out, s...)
+				out = vm.AppendString(L, out, s)
 			}
 		default:
 			name := ""

@@ -48,6 +48,32 @@ func (m *matcher) begin(L *lua.LState, src, pat string) {
 	m.level, m.depth, m.steps = 0, 0, 0
 }
 
+// literal returns the byte with which every match of the pattern from p on begins, where the pattern says so at once.
+func (m *matcher) literal(p int) (b byte, ok bool) {
+	if p >= len(m.pat) || strings.IndexByte("$%.[()", m.pat[p]) >= 0 {
+		return 0, false
+	}
+	if c := m.at(p + 1); c == '*' || c == '?' || c == '-' {
+		return 0, false
+	}
+	return m.pat[p], true
+}
+
+// skip returns the first place from s on that has the byte b, or the end of the subject.
+func (m *matcher) skip(s int, b byte) int {
+	for s < len(m.src) {
+		end := min(s+vm.Piece, len(m.src))
+		at := strings.IndexByte(m.src[s:end], b)
+		if at >= 0 {
+			m.work(at >> 5)
+			return s + at
+		}
+		m.work((end - s) >> 5)
+		s = end
+	}
+	return s
+}
+
 // at is the pattern's byte at p, 0 behind its end.
 func (m *matcher) at(p int) byte {
 	if p < len(m.pat) {

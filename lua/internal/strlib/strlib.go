@@ -54,10 +54,13 @@ func sub(L *lua.LState) int {
 func reverse(L *lua.LState) int {
 	s := vm.CheckString(L, 1)
 	b := make([]byte, len(s))
-	for i := range len(s) {
-		b[len(s)-1-i] = s[i]
+	for from := 0; from < len(s); from += vm.Piece {
+		to := min(from+vm.Piece, len(s))
+		for i := from; i < to; i++ {
+			b[len(s)-1-i] = s[i]
+		}
+		vm.Tick(L, (to-from)>>3)
 	}
-	vm.Tick(L, len(s)>>3)
 	return pushBytes(L, b)
 }
 
@@ -67,13 +70,18 @@ func upper(L *lua.LState) int { return mapped(L, 'a', 'z') }
 // mapped changes the case of the letters between two.
 func mapped(L *lua.LState, from, to byte) int {
 	s := vm.CheckString(L, 1)
-	b := []byte(s)
-	for i, c := range b {
-		if from <= c && c <= to {
-			b[i] = c ^ 0x20
+	b := make([]byte, len(s))
+	for done := 0; done < len(s); done += vm.Piece {
+		end := min(done+vm.Piece, len(s))
+		for i := done; i < end; i++ {
+			c := s[i]
+			if from <= c && c <= to {
+				c ^= 0x20
+			}
+			b[i] = c
 		}
+		vm.Tick(L, (end-done)>>3)
 	}
-	vm.Tick(L, len(s)>>3)
 	return pushBytes(L, b)
 }
 
@@ -87,9 +95,36 @@ func rep(L *lua.LState) int {
 	if len(s) > vm.MaxString/n {
 		vm.CheckLength(L, vm.MaxString+1)
 	}
-	vm.Tick(L, len(s)*n>>5)
-	L.Push(lua.LString(strings.Repeat(s, n)))
-	return 1
+	size := len(s) * n
+	if size <= vm.Piece {
+		vm.Tick(L, size>>5)
+		L.Push(lua.LString(strings.Repeat(s, n)))
+		return 1
+	}
+	// What is there is copied behind itself, a piece at a time.
+	b := vm.AppendString(L, make([]byte, 0, size), s)
+	for len(b) < size {
+		from := len(b) % len(s)
+		more := min(len(b)-from, size-len(b), vm.Piece)
+		b = append(b, b[from:from+more]...)
+		vm.Tick(L, more>>5)
+	}
+	return pushBytes(L, b)
+}
+
+// index is strings.Index in s behind from; it ticks.
+func index(L *lua.LState, s, text string, from int) int {
+	window := max(vm.Piece, len(text))
+	for ; ; from += window {
+		end := min(from+window+len(text), len(s))
+		vm.Tick(L, (end-from)>>5)
+		if at := strings.Index(s[from:end], text); at >= 0 {
+			return from + at
+		}
+		if end == len(s) {
+			return -1
+		}
+	}
 }
 
 func toBytes(L *lua.LState) int {
@@ -121,10 +156,13 @@ func char(L *lua.LState) int {
 	return pushBytes(L, b)
 }
 
+// binaryHeader begins the binary code of Lua 5.1. dump returns no more of it: load and loadstring refuse binary code.
+const binaryHeader = "\x1bLuaQ\x00\x01\x04\x08\x04\x08\x00"
+
 func dump(L *lua.LState) int {
 	vm.CheckFunction(L, 1)
-	vm.Errorf(L, "unable to dump given function")
-	return 0
+	L.Push(lua.LString(binaryHeader))
+	return 1
 }
 
 // specials are the characters with a meaning in patterns.
@@ -141,14 +179,13 @@ func search(L *lua.LState, find bool) int {
 		literal, _, _ := strings.Cut(pat, "\x00")
 		plain := vm.Arg(L, 4)
 		if plain != nil && plain != lua.LNil && plain != lua.LFalse || !strings.ContainsAny(literal, specials) {
-			vm.Tick(L, (len(s)-from)>>4)
-			at := strings.Index(s[from:], pat)
+			at := index(L, s, pat, from)
 			if at < 0 {
 				L.Push(lua.LNil)
 				return 1
 			}
-			vm.PushNumber(L, float64(from+at+1))
-			vm.PushNumber(L, float64(from+at+len(pat)))
+			vm.PushNumber(L, float64(at+1))
+			vm.PushNumber(L, float64(at+len(pat)))
 			return 2
 		}
 	}
@@ -159,7 +196,11 @@ func search(L *lua.LState, find bool) int {
 	if anchored {
 		p = 1
 	}
+	first, literal := m.literal(p)
 	for ; from <= len(s); from++ {
+		if literal && !anchored {
+			from = m.skip(from, first)
+		}
 		m.level = 0
 		if end := m.match(from, p); end != fail {
 			if !find {
@@ -184,7 +225,11 @@ func gmatch(L *lua.LState) int {
 	L.Push(vm.Of(L).Function(func(L *lua.LState) int {
 		var m matcher
 		m.begin(L, s, pat)
+		first, literal := m.literal(0)
 		for ; at <= len(s); at++ {
+			if literal {
+				at = m.skip(at, first)
+			}
 			m.level = 0
 			end := m.match(at, 0)
 			if end == fail {
@@ -220,10 +265,16 @@ func gsub(L *lua.LState) int {
 	if anchored {
 		p = 1
 	}
-	var out []byte
+	first, literal := m.literal(p)
+	out := make([]byte, 0, min(len(s)+len(s)/8, vm.Piece))
 	at, n := 0, 0
 	for n < most {
 		m.step()
+		if literal && !anchored {
+			next := m.skip(at, first)
+			out = m.appendString(out, s[at:next])
+			at = next
+		}
 		m.level = 0
 		end := m.match(at, p)
 		if end != fail {
@@ -249,7 +300,7 @@ func gsub(L *lua.LState) int {
 	}
 	if at < len(s) {
 		vm.CheckLength(L, len(out)+len(s)-at)
-		out = append(out, s[at:]...)
+		out = vm.AppendString(L, out, s[at:])
 	}
 	pushBytes(L, out)
 	vm.PushNumber(L, float64(n))
@@ -322,6 +373,6 @@ func (m *matcher) appendText(out []byte, v lua.LValue) []byte {
 // appendString measures the result before it grows: a short replacement text may name a long capture many times.
 func (m *matcher) appendString(out []byte, s string) []byte {
 	vm.CheckLength(m.L, len(out)+len(s))
-	m.work(len(s) >> 4)
-	return append(out, s...)
+	m.work(min(len(s), vm.Piece) >> 4)
+	return vm.AppendString(m.L, out, s)
 }

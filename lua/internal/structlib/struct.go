@@ -160,8 +160,8 @@ func pack(L *lua.LState) int {
 				vm.ArgError(L, arg+1, "string too short")
 			}
 			vm.CheckLength(L, len(buf)+int(size)+1)
-			vm.Tick(L, int(size>>6))
-			buf = append(buf, s[:size]...)
+			vm.Tick(L, int(min(size, vm.Piece)>>6))
+			buf = vm.AppendString(L, buf, s[:size])
 			if opt == 's' {
 				buf = append(buf, 0)
 			}

@@ -194,6 +194,23 @@ func CheckLength(L *lua.LState, n int) {
 	}
 }
 
+// Piece is how many bytes of a string are copied, compared or changed between two ticks.
+const Piece = 256 << 10
+
+// AppendString appends s to dst, and ticks where it is long.
+func AppendString(L *lua.LState, dst []byte, s string) []byte {
+	return threadOf(L).h.appendString(dst, s)
+}
+
+func (h *Host) appendString(dst []byte, s string) []byte {
+	for len(s) > Piece {
+		dst = append(dst, s[:Piece]...)
+		s = s[Piece:]
+		h.tick(Piece >> 5)
+	}
+	return append(dst, s...)
+}
+
 // Errorf raises an error with the position of the code that called the function (luaL_error).
 func Errorf(L *lua.LState, format string, args ...any) {
 	text := format

@@ -352,12 +352,12 @@ func (t *Thread) concat(v []lua.LValue) lua.LValue {
 			if size > MaxString {
 				t.raise("string length overflow")
 			}
-			t.h.tick(size >> 6)
+			t.h.tick(min(size, Piece) >> 6)
 			buf := make([]byte, 0, size)
 			for _, x := range v[from:] {
 				switch x := x.(type) {
 				case lua.LString:
-					buf = append(buf, x...)
+					buf = t.h.appendString(buf, string(x))
 				case lua.LNumber:
 					buf = AppendNumber(buf, float64(x))
 				}

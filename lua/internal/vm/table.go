@@ -173,18 +173,25 @@ type fixedField struct {
 	val   lua.LValue
 }
 
-// fixedSlots is the number of fields of read-only tables that a host remembers, a power of two.
-const fixedSlots = 64
+// fixedSlots is the number of fields of read-only tables that a host remembers, a power of two. A field has two places, one
+// beside the other: two of a loop that fall on the same place do not push each other out.
+const fixedSlots = 128
 
 // fixedField returns the field k, a string constant of a function, of a read-only table: redis, redis.call, string.sub and so
 // on are found without hashing their names.
 func (h *Host) fixedField(t *table, k lua.LValue) lua.LValue {
 	p := dataWord(k)
-	f := &h.fixed[(uintptr(p)>>4^uintptr(unsafe.Pointer(t))>>8)%fixedSlots]
+	i := (uintptr(p)>>4 ^ uintptr(unsafe.Pointer(t))>>8) % fixedSlots
+	f := &h.fixed[i]
 	if f.key == p && f.table == t {
 		return f.val
 	}
+	g := &h.fixed[i^1]
+	if g.key == p && g.table == t {
+		return g.val
+	}
 	v := t.getString(string(k.(lua.LString)))
+	*g = *f
 	*f = fixedField{t, p, v}
 	return v
 }
@@ -551,7 +558,7 @@ func (h *Host) SwapContents(a, b *lua.LTable) {
 }
 
 // FillStrings empties a and b, whatever a script did to them, and makes them lists of copies of values; either may be nil.
-// All strings share one allocation of text, and one of headers.
+// Beyond two strings, all share one allocation of text and one of headers.
 func FillStrings(a *lua.LTable, as [][]byte, b *lua.LTable, bs [][]byte) {
 	size, n := 0, 0
 	for _, list := range [2]struct {
@@ -574,7 +581,18 @@ func FillStrings(a *lua.LTable, as [][]byte, b *lua.LTable, bs [][]byte) {
 			size += len(v)
 		}
 	}
-	if n == 0 {
+	if n <= 2 {
+		each := func(t *lua.LTable, values [][]byte) {
+			if t == nil {
+				return
+			}
+			x := tableOf(t)
+			for _, v := range values {
+				x.array = append(x.array, BytesValue(v))
+			}
+		}
+		each(a, as)
+		each(b, bs)
 		return
 	}
 	text := make([]byte, 0, size)

@@ -3,8 +3,9 @@ package vm
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"testing"
+
+	"ferrous/tests/random"
 
 	lua "github.com/yuin/gopher-lua"
 )
@@ -39,14 +40,10 @@ func check(t *testing.T, tb *lua.LTable, model map[lua.LValue]lua.LValue) {
 	}
 }
 
-func TestTableAgainstMap(t *testing.T) {
-	seed := rand.Uint64()
-	defer func() {
-		if t.Failed() {
-			t.Log("seed", seed)
-		}
-	}()
-	r := rand.New(rand.NewPCG(seed, 1))
+func TestTableAgainstMap(t *testing.T) { random.Repeat(t, testTableAgainstMap) }
+
+func testTableAgainstMap(t *testing.T) {
+	r := random.New(t)
 	for range 300 {
 		tb := NewTable(r.IntN(4), r.IntN(4))
 		model := map[lua.LValue]lua.LValue{}

@@ -1,0 +1,434 @@
+package commands
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"ferrous/commands/config"
+	"ferrous/datatypes/keyspace"
+	"ferrous/rdb"
+	"ferrous/replication"
+)
+
+// The master's side of replication: connections of replicas, and snapshots for them.
+//
+// # Connections
+//
+// A client that sends REPLCONF, PSYNC or SYNC gets a replication.Replica (Client.replica). Once it has asked for the stream it is
+// attached: its output comes from the Replica, by a Source of its connection, and nothing else is sent to it. A reply that a
+// command makes all the same ends the connection, since it would stand in the middle of the stream.
+//
+// # Snapshots
+//
+// A payload is a snapshot that a goroutine encodes. One that is streamed goes to the replicas as it is encoded: the goroutine
+// takes no more than Payload.Room allows and then waits (streamedDump), so that a slow replica holds the snapshot and not
+// memory for its encoded form. Otherwise it is a background save, as BGSAVE makes it, whose file is then read for each replica.
+// Any background save serves replicas that come while it runs.
+
+// replicaSource is the output of a replica's connection.
+type replicaSource struct {
+	s *Server
+	r *replication.Replica
+}
+
+// outputOnce is how many bytes are written to a replica at once.
+const outputOnce = 256 << 10
+
+// Next implements eventloop.Source.
+func (o *replicaSource) Next(bufs [][]byte) [][]byte {
+	if !o.r.Pending() {
+		return bufs
+	}
+	return o.r.Output(bufs, outputOnce)
+}
+
+// Wrote implements eventloop.Source.
+func (o *replicaSource) Wrote(n int) {
+	o.s.stats.replOut += int64(n)
+	o.r.Wrote(o.s.replNow(), n)
+	o.s.act()
+}
+
+// attached reports whether the client gets the stream.
+func (c *Client) attached() bool { return c.replica != nil && c.replica.Attached() }
+
+// asReplica returns the client's Replica, made on demand.
+func (c *Client) asReplica() *replication.Replica {
+	if c.replica == nil {
+		c.replica = c.srv.sync.node.NewReplica(c, remoteIP(c))
+	}
+	return c.replica
+}
+
+// attach has the client's connection written to by its Replica from now on.
+func (s *Server) attach(c *Client) {
+	if !c.attached() || c.source {
+		return
+	}
+	c.source = true
+	s.account(c)
+	if s.Config.ReplDisableTCPNodelay {
+		c.conn.SetNoDelay(false)
+	}
+	c.conn.SetSource(&replicaSource{s, c.replica})
+	s.account(c)
+	s.sortClient(c)
+	s.loop.RequestFlush()
+}
+
+// closeReplica closes a replica's connection.
+func (s *Server) closeReplica(a replication.CloseReplica) {
+	c := a.Replica.Ctx.(*Client)
+	if a.OutputLimit {
+		s.Logf(config.LogWarning, "Client %s scheduled to be closed ASAP for overcoming of output buffer limits.", c.describe())
+		s.stats.outputBufDisconnections++
+	}
+	c.replica, c.source = nil, false
+	if c.conn.Closing() {
+		return
+	}
+	if a.AfterOutput {
+		c.closeAfterReply()
+		c.conn.SetSource(nil)
+		c.conn.CloseAfterSend()
+		return
+	}
+	s.doom(c)
+}
+
+// replicaGone is told that a client has left the registry.
+func (s *Server) replicaGone(c *Client) {
+	if r := c.replica; r != nil {
+		c.replica = nil
+		s.sync.node.ReplicaClosed(s.replNow(), r)
+		s.act()
+	}
+}
+
+// replicaSpoke is told that an attached replica has sent something without a command in it: empty lines.
+func (s *Server) replicaSpoke(c *Client) {
+	s.sync.node.ReplicaAlive(s.replNow(), c.replica)
+	s.act()
+}
+
+// flushReplicas writes to replicas what they have not got yet. It comes at the end of a round.
+func (s *Server) flushReplicas() {
+	n := s.sync.node
+	if len(n.Replicas()) == 0 {
+		return
+	}
+	n.EndRound(s.replNow())
+	s.act()
+	for _, r := range n.Replicas() {
+		if c := r.Ctx.(*Client); r.Pending() && !c.conn.Closing() {
+			c.conn.Pull()
+		}
+	}
+}
+
+// streamMemory returns the bytes of the stream that are kept as the backlog, and those beyond its size that are kept for replicas
+// which have not got them yet.
+func (s *Server) streamMemory() (backlog, behind int64) {
+	all := s.sync.node.Backlog.Memory()
+	if size := s.Config.ReplBacklogSize; all > size && len(s.sync.node.Replicas()) > 0 {
+		return size, all - size
+	}
+	return all, 0
+}
+
+// startJob takes a snapshot for replicas.
+func (s *Server) startJob(j *replication.Job) {
+	n := s.sync.node
+	if s.pendingOps.open || s.busy.on || s.persist.loading != nil || s.busyWithSnapshot() && !j.Filtered {
+		n.JobDelayed(s.replNow(), j)
+		return
+	}
+	if !j.Streamed {
+		if err := s.saveInBackground(j); err != nil {
+			n.JobFailed(s.replNow(), j, err)
+		}
+		return
+	}
+	var snap *keyspace.Snapshot
+	var err error
+	if j.Filtered {
+		snap = keyspace.New(1, 1).Live()
+	} else if snap, err = s.snapshot(); err != nil {
+		n.JobFailed(s.replNow(), j, err)
+		return
+	}
+	n.JobStarted(s.replNow(), j)
+	s.streamDump(j, snap)
+}
+
+// streamedDump is a payload in the making. The goroutine that encodes it waits while there is no room for more.
+type streamedDump struct {
+	job  *replication.Job
+	snap *keyspace.Snapshot
+	size int64
+
+	mu     sync.Mutex
+	cond   sync.Cond
+	room   int // bytes that may be handed to the loop
+	flying int // handed over, and not with the loop yet
+	ended  bool
+}
+
+var errDropped = errors.New("nobody waits for the payload any more")
+
+// streamDump begins to encode a snapshot for replicas.
+func (s *Server) streamDump(j *replication.Job, snap *keyspace.Snapshot) {
+	d := &streamedDump{job: j, snap: snap, room: j.Payload.Room()}
+	d.cond.L = &d.mu
+	j.Ctx, j.Payload.Ctx = d, d
+	s.sync.streamed = d
+	o := s.saveOptions()
+	o.History = &rdb.History{DB: j.History.StreamDB, ID: j.History.ID, Offset: j.History.Offset}
+	o.Lowest = max(rdb.VersionFor(s.Keyspace), s.sync.lowest)
+	o.Stop = d.stopped
+	if j.Filtered && !j.WithFunctions {
+		o.Functions = nil
+	}
+	s.crash.Go(func() {
+		err := rdb.Save(&dumpWriter{s, d}, snap, &o)
+		s.loop.Post(func() { s.streamedDumpDone(d, err) })
+	})
+}
+
+// stopped returns errDropped once the payload is not wanted any more.
+func (d *streamedDump) stopped() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.ended {
+		return errDropped
+	}
+	return nil
+}
+
+// end has the goroutine end.
+func (d *streamedDump) end() {
+	d.mu.Lock()
+	d.ended = true
+	d.cond.Broadcast()
+	d.mu.Unlock()
+}
+
+// makeRoom tells the goroutine how much it may hand over.
+func (d *streamedDump) makeRoom(n int) {
+	d.mu.Lock()
+	d.room = n
+	d.cond.Broadcast()
+	d.mu.Unlock()
+}
+
+// dumpWriter hands what is written to it to the loop, as there is room.
+type dumpWriter struct {
+	s *Server
+	d *streamedDump
+}
+
+// Write implements io.Writer, in the goroutine that encodes.
+func (w *dumpWriter) Write(b []byte) (int, error) {
+	d := w.d
+	for done := 0; done < len(b); {
+		d.mu.Lock()
+		for d.room <= d.flying && !d.ended {
+			d.cond.Wait()
+		}
+		if d.ended {
+			d.mu.Unlock()
+			return done, errDropped
+		}
+		n := min(len(b)-done, d.room-d.flying)
+		d.flying += n
+		d.mu.Unlock()
+		data := append([]byte(nil), b[done:done+n]...)
+		done += n
+		w.s.loop.Post(func() { w.s.payloadData(d, data) })
+	}
+	return len(b), nil
+}
+
+// payloadData gives the node what was encoded.
+func (s *Server) payloadData(d *streamedDump, data []byte) {
+	if d.stopped() == nil {
+		s.sync.node.PayloadData(d.job.Payload, data)
+		d.size += int64(len(data))
+		s.act()
+		s.flushReplicas()
+	}
+	d.mu.Lock()
+	d.flying -= len(data)
+	d.room = d.job.Payload.Room()
+	d.cond.Broadcast()
+	d.mu.Unlock()
+}
+
+// streamedDumpDone ends a payload whose goroutine has ended.
+func (s *Server) streamedDumpDone(d *streamedDump, err error) {
+	var version *rdb.VersionError
+	if errors.As(err, &version) {
+		s.sync.lowest = version.Need
+		s.Logf(config.LogWarning, "The data need RDB version %d, and the payload was begun in version %d. Replicas are given another one.", version.Need, version.Have)
+	}
+	d.end()
+	d.snap.Release()
+	s.sync.streamed = nil
+	s.sync.node.JobDone(s.replNow(), d.job, d.size, err)
+	s.act()
+	s.snapshotFree()
+	s.flushReplicas()
+}
+
+// snapshotFree is told that a snapshot has been released.
+func (s *Server) snapshotFree() {
+	s.sync.node.SnapshotFree(s.replNow())
+	s.act()
+}
+
+// payloadRoom has the goroutine of a payload go on.
+func (s *Server) payloadRoom(p *replication.Payload) {
+	switch d := p.Ctx.(type) {
+	case *streamedDump:
+		d.makeRoom(p.Room())
+	case *sentFile:
+		d.makeRoom(p.Room())
+	}
+}
+
+// payloadDropped ends the goroutine of a payload that nobody reads.
+func (s *Server) payloadDropped(p *replication.Payload) {
+	switch d := p.Ctx.(type) {
+	case *streamedDump:
+		d.end()
+	case *sentFile:
+		d.end()
+	}
+}
+
+// cancelJob ends a snapshot that nobody waits for. A background save goes on where save points want one.
+func (s *Server) cancelJob(j *replication.Job) {
+	switch d := j.Ctx.(type) {
+	case *streamedDump:
+		d.end()
+	case *saving:
+		if len(s.Config.Save) == 0 && d.forReplicas {
+			s.cancelSave()
+		}
+	}
+}
+
+// dumpDone gives the file of a background save to the replicas that wait for it.
+func (s *Server) dumpDone(b *saving) {
+	var size int64
+	err := b.err
+	b.file = nil
+	if err == nil {
+		var f *os.File
+		if f, err = os.Open(s.dumpPath()); err == nil {
+			var info os.FileInfo
+			if info, err = f.Stat(); err == nil {
+				size = info.Size()
+			}
+			b.file = &sharedFile{f: f, users: 1}
+		}
+	}
+	s.sync.node.JobDone(s.replNow(), b.job, size, err)
+	s.act()
+	b.file.release()
+	s.removeSyncFile(b)
+}
+
+// removeSyncFile is rdb-del-sync-files: a dump that was made for replicas only does not stay where nothing is to be kept.
+func (s *Server) removeSyncFile(b *saving) {
+	if b.forReplicas && b.err == nil && s.Config.RDBDelSyncFiles && len(s.Config.Save) == 0 && !s.Config.AppendOnly {
+		s.Logf(config.LogNotice, "Removing the RDB file %s used to feed replicas in a persistence-less instance", s.Config.DBFilename)
+		os.Remove(s.dumpPath())
+	}
+}
+
+// sharedFile is a file that some goroutines read.
+type sharedFile struct {
+	f     *os.File
+	users int
+}
+
+func (f *sharedFile) release() {
+	if f == nil {
+		return
+	}
+	if f.users--; f.users == 0 {
+		f.f.Close()
+	}
+}
+
+// sentFile is a file that is read for one replica.
+type sentFile struct {
+	streamedDump
+	payload *replication.Payload
+	file    *sharedFile
+}
+
+// sendFile begins to read a dump for a replica.
+func (s *Server) sendFile(a replication.SendFile) {
+	b, ok := a.Job.Ctx.(*saving)
+	if !ok || b.file == nil {
+		s.sync.node.PayloadEnd(s.replNow(), a.Payload, fmt.Errorf("the dump is not there"))
+		return
+	}
+	d := &sentFile{payload: a.Payload, file: b.file}
+	d.cond.L = &d.mu
+	d.room = a.Payload.Room()
+	a.Payload.Ctx = d
+	d.file.users++
+	s.crash.Go(func() {
+		err := d.read(s)
+		s.loop.Post(func() {
+			d.file.release()
+			s.sync.node.PayloadEnd(s.replNow(), d.payload, err)
+			s.act()
+			s.flushReplicas()
+		})
+	})
+}
+
+// read hands the file to the loop, as there is room.
+func (d *sentFile) read(s *Server) error {
+	for at := int64(0); ; {
+		d.mu.Lock()
+		for d.room <= d.flying && !d.ended {
+			d.cond.Wait()
+		}
+		n, ended := min(outputOnce, d.room-d.flying), d.ended
+		d.flying += n
+		d.mu.Unlock()
+		if ended {
+			return errDropped
+		}
+		data := make([]byte, n)
+		m, err := d.file.f.ReadAt(data, at)
+		at += int64(m)
+		data = data[:m]
+		s.loop.Post(func() {
+			if d.stopped() == nil && len(data) > 0 {
+				s.sync.node.PayloadData(d.payload, data)
+				s.act()
+				s.flushReplicas()
+			}
+			d.mu.Lock()
+			d.flying -= n
+			d.room = d.payload.Room()
+			d.cond.Broadcast()
+			d.mu.Unlock()
+		})
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

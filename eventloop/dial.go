@@ -1,0 +1,181 @@
+package eventloop
+
+// Connections that the server makes: Dial. evio only accepts. So the dialling is
+// done by a goroutine, and then the loop connects to itself once more (see
+// wake.go): when that connection is accepted, the dialled socket takes its
+// place in evio's poll, under the number of its descriptor (adopt), and is
+// read, written and closed like an accepted one from then on.
+//
+// Connections to the inner listener are accepted in the order in which they were
+// made, and adopted in the order of Loop.adopting. Those of other processes,
+// which come in between, prove to be no ours (checkInner).
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"syscall"
+	"time"
+
+	"github.com/tidwall/evio"
+)
+
+// Dialing says where Dial connects to.
+type Dialing struct {
+	Addr    string // host:port
+	From    string // the address to come from, "" for any
+	Timeout time.Duration
+}
+
+// adoption is a socket that waits for its place in evio's poll.
+type adoption struct {
+	fd    int // the socket
+	inner int // dialled end of the connection whose place it takes
+	done  func(*Conn, error)
+}
+
+// errDialLost is given to those whose connection was being made when the loop had to be served again.
+var errDialLost = errors.New("eventloop: the loop was started again")
+
+// Dial connects to a TCP address. done is called on the loop, once: with a
+// connection whose Data and Closed go to the Handler (Opened is not called; done
+// sets Ctx), or with an error. After cancel neither happens, if it has not yet.
+// Both must be called on the loop.
+func (l *Loop) Dial(d Dialing, done func(c *Conn, err error)) (cancel func()) {
+	ctx, stop := context.WithTimeout(context.Background(), d.Timeout)
+	canceled := false
+	tell := func(c *Conn, err error) {
+		if !canceled {
+			done(c, err)
+		} else if c != nil {
+			c.CloseNow()
+		}
+	}
+	go func() {
+		fd, err := dialTCP(ctx, d)
+		stop()
+		l.Post(func() {
+			switch {
+			case canceled:
+				if err == nil {
+					syscall.Close(fd)
+				}
+			case err != nil:
+				done(nil, err)
+			default:
+				l.enlist(fd, tell)
+			}
+		})
+	}()
+	return func() {
+		canceled = true
+		stop()
+	}
+}
+
+// dialTCP connects and returns a descriptor of its own.
+func dialTCP(ctx context.Context, d Dialing) (fd int, err error) {
+	var dialer net.Dialer
+	if d.From != "" {
+		from, err := net.ResolveTCPAddr("tcp", net.JoinHostPort(d.From, "0"))
+		if err != nil {
+			return -1, err
+		}
+		dialer.LocalAddr = from
+	}
+	nc, err := dialer.DialContext(ctx, "tcp", d.Addr)
+	if err != nil {
+		return -1, err
+	}
+	defer nc.Close()
+	raw, err := nc.(*net.TCPConn).SyscallConn()
+	if err != nil {
+		return -1, err
+	}
+	if cerr := raw.Control(func(own uintptr) { fd, err = dupCloseOnExec(int(own)) }); cerr != nil {
+		return -1, cerr
+	}
+	return fd, err
+}
+
+// enlist has a dialled socket take the place of an inner connection.
+func (l *Loop) enlist(fd int, done func(*Conn, error)) {
+	inner, err := dialUnix(l.inner.name)
+	if err != nil {
+		syscall.Close(fd)
+		done(nil, fmt.Errorf("eventloop: inner connection: %w", err))
+		return
+	}
+	l.adopting = append(l.adopting, adoption{fd, inner, done})
+}
+
+// adopt is evio's event for the connection to the inner listener whose place a dialled socket takes.
+func (l *Loop) adopt(ec evio.Conn) evio.Action {
+	ec.SetContext(&innerContext{foreign: true})
+	fd, err := l.connFD(ec)
+	if err != nil || len(l.adopting) == 0 {
+		return evio.Close
+	}
+	a := l.adopting[0]
+	if l.checkPeer(fd, a.inner) != nil {
+		return evio.Close
+	}
+	l.adopting = l.adopting[1:]
+	if err := l.replace(ec, fd, &a); err != nil {
+		a.done(nil, fmt.Errorf("eventloop: inner connection: %w", err))
+		return evio.Close
+	}
+	c := &Conn{loop: l, ev: ec, fd: int32(fd), flags: fDialled}
+	ec.SetContext(c)
+	var idle time.Duration
+	if l.opt.KeepAlive != nil {
+		idle = l.opt.KeepAlive()
+	}
+	tuneTCP(fd, idle)
+	for fd >= len(l.byFD) {
+		l.byFD = append(l.byFD, nil)
+	}
+	l.byFD[fd] = c
+	l.conns++
+	l.current = c
+	a.done(c, nil)
+	l.current = nil
+	if c.flags&fClosed != 0 {
+		return evio.Close
+	}
+	return evio.None
+}
+
+// dropDialled tells those whose sockets have no place yet that evio has ended.
+func (l *Loop) dropDialled() {
+	for _, a := range l.adopting {
+		syscall.Close(a.fd)
+		syscall.Close(a.inner)
+		l.Post(func() { a.done(nil, errDialLost) })
+	}
+	l.adopting = nil
+}
+
+// SetNoDelay has small writes leave at once, which is so at first, or wait for more (Nagle's algorithm).
+func (c *Conn) SetNoDelay(on bool) {
+	v := 0
+	if on {
+		v = 1
+	}
+	if c.flags&fDead == 0 {
+		syscall.SetsockoptInt(int(c.fd), syscall.IPPROTO_TCP, syscall.TCP_NODELAY, v)
+	}
+}
+
+// peerName prints the address of a socket's other end as Redis does.
+func peerName(sa syscall.Sockaddr, err error) string {
+	if err != nil {
+		return "?:0"
+	}
+	switch sa := sa.(type) {
+	case *syscall.SockaddrInet4, *syscall.SockaddrInet6:
+		return sockName(sa)
+	}
+	return "?:0"
+}

@@ -1,0 +1,60 @@
+//go:build darwin || freebsd
+
+package eventloop
+
+import (
+	"io"
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/tidwall/evio"
+)
+
+// dupCloseOnExec returns another descriptor of what fd is.
+func dupCloseOnExec(fd int) (int, error) {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	dup, err := syscall.Dup(fd)
+	if err == nil {
+		syscall.CloseOnExec(dup)
+	}
+	return dup, err
+}
+
+// StopReading does nothing here: what the peer sends comes as Data.
+func (c *Conn) StopReading() {}
+
+// ResumeReading does nothing here.
+func (c *Conn) ResumeReading() {}
+
+// replace leaves the inner connection where it is. Two goroutines carry the bytes between its dialled end and the socket:
+// evio's kqueue cannot be told of another socket under a number that it knows.
+func (l *Loop) replace(_ evio.Conn, fd int, a *adoption) error {
+	closeOnExec(fd)
+	outer, err := connOf(a.fd)
+	if err != nil {
+		syscall.Close(a.inner)
+		return err
+	}
+	inner, err := connOf(a.inner)
+	if err != nil {
+		outer.Close()
+		return err
+	}
+	carry := func(to, from net.Conn) {
+		io.Copy(to, from)
+		to.Close()
+		from.Close()
+	}
+	go carry(outer, inner)
+	go carry(inner, outer)
+	return nil
+}
+
+// connOf makes a net.Conn of a descriptor, which is closed.
+func connOf(fd int) (net.Conn, error) {
+	f := os.NewFile(uintptr(fd), "socket")
+	defer f.Close()
+	return net.FileConn(f)
+}

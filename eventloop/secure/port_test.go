@@ -1,0 +1,317 @@
+package secure
+
+import (
+	"bytes"
+	"crypto/tls"
+	"io"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"ferrous/eventloop"
+	"ferrous/tests/harness"
+)
+
+// echo sends back what comes, and does what the first byte of a packet asks for.
+type echo struct {
+	conns  atomic.Int64
+	closed atomic.Int64
+	push   atomic.Pointer[eventloop.Conn] // the last one that was opened
+}
+
+func (e *echo) Opened(c *eventloop.Conn) bool {
+	e.conns.Add(1)
+	e.push.Store(c)
+	return true
+}
+
+func (e *echo) Data(c *eventloop.Conn, in []byte) {
+	c.Send(in)
+	if bytes.HasPrefix(in, []byte("quit")) {
+		c.Send(bytes.Repeat([]byte("bye "), 1<<20))
+		c.CloseAfterSend()
+	}
+}
+
+func (e *echo) Closed(*eventloop.Conn, error) { e.closed.Add(1) }
+func (e *echo) Flush()                        {}
+
+// rig is a loop with a port.
+type rig struct {
+	*echo
+	loop     *eventloop.Loop
+	port     *Port
+	addr     string
+	settings Settings
+	ca       *harness.Authority
+	failed   atomic.Int64
+}
+
+func newRig(t *testing.T, change func(*Settings)) *rig {
+	t.Helper()
+	r := &rig{echo: new(echo), ca: harness.NewAuthority(t)}
+	cert, key := r.ca.Issue("server", "server")
+	r.settings = Settings{CertFile: cert, KeyFile: key, CACertFile: r.ca.File, SessionCaching: true}
+	if change != nil {
+		change(&r.settings)
+	}
+	ctx, err := Load(r.settings, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.loop, err = eventloop.New(eventloop.Options{Handler: r}); err != nil {
+		t.Fatal(err)
+	}
+	r.port = NewPort(ctx, Options{Join: func(s *Stream) { r.loop.Join(s) }, Most: func() int { return 10_000 },
+		Failed: func(string, error, int64) { r.failed.Add(1) }})
+	free, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.addr = free.Addr().String()
+	free.Close()
+	if err := r.port.Listen([]string{"tcp4://" + r.addr}, 511); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- r.loop.Serve() }()
+	t.Cleanup(func() {
+		_ = r.port.Listen(nil, 0)
+		r.loop.Shutdown()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+func (r *rig) dial(t *testing.T, cfg *tls.Config) *tls.Conn {
+	t.Helper()
+	if cfg == nil {
+		cfg = r.ca.Client("", "")
+	}
+	c, err := tls.Dial("tcp", r.addr, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(time.Minute))
+	return c
+}
+
+// roundTrip sends and expects the same.
+func roundTrip(t *testing.T, c io.ReadWriter, msg []byte) {
+	t.Helper()
+	if _, err := c.Write(msg); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(msg))
+	if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, msg) {
+		t.Fatalf("%d bytes did not come back: %v", len(msg), err)
+	}
+}
+
+// eventually polls for a state.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("not within a minute: " + what)
+		}
+	}
+}
+
+func TestEcho(t *testing.T) {
+	r := newRig(t, nil)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	var wg sync.WaitGroup
+	for i := range 8 {
+		c := r.dial(t, nil)
+		rnd := rand.New(rand.NewPCG(seed, uint64(i)))
+		wg.Go(func() {
+			for range 60 {
+				msg := make([]byte, 1+rnd.IntN(1<<rnd.IntN(18)))
+				for j := range msg {
+					msg[j] = 'A' + byte(rnd.IntN(26))
+				}
+				roundTrip(t, c, msg)
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// A client that sends a long pipeline before it reads anything is served: nobody waits for the other.
+func TestPipelineBeforeReading(t *testing.T) {
+	r := newRig(t, nil)
+	c := r.dial(t, nil)
+	msg := bytes.Repeat([]byte("0123456789abcdef"), 2<<20) // 32 MiB, more than the sockets hold
+	if _, err := c.Write(msg); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, len(msg))
+	if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, msg) {
+		t.Fatalf("it did not come back: %v", err)
+	}
+}
+
+// What the server sends by itself arrives, also to a client that has been silent for long; and that one is heard again.
+func TestPushToSilent(t *testing.T) {
+	r := newRig(t, nil)
+	c := r.dial(t, nil)
+	roundTrip(t, c, []byte("x"))
+	time.Sleep(2*time.Second + 500*time.Millisecond) // its buffer has been given back
+	for range 3 {
+		msg := bytes.Repeat([]byte("p"), 100_000)
+		r.loop.Post(func() { r.push.Load().Send(msg) })
+		got := make([]byte, len(msg))
+		if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, msg) {
+			t.Fatal(err)
+		}
+		roundTrip(t, c, []byte("y"))
+	}
+}
+
+// All output arrives before the end, which is told as TLS does.
+func TestCloseAfterSend(t *testing.T) {
+	r := newRig(t, nil)
+	c := r.dial(t, nil)
+	if _, err := io.WriteString(c, "quit"); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(50 * time.Millisecond) // a slow reader
+	got, err := io.ReadAll(c)
+	if err != nil || len(got) != 4+4<<20 {
+		t.Fatalf("%d bytes, %v", len(got), err)
+	}
+	c.Close()
+	eventually(t, "it is closed", func() bool { return r.closed.Load() == 1 })
+}
+
+// Peers that are no clients are refused, harm nobody and are forgotten.
+func TestNoHandshake(t *testing.T) {
+	r := newRig(t, func(s *Settings) { s.AuthClients = AuthYes })
+	good := r.dial(t, func() *tls.Config { cert, key := r.ca.Issue("c", "c"); return r.ca.Client(cert, key) }())
+	roundTrip(t, good, []byte("x"))
+	stranger := harness.NewAuthority(t)
+	scert, skey := stranger.Issue("c", "c")
+	for name, peer := range map[string]func(c net.Conn) error{
+		"RESP":    func(c net.Conn) error { _, err := io.WriteString(c, "*1\r\n$4\r\nPING\r\n"); return err },
+		"garbage": func(c net.Conn) error { _, err := io.WriteString(c, strings.Repeat("\xff\x00", 5000)); return err },
+		"a torn record": func(c net.Conn) error {
+			_, err := io.WriteString(c, "\x16\x03\x01\x02\x00\x01")
+			c.(*net.TCPConn).CloseWrite()
+			return err
+		},
+		"no certificate":    func(c net.Conn) error { tls.Client(c, r.ca.Client("", "")).Handshake(); return nil },
+		"one of a stranger": func(c net.Conn) error { tls.Client(c, r.ca.Client(scert, skey)).Handshake(); return nil },
+	} {
+		c, err := net.Dial("tcp", r.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SetDeadline(time.Now().Add(time.Minute))
+		if err := peer(c); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := io.Copy(io.Discard, c); err != nil && !strings.Contains(err.Error(), "reset") {
+			t.Errorf("%s: %v", name, err)
+		}
+		c.Close()
+	}
+	if n := r.port.Failures(); n != 5 {
+		t.Errorf("%d failures are counted", n)
+	}
+	// Half-open ones.
+	before := r.conns.Load()
+	var open []net.Conn
+	for range 300 {
+		c, err := net.Dial("tcp", r.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, c)
+	}
+	roundTrip(t, good, []byte("x"))
+	if r.conns.Load() != before {
+		t.Error("a connection without a handshake is a client")
+	}
+	for _, c := range open {
+		c.Close()
+	}
+	eventually(t, "they are forgotten", func() bool { return r.port.open.Load() == 0 })
+	roundTrip(t, good, []byte("x"))
+}
+
+// New certificates are for new connections; the old ones go on.
+func TestRotation(t *testing.T) {
+	r := newRig(t, nil)
+	old := r.dial(t, nil)
+	subject := func(c *tls.Conn) string { return c.ConnectionState().PeerCertificates[0].Subject.CommonName }
+	ctx := r.port.Context()
+	if ctx.Changed() {
+		t.Error("nothing has changed")
+	}
+	r.ca.Issue("server", "another")
+	if !ctx.Changed() {
+		t.Fatal("the change is not seen")
+	}
+	fresh, err := Load(ctx.Settings(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.port.Use(fresh)
+	c := r.dial(t, nil)
+	roundTrip(t, old, []byte("x"))
+	roundTrip(t, c, []byte("x"))
+	if subject(old) != "server" || subject(c) != "another" {
+		t.Errorf("%s, %s", subject(old), subject(c))
+	}
+}
+
+// The end of the loop ends them all.
+func TestEndOfLoop(t *testing.T) {
+	r := newRig(t, nil)
+	c := r.dial(t, nil)
+	roundTrip(t, c, []byte("x"))
+	r.loop.Shutdown()
+	if got, err := io.ReadAll(c); len(got) != 0 || err == nil {
+		t.Logf("%q, %v", got, err) // an end without notice, as a crash would be
+	}
+	eventually(t, "it is closed", func() bool { return r.closed.Load() == 1 })
+}
+
+func FuzzAccept(f *testing.F) {
+	f.Add([]byte("\x16\x03\x01\x00\x05hello"))
+	f.Add([]byte("PING\r\n"))
+	ca := harness.NewAuthority(f)
+	cert, key := ca.Issue("server", "server")
+	ctx, err := Load(Settings{CertFile: cert, KeyFile: key}, time.Now())
+	if err != nil {
+		f.Fatal(err)
+	}
+	p := NewPort(ctx, Options{Join: func(s *Stream) { s.Close() }, Most: func() int { return 100 }, Failed: func(string, error, int64) {}})
+	ln, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		f.Fatal(err)
+	}
+	go p.accept(ln)
+	f.Fuzz(func(t *testing.T, in []byte) {
+		c, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Skip(err)
+		}
+		defer c.Close()
+		c.Write(in)
+		c.(*net.TCPConn).CloseWrite()
+		c.SetReadDeadline(time.Now().Add(20 * time.Second))
+		if _, err := io.Copy(io.Discard, c); err != nil && !strings.Contains(err.Error(), "reset") {
+			t.Fatal(err)
+		}
+	})
+}

@@ -1,0 +1,362 @@
+package replication
+
+// A Job is one snapshot that replicas wait for. It ends in the sockets of its members (Streamed), all of which read one
+// Payload as it is encoded, or in a file, which each member then reads by a Payload of its own, at its own pace.
+//
+//	asked     StartJob was given out; the owner may have to wait for another snapshot
+//	running   the snapshot was taken. The offset of the history at this moment is the job's; its members hold the
+//	          stream from there on in the backlog
+//	gone      JobDone, JobFailed, or all members of a streamed one have left
+//
+// There is one job at a time, and beside it a dump of the server itself, which replicas may join, too. A replica may join
+// what goes into a file as long as the backlog reaches back to the job's offset: the stream after it begins with SELECT,
+// as after every snapshot.
+//
+// A Payload keeps what its slowest reader has not read, and its producer waits when that is payloadRoom.
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Job is one snapshot for replicas.
+type Job struct {
+	// Ctx is the owner's.
+	Ctx any
+
+	Streamed      bool   // to the replicas' sockets as it is encoded; else into a file
+	Filtered      bool   // the payload has no keys, and functions only if WithFunctions
+	WithFunctions bool   //
+	Version       string // what all of its members said by REPLCONF version; "" if they did not, or not the same
+
+	// History is what the aux fields say; known from JobStarted on.
+	History Aux
+	// Payload is what a streamed job goes to; known from JobStarted on.
+	Payload *Payload
+
+	members []*Replica
+	running bool
+	mark    string
+}
+
+// Members returns the replicas that wait for the job.
+func (j *Job) Members() []*Replica { return j.members }
+
+// Payload is what is sent of a snapshot, to one replica or more.
+type Payload struct {
+	// Ctx is the owner's.
+	Ctx any
+
+	Chunks
+	size    int64 // what was announced; -1: a mark ends it
+	ended   bool
+	full    bool // the producer was told to wait
+	readers []*Replica
+}
+
+const (
+	// payloadRoom is how much of a payload waits for its slowest reader.
+	payloadRoom = 4 << 20
+	payloadTrim = 64
+)
+
+func newPayload(size int64) *Payload {
+	p := &Payload{size: size}
+	p.init(0, minChunk)
+	return p
+}
+
+// Room returns how many bytes may be added before the slowest reader has read more. What is added may be a little more;
+// when there is none left, PayloadRoom will tell that there is again.
+func (p *Payload) Room() int {
+	return max(payloadRoom-int(p.end-p.start()), 0)
+}
+
+// startJobs asks for a snapshot if replicas wait for one.
+func (n *Node) startJobs(now int64) {
+	if n.job != nil || now < n.busyUntil {
+		return
+	}
+	var first *Replica
+	var members []*Replica
+	s := &n.Settings
+	start := !s.Diskless || s.DisklessDelay == 0
+	eof := true
+	for _, r := range n.replicas {
+		if r.State != WaitStart {
+			continue
+		}
+		if first == nil {
+			first = r
+		}
+		if r.Filtered != first.Filtered || r.WithFunctions != first.WithFunctions {
+			continue
+		}
+		members = append(members, r)
+		streams := r.EOF && !r.old
+		eof = eof && streams
+		start = start || !streams || now-r.since >= s.DisklessDelay*1000
+	}
+	if first == nil || !start && (s.DisklessMaxReplicas == 0 || len(members) < s.DisklessMaxReplicas) {
+		return
+	}
+	j := &Job{Streamed: first.Filtered || s.Diskless && eof, Filtered: first.Filtered, WithFunctions: first.WithFunctions,
+		Version: first.Version, members: members}
+	for _, r := range members {
+		if r.Version != j.Version {
+			j.Version = ""
+		}
+	}
+	n.job = j
+	n.do(StartJob{j})
+}
+
+// JobStarted tells that the snapshot was taken at this moment: the offset of the history is its offset.
+func (n *Node) JobStarted(now int64, j *Job) {
+	if n.job != j {
+		n.do(CancelJob{j})
+		return
+	}
+	target := "disk"
+	if j.Streamed {
+		target = "replicas sockets"
+		j.mark = n.opt.NewID()
+		j.Payload = newPayload(-1)
+		j.Payload.own([]byte("$EOF:" + j.mark + "\r\n"))
+	}
+	n.logf(Notice, "Starting BGSAVE for SYNC with target: %s", target)
+	n.begin(j)
+	for _, r := range j.members {
+		n.setUp(now, r, j)
+	}
+}
+
+// begin notes the history of a job.
+func (n *Node) begin(j *Job) {
+	j.running = true
+	if n.IsReplica() {
+		j.History = Aux{n.History.ID, n.History.Offset, n.streamDB}
+		return
+	}
+	j.History = Aux{n.History.ID, n.History.Offset, 0}
+	n.selected = -1
+}
+
+// setUp makes a replica a member that waits for the end of a running job.
+func (n *Node) setUp(now int64, r *Replica, j *Job) {
+	r.State = WaitEnd
+	r.newline, r.progress = now, now
+	if !r.old {
+		r.say(fmt.Sprintf("+FULLRESYNC %s %d\r\n", j.History.ID, j.History.Offset))
+	}
+	if !r.RDBOnly {
+		r.stream = n.Backlog.reader(j.History.Offset)
+	}
+	if j.Streamed {
+		r.read(j.Payload)
+	}
+}
+
+func (r *Replica) read(p *Payload) {
+	r.payload = p
+	r.reading = p.at(p.start())
+	p.readers = append(p.readers, r)
+}
+
+// joinable returns a job that a replica may join, or nil.
+func (n *Node) joinable(r *Replica) *Job {
+	if r.Filtered {
+		return nil
+	}
+	for _, j := range [...]*Job{n.job, n.dump} {
+		if j != nil && j.running && !j.Streamed && !j.Filtered && (j.Version == "" || j.Version == r.Version) &&
+			j.History.ID == n.History.ID && (r.RDBOnly || n.Backlog.covers(j.History.Offset+1)) {
+			return j
+		}
+	}
+	return nil
+}
+
+// JobDelayed tells that another snapshot is in the way.
+func (n *Node) JobDelayed(now int64, j *Job) {
+	if n.job != j {
+		return
+	}
+	n.job = nil
+	if n.busyUntil == 0 {
+		n.logf(Notice, "No BGSAVE in progress, but another BG operation is active. BGSAVE for replication delayed")
+	}
+	n.busyUntil = now + 1000
+}
+
+// SnapshotFree tells that what stood in the way of a job has ended.
+func (n *Node) SnapshotFree(now int64) {
+	n.busyUntil = 0
+	n.startJobs(now)
+}
+
+// JobFailed tells that the snapshot could not be taken.
+func (n *Node) JobFailed(now int64, j *Job, err error) {
+	if n.job != j {
+		return
+	}
+	n.logf(Warning, "BGSAVE for replication failed: %v", err)
+	n.job = nil
+	n.failMembers(now, j)
+}
+
+// NewDump tells that a dump is being made for the server's own sake, of the data of this moment.
+func (n *Node) NewDump() *Job {
+	j := new(Job)
+	n.begin(j)
+	n.dump = j
+	return j
+}
+
+// JobDone tells that all of the payload was encoded, size bytes, or why not.
+func (n *Node) JobDone(now int64, j *Job, size int64, err error) {
+	switch j {
+	case n.job:
+		n.job = nil
+	case n.dump:
+		n.dump = nil
+	default:
+		return
+	}
+	n.busyUntil = 0
+	if err != nil {
+		n.logf(Warning, "SYNC failed. BGSAVE child returned an error")
+		n.failMembers(now, j)
+		n.startJobs(now)
+		return
+	}
+	members := j.members
+	j.members = nil
+	if p := j.Payload; p != nil {
+		n.logf(Notice, "Diskless rdb transfer, done reading from pipe, %d replicas still up.", len(members))
+		p.own([]byte(j.mark))
+		p.ended = true
+		for _, r := range members {
+			n.payloadRead(now, r)
+		}
+	} else {
+		for _, r := range members {
+			r.State = SendBulk
+			r.progress = now
+			r.say(fmt.Sprintf("$%d\r\n", size))
+			p := newPayload(size)
+			r.read(p)
+			n.do(SendFile{Job: j, Replica: r, Payload: p})
+		}
+	}
+	n.startJobs(now)
+}
+
+// failMembers ends the connections of those that waited for a job.
+func (n *Node) failMembers(now int64, j *Job) {
+	members := j.members
+	j.members = nil
+	for _, r := range members {
+		n.do(CloseReplica{Replica: r})
+		n.forget(now, r)
+	}
+}
+
+// leaveJob takes a replica out of its job. A streamed job without members is of no use.
+func (n *Node) leaveJob(r *Replica) {
+	for _, j := range [...]*Job{n.job, n.dump} {
+		if j == nil {
+			continue
+		}
+		for i, m := range j.members {
+			if m != r {
+				continue
+			}
+			j.members = append(j.members[:i:i], j.members[i+1:]...)
+			if len(j.members) > 0 || j == n.dump || j.running && !j.Streamed {
+				return
+			}
+			n.job = nil
+			if j.running {
+				n.logf(Warning, "Diskless rdb transfer, last replica dropped, killing fork child.")
+			}
+			n.do(CancelJob{j})
+			return
+		}
+	}
+}
+
+// PayloadData adds bytes to a payload. The slice is kept, and must not be changed any more.
+func (n *Node) PayloadData(p *Payload, data []byte) {
+	if len(p.readers) == 0 || p.ended {
+		return
+	}
+	p.own(data)
+	p.full = p.Room() == 0
+}
+
+// PayloadEnd tells that a payload that is fed from a file is complete.
+func (n *Node) PayloadEnd(now int64, p *Payload, err error) {
+	if len(p.readers) == 0 || p.ended {
+		return
+	}
+	if err == nil && p.end != p.size {
+		err = errors.New("premature EOF")
+	}
+	r := p.readers[0]
+	if err != nil {
+		n.logf(Warning, "Read error sending DB to replica: %v", err)
+		n.do(CloseReplica{Replica: r})
+		n.forget(now, r)
+		return
+	}
+	p.ended = true
+	n.payloadRead(now, r)
+}
+
+// payloadRead looks at what a replica has read of its payload.
+func (n *Node) payloadRead(now int64, r *Replica) {
+	p := r.payload
+	if r.reading.pos < p.end || !p.ended {
+		r.reading.settle()
+		n.payloadMoved(p)
+		return
+	}
+	r.leavePayload(n)
+	if p.size < 0 && !r.RDBOnly {
+		r.awaitAck = true
+		n.logf(Notice, "Streamed RDB transfer with replica %s succeeded (socket). Waiting for REPLCONF ACK from replica to enable streaming", r.Name())
+	}
+	n.putOnline(now, r)
+}
+
+// payloadMoved frees what all have read, and wakes the producer.
+func (n *Node) payloadMoved(p *Payload) {
+	p.trim(p.end, payloadTrim)
+	if p.full && p.Room() >= payloadRoom/2 && !p.ended {
+		p.full = false
+		n.do(PayloadRoom{p})
+	}
+}
+
+// leavePayload ends reading.
+func (r *Replica) leavePayload(n *Node) {
+	p := r.payload
+	if p == nil {
+		return
+	}
+	r.reading.close()
+	r.payload = nil
+	for i, other := range p.readers {
+		if other == r {
+			p.readers = append(p.readers[:i:i], p.readers[i+1:]...)
+			break
+		}
+	}
+	switch {
+	case len(p.readers) > 0:
+		n.payloadMoved(p)
+	case !p.ended && p.size >= 0:
+		n.do(PayloadDropped{p})
+	}
+}
