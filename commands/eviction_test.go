@@ -94,7 +94,7 @@ func TestVolatileTTL(t *testing.T) {
 		set(fmt.Sprint("key", i), 100_000+random(1e9))
 	}
 	s.recordFeed()
-	for range 300 {
+	for range 60 {
 		for range 10 {
 			key := fmt.Sprint("key", random(6000))
 			if deadline[key] == 0 || random(3) > 0 {
@@ -166,7 +166,7 @@ func TestOOM(t *testing.T) {
 	want(":1\r\n", "EVAL", "return redis.pcall('set','x',1).err and 1", "1", "x")
 	want("$-1\r\n", "EVAL", "return redis.call('get','x')", "1", "x")
 	want("+OK\r\n", "EVAL", "redis.call('del','x') return redis.call('set','x',1)", "1", "x") // it has written before
-	want(oom, "EVAL", "#!lua\nreturn 1", "0") // a script that may write is flagged denyoom
+	want(oom, "EVAL", "#!lua\nreturn 1", "0")                                                 // a script that may write is flagged denyoom
 	want(":1\r\n", "EVAL", "#!lua flags=no-writes\nreturn 1", "0")
 	want("+OK\r\n", "EVAL", "#!lua flags=allow-oom\nreturn redis.call('set','x',1)", "1", "x")
 	s.do("CONFIG", "SET", "maxmemory", "0")
