@@ -115,7 +115,7 @@ func (s *Server) admit(c *Client) *session.Entry {
 		return c.reject(e, errOOM)
 	}
 	if s.refusing {
-		lacks := ^e.Flags
+		lacks := ^flags
 		if e.Exec && c.inMulti() {
 			lacks |= c.tx.lacks
 		}

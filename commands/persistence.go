@@ -659,12 +659,13 @@ func (s *Server) diagnose(path string) {
 // loadDump reads a dump into the keyspace, as l and the configuration say, and its function libraries into the server.
 // progress is called between pieces of it, nil for none.
 func (s *Server) loadDump(src io.Reader, size int64, progress func(offset int64), l rdb.Loader) (*rdb.Result, error) {
+	own := l.OnFunction == nil
 	res, libraries, err := s.readDump(src, size, progress, l)
 	if err != nil {
 		return nil, err
 	}
 	switch {
-	case libraries == nil: // the caller has put them where they belong
+	case !own: // the caller has put the libraries where they belong
 	case !l.AllowDuplicates:
 		s.scripts.libraries = libraries
 	default:
@@ -690,9 +691,8 @@ func (s *Server) readDump(src io.Reader, size int64, progress func(offset int64)
 	if delay := delayed(func() int { return s.Config.KeyLoadDelayUs }, nil, nil); delay != nil {
 		l.OnKey = func(*keyspace.DB, *record.Record) { delay() }
 	}
-	var libraries *scripting.Libraries
+	libraries := scripting.NewLibraries(s.scripts.engine)
 	if l.OnFunction == nil {
-		libraries = scripting.NewLibraries(s.scripts.engine)
 		l.OnFunction = func(code []byte) error {
 			_, err := libraries.Load(code, false)
 			return err

@@ -109,7 +109,7 @@ func TestScriptAllocations(t *testing.T) {
 
 // DEBUG RELOAD NOFLUSH meets a library that is there already: an error unless MERGE is given, and the server goes on.
 func TestReloadKeepsLibraries(t *testing.T) {
-	ts := newTestServer(t)
+	ts := newTestServer(t, "enable-debug-command", "yes")
 	ts.do("FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('f', function() return 1 end)")
 	if got := ts.do("DEBUG", "RELOAD", "NOFLUSH"); !strings.Contains(got, "Error trying to load the RDB") {
 		t.Errorf("a library twice: %q", got)
@@ -128,7 +128,7 @@ func TestReloadKeepsLibraries(t *testing.T) {
 
 // DEBUG SET-DISABLE-DENY-SCRIPTS lets scripts call what test suites need, and nothing that runs scripts.
 func TestDenyScripts(t *testing.T) {
-	ts := newTestServer(t)
+	ts := newTestServer(t, "enable-debug-command", "yes")
 	for _, c := range []struct{ on, call, want string }{
 		{"0", "'client','list'", lua.ErrNotAllowed},
 		{"1", "'client','list'", "id="},

@@ -167,7 +167,7 @@ func (s *Server) enqueue(c *Client, e *session.Entry, flags session.Flags) {
 		}
 		tx.queue = append(tx.queue, queuedCommand{e, len(c.Args)})
 		tx.flags |= flags
-		tx.lacks |= ^e.Flags
+		tx.lacks |= ^flags
 		tx.scripts = tx.scripts || e.Scripted
 		if limit := s.limits.MaxBuffered; limit > 0 && int64(len(tx.data)) > limit && c.conn != nil {
 			s.Logf(config.LogWarning, "Closing client that reached max query buffer length: %s", c.describe())

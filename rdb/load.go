@@ -39,7 +39,7 @@ type Loader struct {
 	OnRepair func(db int, key []byte, what string)
 	// OnFunction is given the code of each function library. Without it libraries are passed over, with a notice.
 	OnFunction func(code []byte) error
-	// OnDropped is called for each key that DropExpired leaves out. key is valid during the call only.
+	// OnDropped is told each key that DropExpired leaves out. key is valid during the call only.
 	OnDropped func(db int, key []byte, history *History)
 	// OnKey is called for each key that was loaded, not at once but before Load returns.
 	OnKey func(db *keyspace.DB, r *record.Record)

@@ -39,7 +39,9 @@ func (w *writer) word() string {
 }
 
 // score has few decimals: older servers print others with 17 digits in DEBUG DIGEST.
-func (w *writer) score() string { return strconv.FormatFloat(float64(w.IntN(2000)-1000)/4, 'g', -1, 64) }
+func (w *writer) score() string {
+	return strconv.FormatFloat(float64(w.IntN(2000)-1000)/4, 'g', -1, 64)
+}
 
 // command returns one write, or a read that writes, such as of an expired key.
 func (w *writer) command() []string {
