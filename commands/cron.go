@@ -31,6 +31,7 @@ func (s *Server) cron() {
 	s.sampleInstant()
 	live := s.Keyspace.Bytes()
 	ended := s.activity.Note(s.Keyspace.Now, s.stats.commands, live)
+	s.gc.Bound(s.evict.limit, live, s.Keyspace.Generation().Pinned())
 	s.gc.Adjust(live, s.activity.Busy())
 	if ended && s.activity.Idle() {
 		s.scratch.Trim()
@@ -224,7 +225,5 @@ func (s *Server) sampleInstant() {
 	s.stats.instant[instantCycleTime].add(s.stats.cycles*1000, s.stats.cycleNanos/1000)
 }
 
-// usedMemory is what INFO calls used_memory: the data with its tables, exactly, and what clients hold.
-func (s *Server) usedMemory() int {
-	return s.baseMemory + s.Keyspace.Bytes() + s.clientsMemory() + s.pushMemory() + int(s.sync.node.Backlog.Memory())
-}
+// usedMemory is what INFO calls used_memory: the data with its tables, exactly, scripts, and what clients and files wait for.
+func (s *Server) usedMemory() int { return s.countedMemory() + s.uncountedMemory() }

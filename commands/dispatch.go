@@ -111,6 +111,9 @@ func (s *Server) admit(c *Client) *session.Entry {
 			return c.reject(e, msg)
 		}
 	}
+	if s.evict.limit > 0 && s.makeRoom() && c.refusesMemory(e, flags) {
+		return c.reject(e, errOOM)
+	}
 	if s.refusing {
 		lacks := ^flags
 		if e.Exec && c.inMulti() {

@@ -16,7 +16,7 @@ var wordHDel = []byte("HDEL")
 
 // fieldExpired is called for each field that expires in the background, before it is deleted.
 func (s *Server) fieldExpired(db *keyspace.DB, r *record.Record, field []byte) {
-	s.propagateExpired(db, wordHDel, r.Key(), field)
+	s.propagateDeletion(db, wordHDel, r.Key(), field)
 }
 
 // fieldsExpired is called for a hash after fields of it have expired; if none is left its key is about to be deleted.
@@ -32,7 +32,7 @@ func (s *Server) fieldsExpired(db *keyspace.DB, r *record.Record) {
 // keyExpired is called for each expired key before it is deleted.
 func (s *Server) keyExpired(db *keyspace.DB, r *record.Record) {
 	key := r.Key()
-	s.propagateExpired(db, s.ExpiryVerb(), key)
+	s.propagateDeletion(db, s.ExpiryVerb(), key)
 	s.Notify(config.NotifyExpired, "expired", key, db)
 	s.expiring = true
 	s.KeyModified(db, key)

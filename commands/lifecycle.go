@@ -50,10 +50,11 @@ func (s *Server) leastFDs() int {
 func (s *Server) applySettings() {
 	effects := map[string]func() error{
 		"maxmemory-policy":           s.applyPolicy,
+		"maxmemory-samples":          s.applyPolicy,
 		"proto-max-bulk-len":         s.applyLimits,
 		"client-query-buffer-limit":  s.applyLimits,
 		"client-output-buffer-limit": s.applyOutputLimits,
-		"maxmemory":                  s.applyClientLimit,
+		"maxmemory":                  s.applyMemoryLimit,
 		"maxmemory-clients":          s.applyClientLimit,
 		"loglevel":                   func() error { s.Log.SetLevel(logging.Level(s.Config.LogLevel)); return nil },
 		"lfu-log-factor":             s.applyPolicy,
@@ -117,17 +118,6 @@ func (s *Server) applyLimits() error {
 func (s *Server) applyOutputLimits() error {
 	if s.current != nil {
 		s.limitReply(s.current)
-	}
-	return nil
-}
-
-// applyPolicy makes access clocks count what the eviction policy wants.
-func (s *Server) applyPolicy() error {
-	s.lfu.LogFactor, s.lfu.DecayTime = s.Config.LFULogFactor, s.Config.LFUDecayTime
-	if strings.HasSuffix(s.Config.MaxMemoryPolicy.String(), "-lfu") {
-		s.Keyspace.LFU = &s.lfu
-	} else {
-		s.Keyspace.LFU = nil
 	}
 	return nil
 }

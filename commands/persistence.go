@@ -125,11 +125,11 @@ func (s *Server) saveOptions() rdb.Options {
 		Version: s.Config.RDBVersion, Compress: s.Config.RDBCompression, Checksum: s.Config.RDBChecksum,
 		RedisVersion: RedisVersion, History: s.history(), Created: s.Keyspace.Now / 1000, UsedMemory: int64(s.usedMemory()), Functions: s.scripts.libraries.Codes(),
 	}
-	switch policy := s.Config.MaxMemoryPolicy.String(); {
-	case strings.HasSuffix(policy, "-lfu"):
+	switch policy := s.Config.MaxMemoryPolicy; {
+	case policy&config.PolicyLFU != 0:
 		lfu := s.lfu
 		o.Freq = &lfu
-	case strings.HasSuffix(policy, "-lru"):
+	case policy&config.PolicyLRU != 0:
 		o.Idle, o.Clock = true, s.Keyspace.Clock
 	}
 	o.OnKey = delayed(s.saveDelay, nil, nil)

@@ -6,9 +6,9 @@ import (
 )
 
 // Propagation is the only way from a change to the sinks (the append-only file, replicas). propagate takes what a command
-// changed, propagateExpired what expired. Both call feed, which gives the change to the sinks at once, or inside a transaction
-// puts it into pendingOps; feedPending gives these to the sinks as one transaction. TestPropagation checks that no other file
-// feeds a sink.
+// changed, propagateDeletion what expired or was evicted. Both call feed, which gives the change to the sinks at once, or
+// inside a transaction puts it into pendingOps; feedPending gives these to the sinks as one transaction. TestPropagation
+// checks that no other file feeds a sink.
 
 // propagate feeds the sinks with what a command changed: first the commands that its handler added (PropagateAlso), then the
 // command itself, as it came or as the handler rewrote it (Rewrite). db is the database that it ran in.
@@ -127,11 +127,12 @@ func (s *Server) feedPending() {
 	}
 }
 
-// propagateExpired propagates the deletion of a key or field that has expired. No command need have asked for it.
+// propagateDeletion propagates the deletion of a key or field that has expired, or of a key that was evicted. No command need
+// have asked for it.
 //
 // A command that finds an expired key propagates its deletion first, and both as one transaction: who follows must not
 // apply the one without the other. So the first such key opens pendingOps until the end of the command (endCall).
-func (s *Server) propagateExpired(db *keyspace.DB, argv ...[]byte) {
+func (s *Server) propagateDeletion(db *keyspace.DB, argv ...[]byte) {
 	if len(s.Sinks) > 0 {
 		if s.calling > 0 && !s.pendingOps.open {
 			s.pendingOps.open, s.pendingOps.byExpiry = true, true

@@ -165,7 +165,7 @@ func (s *Server) propagateDropped() {
 	s.attachSinks()
 	start := 0
 	for i, end := range d.ends {
-		s.propagateExpired(s.Keyspace.DBs()[d.dbs[i]], s.ExpiryVerb(), d.bytes[start:end])
+		s.propagateDeletion(s.Keyspace.DBs()[d.dbs[i]], s.ExpiryVerb(), d.bytes[start:end])
 		start = end
 	}
 }

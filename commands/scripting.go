@@ -35,6 +35,7 @@ type scripts struct {
 	eval     bool    // it is a script and no function
 	readOnly bool
 	wrote    bool  // a write command was called
+	allowOOM bool  // its commands are not refused while memory is full
 	repl     int   // redis.set_repl
 	now      int64 // the clock that it sees, Unix ms
 	micros   int64 // the same in Unix microseconds
@@ -298,6 +299,8 @@ func (s *Server) refusedScript(c *Client, flags lua.Flags) string {
 		return errWriteScript
 	case !replica && s.sync.node.WritesRefused:
 		return errNoReplicas
+	case s.evict.full && flags&lua.AllowOOM == 0:
+		return errScriptOOM
 	}
 	return ""
 }
@@ -350,6 +353,7 @@ func (s *Server) runScript(c *Client, script *lua.Script, f *lua.Function, keys 
 	x := &s.scripts
 	x.caller, x.name, x.eval = c, name, script != nil
 	x.readOnly = c.Cmd.Flags&session.ReadOnly != 0 || flags&lua.CompatMode == 0 && flags&lua.NoWrites != 0
+	x.allowOOM = flags&(lua.CompatMode|lua.AllowOOM) == lua.AllowOOM
 	x.wrote, x.repl = false, lua.ReplAll
 	x.now, x.started = s.Keyspace.Now, s.nanos()
 	x.micros = s.wall + x.started/1000
@@ -428,6 +432,9 @@ func (b *bridge) Call(argv [][]byte) []byte {
 			if msg := s.refusalOf(e, e.Flags, 0); msg != "" {
 				return s.refuseInner(e, msg)
 			}
+		}
+		if e.Flags&session.DenyOOM != 0 && s.evict.full && !x.wrote && !x.allowOOM && !x.caller.master {
+			return s.refuseInner(e, errOOM)
 		}
 		x.wrote = true
 	}

@@ -77,6 +77,7 @@ type Server struct {
 	classMemory      [3]int // all memory of clients, by class of client-output-buffer-limit
 	replyBufferRules replyBufferRules
 	eviction         clientEviction
+	evict            eviction // of keys
 	peaks            clientPeaks
 	pause            pause
 	persist          persistence
@@ -134,6 +135,7 @@ type stats struct {
 	queryBufDisconnections     int64
 	outputBufDisconnections    int64
 	peakMemory                 int
+	evictedKeys, exceededNanos int64
 	reads, writes, cronCycles  int64
 	denied                     [acl.DeniedCert + 1]int64 // requests and log-ins, by acl.Denial
 	expireNanos, expireCapped  int64
@@ -271,6 +273,7 @@ func (s *Server) listening([]net.Addr) {
 	s.warnOfBacklog()
 	s.socket.made(s.Config)
 	s.baseMemory = startupMemory()
+	s.warnOfMemory()
 	s.persist.lastSave = s.Keyspace.Now / 1000
 	s.persist.lastTook = -1
 	s.persist.alone = time.Now().Add(loadAlone)

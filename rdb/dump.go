@@ -21,7 +21,7 @@ func (w *writer) entry(r *record.Record, o *Options) {
 		w.byte(o.Freq.Counter(r.Clock()))
 	case o.Idle:
 		w.byte(opIdle)
-		w.length(uint64((o.Clock - r.Clock()) & record.ClockMask))
+		w.length(uint64((o.Clock-r.Clock())&record.ClockMask) / keyspace.ClocksPerSecond)
 	}
 	w.key, w.keyed = r.Key(), true
 	w.typeAndValue(r)

@@ -7,8 +7,12 @@ import (
 	"strconv"
 	"strings"
 
+	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
 )
+
+// maxIdle is the longest idle time in seconds that an access clock can tell.
+const maxIdle = record.ClockMask / keyspace.ClocksPerSecond
 
 // What a file consists of, for those who read one: Loader, which fills a keyspace, and checker, which only looks.
 
@@ -52,7 +56,7 @@ func (d *decoder) items(v visitor) {
 		case opFreq:
 			a.freq = int(d.byte())
 		case opIdle:
-			a.idle = int64(min(d.length(), record.ClockMask))
+			a.idle = int64(min(d.length(), maxIdle))
 		case opSelectDB:
 			d.doing = doingLength
 			v.selectDB(d.length())

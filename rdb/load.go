@@ -249,7 +249,7 @@ func (l *Loader) clock(db *keyspace.DB, a *attributes) uint32 {
 	case ks.LFU != nil && a.freq >= 0:
 		return ks.LFU.Clock(uint8(a.freq))
 	case ks.LFU == nil && a.idle >= 0:
-		return (ks.Clock - uint32(a.idle)) & record.ClockMask
+		return (ks.Clock - uint32(a.idle)*keyspace.ClocksPerSecond) & record.ClockMask
 	}
 	return db.NewClock()
 }

@@ -79,6 +79,9 @@ type Users struct {
 	def    *User
 
 	declared map[string]bool // those that Declare made
+
+	bytes   int  // see Bytes
+	counted bool // they have not changed since bytes was counted
 }
 
 // User is somebody who may log in. Its rights are looked up with Check.
@@ -230,6 +233,7 @@ func (us *Users) Set(name string, rules []string) (u *User, lost bool, err error
 		}
 	}
 	next.changed()
+	us.counted = false
 	if old == nil {
 		us.byName[name] = next
 		return next, false, nil
@@ -256,6 +260,7 @@ func (us *Users) Delete(name []byte) *User {
 		return nil
 	}
 	delete(us.byName, string(name))
+	us.counted = false
 	return u
 }
 
@@ -269,7 +274,7 @@ func (us *Users) Replace(other *Users) (gone []*User) {
 	}
 	us.def.copyFrom(other.def)
 	other.byName[DefaultName] = us.def
-	us.byName = other.byName
+	us.byName, us.counted = other.byName, false
 	return gone
 }
 

@@ -29,7 +29,9 @@ import (
 // (Measured, a hash of 5 million fields written at pipeline 16 during BGSAVE: 0.6 to 0.9 s of help in each collection,
 // 186 of 10.7 million HSETs over 1 ms; without, 64, on a machine that had other work as well.)
 type Pacer struct {
-	percent int // of the pacer
+	bound   int64 // the runtime's limit of memory that was set, 0 = none
+	soft    int64 // the one that GOMEMLIMIT gave
+	percent int   // of the pacer
 	own     bool
 	base    uint64        // bytes ever allocated when the last collection ended
 	running chan struct{} // closed when the collection ends that was begun here
@@ -44,6 +46,38 @@ const (
 	noGoal         = 10_000   // per cent; a negative one would make setting it wait for a collection to end
 	ownPercent     = 18       // of the data that is allocated before cron begins a collection, so that garbage is within garbagePercent when it ends
 	lateGoal       = 100      // per cent, when a collection does not keep up
+	fullPercent    = 6        // the same while Bound has set a limit
+)
+
+// Bound sets a limit to the memory of the process, given the limit of the data in bytes (0 = none) and how much there is
+// of it. Near the limit garbage may not gather as it may elsewhere: collections begin after fullPercent, and the runtime
+// is told to collect, and to give free memory back, before it takes more than boundShare of the limit; while a snapshot
+// keeps what is changed, snapshotShare. A lower GOMEMLIMIT stays.
+func (g *Pacer) Bound(limit, live int, snapshot bool) {
+	want := int64(0)
+	if limit > 0 && live >= limit/8*7 {
+		share := boundShare
+		if snapshot {
+			share = snapshotShare
+		}
+		want = max(int64(float64(limit)*share), int64(limit)+busyGarbage)
+	}
+	if want == g.bound {
+		return
+	}
+	if g.soft == 0 {
+		g.soft = debug.SetMemoryLimit(-1)
+	}
+	g.bound = want
+	if want == 0 || want > g.soft {
+		want = g.soft
+	}
+	debug.SetMemoryLimit(want)
+}
+
+const (
+	boundShare    = 1.19
+	snapshotShare = 1.34
 )
 
 // Adjust sets the pace for live bytes of data. It is to be called often: large heaps are collected from here.
@@ -85,7 +119,11 @@ func (g *Pacer) collect(live uint64) {
 		}
 	}
 	g.set(noGoal)
-	if allocated-g.base < live*ownPercent/100 {
+	share := uint64(ownPercent)
+	if g.bound > 0 {
+		share = fullPercent
+	}
+	if allocated-g.base < live*share/100 {
 		return
 	}
 	done := make(chan struct{})

@@ -139,6 +139,7 @@ func TestOwnValueBothWays(t *testing.T) {
 var setDifferences = map[string]string{
 	"activedefrag yes":                       "accepted as a no-op, so that files of other builds load; this build of Redis refuses it",
 	"latency-tracking-info-percentiles 0x10": "hexadecimal percentiles are refused",
+	"maxmemory 1%":                           "per cent of the machine or cgroup, which Redis does not have",
 	"locale-collate x":                       "accepted here; package commands looks whether the host has it",
 	"99999999999999gb":                       "refused as too large; Redis wraps around",
 	"18446744073709551616":                   "refused as too large; Redis takes 2^64-1",

@@ -149,12 +149,12 @@ func TestDirectivesWithoutEffectAreLogged(t *testing.T) {
 	c := New()
 	var logs []string
 	c.OnLog(func(_ LogLevel, msg string) { logs = append(logs, msg) })
-	if err := c.LoadString("io-threads 4\nhz 20\ndynamic-hz yes\nmaxmemory-samples 7\n"); err != nil {
+	if err := c.LoadString("io-threads 4\nhz 20\ndynamic-hz yes\nlazyfree-lazy-user-del yes\n"); err != nil {
 		t.Fatal(err)
 	}
 	c.WarnOfNoOps()
 	want := []string{"WARNING: io-threads is set, and it has no effect: one goroutine serves all clients",
-		"WARNING: maxmemory-samples is set, and it has no effect: nothing is evicted yet"}
+		"WARNING: lazyfree-lazy-user-del is set, and it has no effect: freeing is always left to the garbage collector, off the command path"}
 	if !slices.Equal(logs, want) {
 		t.Errorf("logged %q", logs)
 	}

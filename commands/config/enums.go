@@ -53,6 +53,7 @@ const (
 	PolicyRandom                     // any key will do
 	PolicyTTL                        // rank by deadline
 	PolicyAllKeys                    // draw from all keys, not only from those with a deadline
+	PolicyWrites                     // of PolicyLRU: idle is what has not been written, however much it is read
 )
 
 // The policies that maxmemory-policy can name.
@@ -64,6 +65,8 @@ const (
 	VolatileTTL           = PolicyTTL
 	AllKeysLRU            = PolicyLRU | PolicyAllKeys
 	AllKeysLFU            = PolicyLFU | PolicyAllKeys
+	VolatileLRM           = PolicyLRU | PolicyWrites
+	AllKeysLRM            = PolicyLRU | PolicyWrites | PolicyAllKeys
 	AllKeysRandom         = PolicyRandom | PolicyAllKeys
 )
 
@@ -72,6 +75,7 @@ var policyNames = []enumName[Policy]{
 	{"volatile-random", VolatileRandom}, {"volatile-ttl", VolatileTTL},
 	{"allkeys-lru", AllKeysLRU}, {"allkeys-lfu", AllKeysLFU},
 	{"allkeys-random", AllKeysRandom}, {"noeviction", NoEviction},
+	{"volatile-lrm", VolatileLRM}, {"allkeys-lrm", AllKeysLRM}, // of Redis 8.6
 }
 
 // String returns the policy's name as CONFIG GET and INFO print it.

@@ -15,6 +15,7 @@ const (
 	errYesNo               = reason("argument must be 'yes' or 'no'")
 	errMemory              = reason("argument must be a memory value")
 	errMemoryOrPercent     = reason("argument must be a memory or percent value")
+	errMemoryLimit         = reason("argument must be a memory value, or 1% to 100% of the memory that there is")
 	errOctal               = reason("argument couldn't be parsed as an octal number")
 	errInteger             = reason("argument couldn't be parsed into an integer")
 	errDBFilenamePath      = reason("dbfilename can't be a path, just a filename")

@@ -100,13 +100,14 @@ type enumSetting[E ~int] struct {
 	names []enumName[E]
 	flags bool
 	check func(E) error
+	newer int // how many of the last names Redis 7.2 does not know: the error, which is its own, has no word of them
 }
 
 func (s *enumSetting[E]) set(args []string) (bool, error) {
 	v, ok := s.parse(args)
 	if !ok {
-		words := make([]string, len(s.names))
-		for i, n := range s.names {
+		words := make([]string, len(s.names)-s.newer)
+		for i, n := range s.names[:len(words)] {
 			words[i] = n.name
 		}
 		return false, errors.New("argument(s) must be one of the following: " + strings.Join(words, ", "))
@@ -269,4 +270,44 @@ func formatMemory(bytes uint64) string {
 		}
 	}
 	return strconv.FormatUint(bytes, 10)
+}
+
+// memoryLimitSetting is maxmemory: a size as in Redis, or per cent of what the process can have, which the server works out
+// when it applies the directive.
+type memoryLimitSetting struct {
+	numberSetting[uint64]
+	percent *int
+}
+
+func (s *memoryLimitSetting) set(args []string) (bool, error) {
+	digits, ok := strings.CutSuffix(args[0], "%")
+	if !ok {
+		was := *s.percent
+		changed, err := s.numberSetting.set(args)
+		if err == nil {
+			*s.percent = 0
+		}
+		return changed || was != 0, err
+	}
+	n, ok := parseInt(digits)
+	if !ok || n < 1 || n > 100 {
+		return false, errMemoryLimit
+	}
+	changed := *s.percent != int(n)
+	*s.percent = int(n)
+	return changed, nil
+}
+
+func (s *memoryLimitSetting) get() string {
+	if *s.percent > 0 {
+		return strconv.Itoa(*s.percent) + "%"
+	}
+	return s.numberSetting.get()
+}
+
+func (s *memoryLimitSetting) lines(name string) []fileLine {
+	if *s.percent > 0 {
+		return oneLine(name, s.get(), true)
+	}
+	return s.numberSetting.lines(name)
 }

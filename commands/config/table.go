@@ -19,7 +19,6 @@ const (
 
 	noCluster  = "there is no cluster yet"
 	noTLSCache = "sessions are resumed by tickets that the clients keep; the server keeps none"
-	noEviction = "nothing is evicted yet"
 )
 
 func (c *Config) add(r *row) *row {
@@ -67,7 +66,7 @@ func enum[E ~int](c *Config, name string, p *E, names []enumName[E], def E, f Fl
 		kind = "some of "
 	}
 	return c.add(&row{name: name, flags: f, kind: kind + strings.Join(words, ", "),
-		value: &enumSetting[E]{p, def, names, f&MultiArg != 0, check}})
+		value: &enumSetting[E]{p, def, names, f&MultiArg != 0, check, 0}})
 }
 
 // num adds a number from lo to hi; an hi that T cannot hold stands for T's
@@ -231,14 +230,16 @@ func (c *Config) addMemory() {
 		noOp("tables split one segment at a time and never rehash as a whole")
 	num(c, "active-expire-effort", &v.ActiveExpireEffort, 1, 10, 1, plain, rw).
 		noOp("keys expire by a timing wheel, on time whatever their number; nothing is sampled")
-	num(c, "maxmemory", &v.MaxMemory, 0, noMax, 0, memory, rw)
-	enum(c, "maxmemory-policy", &v.MaxMemoryPolicy, policyNames, NoEviction, rw, nil)
-	num(c, "maxmemory-samples", &v.MaxMemorySamples, 1, maxI32, 5, plain, rw).noOp(noEviction)
-	num(c, "maxmemory-eviction-tenacity", &v.MaxMemoryTenacity, 0, 100, 10, plain, rw).noOp(noEviction)
+	c.add(&row{name: "maxmemory", flags: rw, kind: "memory, or per cent of the machine or cgroup",
+		value: &memoryLimitSetting{numberSetting[uint64]{p: &v.MaxMemory, hi: math.MaxUint64, unit: memory}, &v.MaxMemoryPercent}})
+	policy := enum(c, "maxmemory-policy", &v.MaxMemoryPolicy, policyNames, NoEviction, rw, nil)
+	policy.value.(*enumSetting[Policy]).newer = 2
+	num(c, "maxmemory-samples", &v.MaxMemorySamples, 1, maxI32, 5, plain, rw)
+	num(c, "maxmemory-eviction-tenacity", &v.MaxMemoryTenacity, 0, 100, 10, plain, rw)
 	num(c, "lfu-log-factor", &v.LFULogFactor, 0, maxI32, 10, plain, rw)
 	num(c, "lfu-decay-time", &v.LFUDecayTime, 0, maxI32, 1, plain, rw)
 	// Replicas and the append-only file are told DEL or UNLINK by these three.
-	c.yesno("lazyfree-lazy-eviction", &v.LazyfreeEviction, false, Debug).noOp(noEviction)
+	c.yesno("lazyfree-lazy-eviction", &v.LazyfreeEviction, false, Debug)
 	c.yesno("lazyfree-lazy-expire", &v.LazyfreeExpire, false, Debug)
 	c.yesno("lazyfree-lazy-server-del", &v.LazyfreeServerDel, false, Debug)
 	c.yesno("lazyfree-lazy-user-del", &v.LazyfreeUserDel, false, Debug).noOp(noopLazy)
@@ -323,7 +324,7 @@ func (c *Config) addReplication() {
 	c.yesno("replica-serve-stale-data", &v.ReplicaServeStaleData, true, rw).alias("slave-serve-stale-data")
 	c.yesno("replica-read-only", &v.ReplicaReadOnly, true, Debug).alias("slave-read-only")
 	c.yesno("replica-lazy-flush", &v.ReplicaLazyFlush, false, rw).alias("slave-lazy-flush").noOp(noopLazy)
-	c.yesno("replica-ignore-maxmemory", &v.ReplicaIgnoreMaxMemory, true, rw).alias("slave-ignore-maxmemory").noOp(noEviction)
+	c.yesno("replica-ignore-maxmemory", &v.ReplicaIgnoreMaxMemory, true, rw).alias("slave-ignore-maxmemory")
 	c.yesno("replica-ignore-disk-write-errors", &v.ReplicaIgnoreDiskWriteError, false, rw)
 	num(c, "replica-priority", &v.ReplicaPriority, 0, maxI32, 100, plain, rw).alias("slave-priority")
 	c.optional("replica-announce-ip", &v.ReplicaAnnounceIP, rw, nil).alias("slave-announce-ip")

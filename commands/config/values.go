@@ -100,7 +100,8 @@ type Values struct {
 	DynamicHz              bool
 	ActiveRehashing        bool
 	ActiveExpireEffort     int
-	MaxMemory              uint64 // bytes, 0 = no limit
+	MaxMemory              uint64 // bytes, 0 = no limit; where a percentage was given the server works it out
+	MaxMemoryPercent       int    // of the memory that the machine or cgroup has, 0 if bytes were given
 	MaxMemoryPolicy        Policy
 	MaxMemorySamples       int
 	MaxMemoryTenacity      int

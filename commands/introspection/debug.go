@@ -178,7 +178,8 @@ func debugObject(c *session.Client) {
 	}
 	clock := keyspace.LRUClock(c.Core.Keyspace.Now)
 	c.W.Status(fmt.Sprintf("Value at:%p refcount:1 encoding:%s serializedlength:%d lru:%d lru_seconds_idle:%d%s",
-		r, keyspace.Encoding(r), rdb.SerializedLength(r), r.Clock(), (clock-r.Clock())&record.ClockMask, quicklistFigures(r)))
+		r, keyspace.Encoding(r), rdb.SerializedLength(r), r.Clock()/keyspace.ClocksPerSecond,
+		(clock-r.Clock())&record.ClockMask/keyspace.ClocksPerSecond, quicklistFigures(r)))
 }
 
 // quicklistFigures is what DEBUG OBJECT tells of a quicklist besides.

@@ -13,7 +13,7 @@ import (
 // touches the access clock.
 func (c *Client) Read(key []byte) *record.Record {
 	var r *record.Record
-	if c.NoTouch && c.Cmd.Name != "touch" {
+	if c.Core.Keyspace.WritesOnly || c.NoTouch && c.Cmd.Name != "touch" {
 		r = c.DB.Peek(key)
 	} else {
 		r = c.DB.Lookup(key)

@@ -1,7 +1,10 @@
 package keyspace
 
 import (
+	"unsafe"
+
 	"ferrous/datatypes/hash"
+	"ferrous/datatypes/mem"
 	"ferrous/datatypes/record"
 	"ferrous/datatypes/table"
 	"ferrous/datatypes/wheel"
@@ -20,6 +23,7 @@ type agenda struct {
 	wheel   *wheel.Wheel
 	rebuild *rebuild
 	live    int // keys that must have an entry
+	due     dueHeap
 }
 
 // rebuild is a wheel in the making; see the package comment.
@@ -29,7 +33,7 @@ type rebuild struct {
 }
 
 func (a *agenda) bytes() int {
-	n := 0
+	n := mem.Size(cap(a.due.items) * int(unsafe.Sizeof(wheel.Entry{})))
 	if a.wheel != nil {
 		n += int(a.wheel.Bytes())
 	}
@@ -51,6 +55,9 @@ func (db *DB) schedule(a *agenda, hash uint64, when int64) {
 		a.wheel = wheel.New(db.ks.Now)
 	}
 	a.wheel.Insert(hash, when)
+	if when < a.due.bound {
+		a.due.push(wheel.Entry{Hash: hash, When: when})
+	}
 	if a.rebuild != nil {
 		a.rebuild.wheel.Insert(hash, when)
 	}
@@ -131,7 +138,7 @@ func (db *DB) activeExpire(a *agenda, batch int, fire func(hash uint64), deadlin
 		a.rebuild = &rebuild{wheel: wheel.New(ks.Now)}
 	}
 	if a.live == 0 {
-		a.wheel, a.rebuild = nil, nil
+		a.wheel, a.rebuild, a.due = nil, nil, dueHeap{}
 	}
 	for a.rebuild != nil {
 		db.rebuildStep(a, deadline)

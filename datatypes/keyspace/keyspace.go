@@ -43,6 +43,9 @@ type Keyspace struct {
 	Clock uint32
 	// LFU, if not nil, makes access clocks count frequencies.
 	LFU *LFU
+	// WritesOnly says that reading does not set access clocks. Lookup does so all the same: it is for whoever counts
+	// accesses to ask.
+	WritesOnly bool
 	// OnExpire, if not nil, is called for each key that expired, before it is deleted.
 	OnExpire func(db *DB, r *record.Record)
 	// OnAdd, if not nil, is called for each key that was added, by whatever command, and each whose value was replaced by one of
@@ -66,6 +69,9 @@ type Keyspace struct {
 
 	gen        cow.Generation
 	dbs        []*DB
+	active     []*DB // databases that have held keys
+	idleBytes  int   // of all others
+	evict      evictor
 	snap       *Snapshot
 	rnd        uint64
 	turn       int // the database that ActiveExpire begins with
@@ -80,7 +86,8 @@ type DB struct {
 	// ID is the number that SELECT takes.
 	ID int
 
-	ks *Keyspace
+	ks     *Keyspace
+	active bool // it is in Keyspace.active
 	contents
 }
 
@@ -90,6 +97,7 @@ type contents struct {
 	keys   agenda // deadlines of keys
 	fields agenda // earliest deadlines of the fields of hashes
 	bytes  int    // of records and the values behind them
+	hand   uint64 // the hash that eviction's hand has reached
 }
 
 // New returns n empty databases. seed starts the random numbers.
@@ -99,6 +107,7 @@ func New(n int, seed uint64) *Keyspace {
 		db := &DB{ID: i, ks: ks}
 		db.reset()
 		ks.dbs = append(ks.dbs, db)
+		ks.idleBytes += db.Bytes()
 	}
 	return ks
 }
@@ -122,11 +131,18 @@ func (ks *Keyspace) Random() uint64 {
 
 // Bytes returns the memory held by all databases, as the allocator counts it.
 func (ks *Keyspace) Bytes() int {
-	n := 0
-	for _, db := range ks.dbs {
+	n := ks.idleBytes
+	for _, db := range ks.active {
 		n += db.Bytes()
 	}
 	return n
+}
+
+// activate notes that the database is about to hold its first key. It stays noted, so that Bytes asks few databases.
+func (ks *Keyspace) activate(db *DB) {
+	ks.idleBytes -= db.Bytes()
+	db.active = true
+	ks.active = append(ks.active, db)
 }
 
 // Bytes returns the memory held by the database.
@@ -249,6 +265,9 @@ func (db *DB) insert(h uint64, r *record.Record) {
 
 // add is insert without telling.
 func (db *DB) add(h uint64, r *record.Record) {
+	if !db.active {
+		db.ks.activate(db)
+	}
 	db.t.Insert(h, r)
 	db.bytes += Size(r)
 	if e := r.Expiry(); e != record.NoExpiry {
@@ -502,7 +521,14 @@ func (db *DB) Flush() int {
 }
 
 // Swap exchanges the contents of two databases.
-func (ks *Keyspace) Swap(a, b *DB) { a.contents, b.contents = b.contents, a.contents }
+func (ks *Keyspace) Swap(a, b *DB) {
+	for _, db := range [...]*DB{a, b} {
+		if !db.active {
+			ks.activate(db)
+		}
+	}
+	a.contents, b.contents = b.contents, a.contents
+}
 
 // RandomKey returns a random record that has not expired, nil if there is none. It is uniform over all keys.
 func (db *DB) RandomKey() *record.Record {
@@ -636,12 +662,16 @@ func (s *Snapshot) Release() {
 	s.ks.snap = nil
 }
 
-// LRUClock returns the access clock for a time: seconds, in 24 bits, as in Redis.
-func LRUClock(nowMs int64) uint32 { return uint32(nowMs/1000) & record.ClockMask }
+// ClocksPerSecond is how finely LRU tells the time. Redis counts whole seconds, in 24 bits; three bits more keep apart the
+// keys of a cache that is renewed within seconds.
+const ClocksPerSecond = 8
+
+// LRUClock returns the access clock for a time: eighths of a second, in 27 bits.
+func LRUClock(nowMs int64) uint32 { return uint32(nowMs/(1000/ClocksPerSecond)) & record.ClockMask }
 
 // Idle returns how many milliseconds ago a record with this clock was touched.
 func (ks *Keyspace) Idle(clock uint32) int64 {
-	return int64((ks.Clock-clock)&record.ClockMask) * 1000
+	return int64((ks.Clock-clock)&record.ClockMask) * (1000 / ClocksPerSecond)
 }
 
 // Lag is how late keys were deleted in the background after their deadline.

@@ -125,7 +125,7 @@ func TestLRU(t *testing.T) {
 	key := []byte("k")
 	idle := func() int64 { return ks.Idle(db.PeekStale(key).Clock()) }
 	db.SetString(key, []byte("v"), record.NoExpiry)
-	ks.Clock += 10
+	ks.Clock += 10 * ClocksPerSecond
 	db.Peek(key)
 	if idle() != 10_000 {
 		t.Errorf("idle for %d ms, want 10,000", idle())
@@ -134,20 +134,20 @@ func TestLRU(t *testing.T) {
 	if idle() != 0 {
 		t.Errorf("idle for %d ms after an access", idle())
 	}
-	ks.Clock += 10
+	ks.Clock += 10 * ClocksPerSecond
 	db.SetString(key, []byte("w"), record.NoExpiry)
 	if idle() != 0 {
 		t.Errorf("idle for %d ms after being overwritten", idle())
 	}
-	// The clock has 24 bits.
+	// The clock has 27 bits.
 	ks.Clock = record.ClockMask
 	db.Lookup(key)
-	ks.Clock = 4
+	ks.Clock = 5*ClocksPerSecond - 1
 	if idle() != 5000 {
 		t.Errorf("idle for %d ms across the end of the clock, want 5,000", idle())
 	}
-	if LRUClock((1<<24+7)*1000+999) != 7 {
-		t.Error("LRUClock does not count seconds in 24 bits")
+	if LRUClock((1<<24+7)*1000+999) != 7*ClocksPerSecond+7 {
+		t.Error("LRUClock does not count eighths of seconds in 27 bits")
 	}
 }
 

@@ -16,7 +16,7 @@
 //
 // An object has its key in itself if that fits into nearMax bytes with the rest; a longer one lies beside it.
 //
-// The header word, from the lowest bit: type 4, encoding 4, flags 8, access clock 24, key length 24. A key of
+// The header word, from the lowest bit: type 4, encoding 4, flags 5, access clock 27, key length 24. A key of
 // hugeKey bytes or more has its length in a word of its own.
 //
 // # Rules
@@ -91,11 +91,11 @@ const (
 	flagFarKey  = 1 << 12 // object only: the key lies beside it, and flagExpiry is set
 
 	encodingShift = 4
-	clockShift    = 16
+	clockShift    = 13
 	keyLenShift   = 40
 
 	// ClockMask has the bits of the access clock.
-	ClockMask = 1<<24 - 1
+	ClockMask = 1<<27 - 1
 
 	clockBits = ClockMask << clockShift
 
@@ -193,7 +193,7 @@ func (r *Record) Encoding() Encoding { return Encoding(r.header >> encodingShift
 // Inline reports whether the value is held in the record itself.
 func (r *Record) Inline() bool { return r.header&flagInline != 0 }
 
-// Clock returns the 24 bits that LRU or LFU keep of the last accesses.
+// Clock returns the 27 bits that LRU or LFU keep of the last accesses.
 func (r *Record) Clock() uint32 { return uint32(r.header>>clockShift) & ClockMask }
 
 // SetClock sets the access clock.

@@ -155,7 +155,7 @@ func TestClock(t *testing.T) {
 			r.SetClock(c)
 			is(t, r, r.Encoding(), "key", value, someday, c)
 		}
-		r.SetClock(1<<24 | 3)
+		r.SetClock(1<<27 | 3)
 		is(t, r, r.Encoding(), "key", value, someday, 3)
 	}
 }

@@ -458,6 +458,37 @@ func (t *Table) Scan(cursor uint64, count int, fn func(*record.Record)) uint64 {
 	}
 }
 
+// Sweep appends the records of the bucket at hash *pos and of those behind it to out, until it has n or has come round, and
+// leaves *pos at the bucket to go on with. Records are not touched. A sweep of a nearly empty table ends, too, after ten
+// buckets for each record that was asked for.
+func (t *Table) Sweep(pos *uint64, n int, out []*record.Record) []*record.Record {
+	start, hash := *pos, *pos
+	for tries := 10 * n; tries > 0 && len(out) < n; tries-- {
+		p, i := t.place(hash)
+		s := p.dir[i]
+		for b := s.bucket(t.bucketOf(p, i, hash)); ; {
+			for _, r := range b.slot {
+				if r != nil {
+					out = append(out, r)
+				}
+			}
+			next := b.next()
+			if next == 0 {
+				break
+			}
+			b = s.bucket(next)
+		}
+		step := uint64(1) << (64 - s.depth - s.bits) // 0 for the only bucket of all
+		before := hash
+		hash = hash&^(step-1) + step
+		if step == 0 || before < start && hash >= start || hash < before && start == 0 {
+			break // once round
+		}
+	}
+	*pos = hash
+	return out
+}
+
 // Walk is Each for long walks by who does something with each record: it loads a bucket's records together. It reports
 // whether fn never returned false.
 func (t *Table) Walk(fn func(*record.Record) bool) bool {

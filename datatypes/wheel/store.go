@@ -131,9 +131,14 @@ func (st *store) grow(s *stack, id uint16) {
 	s.used, s.room = 0, uint16(classSize(class)-chunkHead)
 }
 
+// below returns the chunk below another.
+func (st *store) below(r ref) ref {
+	return ref(binary.LittleEndian.Uint32(st.slabs[r>>6-1].mem[int(r&63)*unit:]))
+}
+
 // shrink takes the top chunk, which is empty, off a stack.
 func (st *store) shrink(s *stack, wd int) {
-	below := ref(binary.LittleEndian.Uint32(st.slabs[s.head>>6-1].mem[int(s.head&63)*unit:]))
+	below := st.below(s.head)
 	st.release(s.head)
 	s.head = below
 	s.chunks--

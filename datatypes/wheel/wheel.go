@@ -79,6 +79,7 @@ type Wheel struct {
 	n      int   // entries
 	levels [levels]*level
 	store  store
+	heads  int64 // bytes of levels
 
 	late   stack // entries to fire first in the Advance under way
 	behind stack // entries inserted since with a deadline not after now; both have width 8
@@ -93,13 +94,7 @@ func (w *Wheel) Len() int { return w.n }
 
 // Bytes returns the heap bytes held, as the allocator rounds them, besides the Wheel itself.
 func (w *Wheel) Bytes() int64 {
-	b := w.store.bytes
-	for _, v := range w.levels {
-		if v != nil {
-			b += int64(mem.Size(levelSize))
-		}
-	}
-	return b
+	return w.store.bytes + w.heads
 }
 
 // Clear drops all entries and all memory. The wheel's time stays. It may be called from within fire.
@@ -137,6 +132,7 @@ func (w *Wheel) put(l, i int, hash uint64, when int64) {
 	if v == nil {
 		v = new(level)
 		w.levels[l] = v
+		w.heads += int64(mem.Size(levelSize))
 	}
 	s := &v.slots[i]
 	if int(s.room) < 8+l {

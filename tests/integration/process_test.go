@@ -271,10 +271,6 @@ func TestRefusedStart(t *testing.T) {
 	if v := s.Dial(t).Must("FETCH", "k"); !v.Null {
 		t.Errorf("the renamed command answers %v", v)
 	}
-	s = harness.StartFerrous(t, "--replicaof", "127.0.0.1", "1")
-	if !strings.Contains(s.Logs(), "WARNING: replicaof is set, and it has no effect: there is no replication yet") {
-		t.Errorf("the log has no word about replicaof:\n%s", s.Logs())
-	}
 }
 
 // Keys that expire one by one beside many with far deadlines are all found and counted, without anybody touching them.
