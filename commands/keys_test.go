@@ -150,7 +150,7 @@ func TestExpireEffects(t *testing.T) {
 }
 
 // TestExpiredKeys moves the clock past deadlines: keys are there in their last millisecond and gone after it, and who
-// meets them tells their end before anything else.
+// meets them tells their end before anything else, and in one transaction with what it does then.
 func TestExpiredKeys(t *testing.T) {
 	for _, c := range []struct{ line, last, after, fed, events string }{
 		{"EXISTS k", ":1\r\n", ":0\r\n", "DEL k", "expired k; keymiss k"},
@@ -162,10 +162,10 @@ func TestExpiredKeys(t *testing.T) {
 		{"PERSIST k", ":1\r\n", ":0\r\n", "DEL k", "expired k"},
 		{"EXPIRE k 100", ":1\r\n", ":0\r\n", "DEL k", "expired k"},
 		{"RENAME k x", "+OK\r\n", "-ERR no such key\r\n", "DEL k", "expired k"},
-		{"RENAMENX o k", ":0\r\n", ":1\r\n", "DEL k; RENAMENX o k", "expired k; rename_from o; rename_to k"},
+		{"RENAMENX o k", ":0\r\n", ":1\r\n", "MULTI; DEL k; RENAMENX o k; EXEC", "expired k; rename_from o; rename_to k"},
 		{"MOVE k 1", ":1\r\n", ":0\r\n", "DEL k", "expired k"},
 		{"COPY k x", ":1\r\n", ":0\r\n", "DEL k", "expired k; keymiss k"},
-		{"COPY o k", ":0\r\n", ":1\r\n", "DEL k; COPY o k", "expired k; copy_to k"},
+		{"COPY o k", ":0\r\n", ":1\r\n", "MULTI; DEL k; COPY o k; EXEC", "expired k; copy_to k"},
 		{"SCAN 0 COUNT 1000 MATCH k", "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nk\r\n", "*2\r\n$1\r\n0\r\n*0\r\n", "DEL k", "expired k"},
 		{"SCAN 0 COUNT 1000 MATCH k TYPE list", "*2\r\n$1\r\n0\r\n*0\r\n", "*2\r\n$1\r\n0\r\n*0\r\n", "DEL k", "expired k"},
 		{"SCAN 0 COUNT 1000 MATCH x", "*2\r\n$1\r\n0\r\n*0\r\n", "*2\r\n$1\r\n0\r\n*0\r\n", "", ""},
@@ -217,7 +217,7 @@ func TestPropagatedDatabase(t *testing.T) {
 	ts.doLine("MOVE k 3")         // a change of 1, as far as the stream is concerned
 	ts.doLine("FLUSHALL")         // of any
 	ts.doLine("FLUSHDB")          // of 1, though empty
-	want := "1:COPY 2:DEL 1:COPY 1:DEL 1:MOVE 1:FLUSHALL 1:FLUSHDB"
+	want := "1:COPY -1:MULTI 2:DEL 1:COPY -1:EXEC 1:DEL 1:MOVE 1:FLUSHALL 1:FLUSHDB"
 	if got := strings.Join(sink.got, " "); got != want {
 		t.Errorf("propagated %s, want %s", got, want)
 	}

@@ -261,7 +261,7 @@ func TestStringExpiry(t *testing.T) {
 	if got := ts.doLine("append k new"); got != ":3\r\n" {
 		t.Errorf("append to an expired key: %q", got)
 	}
-	if got := ts.propagated(); got != "DEL k; append k new" {
+	if got := ts.propagated(); got != "MULTI; DEL k; append k new; EXEC" {
 		t.Errorf("propagated %q", got)
 	}
 	if got := ts.deadlineOf("k"); got != record.NoExpiry {
