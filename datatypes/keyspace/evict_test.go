@@ -186,11 +186,11 @@ func (z zipf) draw(rnd *rand.Rand) uint32 {
 
 // TestHitRate compares what is evicted with a true LRU and with Redis's way, by the hits of a read-through loop. The cache
 // is renewed within seconds, as one is at full load. Those who draw by chance must not decide: what is asserted has
-// a margin.
+// a margin. In the short form counters of frequency have hardly begun to differ, and chance is up to three points of LFU.
 func TestHitRate(t *testing.T) {
-	keys, perTick, requests := 20_000, 400, 60_000
+	keys, perTick, requests, margin := 20_000, 400, 60_000, 5.0
 	if os.Getenv("FERROUS_STRESS") != "" {
-		keys, perTick, requests = 100_000, 2000, 600_000
+		keys, perTick, requests, margin = 100_000, 2000, 600_000, 0.7
 	}
 	for _, c := range []struct {
 		name  string
@@ -235,7 +235,7 @@ func TestHitRate(t *testing.T) {
 		lru5, lru10, lfu5, lfu10 := model(5, false), model(10, false), model(5, true), model(10, true)
 		t.Logf("%-26s lru %.2f (Redis 5: %.2f, 10: %.2f, true %.2f)  lfu %.2f (5: %.2f, 10: %.2f)", c.name, lru, lru5, lru10,
 			rate(&exact{room: room, at: map[uint32]*list.Element{}}), lfu, lfu5, lfu10)
-		if lru < lru10-1 || lfu < lfu10-1.5 {
+		if lru < lru10-1 || lfu < lfu10-margin {
 			t.Errorf("%s: lru %.2f, lfu %.2f; Redis with 10 samples has %.2f and %.2f", c.name, lru, lfu, lru10, lfu10)
 		}
 	}
