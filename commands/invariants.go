@@ -523,6 +523,8 @@ func (r *recount) settled() {
 		}
 		r.equal(fmt.Sprintf("client %d: bucket", c.id), int(c.evictionSlot.bucket), bucket)
 	}
-	r.equal("used_memory", s.usedMemory(), sum+int(s.sync.node.Backlog.Memory()))
+	sum += int(s.sync.node.Backlog.Memory()) + int(s.scripts.engine.Memory()) + s.scripts.libraries.Bytes() + s.security.users.Bytes() +
+		s.aofBuffer()
+	r.equal("used_memory", s.usedMemory(), sum)
 	r.check(s.busyWithSnapshot() || !s.Keyspace.Generation().Pinned(), "a snapshot is held that nobody reads")
 }

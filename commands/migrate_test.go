@@ -197,7 +197,7 @@ func TestMigrateToNobody(t *testing.T) {
 		{"256.1.1.1", port, "connecting to the client"},
 		{"127.0.0.1 ", port, "connecting to the client"},
 	} {
-		reply, want := s.do("MIGRATE", to.host, to.port, "a", "0", "100"), "-IOERR error or timeout "+to.failure+"\r\n"
+		reply, want := s.do("MIGRATE", to.host, to.port, "a", "0", "10000"), "-IOERR error or timeout "+to.failure+"\r\n"
 		if reply != want {
 			t.Errorf("%q: got %q, want %q", to, reply, want)
 		}
