@@ -39,6 +39,8 @@ var propagated = []string{
 // moment is a time in the stream, in milliseconds.
 var moment = regexp.MustCompile(`^(1[0-9]{12})$`)
 
+var entriesRead = regexp.MustCompile(`(?s)MULTI\n(XCLAIM [^\n]*\n)XGROUP SETID [^\n]* ENTRIESREAD \d+\nEXEC\n`)
+
 // subscribe attaches a connection to the stream of a server.
 func subscribe(t *testing.T, s *harness.Server) *harness.Conn {
 	t.Helper()
@@ -135,6 +137,8 @@ func TestPropagatedForms(t *testing.T) {
 				}
 			}
 		}
+		// Ferrous tells with an XREADGROUP how many entries the group has read, so that its lag is the same on replicas.
+		got[1] = entriesRead.ReplaceAllString(got[1], "$1")
 		if got[0] != got[1] {
 			t.Errorf("%s\nredis-server sends\n%sFerrous sends\n%s", group, got[0], got[1])
 		}
