@@ -159,6 +159,7 @@ func (s *Server) setAccount(c *Client, n, announced int) {
 // remember enters a client into the server's books.
 func (s *Server) remember(c *Client) {
 	s.clients[c.id] = c
+	s.countRoom()
 	c.orderIndex = int32(len(s.order))
 	s.order = append(s.order, c)
 	s.classMemory[c.countedAs] += clientBytes
@@ -173,6 +174,7 @@ func (s *Server) forget(c *Client) {
 		return
 	}
 	delete(s.clients, c.id)
+	s.countRoom()
 	last := len(s.order) - 1
 	s.order[c.orderIndex] = s.order[last]
 	s.order[c.orderIndex].orderIndex = c.orderIndex

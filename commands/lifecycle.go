@@ -43,6 +43,9 @@ func (s *Server) leastFDs() int {
 	if s.Config.LogFile != "" {
 		need += 2
 	}
+	if s.Config.TLSPort != 0 {
+		need += 2 * len(s.bindAddrs())
+	}
 	return max(minReserveFDs, need)
 }
 
@@ -149,6 +152,7 @@ func (s *Server) applyMaxClients() error {
 	if err != nil || granted < s.Config.MaxClients {
 		return refusal(fmt.Sprintf("The operating system is not able to handle the specified number of clients, try with %d", granted))
 	}
+	s.countRoom()
 	return nil
 }
 

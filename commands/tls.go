@@ -19,7 +19,7 @@ import (
 type tlsState struct {
 	ctx     *secure.Context // nil while nothing is encrypted
 	port    *secure.Port    // made with the first tls-port
-	most    atomic.Int64    // maxclients, for the goroutines of the port
+	room    atomic.Int64    // how many more clients maxclients allows, for the goroutines of the port
 	looking bool            // a goroutine looks at the files
 	looked  int64           // when the last look began, Unix ms
 }
@@ -70,7 +70,7 @@ func (s *Server) useTLS(ctx *secure.Context) {
 
 // listenTLS listens on tls-port at the addresses of bind, and no longer where it did before.
 func (s *Server) listenTLS() error {
-	s.tls.most.Store(int64(s.Config.MaxClients))
+	s.countRoom()
 	var addrs []string
 	if s.Config.TLSPort != 0 {
 		for _, b := range s.bindAddrs() {
@@ -82,8 +82,8 @@ func (s *Server) listenTLS() error {
 			return nil
 		}
 		s.tls.port = secure.NewPort(s.tls.ctx, secure.Options{
-			Join: func(st *secure.Stream) { s.loop.Join(st) },
-			Most: func() int { return int(s.tls.most.Load()) },
+			Join: func(st *secure.Stream, joined func()) { s.loop.Join(st); s.loop.Post(joined) },
+			Most: func() int { return int(s.tls.room.Load()) },
 			Failed: func(peer string, err error, more int64) {
 				text := fmt.Sprintf("Error accepting a client connection: %v (addr=%s)", err, peer)
 				if more > 0 {
@@ -95,6 +95,9 @@ func (s *Server) listenTLS() error {
 	}
 	return s.tls.port.Listen(addrs, s.Config.TCPBacklog)
 }
+
+// countRoom tells the port how many more clients there may be. Handshakes have no other descriptors than those of clients.
+func (s *Server) countRoom() { s.tls.room.Store(int64(s.Config.MaxClients - len(s.clients))) }
 
 // applyTLS answers a CONFIG SET of files or settings.
 func (s *Server) applyTLS() error {

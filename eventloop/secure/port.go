@@ -19,7 +19,7 @@ const handshakeTime = 10 * time.Second
 type Port struct {
 	opt  Options
 	ctx  atomic.Pointer[Context]
-	open atomic.Int64 // connections that shake hands
+	open atomic.Int64 // connections that are no clients yet
 
 	mu  sync.Mutex
 	lns map[string]net.Listener
@@ -31,9 +31,10 @@ type Port struct {
 
 // Options are what a Port needs.
 type Options struct {
-	// Join takes a connection that has shaken hands.
-	Join func(*Stream)
-	// Most is asked how many connections may shake hands at the same time; further ones are closed.
+	// Join takes a connection that has shaken hands. It calls joined when the connection counts as a client.
+	Join func(s *Stream, joined func())
+	// Most is asked how many connections may be there that are no clients yet; further ones are closed, so that
+	// half-open ones do not take the descriptors of others.
 	Most func() int
 	// Failed is told of handshakes that failed, at most once a second; more is how many others failed since.
 	Failed func(peer string, err error, more int64)
@@ -128,7 +129,7 @@ func (p *Port) accept(ln net.Listener) {
 
 // shake makes a stream of a connection.
 func (p *Port) shake(tcp *net.TCPConn) {
-	defer p.open.Add(-1)
+	done := func() { p.open.Add(-1) }
 	tcp.SetDeadline(time.Now().Add(handshakeTime))
 	s, err := newStream(tcp, tls.Server, p.ctx.Load().server)
 	if err == nil {
@@ -143,10 +144,11 @@ func (p *Port) shake(tcp *net.TCPConn) {
 			s.wire.unclog() // the alert that says why
 		}
 		tcp.Close()
+		done()
 		return
 	}
 	tcp.SetDeadline(time.Time{})
-	p.opt.Join(s)
+	p.opt.Join(s, done)
 }
 
 // fail counts a handshake that failed. Peers that only look whether the port is open are none.

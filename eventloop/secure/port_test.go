@@ -66,7 +66,7 @@ func newRig(t *testing.T, change func(*Settings)) *rig {
 	if r.loop, err = eventloop.New(eventloop.Options{Handler: r}); err != nil {
 		t.Fatal(err)
 	}
-	r.port = NewPort(ctx, Options{Join: func(s *Stream) { r.loop.Join(s) }, Most: func() int { return 10_000 },
+	r.port = NewPort(ctx, Options{Join: func(s *Stream, joined func()) { r.loop.Join(s); r.loop.Post(joined) }, Most: func() int { return 10_000 },
 		Failed: func(string, error, int64) { r.failed.Add(1) }})
 	free, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -295,7 +295,7 @@ func FuzzAccept(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	p := NewPort(ctx, Options{Join: func(s *Stream) { s.Close() }, Most: func() int { return 100 }, Failed: func(string, error, int64) {}})
+	p := NewPort(ctx, Options{Join: func(s *Stream, joined func()) { s.Close(); joined() }, Most: func() int { return 100 }, Failed: func(string, error, int64) {}})
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		f.Fatal(err)

@@ -284,3 +284,35 @@ func TestTLSStartErrors(t *testing.T) {
 		}
 	}
 }
+
+// Connections that have not shaken hands are bounded by maxclients: they take no descriptor that a client needs.
+func TestTLSHalfOpen(t *testing.T) {
+	s := startSecured(t, "--maxclients", "20")
+	var open []net.Conn
+	for range 60 {
+		c, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		open = append(open, c)
+	}
+	// One client is there, so 19 may wait; the others are closed at once.
+	closed := 0
+	for _, c := range open[19:] {
+		_ = c.SetReadDeadline(time.Now().Add(harness.DefaultTimeout))
+		if _, err := c.Read(make([]byte, 1)); err != nil && !os.IsTimeout(err) {
+			closed++
+		}
+	}
+	if closed != 41 {
+		t.Errorf("%d of 41 connections too many are closed", closed)
+	}
+	for range 15 {
+		replies(t, s.Dial(t), "PING", "PONG")
+	}
+	for _, c := range open {
+		_ = c.Close()
+	}
+	eventually(t, "a client with TLS is served again", func() bool { return s.served(t, nil) })
+}
