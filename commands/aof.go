@@ -192,12 +192,20 @@ func (s *Server) switchAppendOnly() error {
 
 // reply sends replies to a client, or has them wait for the file to be written.
 func (s *Server) reply(conn *eventloop.Conn, b []byte) {
+	if s.fileBefore(conn) {
+		conn.Send(b)
+	}
+}
+
+// fileBefore sees to it that the file is written before the replies that are about to be sent: it writes it, or has the replies
+// wait. false means that the server ends.
+func (s *Server) fileBefore(conn *eventloop.Conn) bool {
 	if a := &s.aof; a.file.Buffered() > 0 {
 		wait := a.file.HoldReplies() || len(a.held) > 0 || a.single == 0
 		if !wait || !a.file.HoldReplies() && a.file.Buffered() > flushAbove {
 			a.single = max(a.single-1, 0)
 			if !s.flushFile() {
-				return
+				return false
 			}
 			wait = a.file.Postponed()
 		}
@@ -205,7 +213,7 @@ func (s *Server) reply(conn *eventloop.Conn, b []byte) {
 			s.holdReply(conn)
 		}
 	}
-	conn.Send(b)
+	return true
 }
 
 // resumeReplies has replies go that waited for an fsync which has ended.

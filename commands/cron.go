@@ -34,7 +34,7 @@ func (s *Server) cron() {
 	s.gc.Bound(s.evict.limit, live, s.Keyspace.Generation().Pinned())
 	s.gc.Adjust(live, s.activity.Busy())
 	if ended && s.activity.Idle() {
-		s.scratch.Trim()
+		s.Requests.Trim()
 		if s.tidy.Due(s.Keyspace.Now, live) {
 			go debug.FreeOSMemory()
 		}

@@ -23,7 +23,9 @@ func (s *Server) execute(c *Client, now int64) int64 {
 				return now
 			}
 		} else {
+			s.w.Sharing = !e.Exec
 			now = s.call(c, e, now)
+			s.w.Sharing = false
 		}
 		if c.blocked != nil {
 			c.replySkip = skip // the request runs again
@@ -42,6 +44,9 @@ func (s *Server) execute(c *Client, now int64) int64 {
 func (s *Server) replied(c *Client, start int, now int64) int64 {
 	if c.suppressed() {
 		s.w.Truncate(start)
+	}
+	if s.w.Shared != nil && !s.w.Over() {
+		s.sendShared(c)
 	}
 	if c.pushes != nil {
 		s.finish(c)

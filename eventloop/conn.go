@@ -116,6 +116,62 @@ func (c *Conn) SendOwned(p []byte) {
 	}
 }
 
+// SendShared sends head, shared and tail as Send does, and reports whether bytes of
+// shared wait in the queue: shared itself waits there, so nobody may change it any
+// more. head and tail are the caller's again.
+func (c *Conn) SendShared(head, shared, tail []byte) (queued bool) {
+	if c.flags&fNoDirect != 0 {
+		if c.flags&fNoOutput != 0 {
+			return false
+		}
+		c.enqueue(head)
+		c.enqueueOwned(shared)
+		c.enqueue(tail)
+		return true
+	}
+	var n int
+	var errno syscall.Errno
+	if c.flags&fBeside != 0 {
+		n, errno = c.write(head)
+		if n == len(head) {
+			var m int
+			m, errno = c.write(shared)
+			n += m
+		}
+	} else {
+		n, errno = sendAll(int(c.fd), [][]byte{head, shared, tail})
+	}
+	if errno != 0 && errno != syscall.EAGAIN {
+		c.lose(errno)
+		return false
+	}
+	if n == len(head)+len(shared)+len(tail) {
+		return false
+	}
+	if n < len(head) {
+		c.enqueue(head[n:])
+	}
+	if at := max(n-len(head), 0); at < len(shared) {
+		c.enqueueOwned(shared[at:])
+		queued = true
+	}
+	c.enqueue(tail[max(n-len(head)-len(shared), 0):])
+	c.arm()
+	return queued
+}
+
+// Read reads from the socket what is there, into the first buffer and when that is
+// full into the second, and returns how many bytes that were. 0 means that there
+// is nothing now: the end of the stream and errors are left for the loop to find.
+// It may be called in Data, for who knows a better place for bytes than the
+// packets of the loop.
+func (c *Conn) Read(first, second []byte) int {
+	if c.flags&(fBeside|fDialled|fClosing|fClosed|fDead) != 0 {
+		return 0
+	}
+	return receive(int(c.fd), first, second)
+}
+
 // write writes to the socket what it takes at once.
 func (c *Conn) write(p []byte) (n int, errno syscall.Errno) {
 	if c.flags&fBeside != 0 {

@@ -58,6 +58,24 @@ func sendAll(fd int, bufs [][]byte) (n int, errno syscall.Errno) {
 	}
 }
 
+// receive reads into one buffer and then another what the socket fd has, without
+// blocking. It returns 0 at the end of the stream and for errors.
+func receive(fd int, first, second []byte) int {
+	bufs := [2]syscall.Iovec{{Base: unsafe.SliceData(first)}, {Base: unsafe.SliceData(second)}}
+	bufs[0].SetLen(len(first))
+	bufs[1].SetLen(len(second))
+	for {
+		n, _, errno := syscall.Syscall(syscall.SYS_READV, uintptr(fd), uintptr(unsafe.Pointer(&bufs)), uintptr(len(bufs)))
+		switch errno {
+		case 0:
+			return int(n)
+		case syscall.EINTR:
+		default:
+			return 0
+		}
+	}
+}
+
 // ownPeer tells whether the other end of a unix socket is in this process.
 func ownPeer(fd int) bool {
 	cred, err := syscall.GetsockoptUcred(fd, syscall.SOL_SOCKET, syscall.SO_PEERCRED)

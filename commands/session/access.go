@@ -114,6 +114,16 @@ func (c *Client) Look(key []byte) *record.Record {
 	return r
 }
 
+// SetString sets key to a string, as keyspace.DB.SetString does. A large argument of the request is not copied: its buffer becomes
+// the string's, and the string's old buffer one for arguments to come.
+func (c *Client) SetString(key, value []byte, expiry int64) {
+	if c.Core.Requests.Take(value) {
+		c.Core.Requests.Keep(c.DB.SetOwned(key, value, expiry))
+		return
+	}
+	c.DB.SetString(key, value, expiry)
+}
+
 // WriteIn is Write for a key of another database than the selected one.
 func (c *Client) WriteIn(db *keyspace.DB, key []byte) *record.Record {
 	if c.NoTouch {

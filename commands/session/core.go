@@ -8,6 +8,7 @@ import (
 	"ferrous/datatypes/quicklist"
 	"ferrous/datatypes/record"
 	"ferrous/datatypes/sortedset"
+	"ferrous/eventloop/resp"
 	"ferrous/rdb"
 )
 
@@ -37,6 +38,9 @@ type Core struct {
 	Zsets        *sortedset.Text
 	Dumper       rdb.Dumper
 	SkipChecksum bool // DEBUG SET-SKIP-CHECKSUM-VALIDATION 1
+
+	Shared   *record.Record // whose bytes the reply shares; see BulkOf
+	Requests resp.Scratch   // arguments of the running request of a connection
 
 	// Scratch of handlers.
 	Peeked     [keyspace.MaxPrefetch][]byte

@@ -182,7 +182,11 @@ func get(c *session.Client) {
 	if !c.Typed(r, record.String) {
 		return
 	}
-	bulkString(c, r)
+	if r.Inline() {
+		bulkString(c, r)
+	} else {
+		c.BulkOf(r, r.String(nil))
+	}
 }
 
 // bulkString replies with the bytes of a string record.
@@ -253,7 +257,11 @@ func getrange(c *session.Client) {
 		c.W.Bulk(nil)
 		return
 	}
-	c.W.Bulk(s[start : end+1])
+	if r.Inline() {
+		c.W.Bulk(s[start : end+1])
+	} else {
+		c.BulkOf(r, r.String(nil)[start:end+1])
+	}
 }
 
 // stringTooLong replies with an error and returns true when a string of size and add bytes together would be longer
@@ -271,7 +279,7 @@ func appendCommand(c *session.Client) {
 	r := c.Write(key)
 	n := len(value)
 	if r == nil {
-		c.DB.SetString(key, value, record.NoExpiry)
+		c.SetString(key, value, record.NoExpiry)
 	} else {
 		if !c.Typed(r, record.String) {
 			return

@@ -298,7 +298,15 @@ const KeepTTL = int64(-2)
 
 // SetString sets key to a string, in the encoding that SET chooses. expiry is a deadline, record.NoExpiry or KeepTTL.
 // key and value are copied.
-func (db *DB) SetString(key, value []byte, expiry int64) {
+func (db *DB) SetString(key, value []byte, expiry int64) { db.setString(key, value, expiry, false) }
+
+// SetOwned is SetString for a value of more than record.MaxInline bytes whose buffer becomes the string's. It returns the
+// buffer that the string had before if nobody uses that any more, else nil.
+func (db *DB) SetOwned(key, value []byte, expiry int64) (spare []byte) {
+	return db.setString(key, value, expiry, true)
+}
+
+func (db *DB) setString(key, value []byte, expiry int64, owned bool) (spare []byte) {
 	h := table.Hash(key)
 	old := db.t.Get(h, key)
 	if old != nil && old.Expiry() != record.NoExpiry && db.ks.Expired(old) {
@@ -310,8 +318,8 @@ func (db *DB) SetString(key, value []byte, expiry int64) {
 		if expiry == KeepTTL {
 			expiry = record.NoExpiry
 		}
-		db.insert(h, record.NewString(key, value, expiry, ks.newClock(), ks.gen.Current()))
-		return
+		db.insert(h, newString(key, value, expiry, ks.newClock(), ks.gen.Current(), owned))
+		return nil
 	}
 	had := old.Expiry()
 	if expiry == KeepTTL {
@@ -322,16 +330,39 @@ func (db *DB) SetString(key, value []byte, expiry int64) {
 		clock = old.Clock() // as Redis: an overwritten key keeps its frequency
 	}
 	if old.Type() == record.String && db.ownsString(h, old) && (expiry == had || old.SetExpiry(expiry)) {
-		if old.TrySetString(value) {
+		var done bool
+		if !owned {
+			done = old.TrySetString(value)
+		} else if !old.Inline() {
+			before := Size(old)
+			spare = old.SwapLong(value)
+			db.bytes += Size(old) - before
+			done = true
+		}
+		if done {
 			old.SetClock(clock)
 			db.rescheduled(&db.keys, h, had, expiry)
-			return
+			return spare
 		}
 		if expiry != had {
 			old.SetExpiry(had) // replace counts the difference between old and new
 		}
 	}
-	db.replace(h, old, record.NewString(key, value, expiry, clock, ks.gen.Current()))
+	db.replace(h, old, newString(key, value, expiry, clock, ks.gen.Current(), owned))
+	return nil
+}
+
+// newString makes the record of a string, which with owned keeps value as its buffer.
+func newString(key, value []byte, expiry int64, clock uint32, stamp uint64, owned bool) *record.Record {
+	if owned {
+		return record.NewOwned(key, value, expiry, clock, stamp)
+	}
+	return record.NewString(key, value, expiry, clock, stamp)
+}
+
+// MayLend reports whether the bytes of the long string r may be sent from where they lie: Lend can be called for it.
+func (db *DB) MayLend(r *record.Record) bool {
+	return !r.Inline() && (!db.ks.gen.Pinned() || db.ownsValue(table.Hash(r.Key()), r))
 }
 
 // Set adds or replaces a whole record, which must bear its key and deadline. It is how collections and moved keys
@@ -447,7 +478,7 @@ func (db *DB) Edit(key []byte, r *record.Record, n, room int) []byte {
 		return c.String(nil)
 	}
 	v := record.Value[record.Bytes](r)
-	if !ks.gen.Owns(v.Stamp) && !db.ownsValue(table.Hash(key), r) {
+	if r.Lent() || !ks.gen.Owns(v.Stamp) && !db.ownsValue(table.Hash(key), r) {
 		b := make([]byte, n, room)
 		copy(b, v.B)
 		db.replace(table.Hash(key), r, record.NewOwned(key, b, r.Expiry(), r.Clock(), ks.gen.Copying(cap(v.B))))
@@ -470,7 +501,7 @@ func (db *DB) Edit(key []byte, r *record.Record, n, room int) []byte {
 
 // ownsString reports whether the string r may be written in place, with its deadline.
 func (db *DB) ownsString(h uint64, r *record.Record) bool {
-	return db.t.Owned(h) && (r.Inline() || !r.Moved() || db.ks.gen.Owns(record.Value[record.Bytes](r).Stamp))
+	return db.t.Owned(h) && (r.Inline() || !r.Lent() && (!r.Moved() || db.ks.gen.Owns(record.Value[record.Bytes](r).Stamp)))
 }
 
 // ownsValue reports whether the value behind the object r may be written in place whatever its stamp: the snapshot's

@@ -557,6 +557,23 @@ func (r *Record) trySetLong(value []byte) bool {
 	return true
 }
 
+// SwapLong gives a long string another buffer, which is kept, and returns the one that it had.
+func (r *Record) SwapLong(value []byte) (was []byte) {
+	v := Value[Bytes](r)
+	was, v.B = v.B, value
+	return was
+}
+
+// lent is the stamp of bytes that others read: queued replies.
+const lent = math.MaxUint64
+
+// Lend says that the bytes of a long string are read by others for as long as they please: they are never written again.
+// A string that changes is given other bytes.
+func (r *Record) Lend() { Value[Bytes](r).Stamp = lent }
+
+// Lent reports whether Lend was called for the bytes that the object has now.
+func (r *Record) Lent() bool { return Value[Bytes](r).Stamp == lent }
+
 // TrySetMember overwrites the value of a field in place and reports whether it could: the value must fill the same
 // size class as the old one. The deadline stays.
 func (r *Record) TrySetMember(value []byte) bool {

@@ -129,12 +129,17 @@ func (t *partial) takeBulk(in []byte, s *Scratch) (used int) {
 // appendOwn appends to the buffer of a large bulk, which doubles as bytes come
 // but never grows to more than the bulk.
 func appendOwn(own, data []byte, size int) []byte {
-	if need := len(own) + len(data); need > cap(own) {
-		grown := make([]byte, len(own), min(size, 2*need))
-		copy(grown, own)
-		own = grown
+	if len(own)+len(data) > cap(own) {
+		own = growOwn(own, len(data), size)
 	}
 	return append(own, data...)
+}
+
+// growOwn makes room for n more bytes.
+func growOwn(own []byte, n, size int) []byte {
+	grown := make([]byte, len(own), min(size, 2*(len(own)+n)))
+	copy(grown, own)
+	return grown
 }
 
 // takeWhole takes the arguments that lie whole in the packet and need no second
