@@ -23,7 +23,7 @@ func (s *Server) execute(c *Client, now int64) int64 {
 				return now
 			}
 		} else {
-			s.w.Sharing = !e.Exec
+			s.w.Sharing = !e.Exec && c.conn != nil
 			now = s.call(c, e, now)
 			s.w.Sharing = false
 		}

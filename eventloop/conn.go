@@ -139,7 +139,7 @@ func (c *Conn) SendShared(head, shared, tail []byte) (queued bool) {
 			n += m
 		}
 	} else {
-		n, errno = sendAll(int(c.fd), [][]byte{head, shared, tail})
+		n, errno = sendThree(int(c.fd), head, shared, tail)
 	}
 	if errno != 0 && errno != syscall.EAGAIN {
 		c.lose(errno)

@@ -301,6 +301,10 @@ func TestSlowReaderKeepsOrder(t *testing.T) {
 			case 4:
 				c.Send(b)
 				c.Unhold()
+			case 5, 6:
+				cut := min(len(b), 1+i%50)
+				end := max(len(b)-i%3, cut)
+				c.SendShared(bytes.Clone(b[:cut]), bytes.Clone(b[cut:end]), b[end:])
 			default:
 				c.Send(b)
 			}

@@ -12,9 +12,11 @@ const (
 	abstractSockets = true
 	places          = flushPlace // evio reads a timerfd and an eventfd
 	maxUnixPath     = 108
-	// rawMax bounds a write that the scheduler is not told of: the copy of as
-	// much takes a few microseconds.
-	rawMax = 64 << 10
+	// rawMax bounds a write or read that the scheduler is not told of. It never
+	// waits; the copy of as much takes some 150 microseconds. Told of it, the
+	// scheduler's monitor takes the processor away after 20 and wakes threads:
+	// with values of 1 MB a fifth of the CPU.
+	rawMax = 1 << 20
 )
 
 // send writes p to the socket fd without blocking and without a signal when
@@ -33,6 +35,29 @@ func send(fd int, p []byte) (n int, errno syscall.Errno) {
 			r, _, errno = syscall.Syscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])),
 				uintptr(len(p)), syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT, 0, 0)
 		}
+		switch errno {
+		case 0:
+			return int(r), 0
+		case syscall.EINTR:
+		default:
+			return 0, errno
+		}
+	}
+}
+
+// sendThree is send for three pieces.
+func sendThree(fd int, a, b, c []byte) (n int, errno syscall.Errno) {
+	bufs := [3]syscall.Iovec{{Base: unsafe.SliceData(a)}, {Base: unsafe.SliceData(b)}, {Base: unsafe.SliceData(c)}}
+	bufs[0].SetLen(len(a))
+	bufs[1].SetLen(min(len(b), rawMax))
+	bufs[2].SetLen(len(c))
+	msg := syscall.Msghdr{Iov: &bufs[0]}
+	if msg.Iovlen = 3; len(b) > rawMax {
+		msg.Iovlen = 2
+	}
+	for {
+		r, _, errno := syscall.RawSyscall(syscall.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&msg)),
+			syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT)
 		switch errno {
 		case 0:
 			return int(r), 0
@@ -62,10 +87,13 @@ func sendAll(fd int, bufs [][]byte) (n int, errno syscall.Errno) {
 // blocking. It returns 0 at the end of the stream and for errors.
 func receive(fd int, first, second []byte) int {
 	bufs := [2]syscall.Iovec{{Base: unsafe.SliceData(first)}, {Base: unsafe.SliceData(second)}}
-	bufs[0].SetLen(len(first))
+	bufs[0].SetLen(min(len(first), rawMax))
 	bufs[1].SetLen(len(second))
+	if len(first) > rawMax {
+		bufs[1].SetLen(0)
+	}
 	for {
-		n, _, errno := syscall.Syscall(syscall.SYS_READV, uintptr(fd), uintptr(unsafe.Pointer(&bufs)), uintptr(len(bufs)))
+		n, _, errno := syscall.RawSyscall(syscall.SYS_READV, uintptr(fd), uintptr(unsafe.Pointer(&bufs)), uintptr(len(bufs)))
 		switch errno {
 		case 0:
 			return int(n)
