@@ -117,7 +117,7 @@ type report struct {
 	Expiry    []expiryResult    `json:"expiry,omitempty"`
 }
 
-var sections = []string{"cpu", "big", "mem", "elems", "conns", "blocked", "streams", "stalls", "aof", "snapshot", "sessions", "watch", "lua", "jobs", "latency", "expiry"}
+var sections = []string{"cpu", "big", "large", "mem", "elems", "conns", "blocked", "streams", "stalls", "aof", "snapshot", "sessions", "watch", "lua", "jobs", "latency", "expiry"}
 
 func main() {
 	if err := run(); err != nil {
@@ -239,6 +239,8 @@ func run() error {
 			failed = b.cpuSection()
 		case "big":
 			failed = b.bigSection()
+		case "large":
+			failed = b.largeSection()
 		case "mem":
 			failed = b.memSection()
 		case "elems":
