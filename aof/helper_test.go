@@ -51,7 +51,7 @@ func (l *testLoop) runPosted() int {
 // until runs what is posted until cond holds.
 func (l *testLoop) until(t testing.TB, cond func() bool) {
 	t.Helper()
-	expired := time.AfterFunc(20*time.Second, func() { l.post(func() { panic("condition not met: " + t.Name()) }) })
+	expired := time.AfterFunc(time.Minute, func() { l.post(func() { panic("condition not met: " + t.Name()) }) })
 	defer expired.Stop()
 	for !cond() {
 		l.mu.Lock()

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"testing"
-	"time"
 	"unsafe"
 
 	"ferrous/datatypes/mem"
@@ -442,12 +441,12 @@ func TestJumps(t *testing.T) {
 	for i := range int64(1000) {
 		w.Insert(uint64(i), epoch+1+i*3_000_000_000_000)
 	}
-	begin, calls, fired := time.Now(), 0, 0
+	calls, fired := 0, 0
 	for done := false; !done; calls++ {
 		done = w.Advance(math.MaxInt64, 1, func(uint64, int64) { fired++ })
 	}
-	if fired != 1000 || calls > 1000*levels+1 || time.Since(begin) > 10*time.Second {
-		t.Fatalf("%d fired in %d calls, %v", fired, calls, time.Since(begin))
+	if fired != 1000 || calls > 1000*levels+1 {
+		t.Fatalf("%d fired in %d calls", fired, calls)
 	}
 
 	// Back by an hour, with entries on all levels and a limit of one a call; short deadlines of the new time are met.

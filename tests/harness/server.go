@@ -27,7 +27,7 @@ import (
 )
 
 // startTimeout is how long a server may take until it answers PING: a race-built binary on a busy machine included.
-const startTimeout = 20 * time.Second
+const startTimeout = time.Minute
 
 // Options tells how to start a server. The zero value of everything but Binary is useful.
 type Options struct {

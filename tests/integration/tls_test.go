@@ -140,7 +140,7 @@ func TestTLS(t *testing.T) {
 	eventually(t, "it is closed", func() bool {
 		return strings.Contains(info(t, s.plain, "stats"), "\nclient_output_buffer_limit_disconnections:1\r")
 	})
-	if code, err := s.Stop(30 * time.Second); err != nil || code != 0 {
+	if code, err := s.Stop(time.Minute); err != nil || code != 0 {
 		t.Errorf("exit code %d, %v", code, err)
 	}
 }
