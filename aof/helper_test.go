@@ -13,8 +13,12 @@ import (
 	"testing"
 	"time"
 
+	"ferrous/datatypes/table"
 	"ferrous/rdb/memfs"
+	"ferrous/tests/random"
 )
+
+func init() { table.FixHash(random.Process()) }
 
 // testLoop is a loop without sockets: functions that were posted run when the test says so.
 type testLoop struct {
