@@ -116,7 +116,7 @@ func TestStorm(t *testing.T) {
 				st.limit = time.Second
 			}
 			t.Logf("FERROUS_STORM_SEED=%d, settings %q", seed, args)
-			st.s = harness.StartWith(t, harness.Options{Binary: bin, Args: args})
+			st.s = harness.StartWith(t, harness.Options{Binary: bin, Args: args, Seed: seed + uint64(n)})
 			for phase := range phases {
 				st.theme = theme((n*phases + phase) % int(themes))
 				st.phase(rand.New(rand.NewPCG(seed, uint64(n)<<32|uint64(phase+1))))
