@@ -150,9 +150,6 @@ type stats struct {
 	snapshots, snapshotNanos   int64 // taken for background writing, and how long the last one took
 }
 
-// keyspaceSeed makes random bytes the seed of what commands draw. Servers of tests replace it (seeded.go).
-var keyspaceSeed = binary.LittleEndian.Uint64
-
 // New makes a server from its configuration. Serve starts it.
 func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 	var id [20]byte
@@ -163,7 +160,7 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 		Core: session.Core{
 			Config:   cfg,
 			Log:      log,
-			Keyspace: keyspace.New(cfg.Databases, keyspaceSeed(id[8:])),
+			Keyspace: keyspace.New(cfg.Databases, binary.LittleEndian.Uint64(id[8:])),
 			Registry: newRegistry(),
 			Errors:   make(map[string]int64),
 		},
@@ -299,7 +296,7 @@ func (s *Server) listening([]net.Addr) {
 }
 
 func (s *Server) serving([]net.Addr, bool) {
-	debug.SetPanicOnFault(true) // of this goroutine, the loop's: so that a crash report tells what it did
+	debug.SetPanicOnFault(true) // of this goroutine, the loop's, so that a crash report shows what it did
 }
 
 // Opened implements eventloop.Handler.

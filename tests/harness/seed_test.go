@@ -18,7 +18,7 @@ func filled(t *testing.T, binary string, seed uint64) string {
 	t.Helper()
 	c := StartWith(t, Options{Binary: binary, Seed: seed, Args: []string{"--enable-debug-command", "yes"}}).Dial(t)
 	c.Must("DEBUG", "POPULATE", "2000")
-	for range 2000 {
+	for range 200 {
 		c.Must("SADD", "set", c.Must("RANDOMKEY").Str)
 	}
 	return c.Must("KEYS", "*").String() + c.Must("SRANDMEMBER", "set", "-100").String()

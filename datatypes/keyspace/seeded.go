@@ -1,6 +1,6 @@
 //go:build seeded
 
-package commands
+package keyspace
 
 import (
 	"os"
@@ -9,11 +9,11 @@ import (
 	"ferrous/datatypes/table"
 )
 
-// A server with the build tag seeded takes from FERROUS_SEED what others draw at random: the seed of the hash function and
+// With the build tag seeded, a server takes from FERROUS_SEED what others draw at random: the seed of the hash function and
 // that of what commands draw. A test that has failed can then be run again with the same servers.
 func init() {
 	if n, err := strconv.ParseUint(os.Getenv("FERROUS_SEED"), 10, 64); err == nil {
 		table.FixHash(n)
-		keyspaceSeed = func([]byte) uint64 { return n }
+		fixedSeed = &n
 	}
 }
