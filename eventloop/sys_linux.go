@@ -58,7 +58,7 @@ func sendAll(fd int, bufs [][]byte) (n int, errno syscall.Errno) {
 	}
 }
 
-// ownPeer tells whether the other end of a unix socket is in this process.
+// ownPeer reports whether the other end of a unix socket is in this process.
 func ownPeer(fd int) bool {
 	cred, err := syscall.GetsockoptUcred(fd, syscall.SOL_SOCKET, syscall.SO_PEERCRED)
 	return err == nil && int(cred.Pid) == syscall.Getpid()

@@ -159,7 +159,7 @@ func (db *DB) Overhead() int {
 	return db.t.Size() + db.keys.bytes() + db.fields.bytes()
 }
 
-// AddBytes tells that a value behind a record has grown by n bytes.
+// AddBytes says that a value behind a record has grown by n bytes.
 func (db *DB) AddBytes(n int) { db.bytes += n }
 
 // Len returns the number of keys, expired ones that nobody has met yet included.

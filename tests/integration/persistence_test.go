@@ -270,7 +270,7 @@ func TestLoading(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// A server with a password tells the harness that it is there before it tells that it is loading.
+			// A server with a password tells the harness that it is there before it says that it is loading.
 			start := func(delay string) (*harness.Server, *harness.Conn) {
 				s := harness.StartWith(t, harness.Options{Binary: harness.NeedFerrous(t), Dir: dir, Password: "secret",
 					Args: append([]string{"--requirepass", "secret", "--key-load-delay", delay,

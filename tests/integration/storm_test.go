@@ -239,7 +239,7 @@ func crashReport(log string) string {
 }
 
 // do sends a command of the test's own on a new connection, which the clients may kill, and tries until it is answered.
-// ok tells whether the answer will do. It returns false if the test has failed.
+// ok reports whether the answer will do. It returns false if the test has failed.
 func (st *storm) do(what string, ok func(harness.Value) bool, cmd ...string) bool {
 	var last any
 	for deadline := time.Now().Add(harness.DefaultTimeout); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {

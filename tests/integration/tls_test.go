@@ -59,7 +59,7 @@ func (s *secured) mustDial(t *testing.T, cfg *tls.Config) *harness.Conn {
 	return c
 }
 
-// served tells whether a client with these settings is answered.
+// served reports whether a client with these settings is answered.
 func (s *secured) served(t *testing.T, cfg *tls.Config) bool {
 	t.Helper()
 	c, err := s.dial(t, cfg)
