@@ -328,7 +328,7 @@ func (a *AOF) Probe() error {
 	return err
 }
 
-// Moved tells that the server's working directory, from, is to, since somebody has renamed it or moved it: the files are
+// Moved says that the server's working directory, from, is to, since somebody has renamed it or moved it: the files are
 // there now. Nothing happens where they are in another one.
 func (a *AOF) Moved(from, to string) {
 	if a.dir.root == filepath.Clean(from) {

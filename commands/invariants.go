@@ -129,7 +129,7 @@ func (r *recount) equal(what string, counter, counted int) {
 	r.check(counter == counted, "%s: %d, counted %d", what, counter, counted)
 }
 
-// alive reports whether the client is in the books.
+// alive reports whether the client is in the registry.
 func (r *recount) alive(c *Client) bool { return c != nil && r.s.clients[c.id] == c }
 
 // everything recounts what must be right after each command.
@@ -176,7 +176,7 @@ func (r *recount) signs() {
 	}
 }
 
-// clients recounts the books of clients and their memory.
+// clients recounts the registry of clients and their memory.
 func (r *recount) clients() {
 	s := r.s
 	r.equal("connected_clients", len(s.clients), len(s.order))
@@ -217,7 +217,7 @@ func (r *recount) clients() {
 	r.equal("clients with a connection", len(s.clients), conns)
 }
 
-// client checks what one client in the books says of itself.
+// client checks the counters of one client.
 func (r *recount) client(c *Client) {
 	r.check(c.counted >= 0 && c.announced >= 0, "client %d: %d bytes held, %d announced", c.id, c.counted, c.announced)
 	if b := c.blocked; b != nil {

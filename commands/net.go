@@ -33,7 +33,7 @@ func (s *Server) bindAddrs() []bindAddr {
 			a = bindAddr{"tcp4", b}
 		}
 		if optional {
-			// Only an attempt tells whether the address exists here.
+			// Only an attempt reports whether the address exists here.
 			l, err := net.Listen(a.network, net.JoinHostPort(a.host, "0"))
 			if err != nil {
 				s.Logf(config.LogVerbose, "Not listening on %s: %v", a.host, err)
@@ -46,7 +46,7 @@ func (s *Server) bindAddrs() []bindAddr {
 	return out
 }
 
-// warnOfBacklog tells of a tcp-backlog that the kernel cuts.
+// warnOfBacklog logs that the kernel cuts tcp-backlog.
 func (s *Server) warnOfBacklog() {
 	const path = "/proc/sys/net/core/somaxconn" // of Linux
 	text, err := os.ReadFile(path)

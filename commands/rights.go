@@ -215,7 +215,7 @@ func (s *Server) forbidden(c *Client, e *session.Entry, queued bool) string {
 const errRightsChanged = "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC " +
 	"call. This command is no longer allowed for the following reason: "
 
-// errDenied tells why a user may not do something, and no more than that.
+// errDenied returns the error of a denied request: why it is denied, and no more than that.
 func errDenied(why acl.Denial, u *acl.User, e *session.Entry) string {
 	switch why {
 	case acl.DeniedKey:

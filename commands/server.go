@@ -296,7 +296,7 @@ func (s *Server) listening([]net.Addr) {
 }
 
 func (s *Server) serving([]net.Addr, bool) {
-	debug.SetPanicOnFault(true) // of this goroutine, the loop's: so that a crash report tells what it did
+	debug.SetPanicOnFault(true) // of this goroutine, the loop's, so that a crash report shows what it did
 }
 
 // Opened implements eventloop.Handler.

@@ -48,7 +48,7 @@ type Stream interface {
 	CloseWrite() error
 	// SetReadDeadline ends a Read with os.ErrDeadlineExceeded and leaves the connection as it is.
 	SetReadDeadline(t time.Time) error
-	// Clogged tells whether bytes of earlier calls of Write wait for the socket.
+	// Clogged reports whether bytes of earlier calls of Write wait for the socket.
 	Clogged() bool
 	// Unclog waits until they do not, or returns an error.
 	Unclog() error
@@ -325,7 +325,7 @@ func (sd *side) end() {
 	sd.mu.Unlock()
 }
 
-// pending tells whether output is on its way still.
+// pending reports whether output is on its way still.
 func (sd *side) pending() bool {
 	sd.mu.Lock()
 	defer sd.mu.Unlock()

@@ -224,7 +224,7 @@ func (c *Conn) Unhold() {
 	}
 }
 
-// Held tells whether Hold is in force.
+// Held reports whether Hold is in force.
 func (c *Conn) Held() bool { return c.flags&fHeld != 0 }
 
 // flush writes what is queued, as far as the socket and flushBudget allow.
@@ -413,7 +413,7 @@ func (c *Conn) refuse(linger bool) {
 	c.closeLater()
 }
 
-// Closing tells whether the connection is closed or about to be.
+// Closing reports whether the connection is closed or about to be.
 func (c *Conn) Closing() bool { return c.flags&fNoOutput != 0 }
 
 // Queued returns the bytes of output that the kernel has not taken yet.
@@ -443,13 +443,13 @@ func (c *Conn) QueuedMem() int {
 // FD returns the descriptor, or -1 after Closed.
 func (c *Conn) FD() int { return int(c.fd) }
 
-// Dialled tells whether Dial made the connection.
+// Dialled reports whether Dial made the connection.
 func (c *Conn) Dialled() bool { return c.flags&fDialled != 0 }
 
-// IsUnix tells whether the client came through a unix socket.
+// IsUnix reports whether the client came through a unix socket.
 func (c *Conn) IsUnix() bool { return c.flags&(fDialled|fBeside) == 0 && c.loop.lns[c.ln].unix }
 
-// IsTCP tells whether the client came through TCP.
+// IsTCP reports whether the client came through TCP.
 func (c *Conn) IsTCP() bool { return !c.IsUnix() }
 
 // RemoteAddr returns the peer's address as Redis writes it: "127.0.0.1:1234",

@@ -479,7 +479,7 @@ func (l *Loop) listening(all []net.Addr) (bound []net.Addr) {
 	return bound
 }
 
-// haveStartFDs tells whether evio can begin, which would panic without its
+// haveStartFDs reports whether evio can begin, which would panic without its
 // descriptors, and at the start whether a client would be let in then.
 func (l *Loop) haveStartFDs() bool {
 	n := startFDs
@@ -650,7 +650,7 @@ func (l *Loop) opened(ec evio.Conn) evio.Action {
 	return evio.None
 }
 
-// outOfFDs tells whether the descriptor of a new connection is one of the last
+// outOfFDs reports whether the descriptor of a new connection is one of the last
 // ones, and logs that at most once in ten seconds.
 func (l *Loop) outOfFDs(fd int) bool {
 	if fd < l.fdLimit {

@@ -213,7 +213,7 @@ func TestServeAgain(t *testing.T) {
 	}
 	select {
 	case <-fired:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Error("a timer was lost")
 	}
 	if !strings.Contains(s.logs.String(), "serving again") {
@@ -230,7 +230,7 @@ func TestServeAgainWaitsForAddress(t *testing.T) {
 	os.RemoveAll(filepath.Dir(path))
 	syscall.Shutdown(s.wfd, syscall.SHUT_RDWR)
 	s.mu.Unlock()
-	for end := time.Now().Add(10 * time.Second); !strings.Contains(s.logs.String(), "cannot listen again"); {
+	for end := time.Now().Add(patience); !strings.Contains(s.logs.String(), "cannot listen again"); {
 		if time.Now().After(end) {
 			t.Fatal("no log:", s.logs)
 		}
@@ -326,7 +326,7 @@ func TestShutdownWhileListening(t *testing.T) {
 		t.Error(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	if n, err := c.Read(make([]byte, 1)); n != 0 || err == nil {
 		t.Errorf("the connection got %d bytes, %v", n, err)
 	}

@@ -104,7 +104,7 @@ func receive(fd int, first, second []byte) int {
 	}
 }
 
-// ownPeer tells whether the other end of a unix socket is in this process.
+// ownPeer reports whether the other end of a unix socket is in this process.
 func ownPeer(fd int) bool {
 	cred, err := syscall.GetsockoptUcred(fd, syscall.SOL_SOCKET, syscall.SO_PEERCRED)
 	return err == nil && int(cred.Pid) == syscall.Getpid()

@@ -68,7 +68,7 @@ func (t *Timer) Reset(d time.Duration) bool {
 	return was
 }
 
-// Waiting tells whether the timer will run.
+// Waiting reports whether the timer will run.
 func (t *Timer) Waiting() bool { return t.pos >= 0 }
 
 func (h *timerHeap) now() int64 {

@@ -201,7 +201,7 @@ func (a *Activity) Busy() bool { return a.calm < calmAfter }
 // Idle reports whether the last second brought next to no commands.
 func (a *Activity) Idle() bool { return a.idle }
 
-// Restart tells that the number of commands begins again at 0 after n.
+// Restart says that the number of commands begins again at 0 after n.
 func (a *Activity) Restart(n int64) { a.commands -= n }
 
 // A Tidier gives the garbage of a small heap back when the server has come to rest.

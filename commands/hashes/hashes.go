@@ -430,8 +430,8 @@ func hincrbyfloat(c *session.Client) {
 	setField(c, r, text, "hincrbyfloat")
 	c.W.Bulk(text)
 	if c.Propagates() {
-		// The result, so that replicas and files do not depend on who adds in which precision. HSET takes the deadline;
-		// that every server which knows deadlines can give it back is worth a second command.
+		// The result is propagated, since another server may add with another precision. HSET removes the field's deadline, so
+		// HPEXPIREAT sets it again.
 		set := [][]byte{wordHSet, key, field, append([]byte(nil), text...)}
 		if deadline == record.NoExpiry {
 			c.Rewrite(set...)

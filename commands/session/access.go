@@ -53,7 +53,7 @@ func (c *Client) Modified(key []byte) {
 	}
 }
 
-// Changed reports that n elements of a key were changed (1 for a value without elements) and tells the event.
+// Changed reports that n elements of a key were changed (1 for a value without elements) and publishes the event.
 func (c *Client) Changed(key []byte, n int, class config.NotifyFlags, event string) {
 	c.Modified(key)
 	c.Core.Dirty += int64(n - 1)

@@ -260,7 +260,7 @@ type Entry struct {
 	Times    *histogram.Histogram // of executions, nil before the first; see latency-tracking
 }
 
-// ChannelSpec tells which arguments of a command are channels. They begin at Index.
+// ChannelSpec says which arguments of a command are channels. They begin at Index.
 type ChannelSpec struct {
 	Flags ChannelFlags
 	Index int

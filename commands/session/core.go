@@ -12,8 +12,8 @@ import (
 	"ferrous/rdb"
 )
 
-// Core is the part of a server that handlers may touch: data, configuration, counters, and the functions that hear of changes.
-// Everything in it belongs to the loop goroutine.
+// Core is the part of a server that handlers may touch: data, configuration, counters, and the functions that are called for
+// changes. Everything in it belongs to the loop goroutine.
 type Core struct {
 	Config   *config.Config
 	Log      *logging.Logger
@@ -22,7 +22,7 @@ type Core struct {
 
 	Dirty     int64 // changes since the last snapshot
 	Sinks     []Sink
-	Listeners []func(db *keyspace.DB, key []byte) // hear of every changed key; nil for all keys of a database
+	Listeners []func(db *keyspace.DB, key []byte) // called for every changed key; nil for all keys of a database
 	Observers []observer                          // of keyspace events
 
 	// Ready, if not nil, is called when a key that existed before may hold something new for clients that wait for it.

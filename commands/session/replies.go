@@ -8,8 +8,8 @@ import (
 	"ferrous/eventloop/resp"
 )
 
-// OverLimit reports whether the reply of the running command is above the hard limit, so that more of it is in vain:
-// handlers that make much of little ask it as they go.
+// OverLimit reports whether the reply of the running command is above the hard limit: more of it would be dropped. Handlers of
+// long replies ask it as they go.
 func (c *Client) OverLimit() bool { return c.W.Over() }
 
 // Help replies to the HELP subcommand of a container: a first line that names the command, then lines by turns of a

@@ -413,7 +413,7 @@ func incrbyfloat(c *session.Client) {
 	c.Changed(key, 1, config.NotifyString, "incrbyfloat")
 	c.W.Bulk(text)
 	if c.Propagates() {
-		// The result, so that replicas and files do not depend on who adds in which precision.
+		// The result is propagated, since another server may add with another precision.
 		c.Rewrite(wordSet, key, append([]byte(nil), text...), wordKeepTTL)
 	}
 }

@@ -119,7 +119,7 @@ func (l *large) settle() {
 	l.bytes += l.due.size()
 }
 
-// Deadline returns the deadline of a field, record.NoExpiry if it has none. ok tells whether there is such a field.
+// Deadline returns the deadline of a field, record.NoExpiry if it has none. ok reports whether there is such a field.
 func (h *Hash) Deadline(field []byte) (when int64, ok bool) {
 	if l := h.large(); l != nil {
 		r := l.t.Get(table.Hash(field), field)

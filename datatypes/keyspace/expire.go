@@ -87,7 +87,7 @@ func fieldExpiry(r *record.Record) int64 {
 	return record.Value[hash.Hash](r).Earliest()
 }
 
-// FieldsRescheduled tells that the hash behind r, a live record of the database, was changed, and what its earliest
+// FieldsRescheduled says that the hash behind r, a live record of the database, was changed, and what its earliest
 // deadline of a field was before. It is to be called before anything else is done with the database.
 func (db *DB) FieldsRescheduled(r *record.Record, was int64) {
 	if now := fieldExpiry(r); now != was {

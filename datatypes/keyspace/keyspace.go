@@ -100,8 +100,14 @@ type contents struct {
 	hand   uint64 // the hash that eviction's hand has reached
 }
 
+// fixedSeed, if not nil, replaces the seeds that New is given. It is for servers of tests (seeded.go).
+var fixedSeed *uint64
+
 // New returns n empty databases. seed starts the random numbers.
 func New(n int, seed uint64) *Keyspace {
+	if fixedSeed != nil {
+		seed = *fixedSeed
+	}
 	ks := &Keyspace{rnd: seed}
 	for i := range n {
 		db := &DB{ID: i, ks: ks}
@@ -153,7 +159,7 @@ func (db *DB) Overhead() int {
 	return db.t.Size() + db.keys.bytes() + db.fields.bytes()
 }
 
-// AddBytes tells that a value behind a record has grown by n bytes.
+// AddBytes says that a value behind a record has grown by n bytes.
 func (db *DB) AddBytes(n int) { db.bytes += n }
 
 // Len returns the number of keys, expired ones that nobody has met yet included.

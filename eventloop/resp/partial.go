@@ -88,7 +88,7 @@ func (t *partial) takeLine(in []byte, end byte, extra int) (line []byte, used in
 }
 
 // takeNumber is takeLine for a line with a number behind its first byte.
-// done tells that the line is there, valid that it holds a number.
+// done says that the line is there, valid that it holds a number.
 func (t *partial) takeNumber(in []byte) (first byte, n int64, valid, done bool, used int, tooLong bool) {
 	line, used, tooLong := t.takeLine(in, '\r', 1)
 	if line == nil {
@@ -166,7 +166,7 @@ func (p *Parser) takeWhole(in []byte, lim *Limits) (used int) {
 }
 
 // resume goes on with the cut request p.part in the rest of the packet. skip
-// tells that it was an empty request.
+// says that it was an empty request.
 func (p *Parser) resume(s *Scratch, lim *Limits) (args [][]byte, skip bool, err error) {
 	for {
 		t := p.part

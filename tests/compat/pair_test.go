@@ -365,7 +365,7 @@ func newEncoding(oracle, subject string) bool {
 func readToEnd(c *harness.Conn, sentinel string) (got string, closed bool, err error) {
 	var all []byte
 	buf := make([]byte, 64<<10)
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		if err := c.Net().SetReadDeadline(deadline); err != nil {
 			return string(all), false, err

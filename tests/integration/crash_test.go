@@ -412,7 +412,7 @@ func (k *crashes) life(number int, length time.Duration) {
 		"--aof-use-rdb-preamble", pick("yes", "no"), "--aof-timestamp-enabled", pick("yes", "no"),
 		"--auto-aof-rewrite-percentage", pick("0", "1", "30"), "--auto-aof-rewrite-min-size", "20kb",
 		"--aof-rewrite-incremental-fsync", pick("yes", "no")}
-	s, err := harness.Start(harness.Options{Binary: harness.NeedFerrous(t), Dir: k.dir, Args: args})
+	s, err := harness.Start(harness.Options{Binary: harness.NeedFerrous(t), Dir: k.dir, Args: args, Seed: k.rnd.Uint64()})
 	if err != nil {
 		names, _ := os.ReadDir(k.dir + "/appendonlydir")
 		t.Fatalf("life %d: %v\nfiles: %v\nthe life before:\n%s", number, err, names, k.last.logs)
