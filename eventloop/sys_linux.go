@@ -12,14 +12,12 @@ const (
 	abstractSockets = true
 	places          = flushPlace // evio reads a timerfd and an eventfd
 	maxUnixPath     = 108
-	// rawMax bounds a write that the scheduler is not told of: the copy of as
-	// much takes a few microseconds.
+	// rawMax bounds a write that bypasses the scheduler: the copy of as much takes a few microseconds.
 	rawMax = 64 << 10
 )
 
-// send writes p to the socket fd without blocking and without a signal when
-// the peer is gone. It does not tell the scheduler, which would cost more than
-// the copy. n is 0 with an error; EAGAIN means that the socket is full.
+// send writes p to the socket fd without blocking and without a signal when the peer is gone. It bypasses the scheduler, which
+// would cost more than the copy. n is 0 with an error; EAGAIN means that the socket is full.
 func send(fd int, p []byte) (n int, errno syscall.Errno) {
 	if len(p) == 0 {
 		return 0, 0
