@@ -507,7 +507,7 @@ func debugLoadAOF(c *Client) {
 		}
 		s.aof.file.CollectHistory()
 	}
-	s.emptyDatabases(s.Keyspace.DBs()...)
+	s.emptyAll(false)
 	loader := &fileClient{s: s}
 	sinks := s.Sinks
 	s.Sinks = nil

@@ -378,7 +378,8 @@ func (t *infoText) memory() {
 	t.zeros("mem_cluster_links")
 	t.int("mem_aof_buffer", int64(s.aofBuffer()))
 	t.str("mem_allocator", "go")
-	t.zeros("active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects")
+	t.zeros("active_defrag_running", "lazyfree_pending_objects")
+	t.int("lazyfreed_objects", s.Keyspace.LazilyFreed)
 
 	t.int("go_heap_live", bytes(goLive))
 	t.int("go_heap_goal", bytes(goGoal))

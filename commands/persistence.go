@@ -468,7 +468,7 @@ func debugReload(c *Client) {
 	}
 	if flush {
 		s.cancelSave()
-		s.emptyDatabases(s.Keyspace.DBs()...)
+		s.emptyAll(false)
 	}
 	l := rdb.Loader{DropExpired: true, AllowDuplicates: merge}
 	known := false

@@ -392,7 +392,7 @@ func (s *Server) beginTransfer(a replication.PayloadBegin) {
 	}
 	if t.aside == nil {
 		s.takeData(t)
-		s.emptyDatabases(s.Keyspace.DBs()...)
+		s.emptyAll(s.Config.ReplicaLazyFlush)
 		s.scripts.libraries = scripting.NewLibraries(s.scripts.engine)
 	}
 	if !t.serving {
@@ -485,7 +485,7 @@ func (s *Server) loadTransferred(t *transfer, err error) {
 	s.takeData(t)
 	s.act()
 	s.Logf(config.LogNotice, "MASTER <-> REPLICA sync: Flushing old data")
-	s.emptyDatabases(s.Keyspace.DBs()...)
+	s.emptyAll(s.Config.ReplicaLazyFlush)
 	s.scripts.libraries = scripting.NewLibraries(s.scripts.engine)
 	s.Logf(config.LogNotice, "MASTER <-> REPLICA sync: Loading DB in memory")
 	s.beginLoading(size)
@@ -505,7 +505,7 @@ func (s *Server) loadTransferred(t *transfer, err error) {
 			os.Remove(path)
 		}
 		if s.sync.transfer != t {
-			s.emptyDatabases(s.Keyspace.DBs()...)
+			s.emptyAll(s.Config.ReplicaLazyFlush)
 			s.endLoading()
 			return
 		}
@@ -522,10 +522,11 @@ func (s *Server) loadedAside(t *transfer) {
 	for i, db := range s.Keyspace.DBs() {
 		s.watchSwapped(db, t.aside[i])
 		s.Keyspace.Swap(db, t.aside[i])
+		t.aside[i].Flush(true) // as Redis, which frees the old data in the background whatever replica-lazy-flush says
 		s.waitersSwapped(db)
 		s.databaseModified(db)
 	}
-	s.trackedFlushed()
+	s.trackedFlushed(true)
 	s.scripts.libraries = t.loader.libraries
 	t.aside = nil
 }
@@ -545,7 +546,7 @@ func (s *Server) endTransfer(res *rdb.Result, err error) {
 	}
 	if err != nil {
 		if took {
-			s.emptyDatabases(s.Keyspace.DBs()...)
+			s.emptyAll(s.Config.ReplicaLazyFlush)
 		}
 	}
 	if s.persist.loading != nil {
@@ -589,7 +590,7 @@ func (s *Server) dropTransfer(err error) {
 		return // its loader sees that it is no longer wanted
 	}
 	if t.loader != nil && t.aside == nil {
-		s.emptyDatabases(s.Keyspace.DBs()...)
+		s.emptyAll(s.Config.ReplicaLazyFlush)
 	}
 	if s.persist.loading != nil {
 		s.endLoading()

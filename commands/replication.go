@@ -393,7 +393,7 @@ func (s *Server) expireOwn() {
 			delete(s.sync.own, k)
 			s.Keyspace.ExpiredKeys++
 			s.keyExpired(db, r)
-			db.Remove(r)
+			db.RemoveAs(r, s.Keyspace.Lazy.Expiry)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"ferrous/commands/process"
 	"ferrous/commands/scripting"
 	"ferrous/commands/session"
+	"ferrous/datatypes/keyspace"
 	"ferrous/eventloop/resp"
 	"ferrous/lua"
 	"ferrous/rdb"
@@ -501,15 +502,14 @@ func scriptExists(c *Client) {
 	}
 }
 
-// flushType reports whether the argument of a FLUSH is one of its words, or there is none.
-func (c *Client) flushType() bool {
-	return len(c.Args) == 2 || len(c.Args) == 3 && (c.Is(2, "sync") || c.Is(2, "async"))
-}
-
 func scriptFlush(c *Client) {
-	if !c.flushType() {
+	lazily, ok := c.flushType(3)
+	if !ok {
 		c.Error(errScriptFlush)
 		return
+	}
+	if n := c.srv.scripts.engine.Count(); lazily && n > keyspace.LazyThreshold {
+		c.srv.Keyspace.LazilyFreed += int64(n)
 	}
 	c.srv.scripts.engine.Flush()
 	c.W.OK()
@@ -570,9 +570,13 @@ func functionFlush(c *Client) {
 		c.Error(session.ErrUnknownSubOrArity(c.Args))
 		return
 	}
-	if !c.flushType() {
+	lazily, ok := c.flushType(3)
+	if !ok {
 		c.Error(errFunctionFlush)
 		return
+	}
+	if _, n := c.srv.scripts.libraries.Count(); lazily && n > keyspace.LazyThreshold {
+		c.srv.Keyspace.LazilyFreed += int64(n)
 	}
 	c.srv.scripts.libraries = scripting.NewLibraries(c.srv.scripts.engine)
 	c.srv.Dirty++

@@ -390,8 +390,9 @@ func (s *Server) sendStaleKeys(c *Client) {
 	o.stale = o.stale[:0]
 }
 
-// trackedFlushed sends all clients that track, in whatever mode, the invalidation of all keys: databases were emptied.
-func (s *Server) trackedFlushed() {
+// trackedFlushed sends all clients that track, in whatever mode, the invalidation of all keys: databases were emptied, lazily
+// or not.
+func (s *Server) trackedFlushed(lazily bool) {
 	if s.tracking.clients == 0 {
 		return
 	}
@@ -405,6 +406,9 @@ func (s *Server) trackedFlushed() {
 		} else {
 			s.sendInvalidation(c, &inv)
 		}
+	}
+	if n := len(s.tracking.keys); lazily && n+1 > keyspace.LazyThreshold { // one node each and a root, at least
+		s.Keyspace.LazilyFreed += int64(n)
 	}
 	s.tracking.drop()
 }

@@ -13,7 +13,6 @@ import (
 // Reasons that several no-ops share.
 const (
 	noopDefrag = "it repacks the memory of jemalloc, which is not used; Go's heap has no such thing"
-	noopLazy   = "freeing is always left to the garbage collector, off the command path"
 	noopCPU    = "the Go runtime spreads goroutines over threads; bind the process with taskset or CPUAffinity="
 	noopIO     = "one goroutine serves all clients"
 
@@ -242,8 +241,8 @@ func (c *Config) addMemory() {
 	c.yesno("lazyfree-lazy-eviction", &v.LazyfreeEviction, false, Debug)
 	c.yesno("lazyfree-lazy-expire", &v.LazyfreeExpire, false, Debug)
 	c.yesno("lazyfree-lazy-server-del", &v.LazyfreeServerDel, false, Debug)
-	c.yesno("lazyfree-lazy-user-del", &v.LazyfreeUserDel, false, Debug).noOp(noopLazy)
-	c.yesno("lazyfree-lazy-user-flush", &v.LazyfreeUserFlush, false, Debug).noOp(noopLazy)
+	c.yesno("lazyfree-lazy-user-del", &v.LazyfreeUserDel, false, Debug)
+	c.yesno("lazyfree-lazy-user-flush", &v.LazyfreeUserFlush, false, Debug)
 	c.yesno("jemalloc-bg-thread", &v.JemallocBgThread, true, rw).noOp("there is no jemalloc")
 	c.yesno("activedefrag", &v.ActiveDefrag, false, Debug).noOp(noopDefrag)
 	num(c, "active-defrag-cycle-min", &v.ActiveDefragCycleMin, 1, 99, 1, plain, rw).noOp(noopDefrag)
@@ -323,7 +322,7 @@ func (c *Config) addReplication() {
 	c.optional("masterauth", &v.MasterAuth, Sensitive, nil)
 	c.yesno("replica-serve-stale-data", &v.ReplicaServeStaleData, true, rw).alias("slave-serve-stale-data")
 	c.yesno("replica-read-only", &v.ReplicaReadOnly, true, Debug).alias("slave-read-only")
-	c.yesno("replica-lazy-flush", &v.ReplicaLazyFlush, false, rw).alias("slave-lazy-flush").noOp(noopLazy)
+	c.yesno("replica-lazy-flush", &v.ReplicaLazyFlush, false, rw).alias("slave-lazy-flush")
 	c.yesno("replica-ignore-maxmemory", &v.ReplicaIgnoreMaxMemory, true, rw).alias("slave-ignore-maxmemory")
 	c.yesno("replica-ignore-disk-write-errors", &v.ReplicaIgnoreDiskWriteError, false, rw)
 	num(c, "replica-priority", &v.ReplicaPriority, 0, maxI32, 100, plain, rw).alias("slave-priority")

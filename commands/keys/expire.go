@@ -98,7 +98,7 @@ func expireAt(c *session.Client, base, unit int64) {
 	}
 	ks := c.Core.Keyspace
 	if when <= ks.Now && !ks.KeepExpired {
-		c.DB.Remove(r)
+		c.DB.RemoveAs(r, ks.Lazy.Expiry)
 		c.Changed(key, 1, config.NotifyGeneric, "del")
 		c.Rewrite(c.Core.ExpiryVerb(), key)
 		c.W.Int(1)

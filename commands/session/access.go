@@ -60,9 +60,12 @@ func (c *Client) Changed(key []byte, n int, class config.NotifyFlags, event stri
 	c.Notify(class, event, key)
 }
 
-// DeleteKey deletes a key, as DEL does, and reports whether it was there.
-func (c *Client) DeleteKey(key []byte) bool {
-	if !c.DB.Delete(key) {
+// DeleteKey deletes a key whose place a command leaves empty, and reports whether it was there.
+func (c *Client) DeleteKey(key []byte) bool { return c.DeleteKeyAs(key, c.Core.Keyspace.Lazy.Deletion) }
+
+// DeleteKeyAs is DeleteKey for a command that itself says whether the key is deleted lazily.
+func (c *Client) DeleteKeyAs(key []byte, lazily bool) bool {
+	if !c.DB.DeleteAs(key, lazily) {
 		return false
 	}
 	c.Changed(key, 1, config.NotifyGeneric, "del")

@@ -67,6 +67,10 @@ type Keyspace struct {
 	// ExpiredKeys counts the keys that expired, ExpiredFields the fields of hashes.
 	ExpiredKeys, ExpiredFields int64
 
+	// Lazy tells which keys are deleted lazily. LazilyFreed counts their values, see lazyfree.go.
+	Lazy        Laziness
+	LazilyFreed int64
+
 	gen        cow.Generation
 	dbs        []*DB
 	active     []*DB // databases that have held keys
@@ -236,6 +240,7 @@ func (db *DB) expire(h uint64, r *record.Record) {
 	if db.ks.OnExpire != nil {
 		db.ks.OnExpire(db, r)
 	}
+	db.ks.drop(r, db.ks.Lazy.Expiry)
 	db.remove(h, r)
 }
 
@@ -288,6 +293,9 @@ func (db *DB) add(h uint64, r *record.Record) {
 
 // replace puts r in old's place and keeps the accounts and the wheel.
 func (db *DB) replace(h uint64, old, r *record.Record) {
+	if db.ks.Lazy.Deletion && old.Type() != record.String && (r.Type() != old.Type() || r.Pointer() != old.Pointer()) {
+		db.ks.drop(old, true)
+	}
 	db.bytes += Size(r) - Size(old)
 	db.rescheduled(&db.keys, h, old.Expiry(), r.Expiry())
 	if was, now := fieldExpiry(old), fieldExpiry(r); was != now {
@@ -487,7 +495,10 @@ func (db *DB) ownsValue(h uint64, r *record.Record) bool { return !r.Moved() && 
 func grown(n int) int { return n + min(n, 1<<20) }
 
 // Delete deletes a key and reports whether it was there (and had not expired; a replica deletes what its master deletes).
-func (db *DB) Delete(key []byte) bool {
+func (db *DB) Delete(key []byte) bool { return db.DeleteAs(key, db.ks.Lazy.Deletion) }
+
+// DeleteAs is Delete for a command that itself says whether the key is deleted lazily.
+func (db *DB) DeleteAs(key []byte, lazily bool) bool {
 	h := table.Hash(key)
 	r := db.t.Get(h, key)
 	if r == nil {
@@ -497,6 +508,7 @@ func (db *DB) Delete(key []byte) bool {
 		db.expire(h, r)
 		return false
 	}
+	db.ks.drop(r, lazily)
 	db.remove(h, r)
 	return true
 }
@@ -517,11 +529,20 @@ func (db *DB) Move(r *record.Record, to *DB, key []byte) *record.Record {
 }
 
 // Remove deletes r, a live record of the database.
-func (db *DB) Remove(r *record.Record) { db.remove(table.Hash(r.Key()), r) }
+func (db *DB) Remove(r *record.Record) { db.RemoveAs(r, db.ks.Lazy.Deletion) }
 
-// Flush deletes all keys and returns how many there were. The memory goes back when the collector comes by.
-func (db *DB) Flush() int {
+// RemoveAs is Remove for a caller that itself says whether the key is deleted lazily.
+func (db *DB) RemoveAs(r *record.Record, lazily bool) {
+	db.ks.drop(r, lazily)
+	db.remove(table.Hash(r.Key()), r)
+}
+
+// Flush deletes all keys and returns how many there were; lazily tells how, see lazyfree.go. The memory goes back when the collector comes by.
+func (db *DB) Flush(lazily bool) int {
 	n := db.t.Len()
+	if lazily {
+		db.ks.LazilyFreed += int64(n)
+	}
 	db.reset()
 	return n
 }
