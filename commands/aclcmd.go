@@ -304,7 +304,7 @@ type aclLogEntry struct {
 const (
 	aclLogMergeMs   = 60_000 // the same within that time is one entry
 	aclLogMergeLook = 10     // entries that are looked at for the same
-	aclLogDefault   = 10     // entries told
+	aclLogDefault   = 10     // entries shown unless a count is given
 )
 
 // The contexts of denied requests.

@@ -228,7 +228,7 @@ func (m *memoryFigures) report(clients int) string {
 	return "What is unusual about the memory of this server:\n\n" + b.String()
 }
 
-// memoryMallocStats lists what the Go runtime tells of memory and of its collector.
+// memoryMallocStats lists the figures of the Go runtime about memory and its collector.
 func memoryMallocStats(c *Client) {
 	var samples []metrics.Sample
 	for _, d := range metrics.All() {
@@ -271,10 +271,10 @@ func memoryHelp(c *Client) {
 
 // The memory section of INFO.
 //
-// used_memory is the account of what the data, its tables and the clients hold (Server.usedMemory). The allocator_
-// fields are the Go heap's: allocated are the bytes of objects, dead ones that the collector has not swept included;
-// active adds the free room in spans that hold objects; resident is all that the runtime has and has not returned to
-// the system, stacks and its own structures included. go_ fields tell of the collector.
+// used_memory is the account of what the data, its tables and the clients hold (Server.usedMemory). The allocator_ fields are
+// the Go heap's: allocated are the bytes of objects, dead ones that the collector has not swept included; active adds the free
+// room in spans that hold objects; resident is all that the runtime has and has not returned to the system, stacks and its own
+// structures included. go_ fields are about the collector.
 
 // The runtime's metrics that memory shows.
 const (

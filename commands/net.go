@@ -82,8 +82,7 @@ func (f *socketFile) remove(cfg *config.Config) {
 	}
 }
 
-// errProtectedMode tells someone from outside, who cannot be told apart from an intruder yet, what to do. Clients
-// recognise the code.
+// errProtectedMode explains protected mode to a client of another host. Clients recognise the code.
 const errProtectedMode = "DENIED Redis is running in protected mode because protected mode is enabled and no password " +
 	"is set for the default user. In this mode connections are only accepted from the loopback interface. To connect " +
 	"from another host do one of these: 1) send 'CONFIG SET protected-mode no' from the host that the server runs on " +

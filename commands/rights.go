@@ -18,8 +18,8 @@ import (
 // have waited pass admission again. Clients that are not connections (Client.user is nil) may do everything.
 //
 // What is checked is what is used: the keys of a request are found by the function that COMMAND GETKEYS shows
-// (session/keyspecs.go), its channels by Command.Channels. SORT, whose BY and GET name keys that nobody can tell beforehand, asks
-// Client.ReadsAll.
+// (session/keyspecs.go), its channels by Command.Channels. SORT, whose BY and GET name keys that are not known beforehand,
+// asks Client.ReadsAll.
 
 // security is what a server has of users.
 type security struct {

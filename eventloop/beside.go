@@ -44,7 +44,7 @@ import (
 // may run at the same time. Close is called last.
 type Stream interface {
 	io.ReadWriteCloser
-	// CloseWrite tells the peer that nothing follows.
+	// CloseWrite ends the output: the peer reads the end of the stream.
 	CloseWrite() error
 	// SetReadDeadline ends a Read with os.ErrDeadlineExceeded and leaves the connection as it is.
 	SetReadDeadline(t time.Time) error
@@ -87,7 +87,7 @@ type side struct {
 	spare []byte // out's other half
 	busy  bool   // a goroutine writes, or will when the loop has used its input
 	wait  bool   // the loop wants to know of room
-	done  bool   // nothing comes to out any more: tell the peer when it is empty
+	done  bool   // nothing comes to out any more: CloseWrite when it is empty
 	lost  bool   // nothing is written any more
 }
 

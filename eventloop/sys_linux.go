@@ -12,16 +12,14 @@ const (
 	abstractSockets = true
 	places          = flushPlace // evio reads a timerfd and an eventfd
 	maxUnixPath     = 108
-	// rawMax bounds a write or read that the scheduler is not told of. It never
-	// waits; the copy of as much takes some 150 microseconds. Told of it, the
-	// scheduler's monitor takes the processor away after 20 and wakes threads:
-	// with values of 1 MB a fifth of the CPU.
+	// rawMax bounds a write or read that bypasses the scheduler. It never waits; the copy of as much takes some 150
+	// microseconds. The scheduler's monitor would take the processor away after 20 and wake threads: with values of 1 MB
+	// that was a fifth of the CPU.
 	rawMax = 1 << 20
 )
 
-// send writes p to the socket fd without blocking and without a signal when
-// the peer is gone. It does not tell the scheduler, which would cost more than
-// the copy. n is 0 with an error; EAGAIN means that the socket is full.
+// send writes p to the socket fd without blocking and without a signal when the peer is gone. It bypasses the scheduler, which
+// would cost more than the copy. n is 0 with an error; EAGAIN means that the socket is full.
 func send(fd int, p []byte) (n int, errno syscall.Errno) {
 	if len(p) == 0 {
 		return 0, 0

@@ -57,8 +57,7 @@ const (
 	flushPlace
 )
 
-// innerContext marks evio connections of the inner listener, so that data and
-// closed tell them from clients by type.
+// innerContext marks evio connections of the inner listener, by which data and closed distinguish them from clients.
 type innerContext struct {
 	foreign bool
 	place   place

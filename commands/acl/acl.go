@@ -12,10 +12,10 @@
 //
 // # How rights are kept
 //
-// Commands have numbers, given by the Table. A selector has a bitmap of them, so that the check of a command is the test of
-// a bit however many rules there are. Beside it the selector keeps the rules themselves, in order and without those that
-// later ones made void, since the bitmap does not tell from which rules it came. What a selector grants without exception
-// (all commands, keys, channels) are flags that are looked at first.
+// Commands have numbers, given by the Table. A selector has a bitmap of them, so that the check of a command is the test of a
+// bit however many rules there are. Beside it the selector keeps the rules themselves, in order and without those that later
+// ones made void, since rules cannot be derived from the bitmap. What a selector grants without exception (all commands, keys,
+// channels) are flags that are looked at first.
 //
 // Most users may do everything. User.Limited says which may not: dispatch looks at it and at nothing else before a
 // command of the others.
@@ -292,7 +292,7 @@ func (u *User) NoPass() bool { return u.nopass }
 // Passwords returns the passwords' SHA-256 in hexadecimal digits.
 func (u *User) Passwords() []string { return u.passwords }
 
-// Accepts reports whether the user may log in with the password. The time that it takes tells nothing of the passwords.
+// Accepts reports whether the user may log in with the password. The time that it takes does not depend on the passwords.
 func (u *User) Accepts(password []byte) bool {
 	if !u.on {
 		return false

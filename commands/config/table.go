@@ -237,7 +237,7 @@ func (c *Config) addMemory() {
 	num(c, "maxmemory-eviction-tenacity", &v.MaxMemoryTenacity, 0, 100, 10, plain, rw)
 	num(c, "lfu-log-factor", &v.LFULogFactor, 0, maxI32, 10, plain, rw)
 	num(c, "lfu-decay-time", &v.LFUDecayTime, 0, maxI32, 1, plain, rw)
-	// Replicas and the append-only file are told DEL or UNLINK by these three.
+	// These three choose between DEL and UNLINK in what is propagated.
 	c.yesno("lazyfree-lazy-eviction", &v.LazyfreeEviction, false, Debug)
 	c.yesno("lazyfree-lazy-expire", &v.LazyfreeExpire, false, Debug)
 	c.yesno("lazyfree-lazy-server-del", &v.LazyfreeServerDel, false, Debug)

@@ -1,6 +1,6 @@
-// Package hashes is the commands of hashes, with deadlines of their fields. A field whose deadline has passed is not seen any more
-// (hash.View) and is deleted when a command asks for it or in the background; every edit tells the database when the earliest
-// deadline has changed (hashEdit.done).
+// Package hashes is the commands of hashes, with deadlines of their fields. A field whose deadline has passed is not seen any
+// more (hash.View) and is deleted when a command asks for it or in the background; every edit informs the database when the
+// earliest deadline has changed (hashEdit.done).
 package hashes
 
 import (

@@ -260,7 +260,7 @@ func parseSort(c *session.Client, o *ordering, mayStore bool) (ok bool) {
 			o.store = c.Args[i+1]
 		case c.Is(i, "by"):
 			o.by = c.Args[i+1]
-			// Nobody can tell beforehand which keys a pattern names.
+			// Which keys a pattern names is not known beforehand.
 			if named := bytes.IndexByte(untilZero(o.by), '*') >= 0; !named {
 				// Once there was a constant, a pattern that follows does not bring sorting back.
 				o.unsorted = true

@@ -115,8 +115,8 @@ func (ks *Keyspace) ActiveExpire(clock func() int64, spent func() bool) (more bo
 	return false
 }
 
-// activeExpire is ActiveExpire for one agenda; it reports whether it came to the end. fire handles an entry, of which
-// batch are handled between two looks at the clock; deadline tells the one that a record has.
+// activeExpire is ActiveExpire for one agenda; it reports whether it came to the end. fire handles an entry, of which batch
+// are handled between two looks at the clock; deadline returns the deadline of a record.
 func (db *DB) activeExpire(a *agenda, batch int, fire func(hash uint64), deadline func(*record.Record) int64,
 	clock func() int64, spent func() bool) bool {
 	ks := db.ks

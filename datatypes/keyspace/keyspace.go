@@ -10,9 +10,9 @@
 //
 // # Time
 //
-// Nothing here asks the clock: the owner sets Now before each command, so that all of a command sees one instant. A key
-// is expired when Now is after its deadline. An expired key is deleted when it is met (lookups) and by ActiveExpire,
-// which the owner calls when NextExpiry says so; both tell OnExpire, so that deletions are propagated.
+// Nothing here asks the clock: the owner sets Now before each command, so that all of a command sees one instant. A key is
+// expired when Now is after its deadline. An expired key is deleted when it is met (lookups) and by ActiveExpire, which the
+// owner calls when NextExpiry says so; both call OnExpire, so that deletions are propagated.
 //
 // # The wheel's promise
 //
@@ -53,10 +53,10 @@ type Keyspace struct {
 	OnAdd func(db *DB, r *record.Record, replaced bool)
 	// OnRemove, if not nil, is called for each key that is about to be removed, but for those of a database that is flushed.
 	OnRemove func(db *DB, r *record.Record)
-	// KeepExpired makes lookups treat expired keys as missing but leave them, and ActiveExpire idle: a replica waits
-	// for its master's word.
+	// KeepExpired makes lookups treat expired keys as missing without deleting them, and ActiveExpire do nothing: on a replica
+	// the master deletes keys.
 	KeepExpired bool
-	// Loading makes nothing expire, whatever the time: what is being loaded says itself which keys have gone.
+	// Loading keeps all keys from expiring: what is being loaded contains the deletions.
 	Loading bool
 
 	// OnExpireField, if not nil, is called for each field of the hash r that expires in the background, before it is deleted;
@@ -163,7 +163,7 @@ func (db *DB) Overhead() int {
 	return db.t.Size() + db.keys.bytes() + db.fields.bytes()
 }
 
-// AddBytes says that a value behind a record has grown by n bytes.
+// AddBytes accounts for a value behind a record that has grown by n bytes.
 func (db *DB) AddBytes(n int) { db.bytes += n }
 
 // Len returns the number of keys, expired ones that nobody has met yet included.
@@ -231,7 +231,7 @@ func (db *DB) Lookup(key []byte) *record.Record {
 	return r
 }
 
-// expire deletes an expired record, or leaves it where that is the master's business.
+// expire deletes an expired record, unless KeepExpired is set.
 func (db *DB) expire(h uint64, r *record.Record) {
 	if db.ks.KeepExpired {
 		return
@@ -274,7 +274,7 @@ func (db *DB) insert(h uint64, r *record.Record) {
 	}
 }
 
-// add is insert without telling.
+// add is insert without a call of OnAdd.
 func (db *DB) add(h uint64, r *record.Record) {
 	if !db.active {
 		db.ks.activate(db)
@@ -518,14 +518,14 @@ func (db *DB) ownsString(h uint64, r *record.Record) bool {
 	return db.t.Owned(h) && (r.Inline() || !r.Lent() && (!r.Moved() || db.ks.gen.Owns(record.Value[record.Bytes](r).Stamp)))
 }
 
-// ownsValue reports whether the value behind the object r may be written in place whatever its stamp: the snapshot's
-// walk has passed it. Of a value that was moved the place tells nothing.
+// ownsValue reports whether the value behind the object r may be written in place whatever its stamp: the snapshot's walk has
+// passed it. This does not hold for a value that was moved to another key.
 func (db *DB) ownsValue(h uint64, r *record.Record) bool { return !r.Moved() && db.t.Owned(h) }
 
 // grown is the capacity given to a string that is being written to: twice its length, a megabyte more above that.
 func grown(n int) int { return n + min(n, 1<<20) }
 
-// Delete deletes a key and reports whether it was there (and had not expired; a replica deletes what its master says).
+// Delete deletes a key and reports whether it was there (and had not expired; a replica deletes what its master deletes).
 func (db *DB) Delete(key []byte) bool { return db.DeleteAs(key, db.ks.Lazy.Deletion) }
 
 // DeleteAs is Delete for a command that itself says whether the key is deleted lazily.
@@ -720,8 +720,8 @@ func (s *Snapshot) Release() {
 	s.ks.snap = nil
 }
 
-// ClocksPerSecond is how finely LRU tells the time. Redis counts whole seconds, in 24 bits; three bits more keep apart the
-// keys of a cache that is renewed within seconds.
+// ClocksPerSecond is the resolution of LRU clocks. Redis counts whole seconds, in 24 bits; three bits more keep apart the keys
+// of a cache that is renewed within seconds.
 const ClocksPerSecond = 8
 
 // LRUClock returns the access clock for a time: eighths of a second, in 27 bits.

@@ -212,8 +212,8 @@ func (r *Record) Expiry() int64 {
 	return NoExpiry
 }
 
-// SetExpiry sets the deadline in place and reports whether it could: a record made without one mostly has no room for it
-// (and no need, to be told NoExpiry).
+// SetExpiry sets the deadline in place and reports whether it could: a record made without one mostly has no room for it (and
+// needs none for NoExpiry).
 func (r *Record) SetExpiry(when int64) bool {
 	switch r.header & (flagInline | flagExpiry) {
 	case flagInline | flagExpiry:
@@ -226,9 +226,9 @@ func (r *Record) SetExpiry(when int64) bool {
 	return true
 }
 
-// Moved reports whether the object's value was under another key when a snapshot was taken: how far the snapshot's walk
-// has come then does not tell whether the value may be written in place, only its own stamps do. It stays true until
-// the value is replaced, which costs one copy that might not have been needed.
+// Moved reports whether the object's value was under another key when a snapshot was taken: then only its own stamps decide
+// whether the value may be written in place, not how far the snapshot's walk has come. It stays true until the value is
+// replaced, which costs one copy that might not have been needed.
 func (r *Record) Moved() bool { return r.header&flagMoved != 0 }
 
 // SetMoved makes Moved true of an object. Inline records have no value that a snapshot could share.

@@ -285,14 +285,14 @@ func (w *Writer) begin() Mark {
 	return m
 }
 
-// BeginArray begins an array whose length EndArray tells. Aggregates nest: the inner one
-// must be ended first. Buf must not be cut or sent between the two.
+// BeginArray begins an array whose length is given to EndArray. Aggregates nest: the inner one must be ended first. Buf must
+// not be cut or sent between the two.
 func (w *Writer) BeginArray() Mark { return w.begin() }
 
-// BeginMap begins a map whose number of pairs EndMap tells; see BeginArray.
+// BeginMap begins a map whose number of pairs is given to EndMap; see BeginArray.
 func (w *Writer) BeginMap() Mark { return w.begin() }
 
-// BeginSet begins a set whose length EndSet tells; see BeginArray.
+// BeginSet begins a set whose length is given to EndSet; see BeginArray.
 func (w *Writer) BeginSet() Mark { return w.begin() }
 
 // EndArray closes an array of n elements.
