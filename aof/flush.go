@@ -274,15 +274,23 @@ func (a *AOF) Tick() error { return a.Flush(false) }
 // misconf is what commands are refused with.
 const misconf = "MISCONF Errors writing to the AOF file: "
 
-// Refusal returns the error that commands which change data are to be answered with, "" if they are welcome.
-func (a *AOF) Refusal() string {
+// Failure returns why what was fed cannot be written, "" if it can.
+func (a *AOF) Failure() string {
 	switch {
 	case a.state == Off:
 		return ""
 	case a.writeErr != nil:
-		return misconf + vfs.Text(a.writeErr)
+		return vfs.Text(a.writeErr)
 	case a.recovering:
-		return misconf + vfs.Text(a.syncErr)
+		return vfs.Text(a.syncErr)
+	}
+	return ""
+}
+
+// Refusal returns the error that commands which change data are to be answered with, "" if they are welcome.
+func (a *AOF) Refusal() string {
+	if why := a.Failure(); why != "" {
+		return misconf + why
 	}
 	return ""
 }

@@ -349,14 +349,16 @@ func (t *infoText) memory() {
 	t.bytes("total_system_memory", process.SystemMemory())
 	x := &s.scripts
 	libraries, functions := x.libraries.Count()
-	t.zeros("used_memory_lua", "used_memory_vm_eval") // the state of Lua is a part of Go's heap
-	t.str("used_memory_lua_human", humanBytes(0))
+	state := x.engine.StateMemory()
+	t.int("used_memory_lua", state)
+	t.int("used_memory_vm_eval", state)
+	t.str("used_memory_lua_human", humanBytes(state))
 	t.int("used_memory_scripts_eval", x.engine.Memory())
 	t.int("number_of_cached_scripts", int64(x.engine.Count()))
 	t.int("number_of_functions", int64(functions))
 	t.int("number_of_libraries", int64(libraries))
-	t.zeros("used_memory_vm_functions")
-	t.bytes("used_memory_vm_total", 0)
+	t.zeros("used_memory_vm_functions") // they run in the state of scripts
+	t.bytes("used_memory_vm_total", state)
 	t.int("used_memory_functions", int64(x.libraries.Bytes()))
 	t.bytes("used_memory_scripts", x.engine.Memory()+int64(x.libraries.Bytes()))
 	t.bytes("maxmemory", int64(min(s.Config.MaxMemory, math.MaxInt64)))

@@ -364,6 +364,9 @@ func (s *Server) judgeWritable() {
 
 // rememberOwn is called for each write of a client to a writable replica: it remembers the keys that have deadlines.
 func (s *Server) rememberOwn(c *Client, e *session.Entry) {
+	if e.Flags&session.Write == 0 {
+		return // EXEC or a script, which names more keys than its commands have written
+	}
 	refs := e.FindKeys(s.outbox.keyRefs[:0], c.Args)
 	s.outbox.keyRefs = refs
 	for _, ref := range refs {

@@ -196,10 +196,11 @@ func (tt *trackingTable) drop() {
 	tt.epoch++
 }
 
-// rememberKeys enters the keys that a command has read into the table, for the client whose turn it is.
+// rememberKeys enters the keys that a command has read into the table, for the client whose turn it is. Of a script these are
+// the keys that its commands read, and not those that it names, even if it may only read.
 func (s *Server) rememberKeys(c *Client, e *session.Entry) {
 	reader := s.current
-	if e.Flags&(session.ReadOnly|session.PubSub) != session.ReadOnly || reader == nil {
+	if e.Flags&(session.ReadOnly|session.PubSub|session.NoScript) != session.ReadOnly || reader == nil {
 		return
 	}
 	t := reader.tracks()

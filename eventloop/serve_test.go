@@ -44,6 +44,37 @@ func TestShutdown(t *testing.T) {
 	s.Post(func() { t.Error("ran after Serve has returned") })
 }
 
+// Whoever has seen its connection end by a shutdown cannot connect any more.
+func TestShutdownRefusesFirst(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("evio closes its listeners last")
+	}
+	again := make(chan error, 1)
+	s := start(t, &testHandler{}, nil)
+	for range 200 {
+		roundTrip(t, s.dial(), "x")
+	}
+	c := s.dial()
+	roundTrip(t, c, "x")
+	addr := s.addrs[0]
+	go func() {
+		_, _ = io.ReadAll(c)
+		late, err := net.Dial(addr.Network(), addr.String())
+		if err == nil {
+			_ = late.Close()
+		}
+		again <- err
+	}()
+	s.Shutdown()
+	if err := <-s.done; err != nil {
+		t.Fatal(err)
+	}
+	s.done <- nil // for the cleanup
+	if err := <-again; err == nil {
+		t.Error("a connection was accepted after another was closed")
+	}
+}
+
 func TestShutdownBeforeServe(t *testing.T) {
 	l, err := New(Options{Addrs: []string{"tcp4://127.0.0.1:0"}, Handler: &testHandler{}})
 	if err != nil {

@@ -351,6 +351,7 @@ func (l *Loop) woken(ec evio.Conn) evio.Action {
 		return evio.None
 	}
 	l.shutdown = true
+	l.stopListening()
 	for _, c := range l.byFD {
 		if c != nil && c.q != nil {
 			c.flush()
