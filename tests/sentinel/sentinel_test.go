@@ -110,7 +110,7 @@ func newGroup(t *testing.T, kinds ...string) *group {
 	for range 3 {
 		dir := t.TempDir()
 		path := filepath.Join(dir, "sentinel.conf")
-		config := fmt.Sprintf("sentinel monitor %s 127.0.0.1 %d 2\nsentinel down-after-milliseconds %[1]s %d\n"+
+		config := fmt.Sprintf("sentinel monitor %[1]s 127.0.0.1 %[2]d 2\nsentinel down-after-milliseconds %[1]s %[3]d\n"+
 			"sentinel failover-timeout %[1]s 2000\nsentinel parallel-syncs %[1]s 2\n", masterName, g.nodes[0].Port, downAfter)
 		if err := os.WriteFile(path, []byte(config), 0o644); err != nil {
 			t.Fatal(err)
