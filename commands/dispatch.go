@@ -133,6 +133,9 @@ func (s *Server) admit(c *Client) *session.Entry {
 			return c.reject(e, msg)
 		}
 	}
+	if c.source && flags&(session.ReadOnly|mayChange) != 0 {
+		return c.reject(e, errNoKeyspace)
+	}
 	if s.pause.pauses(flags) && !c.monitors() {
 		s.hold(c)
 		return nil

@@ -21,7 +21,7 @@ var monitorCommand = session.Command{
 
 const (
 	errMonitorInMulti = "ERR MONITOR isn't allowed for DENY BLOCKING client"
-	errMonitorsOnly   = "ERR Replica can't interact with the keyspace" // to Redis a monitor is a kind of replica
+	errNoKeyspace     = "ERR Replica can't interact with the keyspace" // of monitors, too, which to Redis are a kind of replica
 )
 
 // monitors reports whether the client has sent MONITOR.

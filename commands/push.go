@@ -437,7 +437,7 @@ func (c *Client) refusedHere(e *session.Entry, flags session.Flags) string {
 	case c.proto == 2 && !e.WhileSubscribed && c.subscribed():
 		return errNotSubscribed(e.Full)
 	case c.pushes.monitor && flags&(session.ReadOnly|mayChange) != 0:
-		return errMonitorsOnly
+		return errNoKeyspace
 	}
 	return ""
 }

@@ -316,7 +316,8 @@ func (s *Server) cancelJob(j *replication.Job) {
 	case *streamedDump:
 		d.end()
 	case *saving:
-		if len(s.Config.Save) == 0 && d.forReplicas {
+		if len(s.Config.Save) == 0 && d.forReplicas && s.persist.saving == d && !j.Wanted() {
+			s.sync.node.JobDone(s.replNow(), j, 0, errCanceled)
 			s.cancelSave()
 		}
 	}

@@ -528,6 +528,11 @@ func (s *Server) send(c *Client) {
 			if c.last != nil {
 				name = c.last.Full
 			}
+			if text, isError := bytes.CutPrefix(s.w.Buf, []byte{'-'}); isError {
+				s.Logf(config.LogWarning, "== CRITICAL == This master is sending an error to its replica: '%s' after processing the command '%s'",
+					bytes.TrimRight(text, "\r\n"), name)
+				s.stats.unexpectedErrors++
+			}
 			s.Logf(config.LogWarning, "Replica generated a reply to command '%s', disconnecting it: %s", name, c.describe())
 			s.w.Reset()
 			s.doom(c)

@@ -73,7 +73,9 @@
 //	                    data) while there is Room, at the end n.PayloadEnd(now, payload, err).
 //	PayloadRoom         A payload whose Room was used up has room again: let its goroutine go on.
 //	PayloadDropped      Nobody reads a payload that is read from a file any more.
-//	CancelJob           Nobody waits for a job any more; JobDone need not be called.
+//	CancelJob           Nobody waits for a job any more. JobDone need not be called for a streamed one; of one that writes a
+//	                    dump n.JobDone(now, job, 0, err) tells that it ends, unless it is to go on and job.Wanted() may
+//	                    become true again.
 //
 // A dump that the server makes for itself may serve replicas, too: n.NewDump() in the moment of its snapshot gives a Job
 // that is ended by n.JobDone like any other.

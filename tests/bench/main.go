@@ -21,6 +21,7 @@
 //	watch    what slowlog, latency tracking and the latency monitor cost when nobody looks: on against off, ours alone
 //	lua      scripts: calls of them, and what they do inside, beside the ratios that are to be reached
 //	jobs     20,000 jobs through scripts such as queue libraries have: add, take, extend the lock, finish
+//	replication  CPU a SET with replicas, full synchronisation, applying a stream, WAIT, stalled replicas
 //	conns    resident bytes an idle connection
 //	latency  percentiles of a paced client, counted from the intended start, idle and beside load
 //	expiry   how late keys are gone and counted in expired_keys, among 1 million far deadlines
@@ -74,6 +75,7 @@ type bench struct {
 	workers     int
 	jobs        int // of a round of the blocked section
 	streamParts []string
+	replParts   []string
 	stallTypes  []string
 	readers     int // that wait in the streams section
 	deliveries  int // to them in a round
@@ -98,26 +100,27 @@ type subject struct {
 
 // report is what goes to the JSON file.
 type report struct {
-	Time      string            `json:"time"`
-	Machine   map[string]string `json:"machine"`
-	Names     [2]string         `json:"names"`
-	CPU       []cpuResult       `json:"cpu,omitempty"`
-	Memory    []memResult       `json:"memory,omitempty"`
-	Elems     []memResult       `json:"elements,omitempty"`
-	Conns     []connResult      `json:"connections,omitempty"`
-	Blocked   []blockedResult   `json:"blocked,omitempty"`
-	Streams   []streamResult    `json:"streams,omitempty"`
-	Stalls    []stallResult     `json:"stalls,omitempty"`
-	Snapshots []snapshotResult  `json:"snapshots,omitempty"`
-	Sessions  []sessionResult   `json:"sessions,omitempty"`
-	Watch     []watchResult     `json:"watch,omitempty"`
-	Scripts   []sessionResult   `json:"scripts,omitempty"`
-	Jobs      []sessionResult   `json:"jobs,omitempty"`
-	Latency   []latencyResult   `json:"latency,omitempty"`
-	Expiry    []expiryResult    `json:"expiry,omitempty"`
+	Time        string            `json:"time"`
+	Machine     map[string]string `json:"machine"`
+	Names       [2]string         `json:"names"`
+	CPU         []cpuResult       `json:"cpu,omitempty"`
+	Memory      []memResult       `json:"memory,omitempty"`
+	Elems       []memResult       `json:"elements,omitempty"`
+	Conns       []connResult      `json:"connections,omitempty"`
+	Blocked     []blockedResult   `json:"blocked,omitempty"`
+	Streams     []streamResult    `json:"streams,omitempty"`
+	Stalls      []stallResult     `json:"stalls,omitempty"`
+	Snapshots   []snapshotResult  `json:"snapshots,omitempty"`
+	Sessions    []sessionResult   `json:"sessions,omitempty"`
+	Watch       []watchResult     `json:"watch,omitempty"`
+	Scripts     []sessionResult   `json:"scripts,omitempty"`
+	Jobs        []sessionResult   `json:"jobs,omitempty"`
+	Latency     []latencyResult   `json:"latency,omitempty"`
+	Replication []replicaResult   `json:"replication,omitempty"`
+	Expiry      []expiryResult    `json:"expiry,omitempty"`
 }
 
-var sections = []string{"cpu", "big", "large", "mem", "elems", "conns", "blocked", "streams", "stalls", "aof", "snapshot", "sessions", "watch", "lua", "jobs", "latency", "expiry"}
+var sections = []string{"cpu", "big", "large", "mem", "elems", "conns", "blocked", "streams", "stalls", "aof", "snapshot", "sessions", "watch", "lua", "jobs", "replication", "latency", "expiry"}
 
 func main() {
 	if err := run(); err != nil {
@@ -155,6 +158,7 @@ func run() error {
 	flag.IntVar(&b.snapRate, "snaprate", 2000, "requests a second of the paced client of the snapshot section")
 	stallTypes := flag.String("stalltypes", "hash,set,zset,list,stream,arithmetic", "types of the stalls section")
 	streamParts := flag.String("streamparts", strings.Join(streamPartNames, ","), "parts of the streams section")
+	replParts := flag.String("replparts", strings.Join(replicaPartNames, ","), "parts of the replication section")
 	elemShapes := flag.String("elemshapes", strings.Join(elementShapeNames(), ","), "shapes of the elems section")
 	flag.IntVar(&b.seconds, "seconds", 10, "seconds of each latency measurement")
 	flag.IntVar(&b.rate, "rate", 1000, "requests a second of the paced client")
@@ -184,6 +188,7 @@ func run() error {
 	b.memShapes = strings.Split(*memShapes, ",")
 	b.stallTypes = strings.Split(*stallTypes, ",")
 	b.streamParts = strings.Split(*streamParts, ",")
+	b.replParts = strings.Split(*replParts, ",")
 	b.elemShapes = strings.Split(*elemShapes, ",")
 	if b.pipelines, err = numbers(*pipelines); err != nil {
 		return err
@@ -263,6 +268,8 @@ func run() error {
 			failed = b.luaSection()
 		case "jobs":
 			failed = b.jobsSection()
+		case "replication":
+			failed = b.replicationSection()
 		case "conns":
 			failed = b.connSection()
 		case "latency":

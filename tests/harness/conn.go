@@ -41,6 +41,9 @@ func NewConn(nc net.Conn, timeout time.Duration) *Conn {
 // Net returns the connection itself, for what Conn has no method for.
 func (c *Conn) Net() net.Conn { return c.nc }
 
+// Reader returns what replies are read from, for bytes that are none.
+func (c *Conn) Reader() io.Reader { return c.r }
+
 // Close closes the connection.
 func (c *Conn) Close() error { return c.nc.Close() }
 

@@ -36,6 +36,8 @@ type Options struct {
 	Binary string   // path of the server binary
 	Args   []string // appended to the harness's own arguments (--port, --bind, --dir, --save '', --appendonly no)
 	Dir    string   // working data directory; a temporary one, removed at the end, when empty
+	Port   int      // one that FreePort has returned; 0: a free one
+	Config string   // path of a configuration file, named before the arguments, so that CONFIG REWRITE works
 	Env    []string // added to the environment
 	// Wrap is put before the command line (for example {"sh", "-c", `ulimit -n 64; exec "$@"`, "sh"}). The wrapper must
 	// exec the server, so that the process id is the server's.
@@ -79,9 +81,12 @@ func Start(o Options) (*Server, error) {
 }
 
 func startOnce(o Options) (*Server, error) {
-	port, err := FreePort()
-	if err != nil {
-		return nil, err
+	port := o.Port
+	var err error
+	if port == 0 {
+		if port, err = FreePort(); err != nil {
+			return nil, err
+		}
 	}
 	s := &Server{
 		Name:     filepath.Base(o.Binary),
@@ -99,8 +104,11 @@ func startOnce(o Options) (*Server, error) {
 		s.ownDir = true
 	}
 	argv := append([]string{}, o.Wrap...)
-	argv = append(argv, o.Binary, "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", s.Dir,
-		"--save", "", "--appendonly", "no")
+	argv = append(argv, o.Binary)
+	if o.Config != "" {
+		argv = append(argv, o.Config)
+	}
+	argv = append(argv, "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", s.Dir, "--save", "", "--appendonly", "no")
 	argv = append(argv, o.Args...)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir = s.Dir

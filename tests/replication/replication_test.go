@@ -331,3 +331,36 @@ func TestKilled(t *testing.T) {
 	}
 	converge(t, again, replica)
 }
+
+// TestDumpOfNobody: a dump that is made for replicas only ends when they have gone, unless save points want one.
+func TestDumpOfNobody(t *testing.T) {
+	for _, points := range []string{"", "900 1"} {
+		master := start(t, "ferrous", "--repl-diskless-sync", "no", "--rdb-key-save-delay", "60000000", "--save", points)
+		c := master.Dial(t)
+		c.Must("MSET", "a", "1", "b", "2")
+		replicas := []*harness.Server{start(t, "ferrous"), start(t, "ferrous")}
+		for _, r := range replicas {
+			follow(t, r, master.Port)
+		}
+		saving := func() string { return mustInfo(t, c, "persistence")["rdb_bgsave_in_progress"] }
+		until(t, "both wait for the dump", func() bool {
+			info := mustInfo(t, c, "replication")
+			return saving() == "1" && strings.Contains(info["slave0"], "wait_bgsave") && strings.Contains(info["slave1"], "wait_bgsave")
+		})
+		for i, r := range replicas {
+			r.Dial(t).Must("REPLICAOF", "NO", "ONE")
+			until(t, "a replica has gone", func() bool { return mustInfo(t, c, "replication")["connected_slaves"] == strconv.Itoa(1-i) })
+			if i == 0 && saving() != "1" {
+				t.Error("the dump ends while a replica waits for it")
+			}
+		}
+		if points == "" {
+			until(t, "the dump ends", func() bool { return saving() == "0" })
+		} else if saving() != "1" {
+			t.Error("the dump ends, and save points want it")
+		}
+		c.Must("CONFIG", "SET", "rdb-key-save-delay", "0")
+		follow(t, replicas[0], master.Port)
+		linkUp(t, replicas[0])
+	}
+}
