@@ -21,6 +21,8 @@
 //	watch    what slowlog, latency tracking and the latency monitor cost when nobody looks: on against off, ours alone
 //	lua      scripts: calls of them, and what they do inside, beside the ratios that are to be reached
 //	jobs     20,000 jobs through scripts such as queue libraries have: add, take, extend the lock, finish
+//	eviction at maxmemory: hit rates, CPU of a read-through loop, latency, resident memory, a limit that is lowered. Its parts
+//	         take minutes: -evictparts, -evictpatterns, -evictrooms, -evictpolicies choose
 //	conns    resident bytes an idle connection
 //	latency  percentiles of a paced client, counted from the intended start, idle and beside load
 //	expiry   how late keys are gone and counted in expired_keys, among 1 million far deadlines
@@ -86,6 +88,15 @@ type bench struct {
 	farKeys     int
 	dueKeys     int
 
+	evictParts       []string
+	evictPatterns    []string
+	evictRooms       []int // per cent of the keys
+	evictPolicies    []string
+	evictKeys        int
+	evictRequests    int // of a run of the part hits
+	evictCPURequests int // of a round of the part cpu
+	evictWrites      int // of the part resident
+
 	report report
 }
 
@@ -113,11 +124,12 @@ type report struct {
 	Watch     []watchResult     `json:"watch,omitempty"`
 	Scripts   []sessionResult   `json:"scripts,omitempty"`
 	Jobs      []sessionResult   `json:"jobs,omitempty"`
+	Eviction  []evictionResult  `json:"eviction,omitempty"`
 	Latency   []latencyResult   `json:"latency,omitempty"`
 	Expiry    []expiryResult    `json:"expiry,omitempty"`
 }
 
-var sections = []string{"cpu", "big", "mem", "elems", "conns", "blocked", "streams", "stalls", "aof", "snapshot", "sessions", "watch", "lua", "jobs", "latency", "expiry"}
+var sections = []string{"cpu", "big", "mem", "elems", "conns", "blocked", "streams", "stalls", "aof", "snapshot", "sessions", "watch", "lua", "jobs", "eviction", "latency", "expiry"}
 
 func main() {
 	if err := run(); err != nil {
@@ -156,6 +168,14 @@ func run() error {
 	stallTypes := flag.String("stalltypes", "hash,set,zset,list,stream,arithmetic", "types of the stalls section")
 	streamParts := flag.String("streamparts", strings.Join(streamPartNames, ","), "parts of the streams section")
 	elemShapes := flag.String("elemshapes", strings.Join(elementShapeNames(), ","), "shapes of the elems section")
+	evictParts := flag.String("evictparts", strings.Join(evictPartNames, ","), "parts of the eviction section")
+	evictPatterns := flag.String("evictpatterns", strings.Join(evictPatternNames(), ","), "how its part hits draws keys")
+	evictRooms := flag.String("evictrooms", "10,50", "per cent of the keys that have room in its part hits")
+	evictPolicies := flag.String("evictpolicies", "allkeys-lru,allkeys-lfu", "policies of its parts hits and cpu")
+	flag.IntVar(&b.evictKeys, "evictkeys", 5_000_000, "keys of the eviction section")
+	flag.IntVar(&b.evictRequests, "evictrequests", 10_000_000, "GETs of a run of its part hits, half of which warm up")
+	flag.IntVar(&b.evictCPURequests, "evictcpurequests", 1_000_000, "GETs of a round of its part cpu")
+	flag.IntVar(&b.evictWrites, "evictwrites", 20_000_000, "writes of its part resident")
 	flag.IntVar(&b.seconds, "seconds", 10, "seconds of each latency measurement")
 	flag.IntVar(&b.rate, "rate", 1000, "requests a second of the paced client")
 	flag.IntVar(&b.farKeys, "farkeys", 1_000_000, "keys with far deadlines in the expiry section")
@@ -184,11 +204,17 @@ func run() error {
 	b.memShapes = strings.Split(*memShapes, ",")
 	b.stallTypes = strings.Split(*stallTypes, ",")
 	b.streamParts = strings.Split(*streamParts, ",")
+	b.evictParts = strings.Split(*evictParts, ",")
+	b.evictPatterns = strings.Split(*evictPatterns, ",")
+	b.evictPolicies = strings.Split(*evictPolicies, ",")
 	b.elemShapes = strings.Split(*elemShapes, ",")
 	if b.pipelines, err = numbers(*pipelines); err != nil {
 		return err
 	}
 	if b.memKeys, err = numbers(*memKeys); err != nil {
+		return err
+	}
+	if b.evictRooms, err = numbers(*evictRooms); err != nil {
 		return err
 	}
 	var stop context.CancelFunc
@@ -261,6 +287,8 @@ func run() error {
 			failed = b.luaSection()
 		case "jobs":
 			failed = b.jobsSection()
+		case "eviction":
+			failed = b.evictionSection()
 		case "conns":
 			failed = b.connSection()
 		case "latency":
