@@ -116,8 +116,12 @@ func (s *Server) admit(c *Client) *session.Entry {
 			return c.reject(e, msg)
 		}
 	}
-	if s.evict.limit > 0 && s.makeRoom() && c.refusesMemory(e, flags) {
-		return c.reject(e, errOOM)
+	if s.evict.limit > 0 {
+		full := s.makeRoom()
+		s.checkRoom(full)
+		if full && c.refusesMemory(e, flags) {
+			return c.reject(e, errOOM)
+		}
 	}
 	if s.refusing {
 		lacks := ^flags

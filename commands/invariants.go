@@ -94,6 +94,29 @@ func (s *Server) checkCommand(c *Client, e *session.Entry) {
 	}
 }
 
+// checkRoom is called when memory has been compared with its limit before a command: it is below, or eviction goes on later, or
+// nothing may go.
+func (s *Server) checkRoom(full bool) {
+	r := recount{s: s}
+	over := s.countedMemory() - s.evict.limit
+	if full {
+		keys, volatile := 0, 0
+		for _, db := range s.Keyspace.DBs() {
+			keys += db.Len()
+			volatile += db.Expires()
+		}
+		p := s.Config.MaxMemoryPolicy
+		r.check(p == config.NoEviction || p&config.PolicyAllKeys != 0 && keys == 0 || p&config.PolicyAllKeys == 0 && volatile == 0,
+			"eviction: memory is full with %d keys, %d with a deadline", keys, volatile)
+		r.check(over > 0, "eviction: memory is full with %d bytes below the limit", -over)
+	} else if s.mayEvictKeys() && !s.evict.running {
+		r.check(over <= 0, "eviction: a command runs with %d bytes over the limit", over)
+	}
+	if len(r.found) > 0 {
+		s.record(r.found, "a look at the limit")
+	}
+}
+
 // checkPacket is called at the end of each packet.
 func (s *Server) checkPacket() {
 	if s.checks.packets++; s.checks.packets%recountEvery != 0 {
