@@ -97,7 +97,7 @@ func (s *Server) resetStats() {
 	s.persist.saves = 0
 	s.aof.file.ResetStats()
 	s.eviction.evicted = 0
-	s.Keyspace.ExpiredKeys, s.Keyspace.ExpiredFields = 0, 0
+	s.Keyspace.ExpiredKeys, s.Keyspace.ExpiredFields, s.Keyspace.LazilyFreed = 0, 0, 0
 	*s.Keyspace.ExpiryLag() = keyspace.Lag{}
 	for _, e := range s.Registry.Shown {
 		e.Calls, e.Nanos, e.Rejected, e.Failed, e.Times = 0, 0, 0, 0, nil

@@ -25,8 +25,8 @@ var databaseCommands = []session.Command{
 		Args:       []session.Arg{session.IntArg("index1"), session.IntArg("index2")}},
 }
 
-// databaseModified tells the same of all keys of a database, present and missing ones, after FLUSHDB and SWAPDB. The
-// listeners get nil for the key.
+// databaseModified reports that all keys of a database, present and missing ones, may have changed: after FLUSHDB and SWAPDB.
+// Listeners get nil for the key.
 func (s *Server) databaseModified(db *keyspace.DB) { s.KeyModified(db, nil) }
 
 func swapdb(c *Client) {
@@ -54,43 +54,47 @@ func swapdb(c *Client) {
 	c.W.OK()
 }
 
-func flushdb(c *Client) {
-	if c.flushMode() {
-		c.flush(c.DB)
+func flushdb(c *Client) { c.flush(c.DB) }
+
+func flushall(c *Client) { c.flush(c.srv.Keyspace.DBs()...) }
+
+// flushType reads the last argument of a FLUSH with so many arguments in all: SYNC or ASYNC, or it is left out and the
+// directive lazyfree-lazy-user-flush decides. Both do the same here, the collector reclaims memory in the background; ASYNC
+// alone is counted as lazy freeing. It reports false for any other word.
+func (c *Client) flushType(arity int) (lazily, ok bool) {
+	switch {
+	case len(c.Args) == arity-1:
+		return c.srv.Config.LazyfreeUserFlush, true
+	case len(c.Args) != arity:
+		return false, false
 	}
+	lazily = c.Is(arity-1, "async")
+	return lazily, lazily || c.Is(arity-1, "sync")
 }
 
-func flushall(c *Client) {
-	if c.flushMode() {
-		c.flush(c.srv.Keyspace.DBs()...)
-	}
-}
+// emptyAll deletes all keys of all databases because others take their place; lazily tells how.
+func (s *Server) emptyAll(lazily bool) { s.emptyDatabases(lazily, s.Keyspace.DBs()...) }
 
-// flushMode checks the only argument, SYNC or ASYNC, which both do the same here: the keys are gone at once, and the
-// collector reclaims their memory in the background. On failure it has replied.
-func (c *Client) flushMode() bool {
-	if len(c.Args) == 1 || len(c.Args) == 2 && (c.Is(1, "sync") || c.Is(1, "async")) {
-		return true
-	}
-	c.Error(session.ErrSyntax)
-	return false
-}
-
-// emptyDatabases deletes all keys and returns how many there were.
-func (s *Server) emptyDatabases(dbs ...*keyspace.DB) int64 {
+// emptyDatabases deletes all keys and returns how many there were; lazily tells how.
+func (s *Server) emptyDatabases(lazily bool, dbs ...*keyspace.DB) int64 {
 	n := int64(0)
 	for _, db := range dbs {
 		s.watchFlushed(db)
 		s.waitersFlushed(db)
-		n += int64(db.Flush())
+		n += int64(db.Flush(lazily))
 		s.databaseModified(db)
 	}
-	s.trackedFlushed()
+	s.trackedFlushed(lazily)
 	return n
 }
 
 func (c *Client) flush(dbs ...*keyspace.DB) {
-	n := c.srv.emptyDatabases(dbs...)
+	lazily, ok := c.flushType(2)
+	if !ok {
+		c.Error(session.ErrSyntax)
+		return
+	}
+	n := c.srv.emptyDatabases(lazily, dbs...)
 	c.srv.Dirty += n
 	if len(dbs) == len(c.srv.Keyspace.DBs()) {
 		c.srv.saveFlushed()

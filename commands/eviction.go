@@ -146,15 +146,15 @@ func (s *Server) exceeded() (total, current int64) {
 	return s.stats.exceededNanos + current, current
 }
 
-// evictKey deletes a key for others, and tells all who must know.
+// evictKey deletes a key to free memory. It reports the deletion to listeners, as an event, and to the sinks.
 func (s *Server) evictKey(db *keyspace.DB, r *record.Record) {
 	key := r.Key()
 	if s.Config.LatencyMonitorMs > 0 {
 		start := s.nanos()
-		db.Remove(r)
+		db.RemoveAs(r, s.Keyspace.Lazy.Eviction)
 		s.latencySample("eviction-del", (s.nanos()-start)/1e6)
 	} else {
-		db.Remove(r)
+		db.RemoveAs(r, s.Keyspace.Lazy.Eviction)
 	}
 	s.stats.evictedKeys++
 	if s.Listeners != nil {
@@ -254,6 +254,16 @@ func (s *Server) applyPolicy() error {
 	}
 	s.Keyspace.SetEviction(ranking, p&config.PolicyAllKeys == 0, s.Config.MaxMemorySamples)
 	s.evict.full = false
+	return nil
+}
+
+// applyLaziness tells the keyspace which keys are deleted lazily.
+func (s *Server) applyLaziness() error {
+	s.Keyspace.Lazy = keyspace.Laziness{
+		Expiry:   s.Config.LazyfreeExpire,
+		Eviction: s.Config.LazyfreeEviction,
+		Deletion: s.Config.LazyfreeServerDel,
+	}
 	return nil
 }
 

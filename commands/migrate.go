@@ -93,8 +93,8 @@ func migrateOptions(args [][]byte, fn func(i, n int) bool) {
 	}
 }
 
-// migrateKeys finds the keys: the third argument, which is none if it is empty and there is KEYS, and those behind KEYS.
-// (With both MIGRATE is refused, and Redis tells no keys; who looks at rights must not depend on that.)
+// migrateKeys finds the keys: the third argument, which is none if it is empty and there is KEYS, and those behind KEYS. (With
+// both, MIGRATE is refused and Redis finds no keys; the check of rights must not depend on that.)
 func migrateKeys(args [][]byte) (refs []session.KeyRef, ok bool) {
 	if len(args) < migrateFirst {
 		return nil, false
@@ -116,7 +116,7 @@ func migrateKeys(args [][]byte) (refs []session.KeyRef, ok bool) {
 	return refs, true
 }
 
-// migrateSecrets tells which arguments are names and passwords.
+// migrateSecrets reports which arguments are names and passwords.
 func migrateSecrets(args [][]byte) func(int) bool {
 	return func(arg int) (secret bool) {
 		migrateOptions(args, func(i, n int) bool {
@@ -355,7 +355,7 @@ func (m *migration) run() string {
 			var answered bool
 			if failure, answered, err = m.receive(l, selects); err != nil {
 				if !answered {
-					failure = "" // what was said to AUTH or SELECT is told with the answer to a key only
+					failure = "" // an error of AUTH or SELECT is replied only with that of a key
 				} else { // some of it is done: not again
 					attempt = 2
 				}

@@ -140,8 +140,7 @@ func appendRepr(b, s []byte) []byte {
 	return append(b, '"')
 }
 
-// secrets returns a function that tells which arguments of the client's command must not be shown to others, nil if
-// all may.
+// secrets returns a function that reports which arguments of the client's command must not be shown to others, nil if all may.
 func (c *Client) secrets() func(i int) bool {
 	switch c.Cmd.Full {
 	case "acl|setuser":

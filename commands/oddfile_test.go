@@ -105,7 +105,7 @@ func TestLongMembersStayPacked(t *testing.T) {
 	if err := s.save(); err != nil {
 		t.Fatal(err)
 	}
-	s.emptyDatabases(s.Keyspace.DBs()...)
+	s.emptyAll(false)
 	if err := s.reload(rdb.Loader{DropExpired: true}); err != nil {
 		t.Fatal(err)
 	}

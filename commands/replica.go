@@ -54,7 +54,7 @@ type masterLink struct {
 	pending []byte  // what came while it could not be handled
 	stream  []byte  // of the stream, what came with the payload
 	lost    error   // the connection has ended while something waits
-	closed  bool    // what it tells is ignored
+	closed  bool    // what comes from it is ignored
 }
 
 // linkOf returns the connection of a link, nil if it has none.
@@ -102,7 +102,7 @@ func (s *Server) closeLink(l *replication.Link) {
 
 var errLinkLost = errors.New("the connection with the master is lost")
 
-// masterClosed is told that the connection has ended.
+// masterClosed is called when the connection has ended.
 func (s *Server) masterClosed(m *masterLink, err error) {
 	if m.closed {
 		return
@@ -303,8 +303,8 @@ func (s *Server) apply(c *Client, args [][]byte, now int64) (end int64, broken s
 	return end, ""
 }
 
-// streamError is told that a command of the stream has failed: the data may differ from the master's from now on. It is logged,
-// or the server ends, as propagation-error-behavior says.
+// streamError is called when a command of the stream has failed: the data may differ from the master's from now on. It is
+// logged, or the server ends, as propagation-error-behavior says.
 func (s *Server) streamError(c *Client, text string) {
 	for len(text) > 0 && (text[len(text)-1] == '\n' || text[len(text)-1] == '\r') {
 		text = text[:len(text)-1]
@@ -392,7 +392,7 @@ func (s *Server) beginTransfer(a replication.PayloadBegin) {
 	}
 	if t.aside == nil {
 		s.takeData(t)
-		s.emptyDatabases(s.Keyspace.DBs()...)
+		s.emptyAll(s.Config.ReplicaLazyFlush)
 		s.scripts.libraries = scripting.NewLibraries(s.scripts.engine)
 	}
 	if !t.serving {
@@ -432,7 +432,7 @@ func (s *Server) transferred(l *replication.Link, data []byte) {
 	}
 }
 
-// transferComplete is told that all of the payload has come.
+// transferComplete is called when all of the payload has come.
 func (s *Server) transferComplete(l *replication.Link) {
 	t := s.sync.transfer
 	if t == nil || t.link != l {
@@ -485,7 +485,7 @@ func (s *Server) loadTransferred(t *transfer, err error) {
 	s.takeData(t)
 	s.act()
 	s.Logf(config.LogNotice, "MASTER <-> REPLICA sync: Flushing old data")
-	s.emptyDatabases(s.Keyspace.DBs()...)
+	s.emptyAll(s.Config.ReplicaLazyFlush)
 	s.scripts.libraries = scripting.NewLibraries(s.scripts.engine)
 	s.Logf(config.LogNotice, "MASTER <-> REPLICA sync: Loading DB in memory")
 	s.beginLoading(size)
@@ -505,7 +505,7 @@ func (s *Server) loadTransferred(t *transfer, err error) {
 			os.Remove(path)
 		}
 		if s.sync.transfer != t {
-			s.emptyDatabases(s.Keyspace.DBs()...)
+			s.emptyAll(s.Config.ReplicaLazyFlush)
 			s.endLoading()
 			return
 		}
@@ -522,10 +522,11 @@ func (s *Server) loadedAside(t *transfer) {
 	for i, db := range s.Keyspace.DBs() {
 		s.watchSwapped(db, t.aside[i])
 		s.Keyspace.Swap(db, t.aside[i])
+		t.aside[i].Flush(true) // as Redis, which frees the old data in the background whatever replica-lazy-flush says
 		s.waitersSwapped(db)
 		s.databaseModified(db)
 	}
-	s.trackedFlushed()
+	s.trackedFlushed(true)
 	s.scripts.libraries = t.loader.libraries
 	t.aside = nil
 }
@@ -545,7 +546,7 @@ func (s *Server) endTransfer(res *rdb.Result, err error) {
 	}
 	if err != nil {
 		if took {
-			s.emptyDatabases(s.Keyspace.DBs()...)
+			s.emptyAll(s.Config.ReplicaLazyFlush)
 		}
 	}
 	if s.persist.loading != nil {
@@ -589,7 +590,7 @@ func (s *Server) dropTransfer(err error) {
 		return // its loader sees that it is no longer wanted
 	}
 	if t.loader != nil && t.aside == nil {
-		s.emptyDatabases(s.Keyspace.DBs()...)
+		s.emptyAll(s.Config.ReplicaLazyFlush)
 	}
 	if s.persist.loading != nil {
 		s.endLoading()
@@ -649,7 +650,7 @@ func (l *socketLoader) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// progress is told how far the loader has come, in the coroutine: it ends its turn now and then.
+// progress is called in the coroutine with how far the loader has come. It ends the turn now and then.
 func (l *socketLoader) progress(offset int64) {
 	if len(l.in) == 0 || offset-l.turned < int64(l.s.Config.LoadingProcessInterval) {
 		return
@@ -697,7 +698,7 @@ func (l *socketLoader) run() {
 	}
 }
 
-// finish tells it that all has come.
+// finish is called when all bytes have come.
 func (l *socketLoader) finish() {
 	l.end = true
 	switch {

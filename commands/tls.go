@@ -24,7 +24,7 @@ type tlsState struct {
 	looked  int64           // when the last look began, Unix ms
 }
 
-// usesTLS tells whether any directive asks for encryption.
+// usesTLS reports whether any directive asks for encryption.
 func (s *Server) usesTLS() bool {
 	return s.Config.TLSPort != 0 || s.Config.TLSReplication || s.Config.TLSCluster
 }

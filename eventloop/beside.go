@@ -44,11 +44,11 @@ import (
 // may run at the same time. Close is called last.
 type Stream interface {
 	io.ReadWriteCloser
-	// CloseWrite tells the peer that nothing follows.
+	// CloseWrite ends the output: the peer reads the end of the stream.
 	CloseWrite() error
 	// SetReadDeadline ends a Read with os.ErrDeadlineExceeded and leaves the connection as it is.
 	SetReadDeadline(t time.Time) error
-	// Clogged tells whether bytes of earlier calls of Write wait for the socket.
+	// Clogged reports whether bytes of earlier calls of Write wait for the socket.
 	Clogged() bool
 	// Unclog waits until they do not, or returns an error.
 	Unclog() error
@@ -87,7 +87,7 @@ type side struct {
 	spare []byte // out's other half
 	busy  bool   // a goroutine writes, or will when the loop has used its input
 	wait  bool   // the loop wants to know of room
-	done  bool   // nothing comes to out any more: tell the peer when it is empty
+	done  bool   // nothing comes to out any more: CloseWrite when it is empty
 	lost  bool   // nothing is written any more
 }
 
@@ -325,7 +325,7 @@ func (sd *side) end() {
 	sd.mu.Unlock()
 }
 
-// pending tells whether output is on its way still.
+// pending reports whether output is on its way still.
 func (sd *side) pending() bool {
 	sd.mu.Lock()
 	defer sd.mu.Unlock()

@@ -149,7 +149,7 @@ func (l *Loop) adopt(ec evio.Conn) evio.Action {
 	return evio.None
 }
 
-// dropDialled tells those whose sockets have no place yet that evio has ended.
+// dropDialled fails the dials whose sockets have no place yet: evio has ended.
 func (l *Loop) dropDialled() {
 	for _, a := range l.adopting {
 		syscall.Close(a.fd)

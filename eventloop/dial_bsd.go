@@ -29,7 +29,7 @@ func (c *Conn) StopReading() {}
 func (c *Conn) ResumeReading() {}
 
 // replace leaves the inner connection where it is. Two goroutines carry the bytes between its dialled end and the socket:
-// evio's kqueue cannot be told of another socket under a number that it knows.
+// evio's kqueue does not take another socket under a number that it has.
 func (l *Loop) replace(_ evio.Conn, fd int, a *adoption) error {
 	closeOnExec(fd)
 	outer, err := connOf(a.fd)

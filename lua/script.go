@@ -159,6 +159,10 @@ func (e *Engine) Evicted() int64 { return e.scripts.evicted }
 // Memory returns about how many bytes the cached scripts occupy.
 func (e *Engine) Memory() int64 { return e.scripts.bytes }
 
+// StateMemory returns about how many bytes the state of Lua occupies: its stack and its libraries. Functions run in the same
+// state as scripts.
+func (e *Engine) StateMemory() int64 { return e.host.Size() }
+
 // Flush empties the cache. Scripts that a caller still holds can be run.
 func (e *Engine) Flush() { e.scripts.init() }
 

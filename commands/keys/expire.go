@@ -28,7 +28,7 @@ func expireRow(name, since string, when session.Arg, handler func(*session.Clien
 			session.TokenWord("lt", "LT", "")).Opt().From("7.0.0")}}
 }
 
-// ttlRow is the row of a command that tells a deadline.
+// ttlRow is the row of a command that shows a deadline.
 func ttlRow(name, since string, handler func(*session.Client), summary string) session.Command {
 	row := session.Command{Name: name, Arity: 2, Flags: session.ReadOnly | session.Fast, ACL: session.CatKeyspace, Handler: handler,
 		Group: session.GroupGeneric, Since: since, Complexity: "O(1)", Summary: summary,
@@ -98,7 +98,7 @@ func expireAt(c *session.Client, base, unit int64) {
 	}
 	ks := c.Core.Keyspace
 	if when <= ks.Now && !ks.KeepExpired {
-		c.DB.Remove(r)
+		c.DB.RemoveAs(r, ks.Lazy.Expiry)
 		c.Changed(key, 1, config.NotifyGeneric, "del")
 		c.Rewrite(c.Core.ExpiryVerb(), key)
 		c.W.Int(1)

@@ -227,18 +227,21 @@ func renameKey(c *session.Client, nx bool) bool {
 	return true
 }
 
-func del(c *session.Client) {
+func del(c *session.Client) { deleteKeys(c, c.Core.Config.LazyfreeUserDel) }
+
+func unlink(c *session.Client) { deleteKeys(c, true) }
+
+// deleteKeys is DEL and UNLINK. The collector reclaims memory in the background in both cases; lazily is for the count of
+// what was freed so.
+func deleteKeys(c *session.Client, lazily bool) {
 	n := int64(0)
 	for _, key := range c.Args[1:] {
-		if c.DeleteKey(key) {
+		if c.DeleteKeyAs(key, lazily) {
 			n++
 		}
 	}
 	c.W.Int(n)
 }
-
-// unlink is DEL: the collector reclaims memory in the background in both cases.
-func unlink(c *session.Client) { del(c) }
 
 func exists(c *session.Client) {
 	n := int64(0)

@@ -53,16 +53,19 @@ func (c *Client) Modified(key []byte) {
 	}
 }
 
-// Changed reports that n elements of a key were changed (1 for a value without elements) and tells the event.
+// Changed reports that n elements of a key were changed (1 for a value without elements) and publishes the event.
 func (c *Client) Changed(key []byte, n int, class config.NotifyFlags, event string) {
 	c.Modified(key)
 	c.Core.Dirty += int64(n - 1)
 	c.Notify(class, event, key)
 }
 
-// DeleteKey deletes a key, as DEL does, and reports whether it was there.
-func (c *Client) DeleteKey(key []byte) bool {
-	if !c.DB.Delete(key) {
+// DeleteKey deletes a key whose place a command leaves empty, and reports whether it was there.
+func (c *Client) DeleteKey(key []byte) bool { return c.DeleteKeyAs(key, c.Core.Keyspace.Lazy.Deletion) }
+
+// DeleteKeyAs is DeleteKey for a command that itself says whether the key is deleted lazily.
+func (c *Client) DeleteKeyAs(key []byte, lazily bool) bool {
+	if !c.DB.DeleteAs(key, lazily) {
 		return false
 	}
 	c.Changed(key, 1, config.NotifyGeneric, "del")
@@ -112,6 +115,16 @@ func (c *Client) Look(key []byte) *record.Record {
 	}
 	c.Core.Counters.Hits++
 	return r
+}
+
+// SetString sets key to a string, as keyspace.DB.SetString does. A large argument of the request is not copied: its buffer becomes
+// the string's, and the string's old buffer one for arguments to come.
+func (c *Client) SetString(key, value []byte, expiry int64) {
+	if c.Core.Requests.Take(value) {
+		c.Core.Requests.Keep(c.DB.SetOwned(key, value, expiry))
+		return
+	}
+	c.DB.SetString(key, value, expiry)
 }
 
 // WriteIn is Write for a key of another database than the selected one.

@@ -179,7 +179,7 @@ func testFieldsModel(t *testing.T) {
 		case op == 18 && rnd.IntN(30) == 0:
 			f.ks.Swap(f.ks.DBs()[0], f.ks.DBs()[1])
 		case op == 19 && rnd.IntN(100) == 0:
-			db.Flush()
+			db.Flush(false)
 		case op == 19:
 			db.SetString([]byte(key), []byte("no hash"), record.NoExpiry)
 			db.Delete([]byte(key))

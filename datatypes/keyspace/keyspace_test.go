@@ -233,7 +233,7 @@ func (m *model) step() {
 	case 19:
 		switch m.rnd.IntN(40) {
 		case 0:
-			if n := db.Flush(); n != len(m.want[db.ID]) {
+			if n := db.Flush(false); n != len(m.want[db.ID]) {
 				m.fail("Flush returned %d, want %d", n, len(m.want[db.ID]))
 			}
 			m.want[db.ID] = map[string]entry{}
@@ -665,7 +665,7 @@ func TestSampling(t *testing.T) {
 		}
 	}
 	ks.Now = epoch + 2000
-	db.Flush()
+	db.Flush(false)
 	db.SetString([]byte("k"), []byte("v"), epoch)
 	if db.RandomKey() != nil || db.Len() != 0 {
 		t.Error("the only key has expired, but is drawn")

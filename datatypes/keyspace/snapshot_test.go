@@ -135,7 +135,7 @@ func (m *model) disturb(keys int) {
 		}
 	case 13:
 		if m.rnd.IntN(500) == 0 {
-			db.Flush()
+			db.Flush(false)
 			m.want[db.ID] = map[string]entry{}
 		}
 	case 14:

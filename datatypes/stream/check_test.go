@@ -10,20 +10,26 @@ import (
 // check checks all that must be true of a stream at any time.
 func check(t *testing.T, s *Stream) {
 	t.Helper()
-	want, length := 0, 0
-	s.nodes.each(func(_ ID, n *node) bool {
-		want += n.size()
-		if err := listpack.Validate(n.lp, true); err != nil {
+	want, length, tailed := 0, 0, s.tail.p == nil
+	s.nodes.each(func(_ ID, n node) bool {
+		want += s.room(n)
+		if n.p == s.tail.p {
+			tailed = true
+		}
+		if err := listpack.Validate(n.lp(), true); err != nil {
 			t.Fatal(err)
 		}
-		live, err := Validate(n.lp)
+		live, err := Validate(n.lp())
 		if err != nil {
 			t.Fatal(err)
 		}
 		length += live
 		return true
 	})
-	none := func(*node) int64 { return noBound }
+	if !tailed {
+		t.Fatal("the tail is no node of the stream")
+	}
+	none := func(node) int64 { return noBound }
 	checkIndex(t, &s.nodes, none)
 	if s.length != length {
 		t.Fatalf("%d entries, want %d", s.length, length)

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"errors"
+	"unsafe"
 
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/listpack"
@@ -49,7 +50,7 @@ func (s *Stream) Append(id ID, pairs [][]byte, limits Limits, gen *cow.Generatio
 	if text > maxBytes {
 		return ErrTooLarge
 	}
-	var n *node
+	var n node
 	var master ID
 	room := 0
 	for l, i := s.nodes.seekBack(MaxID); l != nil; l, i = s.nodes.seekBack(MaxID) {
@@ -57,32 +58,32 @@ func (s *Stream) Append(id ID, pairs [][]byte, limits Limits, gen *cow.Generatio
 		if master.less(id) {
 			break
 		}
-		if live, _ := counts(n.lp); live > 0 {
+		if live, _ := counts(n.lp()); live > 0 {
 			return ErrOrder // the last ID is a lie
 		}
 		// XSETID went back behind a node of tombstones.
-		s.bytes -= n.size()
-		s.nodes.remove(master, gen)
-		n = nil
+		s.removeNode(master, n, gen)
+		n = node{}
 	}
-	if n != nil && limits.full(n.lp, text) {
-		room = min(len(n.lp), roomBytes)
-		s.seal(master, n, gen)
-		n = nil
-	}
-	if n == nil {
-		master = id
-		n = &node{stamp: gen.Current(), lp: appendEntry(newNode(pairs, room), master, id, pairs, true)}
-		s.addNode(master, n, gen)
-	} else {
-		s.bytes -= n.size()
-		owned := gen.Owns(n.stamp)
-		lp := appendEntry(n.lp, master, id, pairs, owned)
-		if !owned {
-			n = s.replace(master, lp, gen)
+	if n.p != nil {
+		if lp := n.lp(); limits.full(lp, text) {
+			room = min(len(lp), roomBytes)
+			s.seal(master, n, gen)
+			n = node{}
 		}
-		n.lp = lp
-		s.bytes += n.size()
+	}
+	if n.p == nil {
+		lp := appendEntry(newNode(pairs, room), id, id, pairs, true)
+		s.tail = tail{unsafe.SliceData(lp), cap(lp)}
+		s.addNode(id, lp, gen)
+	} else {
+		owned, before := gen.Owns(n.stamp), s.room(n)
+		lp := appendEntry(s.writable(n), master, id, pairs, owned)
+		if p := unsafe.SliceData(lp); p != n.p {
+			s.replace(master, n, lp, owned, gen)
+			s.tail = tail{p, cap(lp)}
+		}
+		s.bytes += cap(lp) - before
 	}
 	s.length++
 	s.Added++
@@ -93,38 +94,66 @@ func (s *Stream) Append(id ID, pairs [][]byte, limits Limits, gen *cow.Generatio
 	return nil
 }
 
-// replace puts a node with the listpack lp in the place of one that a snapshot can reach. The caller accounts for its
-// bytes.
-func (s *Stream) replace(master ID, lp listpack.Listpack, gen *cow.Generation) *node {
-	n := &node{lp: lp}
-	n.stamp = gen.Copying(n.size())
+// replace gives the node n another listpack, because the old one has too little room or is not owned. The caller accounts
+// for the bytes.
+func (s *Stream) replace(master ID, n node, lp listpack.Listpack, owned bool, gen *cow.Generation) node {
+	if n.p == s.tail.p {
+		s.tail = tail{}
+	}
+	n.p = unsafe.SliceData(lp)
+	if !owned {
+		n.stamp = gen.Copying(cap(lp))
+	}
 	*s.nodes.own(master, noBound, gen) = n
 	return n
 }
 
 // seal gives back the room of a node to which nothing is appended any more.
-func (s *Stream) seal(master ID, n *node, gen *cow.Generation) {
-	lp := n.lp.ShrinkToFit()
-	if cap(lp) == cap(n.lp) {
-		return
+func (s *Stream) seal(master ID, n node, gen *cow.Generation) {
+	before := s.room(n)
+	if lp := fitted(s.writable(n)); cap(lp) != before {
+		s.replace(master, n, lp, gen.Owns(n.stamp), gen)
+		s.bytes += cap(lp) - before
 	}
-	s.bytes -= n.size()
-	if !gen.Owns(n.stamp) {
-		n = s.replace(master, lp, gen)
-	}
-	n.lp = lp
-	s.bytes += n.size()
+	s.tail = tail{}
 }
 
 // own returns the node n for writing.
-func (s *Stream) own(master ID, n *node, gen *cow.Generation) *node {
+func (s *Stream) own(master ID, n node, gen *cow.Generation) node {
 	if gen.Owns(n.stamp) {
 		return n
 	}
-	s.bytes -= n.size()
-	n = s.replace(master, n.lp.Clone(), gen)
-	s.bytes += n.size()
-	return n
+	before := s.room(n)
+	lp := n.lp().Clone()
+	s.bytes += cap(lp) - before
+	return s.replace(master, n, lp, false, gen)
+}
+
+// settle ends a change of the owned node n: lp is what has become of its writable listpack, before the room it had.
+func (s *Stream) settle(master ID, n node, lp listpack.Listpack, before int, gen *cow.Generation) node {
+	p := unsafe.SliceData(lp)
+	if p == n.p && n.p == s.tail.p {
+		return n
+	}
+	if lp = fitted(lp); p == n.p && cap(lp) == before {
+		return n
+	}
+	s.bytes += cap(lp) - before
+	return s.replace(master, n, lp, true, gen)
+}
+
+// removeNode takes the node n out of the index.
+func (s *Stream) removeNode(master ID, n node, gen *cow.Generation) {
+	s.dropped(n)
+	s.nodes.remove(master, gen)
+}
+
+// dropped accounts for a node that leaves the index.
+func (s *Stream) dropped(n node) {
+	s.bytes -= s.room(n)
+	if n.p == s.tail.p {
+		s.tail = tail{}
+	}
 }
 
 // Exists reports whether there is an entry with this ID.
@@ -142,15 +171,12 @@ func (s *Stream) Delete(id ID, gen *cow.Generation) bool {
 		return false
 	}
 	master, n := it.master, it.leaf.items[it.i].v
-	if live, _ := counts(n.lp); live == 1 {
-		s.bytes -= n.size()
-		s.nodes.remove(master, gen)
+	if live, _ := counts(n.lp()); live == 1 {
+		s.removeNode(master, n, gen)
 	} else {
 		n = s.own(master, n, gen)
-		s.bytes -= n.size()
-		s.mark(n, it.at)
-		n.count(1)
-		s.bytes += n.size()
+		before := s.room(n)
+		s.settle(master, n, count(s.mark(s.writable(n), it.at), 1), before, gen)
 	}
 	s.length--
 	if s.MaxDeleted.less(id) {
@@ -160,11 +186,13 @@ func (s *Stream) Delete(id ID, gen *cow.Generation) bool {
 	return true
 }
 
-func (s *Stream) mark(n *node, p int) (grown int) {
-	if grown = n.mark(p); grown != 0 {
+// mark is the function of the same name. A listpack that it makes longer may be the one that skip is about.
+func (s *Stream) mark(lp listpack.Listpack, p int) listpack.Listpack {
+	before := len(lp)
+	if lp = mark(lp, p); len(lp) != before {
 		s.skip = 0
 	}
-	return grown
+	return lp
 }
 
 // mendFirst sets First after entries were removed, if it was one of them or no entry is left.
@@ -243,11 +271,11 @@ func (s *Stream) Trim(t Trim, gen *cow.Generation) (deleted int) {
 			break
 		}
 		master, n := l.items[i].id, l.items[i].v
-		live, _ := counts(n.lp)
+		live, _ := counts(n.lp())
 		if t.Limit > 0 && deleted+live > t.Limit {
 			break
 		}
-		whole := t.whole(s.length, master, n.lp)
+		whole := t.whole(s.length, master, n.lp())
 		if t.Approx && !whole {
 			break
 		}
@@ -273,30 +301,31 @@ func (t *Trim) whole(length int, master ID, lp listpack.Listpack) bool {
 	return length-live >= t.MaxLen
 }
 
-// dropNodes accounts for the nodes of the first leaf that go as a whole, and returns how many these are. stop tells that
+// dropNodes accounts for the nodes of the first leaf that go as a whole, and returns how many these are. stop says that
 // nothing else is to be removed.
-func (s *Stream) dropNodes(t Trim, items []item[*node], deleted *int) (k int, stop bool) {
+func (s *Stream) dropNodes(t Trim, items []item[node], deleted *int) (k int, stop bool) {
 	for i := range items {
 		n := items[i].v
-		live, _ := counts(n.lp)
+		live, _ := counts(n.lp())
 		switch {
 		case !t.ByID && s.length <= t.MaxLen, t.Limit > 0 && *deleted+live > t.Limit:
 			return i, true
-		case !t.whole(s.length, items[i].id, n.lp):
+		case !t.whole(s.length, items[i].id, n.lp()):
 			return i, t.Approx
 		}
 		s.length -= live
 		*deleted += live
-		s.bytes -= n.size()
+		s.dropped(n)
 	}
 	return len(items), false
 }
 
 // trimNode removes the entries of one node that are to be removed, one by one, and returns how many. With KeepRef a node
 // keeps its place though all its entries were removed, as in Redis.
-func (s *Stream) trimNode(t Trim, master ID, n *node, gen *cow.Generation) (gone int) {
+func (s *Stream) trimNode(t Trim, master ID, n node, gen *cow.Generation) (gone int) {
 	var c cursor
-	c.open(master, n.lp)
+	c.open(master, n.lp())
+	before := 0
 	for p := c.head + s.skipped(master); p != c.lp.End(); {
 		c.read(p)
 		if t.ByID && !c.id.less(t.MinID) || !t.ByID && s.length <= t.MaxLen {
@@ -311,21 +340,21 @@ func (s *Stream) trimNode(t Trim, master ID, n *node, gen *cow.Generation) (gone
 		}
 		if gone == 0 {
 			n = s.own(master, n, gen)
-			s.bytes -= n.size()
+			before = s.room(n)
+			c.lp = s.writable(n)
 		}
-		p += s.mark(n, c.at)
-		c.lp = n.lp
+		p -= len(c.lp)
+		c.lp = s.mark(c.lp, c.at)
+		p += len(c.lp)
 		gone++
 		s.length--
 	}
 	if gone == 0 {
 		return 0
 	}
-	n.count(gone)
-	s.bytes += n.size()
-	if live, _ := counts(n.lp); live == 0 && t.Refs != KeepRef {
-		s.bytes -= n.size()
-		s.nodes.remove(master, gen)
+	n = s.settle(master, n, count(c.lp, gone), before, gen)
+	if live, _ := counts(n.lp()); live == 0 && t.Refs != KeepRef {
+		s.removeNode(master, n, gen)
 	}
 	return gone
 }
@@ -353,7 +382,7 @@ type Iter struct {
 	s          *Stream
 	start, end ID
 	reverse    bool
-	leaf       *leaf[*node] // nil when there is nothing more
+	leaf       *leaf[node] // nil when there is nothing more
 	i          int
 	p          int  // where the next entry begins or, in reverse, ends
 	inside     bool // forward: p is that of the entry read last
@@ -382,7 +411,7 @@ func (it *Iter) enter() {
 		return
 	}
 	e := &it.leaf.items[it.i]
-	it.open(e.id, e.v.lp)
+	it.open(e.id, e.v.lp())
 	it.inside = false
 	it.p = it.head + it.s.skipped(e.id)
 	if it.reverse {

@@ -50,7 +50,7 @@ type index[T any] struct {
 }
 
 const (
-	leafItems   = 63                // with its type word a leaf of nodes fills the class of 1536 bytes
+	leafItems   = 63                // with its type word a leaf of nodes fills the class of 2048 bytes
 	innerItems  = 31                // so does an inner node that of 1024 bytes
 	maxHeight   = 12                // siblings have a dozen children on average, see Balance
 	keptRoom    = 8                 // an index that becomes empty keeps a leaf with room for so many items
@@ -89,8 +89,7 @@ func (l *leaf[T]) size() int { return leafSize + l.sliceSize(cap(l.items)) }
 // sliceSize returns the bytes that the allocator takes for n places.
 func (*leaf[T]) sliceSize(n int) int {
 	n *= int(unsafe.Sizeof(item[T]{}))
-	var v T
-	if _, ok := any(v).(*node); ok {
+	if _, ok := any((*T)(nil)).(*node); ok {
 		return mem.SizePtr(n)
 	}
 	return mem.Size(n)

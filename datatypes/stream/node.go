@@ -3,8 +3,10 @@ package stream
 import (
 	"encoding/binary"
 	"errors"
+	"unsafe"
 
 	"ferrous/datatypes/listpack"
+	"ferrous/datatypes/mem"
 )
 
 // A node is a listpack of integers, fields and values (Redis 7, the opening comment of src/t_stream.c, and streamAppendItem):
@@ -17,12 +19,45 @@ import (
 // ms and seq are relative to the node's master ID. An entry that was deleted keeps its place and is marked; entries counts
 // those that are not. Foreign nodes that passed Validate may hold entries whose IDs do not ascend: they are stored and
 // counted like others, though not every search finds them.
+//
+// The index holds nodes by value. Their listpack begins with its length, so a node is a pointer and a stamp. Its room is
+// the allocator's piece for that length, but for the last node, to which entries are appended: see Stream.tail.
 type node struct {
-	lp    listpack.Listpack
+	p     *byte // the listpack
 	stamp uint64
 }
 
-func (n *node) size() int { return nodeSize + n.lp.Size() }
+// A tail is the node that has more room than its length tells.
+type tail struct {
+	p    *byte // nil if there is none
+	room int
+}
+
+// lp returns the node's listpack, to be read, or written without changing its length.
+func (n node) lp() listpack.Listpack {
+	return unsafe.Slice(n.p, binary.LittleEndian.Uint32(unsafe.Slice(n.p, 4)))
+}
+
+// room returns the bytes that there are for the node's listpack: a size of the allocator.
+func (s *Stream) room(n node) int {
+	if n.p == s.tail.p {
+		return s.tail.room
+	}
+	return mem.Size(len(n.lp()))
+}
+
+// writable returns the listpack of an owned node with its room as capacity. What becomes of it goes to settle.
+func (s *Stream) writable(n node) listpack.Listpack {
+	return unsafe.Slice(n.p, s.room(n))[:len(n.lp())]
+}
+
+// fitted returns lp in a piece of the size that its length tells.
+func fitted(lp listpack.Listpack) listpack.Listpack {
+	if cap(lp) != mem.Size(len(lp)) {
+		return lp.Clone()
+	}
+	return lp
+}
 
 const (
 	flagDeleted    = 1
@@ -216,21 +251,18 @@ func lastID(master ID, lp listpack.Listpack) ID {
 	return c.id
 }
 
-// mark marks the entry whose flags are at p as deleted and returns by how many bytes the node has grown: none, but for
-// foreign nodes that encode flags in another way. The counts are left to count.
-func (n *node) mark(p int) (grown int) {
-	flags, _ := number(n.lp, p)
-	before := len(n.lp)
-	n.lp = n.lp.ReplaceInt(p, flags|flagDeleted)
-	return len(n.lp) - before
+// mark marks the entry whose flags are at p as deleted. That leaves the length as it is, but for foreign nodes that encode
+// flags in another way. The counts are left to count.
+func mark(lp listpack.Listpack, p int) listpack.Listpack {
+	flags, _ := number(lp, p)
+	return lp.ReplaceInt(p, flags|flagDeleted)
 }
 
 // count changes the counts of a node in which gone more entries were marked.
-func (n *node) count(gone int) {
-	live, p := number(n.lp, listpack.HeaderSize)
-	marked, _ := number(n.lp, p)
-	n.lp = n.lp.ReplaceInt(p, marked+int64(gone))
-	n.lp = n.lp.ReplaceInt(listpack.HeaderSize, live-int64(gone))
+func count(lp listpack.Listpack, gone int) listpack.Listpack {
+	live, p := number(lp, listpack.HeaderSize)
+	marked, _ := number(lp, p)
+	return lp.ReplaceInt(p, marked+int64(gone)).ReplaceInt(listpack.HeaderSize, live-int64(gone))
 }
 
 // Limits are the directives stream-node-max-bytes and stream-node-max-entries; 0 is no limit.
@@ -275,7 +307,7 @@ func newNode(pairs [][]byte, room int) listpack.Listpack {
 	return lp.AppendInt(0)
 }
 
-// appendEntry returns lp with an entry appended and counted. owned tells that it may be written in place.
+// appendEntry returns lp with an entry appended and counted. owned says that it may be written in place.
 func appendEntry(lp listpack.Listpack, master, id ID, pairs [][]byte, owned bool) listpack.Listpack {
 	var c cursor
 	c.open(master, lp)

@@ -148,7 +148,8 @@ type Info struct {
 // Stream is a stream. Make one with New.
 type Stream struct {
 	Info
-	nodes  index[*node]
+	nodes  index[node]
+	tail   tail
 	groups []*Group
 	// The first skip bytes of entries in the node skipIn are deleted ones.
 	skip   int
@@ -162,7 +163,6 @@ var (
 	streamSize   = mem.SizePtr(int(unsafe.Sizeof(Stream{})))
 	groupSize    = mem.SizePtr(int(unsafe.Sizeof(Group{})))
 	consumerSize = mem.SizePtr(int(unsafe.Sizeof(Consumer{})))
-	nodeSize     = mem.SizePtr(int(unsafe.Sizeof(node{})))
 )
 
 const pointerSize = 8
@@ -197,10 +197,10 @@ func (s *Stream) Fork(gen *cow.Generation) *Stream {
 func (s *Stream) Clone(gen *cow.Generation) *Stream {
 	stamp := gen.Current()
 	c := &Stream{Info: s.Info, skip: s.skip, skipIn: s.skipIn, length: s.length, stamp: stamp}
-	c.nodes = cloneIndex(&s.nodes, stamp, func(n *node) *node {
-		n = &node{lp: n.lp.Clone(), stamp: stamp}
-		c.bytes += n.size()
-		return n
+	c.nodes = cloneIndex(&s.nodes, stamp, func(n node) node {
+		lp := n.lp().Clone()
+		c.bytes += cap(lp)
+		return node{unsafe.SliceData(lp), stamp}
 	})
 	c.groups = make([]*Group, len(s.groups))
 	for i, g := range s.groups {
@@ -213,18 +213,18 @@ func (s *Stream) Clone(gen *cow.Generation) *Stream {
 // AddNode adds a node, whose listpack it takes over and which Validate has accepted, with entries not marked as deleted. It
 // reports false if there is a node with this master ID.
 func (s *Stream) AddNode(master ID, lp listpack.Listpack, entries int, gen *cow.Generation) bool {
-	if !s.addNode(master, &node{lp: lp, stamp: gen.Current()}, gen) {
+	if !s.addNode(master, fitted(lp), gen) {
 		return false
 	}
 	s.length += entries
 	return true
 }
 
-func (s *Stream) addNode(master ID, n *node, gen *cow.Generation) bool {
-	if !s.nodes.add(master, n, gen) {
+func (s *Stream) addNode(master ID, lp listpack.Listpack, gen *cow.Generation) bool {
+	if !s.nodes.add(master, node{unsafe.SliceData(lp), gen.Current()}, gen) {
 		return false
 	}
-	s.bytes += n.size()
+	s.bytes += cap(lp)
 	if master == s.skipIn {
 		s.skip = 0 // there was another node of this master ID, before XSETID
 	}
@@ -236,7 +236,7 @@ func (s *Stream) NumNodes() int { return s.nodes.n }
 
 // Nodes calls fn for each node in the order of their IDs until it returns false. The listpack must only be read.
 func (s *Stream) Nodes(fn func(master ID, lp listpack.Listpack) bool) {
-	s.nodes.each(func(id ID, n *node) bool { return fn(id, n.lp) })
+	s.nodes.each(func(id ID, n node) bool { return fn(id, n.lp()) })
 }
 
 // Each calls fn for each entry in the order of their IDs until it returns false. Fields and values are by turns in pairs,

@@ -203,8 +203,8 @@ func TestStream(t *testing.T) {
 			t.Error("the clone differs")
 		}
 		// The clone shares nothing.
-		c.nodes.each(func(_ ID, n *node) bool {
-			clear(n.lp[6:])
+		c.nodes.each(func(_ ID, n node) bool {
+			clear(n.lp()[6:])
 			return true
 		})
 		c.groups = nil

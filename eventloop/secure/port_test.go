@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 
 	"ferrous/eventloop"
 	"ferrous/tests/harness"
+	"ferrous/tests/random"
 )
 
 // echo sends back what comes, and does what the first byte of a packet asks for.
@@ -68,12 +70,11 @@ func newRig(t *testing.T, change func(*Settings)) *rig {
 	}
 	r.port = NewPort(ctx, Options{Join: func(s *Stream, joined func()) { r.loop.Join(s); r.loop.Post(joined) }, Most: func() int { return 10_000 },
 		Failed: func(string, error, int64) { r.failed.Add(1) }})
-	free, err := net.Listen("tcp4", "127.0.0.1:0")
+	port, err := harness.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.addr = free.Addr().String()
-	free.Close()
+	r.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	if err := r.port.Listen([]string{"tcp4://" + r.addr}, 511); err != nil {
 		t.Fatal(err)
 	}
@@ -127,8 +128,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 
 func TestEcho(t *testing.T) {
 	r := newRig(t, nil)
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
+	seed := random.Seed(t)
 	var wg sync.WaitGroup
 	for i := range 8 {
 		c := r.dial(t, nil)

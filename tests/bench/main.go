@@ -22,6 +22,8 @@
 //	lua      scripts: calls of them, and what they do inside, beside the ratios that are to be reached
 //	jobs     20,000 jobs through scripts such as queue libraries have: add, take, extend the lock, finish
 //	replication  CPU a SET with replicas, full synchronisation, applying a stream, WAIT, stalled replicas
+//	eviction at maxmemory: hit rates, CPU of a read-through loop, latency, resident memory, a limit that is lowered. Its parts
+//	         take minutes: -evictparts, -evictpatterns, -evictrooms, -evictpolicies choose
 //	conns    resident bytes an idle connection
 //	latency  percentiles of a paced client, counted from the intended start, idle and beside load
 //	expiry   how late keys are gone and counted in expired_keys, among 1 million far deadlines
@@ -88,6 +90,15 @@ type bench struct {
 	farKeys     int
 	dueKeys     int
 
+	evictParts       []string
+	evictPatterns    []string
+	evictRooms       []int // per cent of the keys
+	evictPolicies    []string
+	evictKeys        int
+	evictRequests    int // of a run of the part hits
+	evictCPURequests int // of a round of the part cpu
+	evictWrites      int // of the part resident
+
 	report report
 }
 
@@ -116,11 +127,12 @@ type report struct {
 	Scripts     []sessionResult   `json:"scripts,omitempty"`
 	Jobs        []sessionResult   `json:"jobs,omitempty"`
 	Latency     []latencyResult   `json:"latency,omitempty"`
+	Eviction    []evictionResult  `json:"eviction,omitempty"`
 	Replication []replicaResult   `json:"replication,omitempty"`
 	Expiry      []expiryResult    `json:"expiry,omitempty"`
 }
 
-var sections = []string{"cpu", "big", "mem", "elems", "conns", "blocked", "streams", "stalls", "aof", "snapshot", "sessions", "watch", "lua", "jobs", "replication", "latency", "expiry"}
+var sections = []string{"cpu", "big", "large", "mem", "elems", "conns", "blocked", "streams", "stalls", "aof", "snapshot", "sessions", "watch", "lua", "jobs", "eviction", "replication", "latency", "expiry"}
 
 func main() {
 	if err := run(); err != nil {
@@ -160,6 +172,14 @@ func run() error {
 	streamParts := flag.String("streamparts", strings.Join(streamPartNames, ","), "parts of the streams section")
 	replParts := flag.String("replparts", strings.Join(replicaPartNames, ","), "parts of the replication section")
 	elemShapes := flag.String("elemshapes", strings.Join(elementShapeNames(), ","), "shapes of the elems section")
+	evictParts := flag.String("evictparts", strings.Join(evictPartNames, ","), "parts of the eviction section")
+	evictPatterns := flag.String("evictpatterns", strings.Join(evictPatternNames(), ","), "how its part hits draws keys")
+	evictRooms := flag.String("evictrooms", "10,50", "per cent of the keys that have room in its part hits")
+	evictPolicies := flag.String("evictpolicies", "allkeys-lru,allkeys-lfu", "policies of its parts hits and cpu")
+	flag.IntVar(&b.evictKeys, "evictkeys", 5_000_000, "keys of the eviction section")
+	flag.IntVar(&b.evictRequests, "evictrequests", 10_000_000, "GETs of a run of its part hits, half of which warm up")
+	flag.IntVar(&b.evictCPURequests, "evictcpurequests", 1_000_000, "GETs of a round of its part cpu")
+	flag.IntVar(&b.evictWrites, "evictwrites", 20_000_000, "writes of its part resident")
 	flag.IntVar(&b.seconds, "seconds", 10, "seconds of each latency measurement")
 	flag.IntVar(&b.rate, "rate", 1000, "requests a second of the paced client")
 	flag.IntVar(&b.farKeys, "farkeys", 1_000_000, "keys with far deadlines in the expiry section")
@@ -189,11 +209,17 @@ func run() error {
 	b.stallTypes = strings.Split(*stallTypes, ",")
 	b.streamParts = strings.Split(*streamParts, ",")
 	b.replParts = strings.Split(*replParts, ",")
+	b.evictParts = strings.Split(*evictParts, ",")
+	b.evictPatterns = strings.Split(*evictPatterns, ",")
+	b.evictPolicies = strings.Split(*evictPolicies, ",")
 	b.elemShapes = strings.Split(*elemShapes, ",")
 	if b.pipelines, err = numbers(*pipelines); err != nil {
 		return err
 	}
 	if b.memKeys, err = numbers(*memKeys); err != nil {
+		return err
+	}
+	if b.evictRooms, err = numbers(*evictRooms); err != nil {
 		return err
 	}
 	var stop context.CancelFunc
@@ -244,6 +270,8 @@ func run() error {
 			failed = b.cpuSection()
 		case "big":
 			failed = b.bigSection()
+		case "large":
+			failed = b.largeSection()
 		case "mem":
 			failed = b.memSection()
 		case "elems":
@@ -268,6 +296,8 @@ func run() error {
 			failed = b.jobsSection()
 		case "replication":
 			failed = b.replicationSection()
+		case "eviction":
+			failed = b.evictionSection()
 		case "conns":
 			failed = b.connSection()
 		case "latency":

@@ -80,19 +80,19 @@ func (r *replicaResult) medians() {
 	}
 }
 
-// reader is a connection that has asked for the stream as a replica does.
-type reader struct {
+// streamReader is a connection that has asked for the stream as a replica does.
+type streamReader struct {
 	*harness.Conn
 	offset atomic.Int64 // that it has read to
 }
 
-// newReader asks for all data, and reads the payload.
-func newReader(s *harness.Server) (*reader, error) {
+// newStreamReader asks for all data, and reads the payload.
+func newStreamReader(s *harness.Server) (*streamReader, error) {
 	c, err := s.Connect()
 	if err != nil {
 		return nil, err
 	}
-	r := &reader{Conn: c}
+	r := &streamReader{Conn: c}
 	v, err := c.Do("PSYNC", "?", "-1")
 	if err != nil || !strings.HasPrefix(v.Str, "FULLRESYNC ") {
 		return nil, errors.Join(err, fmt.Errorf("PSYNC: %s", v))
@@ -122,7 +122,7 @@ func newReader(s *harness.Server) (*reader, error) {
 }
 
 // read reads the stream until the connection ends, and acknowledges it once a second.
-func (r *reader) read() {
+func (r *streamReader) read() {
 	go func() {
 		for {
 			ack := harness.AppendCommand(nil, "REPLCONF", "ACK", strconv.FormatInt(r.offset.Load(), 10))
@@ -160,7 +160,7 @@ func (b *bench) feedPart() error {
 		servers[i] = pair
 		for _, s := range pair {
 			for range n {
-				r, err := newReader(s)
+				r, err := newStreamReader(s)
 				if err != nil {
 					return err
 				}
@@ -489,7 +489,7 @@ func (b *bench) backlogPart() error {
 	resident := replicaResult{What: "resident more, over the bytes written", Unit: "ratio"}
 	for who, s := range servers {
 		for range feedReplicas {
-			r, err := newReader(s)
+			r, err := newStreamReader(s)
 			if err != nil {
 				return err
 			}

@@ -13,7 +13,7 @@ import (
 )
 
 // DefaultTimeout bounds every read and write of a Conn that was not told otherwise.
-const DefaultTimeout = 30 * time.Second
+const DefaultTimeout = time.Minute
 
 // Conn is a raw connection to a server. It is used by one goroutine at a time; one that only sends and one that only
 // reads may work side by side.

@@ -24,10 +24,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"ferrous/tests/random"
 )
 
 // startTimeout is how long a server may take until it answers PING: a race-built binary on a busy machine included.
-const startTimeout = 20 * time.Second
+const startTimeout = time.Minute
 
 // Options tells how to start a server. The zero value of everything but Binary is useful.
 type Options struct {
@@ -40,6 +42,9 @@ type Options struct {
 	// Wrap is put before the command line (for example {"sh", "-c", `ulimit -n 64; exec "$@"`, "sh"}). The wrapper must
 	// exec the server, so that the process id is the server's.
 	Wrap []string
+	// Seed is what a binary with the build tag seeded takes its hash function and its random draws from; 0 leaves it to
+	// the server. StartWith sets it.
+	Seed uint64
 	// Password is sent with AUTH by Dial, for servers started with requirepass.
 	Password string
 }
@@ -107,7 +112,11 @@ func startOnce(o Options) (*Server, error) {
 	argv = append(argv, o.Args...)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir = s.Dir
-	cmd.Env = append(os.Environ(), o.Env...)
+	cmd.Env = os.Environ()
+	if o.Seed != 0 {
+		cmd.Env = append(cmd.Env, "FERROUS_SEED="+strconv.FormatUint(o.Seed, 10))
+	}
+	cmd.Env = append(cmd.Env, o.Env...)
 	cmd.Stdout = s.logs
 	cmd.Stderr = s.logs
 	cmd.SysProcAttr = childAttributes()
@@ -177,9 +186,13 @@ func StartRedis(tb testing.TB, args ...string) *Server {
 	return StartWith(tb, Options{Binary: bin, Args: args})
 }
 
-// StartWith starts a server for a test and ends it with the test; the server's output is shown if the test failed.
+// StartWith starts a server for a test, with a seed of the test's own, and ends it with the test; the server's output is shown
+// if the test failed.
 func StartWith(tb testing.TB, o Options) *Server {
 	tb.Helper()
+	if o.Seed == 0 {
+		o.Seed = random.Seed(tb)
+	}
 	s, err := Start(o)
 	if err != nil {
 		tb.Fatal(err)
@@ -201,10 +214,10 @@ func StartWith(tb testing.TB, o Options) *Server {
 	return s
 }
 
-// NeedFerrous returns the path of the Ferrous binary or ends the test.
+// NeedFerrous returns the path of SeededFerrous or ends the test.
 func NeedFerrous(tb testing.TB) string {
 	tb.Helper()
-	bin, err := Ferrous()
+	bin, err := SeededFerrous()
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -21,7 +21,7 @@ import (
 // listens.
 func firstReply(t *testing.T, network, addr string, exited <-chan error, args ...string) harness.Value {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		c, err := harness.DialConn(network, addr, harness.DefaultTimeout)
 		if err != nil {
 			select {

@@ -59,7 +59,7 @@ func (s *secured) mustDial(t *testing.T, cfg *tls.Config) *harness.Conn {
 	return c
 }
 
-// served tells whether a client with these settings is answered.
+// served reports whether a client with these settings is answered.
 func (s *secured) served(t *testing.T, cfg *tls.Config) bool {
 	t.Helper()
 	c, err := s.dial(t, cfg)
@@ -140,7 +140,7 @@ func TestTLS(t *testing.T) {
 	eventually(t, "it is closed", func() bool {
 		return strings.Contains(info(t, s.plain, "stats"), "\nclient_output_buffer_limit_disconnections:1\r")
 	})
-	if code, err := s.Stop(30 * time.Second); err != nil || code != 0 {
+	if code, err := s.Stop(time.Minute); err != nil || code != 0 {
 		t.Errorf("exit code %d, %v", code, err)
 	}
 }

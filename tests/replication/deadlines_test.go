@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ferrous/tests/harness"
+	"ferrous/tests/random"
 )
 
 // deadline returns a number of milliseconds until a key or field expires: soon, or within an hour.
@@ -114,7 +115,7 @@ func TestDeadlines(t *testing.T) {
 	if harness.Stress() {
 		writes = 360_000
 	}
-	seed := seedOf(t)
+	seed := random.Seed(t)
 	for _, pair := range pairings {
 		t.Run(pair[0]+"-"+pair[1], func(t *testing.T) {
 			t.Parallel()

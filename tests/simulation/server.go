@@ -519,7 +519,7 @@ func (s *server) feed(db int, argv ...string) {
 	s.node.Feed(db, words)
 }
 
-// takesWrites tells whether a client's write would be done.
+// takesWrites reports whether a client's write would be done.
 func (s *server) takesWrites() bool {
 	return s.alive && !s.node.IsReplica() && !s.paused && !s.node.WritesRefused
 }

@@ -16,11 +16,24 @@ func (h *Host) Load(src, name string) (*lua.LFunction, error) {
 
 // LoadPieces is Load of src and of what more returns, until that is "".
 func (h *Host) LoadPieces(src string, more func() string, name string) (*lua.LFunction, error) {
-	proto, err := parser.Compile(src, more, name, chunkID(name), h.nested, ParseNumber)
+	proto, err := parser.Compile(src, more, name, chunkID(name), h.nested, ParseNumber, h.Hidden("spread", spread))
 	if err != nil {
 		return nil, &Error{Value: lua.LString(err.Error())}
 	}
 	return &lua.LFunction{Env: h.Globals, Proto: proto}, nil
+}
+
+// spread returns the items of a table, as many as the second argument says, and its further arguments.
+func spread(L *lua.LState) int {
+	t, n, top := L.Get(1).(*lua.LTable), int(L.Get(2).(lua.LNumber)), L.GetTop()
+	CheckStack(L, n+top, "too many arguments")
+	for i := 1; i <= n; i++ {
+		L.Push(GetInt(t, i))
+	}
+	for i := 3; i <= top; i++ {
+		L.Push(L.Get(i))
+	}
+	return n + top - 2
 }
 
 // idSize is the length of a chunk's name in texts, with the zero byte that C puts behind it.
