@@ -40,7 +40,7 @@ func TestStream(t *testing.T) {
 	b.feed(0, "set a 1")
 	b.feed(0, "set b 1")
 	b.feed(-1, "MULTI")
-	b.FeedEncoded(3, []byte(encode("set c 1")))
+	b.feed(3, "set c 1")
 	b.feed(-1, "EXEC")
 	b.Ping(b.now)
 	b.feed(12, "del c")

@@ -516,11 +516,7 @@ func (s *server) feed(db int, argv ...string) {
 			s.w.fail("%s: %v", s.name, err)
 		}
 	}
-	if s.w.chance(2) {
-		s.node.FeedEncoded(db, replication.AppendCommand(nil, words))
-	} else {
-		s.node.Feed(db, words)
-	}
+	s.node.Feed(db, words)
 }
 
 // takesWrites reports whether a client's write would be done.
