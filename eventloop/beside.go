@@ -82,13 +82,14 @@ type side struct {
 	seen    uint32        // reads at the last look for idleness
 	idle    *time.Timer   // looks
 
-	mu    sync.Mutex
-	out   []byte // to be written
-	spare []byte // out's other half
-	busy  bool   // a goroutine writes, or will when the loop has used its input
-	wait  bool   // the loop wants to know of room
-	done  bool   // nothing comes to out any more: tell the peer when it is empty
-	lost  bool   // nothing is written any more
+	mu      sync.Mutex
+	stopped chan struct{} // there while the peer is not read; closed by resume
+	out     []byte        // to be written
+	spare   []byte        // out's other half
+	busy    bool          // a goroutine writes, or will when the loop has used its input
+	wait    bool          // the loop wants to know of room
+	done    bool          // nothing comes to out any more: tell the peer when it is empty
+	lost    bool          // nothing is written any more
 }
 
 var sideBuffers = sync.Pool{New: func() any { b := make([]byte, sideIn); return &b }}
@@ -160,6 +161,7 @@ func (sd *side) read() error {
 		if n > 0 {
 			sd.reads.Add(1)
 			sd.hand((*buf)[:n])
+			sd.awaitResume()
 		}
 		switch {
 		case err == nil:
@@ -204,6 +206,33 @@ func (sd *side) hand(in []byte) {
 	<-sd.used
 	if mine {
 		sd.write(false)
+	}
+}
+
+// stop has the goroutine read no more until resume, when the loop has used what it has.
+func (sd *side) stop() {
+	sd.mu.Lock()
+	if sd.stopped == nil {
+		sd.stopped = make(chan struct{})
+	}
+	sd.mu.Unlock()
+}
+
+func (sd *side) resume() {
+	sd.mu.Lock()
+	if sd.stopped != nil {
+		close(sd.stopped)
+		sd.stopped = nil
+	}
+	sd.mu.Unlock()
+}
+
+func (sd *side) awaitResume() {
+	sd.mu.Lock()
+	stopped := sd.stopped
+	sd.mu.Unlock()
+	if stopped != nil {
+		<-stopped
 	}
 }
 

@@ -177,3 +177,21 @@ func (c *Context) Dial(ctx context.Context, tcp *net.TCPConn) (*Stream, error) {
 	}
 	return s, nil
 }
+
+// Client shakes hands on a connection to another server, within the time, for those who read and write it themselves. On an
+// error the connection is closed.
+func (c *Context) Client(conn net.Conn, within time.Duration) (net.Conn, error) {
+	out := tls.Client(conn, c.client)
+	err := conn.SetDeadline(time.Now().Add(within))
+	if err == nil {
+		err = out.Handshake()
+	}
+	if err == nil {
+		err = conn.SetDeadline(time.Time{})
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return out, nil
+}
