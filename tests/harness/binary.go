@@ -75,13 +75,16 @@ func buildFerrous(flags ...string) (string, error) {
 	return bin, nil
 }
 
-// Cleanup removes what Ferrous and CheckedFerrous built. A package whose tests start servers calls it at the end of its TestMain.
+// Cleanup removes what Ferrous, CheckedFerrous and the authority of TLSEnv made. A package whose tests start servers calls it at the end of its TestMain.
 func Cleanup() {
 	if os.Getenv(BinaryEnv) == "" && plain.path != "" && plain.path != checked.path {
 		_ = os.RemoveAll(filepath.Dir(plain.path))
 	}
 	if checked.path != "" {
 		_ = os.RemoveAll(filepath.Dir(checked.path))
+	}
+	if everywhere.authority != nil {
+		_ = os.RemoveAll(everywhere.authority.Dir)
 	}
 }
 

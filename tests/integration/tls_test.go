@@ -25,12 +25,10 @@ type secured struct {
 func startSecured(t *testing.T, args ...string) *secured {
 	t.Helper()
 	s := &secured{ca: harness.NewAuthority(t)}
-	cert, key := s.ca.Issue("server", "server")
 	s.cert, s.key = s.ca.Issue("client", "client")
 	port := freePort(t)
 	s.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	s.Server = harness.StartFerrous(t, append([]string{"--tls-port", strconv.Itoa(port), "--tls-cert-file", cert, "--tls-key-file", key,
-		"--tls-ca-cert-file", s.ca.File, "--enable-debug-command", "yes"}, args...)...)
+	s.Server = harness.StartFerrous(t, append(append(s.ca.ServerArgs("server", port), "--enable-debug-command", "yes"), args...)...)
 	s.plain = s.Dial(t)
 	return s
 }
@@ -177,7 +175,7 @@ func TestTLSSettings(t *testing.T) {
 	}
 	_, otherKey := s.ca.Issue("other", "other")
 	for _, set := range [][2]string{{"tls-cert-file", "/nosuch"}, {"tls-key-file", otherKey}, {"tls-ciphers", "NOSUCH"}, {"tls-protocols", "x"},
-		{"tls-replication", "yes"}, {"tls-ca-cert-file", ""}} {
+		{"tls-client-cert-file", "/nosuch"}, {"tls-client-key-file", otherKey}, {"tls-ca-cert-file", ""}, {"tls-ca-cert-dir", "/nosuch"}} {
 		before := s.plain.Must("CONFIG", "GET", set[0]).String()
 		v, err := s.plain.Do("CONFIG", "SET", set[0], set[1])
 		want := "ERR CONFIG SET failed (possibly related to argument '" + set[0] + "') - Unable to update TLS configuration. Check server logs."
