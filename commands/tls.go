@@ -81,12 +81,12 @@ func (s *Server) listenTLS() error {
 		s.tls.port = secure.NewPort(s.tls.ctx, secure.Options{
 			Join: func(st *secure.Stream, joined func()) { s.loop.Join(st); s.loop.Post(joined) },
 			Most: func() int { return int(s.tls.room.Load()) },
-			Failed: func(peer string, err error, more int64) {
-				text := fmt.Sprintf("Error accepting a client connection: %v (addr=%s)", err, peer)
+			Failed: func(peer, local string, err error, more int64) {
+				text := fmt.Sprintf("Error accepting a client connection: %v (addr=%s laddr=%s)", err, peer, local)
 				if more > 0 {
 					text += fmt.Sprintf(", and %d others since the last such line", more)
 				}
-				s.Logf(config.LogVerbose, "%s", text)
+				s.Logf(config.LogWarning, "%s", text)
 			},
 		})
 	}

@@ -67,7 +67,7 @@ func newRig(t *testing.T, change func(*Settings)) *rig {
 		t.Fatal(err)
 	}
 	r.port = NewPort(ctx, Options{Join: func(s *Stream, joined func()) { r.loop.Join(s); r.loop.Post(joined) }, Most: func() int { return 10_000 },
-		Failed: func(string, error, int64) { r.failed.Add(1) }})
+		Failed: func(string, string, error, int64) { r.failed.Add(1) }})
 	free, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -295,7 +295,7 @@ func FuzzAccept(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	p := NewPort(ctx, Options{Join: func(s *Stream, joined func()) { s.Close(); joined() }, Most: func() int { return 100 }, Failed: func(string, error, int64) {}})
+	p := NewPort(ctx, Options{Join: func(s *Stream, joined func()) { s.Close(); joined() }, Most: func() int { return 100 }, Failed: func(string, string, error, int64) {}})
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		f.Fatal(err)

@@ -82,7 +82,8 @@ func Load(s Settings, now time.Time) (*Context, error) {
 			return nil, err
 		}
 	}
-	base := tls.Config{MinVersion: lowest, MaxVersion: highest, CipherSuites: suites}
+	// Small records at first would help browsers; here they only cost.
+	base := tls.Config{MinVersion: lowest, MaxVersion: highest, CipherSuites: suites, DynamicRecordSizingDisabled: true}
 	c.server = base.Clone()
 	c.server.Certificates = []tls.Certificate{pair}
 	c.server.SessionTicketsDisabled = !s.SessionCaching
