@@ -22,6 +22,7 @@
 //	lua      scripts: calls of them, and what they do inside, beside the ratios that are to be reached
 //	jobs     20,000 jobs through scripts such as queue libraries have: add, take, extend the lock, finish
 //	conns    resident bytes an idle connection
+//	tls      SET and GET over TLS: requests a second, CPU of the loop's thread and of the process; bytes an idle connection
 //	latency  percentiles of a paced client, counted from the intended start, idle and beside load
 //	expiry   how late keys are gone and counted in expired_keys, among 1 million far deadlines
 //
@@ -74,6 +75,8 @@ type bench struct {
 	workers     int
 	jobs        int // of a round of the blocked section
 	streamParts []string
+	tlsParts    []string
+	authority   *harness.Authority // servers speak TLS alone; nil: plain
 	stallTypes  []string
 	readers     int // that wait in the streams section
 	deliveries  int // to them in a round
@@ -105,6 +108,8 @@ type report struct {
 	Memory    []memResult       `json:"memory,omitempty"`
 	Elems     []memResult       `json:"elements,omitempty"`
 	Conns     []connResult      `json:"connections,omitempty"`
+	TLS       []tlsResult       `json:"tls,omitempty"`
+	TLSConns  []connResult      `json:"tls_connections,omitempty"`
 	Blocked   []blockedResult   `json:"blocked,omitempty"`
 	Streams   []streamResult    `json:"streams,omitempty"`
 	Stalls    []stallResult     `json:"stalls,omitempty"`
@@ -117,7 +122,7 @@ type report struct {
 	Expiry    []expiryResult    `json:"expiry,omitempty"`
 }
 
-var sections = []string{"cpu", "big", "mem", "elems", "conns", "blocked", "streams", "stalls", "aof", "snapshot", "sessions", "watch", "lua", "jobs", "latency", "expiry"}
+var sections = []string{"cpu", "big", "mem", "elems", "conns", "blocked", "streams", "stalls", "aof", "snapshot", "sessions", "watch", "lua", "jobs", "tls", "latency", "expiry"}
 
 func main() {
 	if err := run(); err != nil {
@@ -155,6 +160,7 @@ func run() error {
 	flag.IntVar(&b.snapRate, "snaprate", 2000, "requests a second of the paced client of the snapshot section")
 	stallTypes := flag.String("stalltypes", "hash,set,zset,list,stream,arithmetic", "types of the stalls section")
 	streamParts := flag.String("streamparts", strings.Join(streamPartNames, ","), "parts of the streams section")
+	tlsParts := flag.String("tlsparts", strings.Join(tlsPartNames, ","), "parts of the tls section")
 	elemShapes := flag.String("elemshapes", strings.Join(elementShapeNames(), ","), "shapes of the elems section")
 	flag.IntVar(&b.seconds, "seconds", 10, "seconds of each latency measurement")
 	flag.IntVar(&b.rate, "rate", 1000, "requests a second of the paced client")
@@ -184,6 +190,7 @@ func run() error {
 	b.memShapes = strings.Split(*memShapes, ",")
 	b.stallTypes = strings.Split(*stallTypes, ",")
 	b.streamParts = strings.Split(*streamParts, ",")
+	b.tlsParts = strings.Split(*tlsParts, ",")
 	b.elemShapes = strings.Split(*elemShapes, ",")
 	if b.pipelines, err = numbers(*pipelines); err != nil {
 		return err
@@ -263,6 +270,8 @@ func run() error {
 			failed = b.jobsSection()
 		case "conns":
 			failed = b.connSection()
+		case "tls":
+			failed = b.tlsSection()
 		case "latency":
 			failed = b.latencySection()
 		case "expiry":
@@ -298,7 +307,8 @@ func (b *bench) start(s subject, extra ...string) (*harness.Server, error) {
 	if err := b.ctx.Err(); err != nil {
 		return nil, err
 	}
-	return harness.Start(harness.Options{Binary: s.binary, Args: append(append([]string{}, s.args...), extra...)})
+	return harness.Start(harness.Options{Binary: s.binary, Args: append(append([]string{}, s.args...), extra...),
+		Authority: b.authority})
 }
 
 // both starts the two servers; the function it returns ends them.

@@ -340,6 +340,9 @@ func (s *Server) Open(timeout time.Duration) (*Conn, error) {
 	return NewConn(nc, timeout), nil
 }
 
+// TLSConfig returns the settings of a client of a server with TLS, nil for another.
+func (s *Server) TLSConfig() *tls.Config { return s.tls }
+
 // ToolArgs are the arguments that redis-cli and redis-benchmark need for a server with TLS.
 func (s *Server) ToolArgs() []string { return s.tools }
 
