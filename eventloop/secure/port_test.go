@@ -51,7 +51,7 @@ type rig struct {
 	failed   atomic.Int64
 }
 
-func newRig(t *testing.T, change func(*Settings)) *rig {
+func newRig(t testing.TB, change func(*Settings)) *rig {
 	t.Helper()
 	r := &rig{echo: new(echo), ca: harness.NewAuthority(t)}
 	cert, key := r.ca.Issue("server", "server")
@@ -89,7 +89,7 @@ func newRig(t *testing.T, change func(*Settings)) *rig {
 	return r
 }
 
-func (r *rig) dial(t *testing.T, cfg *tls.Config) *tls.Conn {
+func (r *rig) dial(t testing.TB, cfg *tls.Config) *tls.Conn {
 	t.Helper()
 	if cfg == nil {
 		cfg = r.ca.Client("", "")
@@ -104,7 +104,7 @@ func (r *rig) dial(t *testing.T, cfg *tls.Config) *tls.Conn {
 }
 
 // roundTrip sends and expects the same.
-func roundTrip(t *testing.T, c io.ReadWriter, msg []byte) {
+func roundTrip(t testing.TB, c io.ReadWriter, msg []byte) {
 	t.Helper()
 	if _, err := c.Write(msg); err != nil {
 		t.Fatal(err)
@@ -313,5 +313,31 @@ func FuzzAccept(f *testing.F) {
 		if _, err := io.Copy(io.Discard, c); err != nil && !strings.Contains(err.Error(), "reset") {
 			t.Fatal(err)
 		}
+	})
+}
+
+// FuzzRecords sends bytes in the place of records, after the handshake. The client has them for itself: another one is served.
+func FuzzRecords(f *testing.F) {
+	f.Add([]byte("\x17\x03\x03\x00\x05hello"), false)
+	f.Add([]byte("\x15\x03\x03\x00\x02\x01\x00"), true)
+	f.Add([]byte("\x16\x03\x03\x00\x04\x00\x00\x00\x00"), true)
+	r := newRig(f, nil)
+	good := r.dial(f, nil)
+	good.SetDeadline(time.Time{})
+	f.Fuzz(func(t *testing.T, in []byte, old bool) {
+		cfg := r.ca.Client("", "")
+		if old {
+			cfg.MaxVersion = tls.VersionTLS12
+		}
+		c := r.dial(t, cfg)
+		roundTrip(t, c, []byte("x"))
+		wire := c.NetConn()
+		wire.Write(in)
+		wire.(*net.TCPConn).CloseWrite()
+		if _, err := io.Copy(io.Discard, wire); err != nil && !strings.Contains(err.Error(), "reset") {
+			t.Fatal(err)
+		}
+		c.Close()
+		roundTrip(t, good, []byte("y"))
 	})
 }

@@ -33,7 +33,10 @@ func newStream(tcp *net.TCPConn, side func(net.Conn, *tls.Config) *tls.Conn, cfg
 // detach ends the time of the handshake. On an error the connection is closed.
 func (s *Stream) detach() error {
 	w := s.wire
-	defer w.TCPConn.Close()
+	defer func() {
+		w.TCPConn.Close()
+		w.TCPConn = nil
+	}()
 	raw, err := w.TCPConn.SyscallConn()
 	if err != nil {
 		return err
