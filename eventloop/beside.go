@@ -40,11 +40,13 @@ package eventloop
 // keeps.
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/tidwall/evio"
 )
@@ -168,11 +170,16 @@ type sideEvent struct {
 func (l *Loop) Join(s Stream) { l.Post(func() { l.join(s, 0, nil) }) }
 
 // join makes the connection. done is called instead of Handler.Opened if there is one.
-func (l *Loop) join(s Stream, flags uint16, done func(*Conn)) {
+func (l *Loop) join(s Stream, flags uint16, done func(*Conn, error)) {
 	t, err := l.ioThread()
 	if err != nil {
-		l.opt.Logf("a connection is closed: %v", err)
 		s.Close()
+		err = fmt.Errorf("eventloop: no poll for encrypted connections: %w", err)
+		if done != nil {
+			done(nil, err)
+		} else {
+			l.opt.Logf("a connection is closed: %v", err)
+		}
 		return
 	}
 	sd := &side{s: s, thread: t}
@@ -191,7 +198,7 @@ func (l *Loop) join(s Stream, flags uint16, done func(*Conn)) {
 	switch {
 	case done != nil:
 		l.conns++
-		done(c)
+		done(c, nil)
 	case l.outOfFDs(fd):
 		c.Send(l.opt.Refusal)
 		c.refuse(false)
@@ -247,7 +254,12 @@ func newIOThread(l *Loop) (*ioThread, error) {
 // run is the thread.
 func (t *ioThread) run() {
 	defer close(t.done)
+	yielded := time.Now()
 	for {
+		if time.Since(yielded) > yieldEvery { // see Loop.yield
+			yielded = time.Now()
+			runtime.Gosched()
+		}
 		wait := t.attend()
 		select {
 		case <-t.quit:

@@ -69,7 +69,7 @@ func (l *Loop) Dial(d Dialing, done func(c *Conn, err error)) (cancel func()) {
 			case err != nil:
 				done(nil, err)
 			case made.stream != nil:
-				l.join(made.stream, fDialled, func(c *Conn) { done(c, nil) })
+				l.join(made.stream, fDialled, done)
 			default:
 				l.enlist(made.fd, tell)
 			}
