@@ -175,7 +175,7 @@ func TestTLSSettings(t *testing.T) {
 	}
 	_, otherKey := s.ca.Issue("other", "other")
 	for _, set := range [][2]string{{"tls-cert-file", "/nosuch"}, {"tls-key-file", otherKey}, {"tls-ciphers", "NOSUCH"}, {"tls-protocols", "x"},
-		{"tls-client-cert-file", "/nosuch"}, {"tls-client-key-file", otherKey}, {"tls-ca-cert-file", ""}, {"tls-ca-cert-dir", "/nosuch"}} {
+		{"tls-ca-cert-file", ""}, {"tls-ca-cert-dir", "/nosuch"}} {
 		before := s.plain.Must("CONFIG", "GET", set[0]).String()
 		v, err := s.plain.Do("CONFIG", "SET", set[0], set[1])
 		want := "ERR CONFIG SET failed (possibly related to argument '" + set[0] + "') - Unable to update TLS configuration. Check server logs."

@@ -110,6 +110,7 @@ func TestTLSHostile(t *testing.T) {
 				t.Fatalf("TLS %s, byte by byte: %q, %v", version, got, err)
 			}
 		}
+		_ = c.Close()
 		// A torn record, and then nothing.
 		c, m = s.mangled(t, cfg)
 		m.change = func(r []byte) []byte { return r[:len(r)/2] }
