@@ -91,6 +91,8 @@ const (
 	sideTurn = 4
 	// maxIOThreads bounds the threads of a loop.
 	maxIOThreads = 4
+	// MaxIOFiles is how many descriptors the threads take for themselves.
+	MaxIOFiles = 2 * maxIOThreads
 )
 
 // side is what stands beside the loop for a Conn with fBeside.
