@@ -129,7 +129,7 @@ type AOF struct {
 	pending  int      // fsyncs of the current file under way
 	behind   vfs.File // the file before the current one, while it is being forced to disk
 	mark     int64    // Options.Offset up to which all is on the disk
-	nextMark int64    // the same while waiting, told when the state is on
+	nextMark int64    // the same while waiting, reported when the state is on
 
 	syncErr    error    // an fsync failed and what was in the file is not yet in another one
 	suspect    []string // incremental files whose fsync failed
@@ -328,7 +328,7 @@ func (a *AOF) Probe() error {
 	return err
 }
 
-// Moved tells that the server's working directory, from, is to, since somebody has renamed it or moved it: the files are
+// Moved says that the server's working directory, from, is to, since somebody has renamed it or moved it: the files are
 // there now. Nothing happens where they are in another one.
 func (a *AOF) Moved(from, to string) {
 	if a.dir.root == filepath.Clean(from) {

@@ -276,7 +276,7 @@ func (c *checker) cutAtTime(name, path string, last bool, offset int64) (checked
 	return checkedCutAtTime, nil
 }
 
-// source tells a file that ends from one that cannot be read.
+// source distinguishes a file that ends from one that cannot be read.
 type source struct {
 	r   io.Reader
 	err error // of reading, the end is none

@@ -46,8 +46,8 @@ import (
 	"ferrous/rdb/vfs"
 )
 
-// FatalError says that the server must log it and stop at once, without answering anything: what clients would be told is
-// not on the disk and cannot be put there.
+// FatalError says that the server must log it and stop at once, without answering anything: what replies would confirm is not
+// on the disk and cannot be put there.
 type FatalError struct {
 	Text  string // the line for the log, in the words of Redis
 	Cause error
@@ -105,7 +105,7 @@ func (a *AOF) flush(force bool) error {
 	return a.fatalOrNil()
 }
 
-// late reports whether writes have met an fsync for too long, and tells of it.
+// late reports whether writes have met an fsync for too long, and logs it.
 func (a *AOF) late(now int64) bool {
 	if a.slow == 0 || now < a.slow {
 		a.slow = now
@@ -244,7 +244,7 @@ func (a *AOF) fsync(now int64) {
 }
 
 // Sync writes what was fed and forces it to disk while the caller waits, whatever the policy. The error is Flush's: another
-// failure has the consequences that the head of this file tells.
+// failure has the consequences that the head of this file describes.
 func (a *AOF) Sync() error {
 	if err := a.Flush(true); err != nil || a.state != On || a.file == nil {
 		return err
@@ -255,7 +255,7 @@ func (a *AOF) Sync() error {
 	switch {
 	case j.err != nil:
 		a.fsyncFailed(j)
-	case len(a.buf) == 0 && a.pending == 0 && a.behind == nil: // the kernel tells of a failure only once: perhaps the syncer
+	case len(a.buf) == 0 && a.pending == 0 && a.behind == nil: // the kernel reports a failure only once: perhaps the syncer
 		a.fsynced(j.mark)
 	}
 	return a.fatalOrNil()
@@ -274,15 +274,23 @@ func (a *AOF) Tick() error { return a.Flush(false) }
 // misconf is what commands are refused with.
 const misconf = "MISCONF Errors writing to the AOF file: "
 
-// Refusal returns the error that commands which change data are to be answered with, "" if they are welcome.
-func (a *AOF) Refusal() string {
+// Failure returns why what was fed cannot be written, "" if it can.
+func (a *AOF) Failure() string {
 	switch {
 	case a.state == Off:
 		return ""
 	case a.writeErr != nil:
-		return misconf + vfs.Text(a.writeErr)
+		return vfs.Text(a.writeErr)
 	case a.recovering:
-		return misconf + vfs.Text(a.syncErr)
+		return vfs.Text(a.syncErr)
+	}
+	return ""
+}
+
+// Refusal returns the error that commands which change data are to be answered with, "" if they are welcome.
+func (a *AOF) Refusal() string {
+	if why := a.Failure(); why != "" {
+		return misconf + why
 	}
 	return ""
 }
@@ -296,7 +304,7 @@ func (a *AOF) FsyncedOffset() int64 {
 	return a.mark
 }
 
-// fsynced is told by the syncer that a file is on the disk.
+// fsynced is called by the syncer when a file is on the disk.
 func (a *AOF) fsynced(mark int64) {
 	if a.state == Waiting || a.recovering {
 		a.nextMark = max(a.nextMark, mark) // the chain has a hole until the rewrite has ended
@@ -305,7 +313,7 @@ func (a *AOF) fsynced(mark int64) {
 	}
 }
 
-// fsyncFailed is told by the syncer that a file is not to be trusted.
+// fsyncFailed is called by the syncer when a file is not to be trusted.
 func (a *AOF) fsyncFailed(j job) {
 	current := a.file != nil && j.file == a.file
 	if a.state == Off || !current && !a.manifest.listed(j.name) {
@@ -439,7 +447,7 @@ func (a *AOF) collect() {
 	}
 	if a.pending == 0 && a.behind == nil && a.fatal == nil {
 		a.slow = 0
-		a.flush(false) // Tick tells of an error
+		a.flush(false) // Tick reports an error
 	}
 }
 

@@ -13,8 +13,12 @@ import (
 	"testing"
 	"time"
 
+	"ferrous/datatypes/table"
 	"ferrous/rdb/memfs"
+	"ferrous/tests/random"
 )
+
+func init() { table.FixHash(random.Process()) }
 
 // testLoop is a loop without sockets: functions that were posted run when the test says so.
 type testLoop struct {
@@ -51,7 +55,7 @@ func (l *testLoop) runPosted() int {
 // until runs what is posted until cond holds.
 func (l *testLoop) until(t testing.TB, cond func() bool) {
 	t.Helper()
-	expired := time.AfterFunc(20*time.Second, func() { l.post(func() { panic("condition not met: " + t.Name()) }) })
+	expired := time.AfterFunc(time.Minute, func() { l.post(func() { panic("condition not met: " + t.Name()) }) })
 	defer expired.Stop()
 	for !cond() {
 		l.mu.Lock()

@@ -273,7 +273,7 @@ func (l *loading) progress(offset int64) error {
 // readMost is the most that is read at once, so that there is a look between the pieces of one large command.
 const readMost = 1 << 20
 
-// progressReader tells of what is read of a file: at least once in progressBytes, whatever the keys and commands in it are.
+// progressReader reports what is read of a file: at least once in progressBytes, whatever the keys and commands in it are.
 type progressReader struct {
 	l    *loading
 	r    io.Reader

@@ -20,8 +20,8 @@ package aof
 //
 // With the file off, BGREWRITEAOF writes a base only: prepare makes nothing, and finish makes all else history.
 //
-// Stopping: between phases nothing of a rewrite is visible but in the manifest. A goroutine that writes the base is told,
-// which its next write sees; prepare and finish count as done, and are waited for. The base is waited for only for
+// Stopping: between phases nothing of a rewrite is visible but in the manifest. A goroutine that writes the base is asked to
+// stop, which its next write sees; prepare and finish count as done, and are waited for. The base is waited for only for
 // stopWait: it belongs to nobody any more, and its goroutine may hang at the disk. Done is called once in any case, when no
 // goroutine of the rewrite is left: only then its snapshot is free, and another save may begin.
 //
@@ -476,7 +476,7 @@ func (a *AOF) dropDetached(w *rewrite) {
 	a.dir.remove(a.dir.tempIncr())
 }
 
-// end forgets the rewrite and tells the caller.
+// end forgets the rewrite and calls the caller's function.
 func (a *AOF) end(w *rewrite, err error) {
 	a.rewrite = nil
 	a.stats.lastTook = a.opt.Now() - w.started
@@ -486,7 +486,7 @@ func (a *AOF) end(w *rewrite, err error) {
 	}
 }
 
-// stopWait is how long the goroutine that writes a base is waited for when it has been told to stop.
+// stopWait is how long the goroutine that writes a base is waited for after it was asked to stop.
 const stopWait = 100 * time.Millisecond
 
 // stopRewrite ends a rewrite that is running. Its Done is called with ErrStopped when its goroutine has ended, unless the

@@ -304,7 +304,7 @@ type aclLogEntry struct {
 const (
 	aclLogMergeMs   = 60_000 // the same within that time is one entry
 	aclLogMergeLook = 10     // entries that are looked at for the same
-	aclLogDefault   = 10     // entries told
+	aclLogDefault   = 10     // entries shown unless a count is given
 )
 
 // The contexts of denied requests.
@@ -314,12 +314,12 @@ const (
 	contextLua   = "lua"
 )
 
-// logDenial counts and logs that the client was denied something for what it is: a command, key or channel.
+// logDenial counts and logs a denied request of the client. object is the command, key or channel.
 func (s *Server) logDenial(c *Client, why acl.Denial, object string) {
 	s.logDenialOf(c, why, object, c.userName())
 }
 
-// logDenialOf is logDenial for another user than the client's: the one that it tried to log in as.
+// logDenialOf is logDenial for the user that a client tried to log in as.
 func (s *Server) logDenialOf(c *Client, why acl.Denial, object, user string) {
 	s.stats.denied[why]++
 	context := contextTop

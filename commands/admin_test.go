@@ -377,7 +377,7 @@ func TestShutdown(t *testing.T) {
 	}
 	buf := make([]byte, 100)
 	n := 0
-	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(time.Minute))
 	for err == nil {
 		var k int
 		k, err = conn.Read(buf[n:])

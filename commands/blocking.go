@@ -243,8 +243,8 @@ func (q *waitQueue) leave(g *groupQueue) {
 	}
 }
 
-// finish notes that a group has got all entries, and reports whether there is nobody left in the queue for whom there may
-// be something.
+// finish marks a group whose entries have all been delivered. It reports whether no client in the queue may find something any
+// more.
 func (q *waitQueue) finish(g *groupQueue) bool {
 	g.done = true
 	n := q.n
@@ -379,13 +379,13 @@ func (s *Server) endWait(c *Client, errText string) {
 	s.release(b)
 }
 
-// A turn is what is set aside while a client is served within another's turn.
+// A turn keeps the client that is being served, and its replies, while another client is served in between.
 type turn struct {
 	current *Client
 	w       resp.Writer
 }
 
-// takeTurn begins to serve a client, whoever is being served, with a reply buffer of its own.
+// takeTurn begins to serve a client in the middle of another one's turn, with a reply buffer of its own.
 func (s *Server) takeTurn(c *Client) turn {
 	outer := turn{s.current, s.w}
 	s.w = s.blocking.w
@@ -397,8 +397,8 @@ func (s *Server) takeTurn(c *Client) turn {
 	return outer
 }
 
-// endTurn sends the replies and goes on with the client who was being served. What the client has sent while it
-// waited will be executed in a later round.
+// endTurn sends the replies and returns to the client that was being served before. Requests that the client sent while it
+// waited run in a later round.
 func (s *Server) endTurn(c *Client, outer turn) {
 	c.Args = nil
 	s.send(c)

@@ -14,14 +14,15 @@ import (
 // Scripts that run long. A request that may run a script (EVAL, FCALL, an EXEC that holds one) runs on a coroutine of the
 // server (busy.next), which the loop resumes. Up to busy-reply-threshold the script never yields, and the loop sees a call
 // like any other. Past it, the script yields every few milliseconds. The first time its client is stopped, as a blocked
-// client is, and each turn of the loop (Server.busyTurn) resumes the coroutine until the request is done. Then the reply is
-// sent, blocked clients are served, and the client's further requests run.
+// client is. Then the loop serves other clients, until there is nothing to do or they have had as long as the script
+// (Server.otherTurns), resumes the coroutine (Server.busyTurn), and so on until the request is done. Then the reply is sent,
+// blocked clients are served, and the client's further requests run.
 //
 // While Server.busy.on is set nothing may change the data or look at it: admission lets only commands with the flag AllowBusy
 // through (limited), background expiry and cron rest, the timeouts of blocked clients wait (busy.late), and nobody is served.
 // What the script has changed is in Server.pendingOps, which the sinks get at the end.
 
-// scriptTurn is how long a busy script runs before other clients have their turn.
+// scriptTurn is how long a busy script runs before other clients have their turn, and how long that is at most.
 const scriptTurn = 5 * time.Millisecond
 
 const (
@@ -45,6 +46,10 @@ type busy struct {
 	w     resp.Writer // replies of its client, while others are served
 	args  [][]byte    // copy of its arguments, those of the command that EXEC has come to
 	late  []*blocked  // waits whose time is over
+
+	yielded int64  // when the turn of the other clients began
+	served  uint64 // what the loop had done by its last round
+	idle    int    // rounds since it did something
 }
 
 // setPace has the script that begins run as the configuration says.
@@ -89,8 +94,29 @@ func (s *Server) callScript(c *Client, e *session.Entry, now int64, start int) (
 	b.w, s.w = s.w, b.w
 	s.w.Reset()
 	s.w.Proto, s.w.Limit = b.w.Proto, b.w.Limit
-	s.loop.Post(s.busyTurn)
+	s.beginOtherTurns()
 	return s.nanos(), false
+}
+
+// beginOtherTurns is called when the busy script has yielded.
+func (s *Server) beginOtherTurns() {
+	s.busy.yielded, s.busy.idle = s.nanos(), 0
+	s.loop.Post(s.otherTurns)
+}
+
+// otherTurns lets the loop go round for other clients. One round does not do: the loop accepts one connection in each, and
+// serves clients before or after what was posted.
+func (s *Server) otherTurns() {
+	b := &s.busy
+	b.idle++
+	if served := s.loop.Rounds() + uint64(s.stats.connections); served != b.served {
+		b.served, b.idle = served, 0
+	}
+	if b.idle < 2 && s.nanos()-b.yielded < int64(scriptTurn) {
+		s.loop.Post(s.otherTurns)
+		return
+	}
+	s.busyTurn()
 }
 
 func (s *Server) killCommand() string {
@@ -140,7 +166,7 @@ func (s *Server) busyTurn() {
 	if done, _ := b.next(); !done {
 		b.args = c.Args
 		b.w, s.w, s.current = s.w, outer.w, outer.current
-		s.loop.Post(s.busyTurn)
+		s.beginOtherTurns()
 		return
 	}
 	b.on, b.in, b.c, b.w = false, false, nil, resp.Writer{}

@@ -16,24 +16,23 @@ import (
 // and once a cron round (output drains between packets), so that used_memory needs no walk over the clients. tot-mem shows
 // the same figures.
 //
-// The input window. Redis gives every client that talks a query buffer of its own, of 16 KiB at least, and clients and
-// tools read its free room as qbuf-free. Ferrous reads all connections through one buffer. qbuf-free is the room that a
-// client is granted by Redis's rules (window, below), which tells in the same words what a client has lately been
-// sending: the size of its largest recent packet or argument, at least windowMin while it is active, nothing after two
-// idle seconds. It is a figure and not memory: none of it is in tot-mem or used_memory.
+// The input window. Redis gives every client that sends something a query buffer of at least 16 KiB, and shows its free space
+// as qbuf-free. Ferrous reads all connections through one buffer. qbuf-free is the buffer that Redis's rules would give the
+// client (window, below): the size of its largest recent packet or argument, at least windowMin while it is active, nothing
+// after two idle seconds. It is a figure only: tot-mem and used_memory do not include it.
 //
 // tot-mem is what maxmemory-clients looks at. There an argument that is under way counts with the length that was announced for
 // it, as in Redis, which allocates it at once; to used_memory only what has been allocated counts.
 //
-// The room for replies. Neither are there reply buffers of clients: replies are written from one shared buffer. rbs and rbp
-// are figures as qbuf-free is: the room that Redis's rules would grant for what the client has lately been answered in one
-// piece, and the largest such piece (replyBuffer, below). What the socket does not take is obl (of the client that runs CLIENT
-// LIST in a pipeline), oll and omem, and is memory.
+// The reply buffer. Clients have no reply buffers either: replies are written from one shared buffer. Like qbuf-free, rbs and
+// rbp are figures only: the size of the reply buffer that Redis's rules would give the client, and the longest recent reply
+// (replyBuffer, below). Output that the socket does not take is memory; obl (of a client that runs CLIENT LIST in a pipeline),
+// oll and omem show it.
 
 const (
 	windowMin    = 16 << 10 // granted to a client that sends something
 	windowBig    = 32 << 10 // above this a window follows the recent peak
-	windowSlack  = 4 << 10  // unused room that is worth taking back
+	windowSlack  = 4 << 10  // unused space that is worth taking back
 	windowIdleMs = 2000     // idle for longer, a client loses its window
 
 	// connBytes is what a connection costs beside its Client: the event loop's and evio's structures, the slot in
@@ -44,7 +43,7 @@ const (
 // clientBytes is what an idle client costs.
 var clientBytes = int(reflect.TypeFor[Client]().Size()) + connBytes
 
-// window is the room granted for a client's input; see above.
+// window is the query buffer that Redis's rules would give the client; see above.
 type window struct {
 	size int // bytes
 	peak int // most bytes that were waiting, or were announced for one argument, since cron looked last
@@ -156,7 +155,7 @@ func (s *Server) setAccount(c *Client, n, announced int) {
 	}
 }
 
-// remember enters a client into the server's books.
+// remember adds a client to the registry.
 func (s *Server) remember(c *Client) {
 	s.clients[c.id] = c
 	s.countRoom()
@@ -168,7 +167,7 @@ func (s *Server) remember(c *Client) {
 	}
 }
 
-// forget takes a client out of the server's books. It may be called twice.
+// forget removes a client from the registry. It may be called twice.
 func (s *Server) forget(c *Client) {
 	if s.clients[c.id] != c {
 		return
@@ -203,7 +202,7 @@ type clientPeaks struct {
 // peakSeconds is for how many seconds the largest buffers are remembered, as in Redis.
 const peakSeconds = 8
 
-// advance makes room for the present second.
+// advance clears the slots between the last second and the present one.
 func (p *clientPeaks) advance(second int64) {
 	for range min(second-p.second, peakSeconds) {
 		p.second++
@@ -271,7 +270,7 @@ func (c *Client) appendInfo(b []byte) []byte {
 	}
 	held := c.held() + c.parser.Coming()
 	if c == c.srv.current {
-		held = c.counted + c.announced // its parser has the shared buffer in hand
+		held = c.counted + c.announced // its parser is reading the shared buffer
 	}
 	now := c.srv.Keyspace.Now / 1000
 	waiting := c.parser.Buffered()

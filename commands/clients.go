@@ -128,8 +128,8 @@ const (
 	errNoSuchClient = "ERR No such client"
 )
 
-// identity is what a client tells of itself. Most tell nothing, so it is made on demand. A name may have a zero byte, with
-// anything behind it: CLIENT GETNAME returns it whole, all lines show it as a C string (Client.shownName).
+// identity is what a client has said about itself. Most clients say nothing, so it is made on demand. A name may contain a
+// zero byte, with anything behind it: CLIENT GETNAME returns all of it, lines show it as a C string (Client.shownName).
 type identity struct {
 	name, libName, libVer string // of the library no more is kept than is shown
 	redirects             bool   // CLIENT CAPA REDIRECT
@@ -347,7 +347,7 @@ func (s *Server) reap() {
 	s.doomed = left
 }
 
-// settle closes what the last command has doomed, and evicts clients if it made them hold too much. It is called
+// settle reaps the clients that the last command has doomed, and evicts clients if they hold too much memory now. It is called
 // between two commands, and while no command runs.
 func (s *Server) settle() {
 	if s.unsettled {

@@ -388,7 +388,7 @@ func testCloseAnywhere(t *testing.T) {
 					request += wire(one())
 				}
 			}
-			open[i].SetWriteDeadline(time.Now().Add(10 * time.Second))
+			open[i].SetWriteDeadline(time.Now().Add(time.Minute))
 			if _, err := open[i].Write([]byte(request)); err != nil {
 				open[i].Close()
 				open[i] = open[len(open)-1]

@@ -13,8 +13,8 @@ import (
 // that one of the largest is found without looking at all of them. A client is put into another bucket when its account is
 // brought up to date. While the directive is 0 there are no buckets, and all of it costs one comparison a packet.
 //
-// Clients are evicted between commands, never within one (Server.settle): at the end of a packet, inside a packet when
-// replies had to be queued, at the end of a round in which something was told to clients, and by cron.
+// Clients are evicted between commands, never within one (Server.settle): at the end of a packet, inside a packet when replies
+// had to be queued, at the end of a round in which clients were sent messages, and by cron.
 
 const (
 	minBucket    = 15 // the first bucket has clients below 32 KiB
@@ -40,7 +40,7 @@ func bucketOf(size int) int {
 	return min(max(bits.Len(uint(size))-minBucket, 0), clientBucket-1)
 }
 
-// mayEvict reports whether the client may have to go for others.
+// mayEvict reports whether the client may be evicted.
 func (c *Client) mayEvict() bool {
 	class := c.outputClass()
 	return c.conn != nil && !c.noEvict && !c.master && (class == config.ClassNormal || class == config.ClassPubsub)

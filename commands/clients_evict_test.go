@@ -256,8 +256,8 @@ func TestResetMayEvict(t *testing.T) {
 	c.do("RESET", "+RESET\r\n")
 	s.on(func() {
 		s.checkEviction(t)
-		if o := s.clients[1]; o.evictionSlot.bucket == 0 || o.tells().redirects {
-			t.Errorf("after RESET: %v, %v", o.evictionSlot, o.tells())
+		if o := s.clients[1]; o.evictionSlot.bucket == 0 || o.declared().redirects {
+			t.Errorf("after RESET: %v, %v", o.evictionSlot, o.declared())
 		}
 	})
 }

@@ -53,9 +53,9 @@ var valueFilters = map[string]valueFilter{
 	"ADDR":     textFilter(func(o *Client) string { return o.conn.RemoteAddr() }),
 	"LADDR":    textFilter(func(o *Client) string { return o.conn.LocalAddr() }),
 	"IP":       textFilter(remoteIP),
-	"NAME":     textFilter(func(o *Client) string { return o.tells().name }),
-	"LIB-NAME": textFilter(func(o *Client) string { return o.tells().libName }),
-	"LIB-VER":  textFilter(func(o *Client) string { return o.tells().libVer }),
+	"NAME":     textFilter(func(o *Client) string { return o.declared().name }),
+	"LIB-NAME": textFilter(func(o *Client) string { return o.declared().libName }),
+	"LIB-VER":  textFilter(func(o *Client) string { return o.declared().libVer }),
 	"FLAGS": func(_ *Client, word string, value []byte) (func(*Client) bool, string) {
 		if bytes.ContainsFunc(value, func(r rune) bool { return !strings.ContainsRune("OSMPxbtRBdcuAUreTIN", r) }) {
 			return nil, unknownLetters("flags", word, value)
@@ -69,7 +69,7 @@ var valueFilters = map[string]valueFilter{
 		if bytes.ContainsFunc(value, func(r rune) bool { return r != 'r' }) {
 			return nil, unknownLetters("capa", word, value)
 		}
-		return func(o *Client) bool { return o.tells().redirects || len(value) == 0 }, ""
+		return func(o *Client) bool { return o.declared().redirects || len(value) == 0 }, ""
 	},
 	"DB": func(c *Client, word string, value []byte) (func(*Client) bool, string) {
 		n, ok := resp.ParseInt(value)
@@ -84,8 +84,8 @@ var valueFilters = map[string]valueFilter{
 	},
 }
 
-// tells returns what the client tells of itself.
-func (c *Client) tells() identity {
+// declared returns what the client has said about itself.
+func (c *Client) declared() identity {
 	if c.ident == nil {
 		return identity{}
 	}

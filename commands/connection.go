@@ -65,7 +65,7 @@ func quit(c *Client) {
 	c.closeAfterReply()
 }
 
-// reset undoes what the client has set, but what CLIENT SETINFO told: the library behind the connection stays the same.
+// reset undoes what the client has set, except for CLIENT SETINFO: the library behind the connection stays the same.
 func reset(c *Client) {
 	c.srv.endTransaction(c)
 	c.srv.endPushes(c)

@@ -34,7 +34,7 @@ func (s *Server) cron() {
 	s.gc.Bound(s.evict.limit, live, s.Keyspace.Generation().Pinned())
 	s.gc.Adjust(live, s.activity.Busy())
 	if ended && s.activity.Idle() {
-		s.scratch.Trim()
+		s.Requests.Trim()
 		if s.tidy.Due(s.Keyspace.Now, live) {
 			go debug.FreeOSMemory()
 		}
@@ -46,9 +46,9 @@ func (s *Server) cron() {
 	s.endCycle(from, to, 0)
 }
 
-// endCycle counts a cycle: what the loop does for one packet up to the end of its last command, one round of cron or one
-// step of expiry. (Redis counts rounds of its poll, in which it may read several clients; evio does not tell its
-// rounds.) from and to are monotonic times.
+// endCycle counts a cycle: what the loop does for one packet up to the end of its last command, one round of cron or one step
+// of expiry. (Redis counts rounds of its poll, in which it may read several clients; evio does not show its rounds.) from and
+// to are monotonic times.
 func (s *Server) endCycle(from, to, commands int64) {
 	st := &s.stats
 	d := to - from
@@ -115,8 +115,8 @@ func (s *Server) checkOutputLimits(c *Client) {
 	}
 }
 
-// forgetSoft ends the time of a client above its soft limit if all of its output has been sent. It is called before there
-// is more: cron may not have come by in between.
+// forgetSoft is called before more output is added. It resets softSince if all output has been sent: cron may not have seen
+// that the client was below its soft limit in between.
 func (c *Client) forgetSoft() {
 	if c.softSince != 0 && c.conn.Queued() == 0 {
 		c.softSince = 0
@@ -129,9 +129,9 @@ func (s *Server) closeOverLimit(c *Client) {
 	s.doom(c)
 }
 
-// freeReply is the length of replies from which on limits look at them while nothing is queued: what Redis has room for in
-// a client before it counts. Of a client that is not logged in no more may wait, whatever its class may have (in Redis
-// since 7.2.8, for CVE-2025-21605).
+// freeReply is the length from which on replies are compared with the output limits while nothing is queued: the size of
+// Redis's reply buffer, which its limits do not count. A client that is not logged in may not have more than this waiting,
+// whatever the limit of its class (in Redis since 7.2.8, for CVE-2025-21605).
 const freeReply = 16 << 10
 
 // limitReply bounds the replies to a client, all those that have not been sent yet, by the hard limit of its class. It is

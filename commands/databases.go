@@ -25,8 +25,8 @@ var databaseCommands = []session.Command{
 		Args:       []session.Arg{session.IntArg("index1"), session.IntArg("index2")}},
 }
 
-// databaseModified tells the same of all keys of a database, present and missing ones, after FLUSHDB and SWAPDB. The
-// listeners get nil for the key.
+// databaseModified reports that all keys of a database, present and missing ones, may have changed: after FLUSHDB and SWAPDB.
+// Listeners get nil for the key.
 func (s *Server) databaseModified(db *keyspace.DB) { s.KeyModified(db, nil) }
 
 func swapdb(c *Client) {

@@ -120,7 +120,7 @@ func debugPauseCron(c *Client) {
 	c.W.OK()
 }
 
-// debugPopulate makes keys without telling those to whom changes are propagated: it is for tests of one server.
+// debugPopulate makes keys that are not propagated: it is for tests of one server.
 func debugPopulate(c *Client) {
 	count, ok := c.NotNegative(2)
 	if !ok {

@@ -23,7 +23,9 @@ func (s *Server) execute(c *Client, now int64) int64 {
 				return now
 			}
 		} else {
+			s.w.Sharing = !e.Exec && c.conn != nil
 			now = s.call(c, e, now)
+			s.w.Sharing = false
 		}
 		if c.blocked != nil {
 			c.replySkip = skip // the request runs again
@@ -42,6 +44,9 @@ func (s *Server) execute(c *Client, now int64) int64 {
 func (s *Server) replied(c *Client, start int, now int64) int64 {
 	if c.suppressed() {
 		s.w.Truncate(start)
+	}
+	if s.w.Shared != nil && !s.w.Over() {
+		s.sendShared(c)
 	}
 	if c.pushes != nil {
 		s.finish(c)
@@ -111,8 +116,12 @@ func (s *Server) admit(c *Client) *session.Entry {
 			return c.reject(e, msg)
 		}
 	}
-	if s.evict.limit > 0 && s.makeRoom() && c.refusesMemory(e, flags) {
-		return c.reject(e, errOOM)
+	if s.evict.limit > 0 {
+		full := s.makeRoom()
+		s.checkRoom(full)
+		if full && c.refusesMemory(e, flags) {
+			return c.reject(e, errOOM)
+		}
 	}
 	if s.refusing {
 		lacks := ^flags
@@ -127,6 +136,9 @@ func (s *Server) admit(c *Client) *session.Entry {
 		if msg := c.refusedHere(e, flags); msg != "" {
 			return c.reject(e, msg)
 		}
+	}
+	if c.source && flags&(session.ReadOnly|mayChange) != 0 {
+		return c.reject(e, errNoKeyspace)
 	}
 	if s.pause.pauses(flags) && !c.monitors() {
 		s.hold(c)

@@ -146,7 +146,7 @@ func (s *Server) exceeded() (total, current int64) {
 	return s.stats.exceededNanos + current, current
 }
 
-// evictKey deletes a key for others, and tells all who must know.
+// evictKey deletes a key to free memory. It reports the deletion to listeners, as an event, and to the sinks.
 func (s *Server) evictKey(db *keyspace.DB, r *record.Record) {
 	key := r.Key()
 	if s.Config.LatencyMonitorMs > 0 {

@@ -66,8 +66,8 @@ func (s *Server) expire() {
 	s.rearmExpiry()
 }
 
-// judgeExpiry says whether expired keys are deleted here: not while data is loading, which tells itself what has gone, not
-// while clients are paused, and not on a replica, whose master tells it.
+// judgeExpiry decides whether this server deletes expired keys. It does not while data is loading (the files contain the
+// deletions), while clients are paused, or on a replica (its master sends the deletions).
 func (s *Server) judgeExpiry() {
 	s.Keyspace.KeepExpired = s.persist.loading != nil || s.pause.on || s.isReplica()
 }

@@ -166,7 +166,7 @@ func (s *Server) crashState() string {
 	return b.String()
 }
 
-// crashInfo tells what a client runs; of each argument its beginning, if it is not secret.
+// crashInfo writes the request that a client runs: the beginning of each argument that is not secret.
 func (c *Client) crashInfo(b *strings.Builder) {
 	const longest = 128
 	fmt.Fprintf(b, "%s\nargc: '%d'\n", c.describe(), len(c.Args))

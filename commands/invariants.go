@@ -94,6 +94,29 @@ func (s *Server) checkCommand(c *Client, e *session.Entry) {
 	}
 }
 
+// checkRoom is called when memory has been compared with its limit before a command: it is below, or eviction goes on later, or
+// nothing may go.
+func (s *Server) checkRoom(full bool) {
+	r := recount{s: s}
+	over := s.countedMemory() - s.evict.limit
+	if full {
+		keys, volatile := 0, 0
+		for _, db := range s.Keyspace.DBs() {
+			keys += db.Len()
+			volatile += db.Expires()
+		}
+		p := s.Config.MaxMemoryPolicy
+		r.check(p == config.NoEviction || p&config.PolicyAllKeys != 0 && keys == 0 || p&config.PolicyAllKeys == 0 && volatile == 0,
+			"eviction: memory is full with %d keys, %d with a deadline", keys, volatile)
+		r.check(over > 0, "eviction: memory is full with %d bytes below the limit", -over)
+	} else if s.mayEvictKeys() && !s.evict.running {
+		r.check(over <= 0, "eviction: a command runs with %d bytes over the limit", over)
+	}
+	if len(r.found) > 0 {
+		s.record(r.found, "a look at the limit")
+	}
+}
+
 // checkPacket is called at the end of each packet.
 func (s *Server) checkPacket() {
 	if s.checks.packets++; s.checks.packets%recountEvery != 0 {
@@ -129,7 +152,7 @@ func (r *recount) equal(what string, counter, counted int) {
 	r.check(counter == counted, "%s: %d, counted %d", what, counter, counted)
 }
 
-// alive reports whether the client is in the books.
+// alive reports whether the client is in the registry.
 func (r *recount) alive(c *Client) bool { return c != nil && r.s.clients[c.id] == c }
 
 // everything recounts what must be right after each command.
@@ -176,7 +199,7 @@ func (r *recount) signs() {
 	}
 }
 
-// clients recounts the books of clients and their memory.
+// clients recounts the registry of clients and their memory.
 func (r *recount) clients() {
 	s := r.s
 	r.equal("connected_clients", len(s.clients), len(s.order))
@@ -217,7 +240,7 @@ func (r *recount) clients() {
 	r.equal("clients with a connection", len(s.clients), conns)
 }
 
-// client checks what one client in the books says of itself.
+// client checks the counters of one client.
 func (r *recount) client(c *Client) {
 	r.check(c.counted >= 0 && c.announced >= 0, "client %d: %d bytes held, %d announced", c.id, c.counted, c.announced)
 	if b := c.blocked; b != nil {

@@ -14,5 +14,6 @@ type invariants struct{}
 
 func (*Server) checkCommand(*Client, *session.Entry) {}
 func (*Server) checkPacket()                         {}
+func (*Server) checkRoom(bool)                       {}
 
 func invariantForms() []introspection.DebugForm { return nil }

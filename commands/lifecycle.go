@@ -44,7 +44,7 @@ func (s *Server) leastFDs() int {
 		need += 2
 	}
 	if s.Config.TLSPort != 0 {
-		need += 2 * len(s.bindAddrs())
+		need += 2*len(s.bindAddrs()) + eventloop.MaxIOFiles + 2 // and those of connections that leave Go's poll
 	}
 	return max(minReserveFDs, need)
 }
@@ -206,8 +206,8 @@ func RenameChecker() func(from, to string) error {
 	}
 }
 
-// checkServed refuses a configuration that asks for what is not there where clients would find out too late, as Redis
-// refuses it when it was built without, and tells of what is left out.
+// checkServed refuses a configuration that needs what this server does not have or cannot load (modules, TLS files), and logs
+// which directives have no effect.
 func (s *Server) checkServed() error {
 	if len(s.Config.Modules) > 0 {
 		path := s.Config.Modules[0][0]
@@ -351,7 +351,7 @@ func (s *Server) finishShutdown(how config.ShutdownFlags) bool {
 	}
 	// The point of no return.
 	s.shutdown.begun = true
-	s.tellSupervisor("STOPPING=1") // systemd kills who does not end in time after this
+	s.tellSupervisor("STOPPING=1") // systemd kills a process that does not end in time after this
 	s.endSave()
 	s.closeFile()
 	s.migrations.closeAll()

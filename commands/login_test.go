@@ -10,7 +10,7 @@ import (
 func TestOutputBeforeLogin(t *testing.T) {
 	s := startServer(t, "requirepass", "secret", "client-output-buffer-limit", "normal 0 0 0")
 	c := s.dial()
-	c.SetWriteDeadline(time.Now().Add(20 * time.Second))
+	c.SetWriteDeadline(time.Now().Add(time.Minute))
 	packet := []byte(strings.Repeat("PING\r\n", 10_000))
 	most := 0
 	closed := false
@@ -85,7 +85,7 @@ func TestWaitingBeforeLogin(t *testing.T) {
 	c := s.dial()
 	c.send("AUTH wrong\r\n")
 	s.eventually("it is held back", func() bool { return s.clients[2] != nil && s.clients[2].deferred != nil })
-	c.SetWriteDeadline(time.Now().Add(20 * time.Second))
+	c.SetWriteDeadline(time.Now().Add(time.Minute))
 	for range 100 {
 		if _, err := c.Write([]byte(strings.Repeat("PING\r\n", 20_000))); err != nil {
 			break

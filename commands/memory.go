@@ -228,7 +228,7 @@ func (m *memoryFigures) report(clients int) string {
 	return "What is unusual about the memory of this server:\n\n" + b.String()
 }
 
-// memoryMallocStats lists what the Go runtime tells of memory and of its collector.
+// memoryMallocStats lists the figures of the Go runtime about memory and its collector.
 func memoryMallocStats(c *Client) {
 	var samples []metrics.Sample
 	for _, d := range metrics.All() {
@@ -271,10 +271,10 @@ func memoryHelp(c *Client) {
 
 // The memory section of INFO.
 //
-// used_memory is the account of what the data, its tables and the clients hold (Server.usedMemory). The allocator_
-// fields are the Go heap's: allocated are the bytes of objects, dead ones that the collector has not swept included;
-// active adds the free room in spans that hold objects; resident is all that the runtime has and has not returned to
-// the system, stacks and its own structures included. go_ fields tell of the collector.
+// used_memory is the account of what the data, its tables and the clients hold (Server.usedMemory). The allocator_ fields are
+// the Go heap's: allocated are the bytes of objects, dead ones that the collector has not swept included; active adds the free
+// room in spans that hold objects; resident is all that the runtime has and has not returned to the system, stacks and its own
+// structures included. go_ fields are about the collector.
 
 // The runtime's metrics that memory shows.
 const (
@@ -349,14 +349,16 @@ func (t *infoText) memory() {
 	t.bytes("total_system_memory", process.SystemMemory())
 	x := &s.scripts
 	libraries, functions := x.libraries.Count()
-	t.zeros("used_memory_lua", "used_memory_vm_eval") // the state of Lua is a part of Go's heap
-	t.str("used_memory_lua_human", humanBytes(0))
+	state := x.engine.StateMemory()
+	t.int("used_memory_lua", state)
+	t.int("used_memory_vm_eval", state)
+	t.str("used_memory_lua_human", humanBytes(state))
 	t.int("used_memory_scripts_eval", x.engine.Memory())
 	t.int("number_of_cached_scripts", int64(x.engine.Count()))
 	t.int("number_of_functions", int64(functions))
 	t.int("number_of_libraries", int64(libraries))
-	t.zeros("used_memory_vm_functions")
-	t.bytes("used_memory_vm_total", 0)
+	t.zeros("used_memory_vm_functions") // they run in the state of scripts
+	t.bytes("used_memory_vm_total", state)
 	t.int("used_memory_functions", int64(x.libraries.Bytes()))
 	t.bytes("used_memory_scripts", x.engine.Memory()+int64(x.libraries.Bytes()))
 	t.bytes("maxmemory", int64(min(s.Config.MaxMemory, math.MaxInt64)))

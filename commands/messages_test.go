@@ -87,7 +87,7 @@ func TestMessagesFollowTheSwitchOfFiles(t *testing.T) {
 		tracker.expect(invalidation)
 		line := func(end string) {
 			t.Helper()
-			monitor.SetReadDeadline(time.Now().Add(10 * time.Second))
+			monitor.SetReadDeadline(time.Now().Add(time.Minute))
 			if got, err := monitor.r.ReadString('\n'); !strings.HasSuffix(got, end+"\r\n") {
 				t.Errorf("%s: the monitor got %q, %v, want %s", policy, got, err, end)
 			}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"ferrous/eventloop/resp"
+	"ferrous/tests/harness"
 )
 
 // scriptedTarget is a server that answers the requests of each connection with the lines of a script, in order, and closes
@@ -177,13 +178,11 @@ func TestMigrateReplies(t *testing.T) {
 func TestMigrateToNobody(t *testing.T) {
 	s := newTestServer(t)
 	s.doLine("SET a 1")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	number, err := harness.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	l.Close()
-	number, _ := strconv.Atoi(port)
+	port := strconv.Itoa(number)
 	for _, to := range []struct{ host, port, failure string }{
 		{"127.0.0.1", port, "writing to target instance"},
 		{"127.0.0.1\x00x", port, "writing to target instance"},

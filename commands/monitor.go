@@ -21,7 +21,7 @@ var monitorCommand = session.Command{
 
 const (
 	errMonitorInMulti = "ERR MONITOR isn't allowed for DENY BLOCKING client"
-	errMonitorsOnly   = "ERR Replica can't interact with the keyspace" // to Redis a monitor is a kind of replica
+	errNoKeyspace     = "ERR Replica can't interact with the keyspace" // of monitors, too, which to Redis are a kind of replica
 )
 
 // monitors reports whether the client has sent MONITOR.
@@ -140,8 +140,7 @@ func appendRepr(b, s []byte) []byte {
 	return append(b, '"')
 }
 
-// secrets returns a function that tells which arguments of the client's command must not be shown to others, nil if
-// all may.
+// secrets returns a function that reports which arguments of the client's command must not be shown to others, nil if all may.
 func (c *Client) secrets() func(i int) bool {
 	switch c.Cmd.Full {
 	case "acl|setuser":

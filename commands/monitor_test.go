@@ -54,7 +54,7 @@ func TestMonitor(t *testing.T) {
 	if got := strings.Join(words, " "); got != `"MULTI" "GET" "k" "EXEC"` {
 		t.Errorf("a transaction: %s", got)
 	}
-	if got := ts.doAs(m, "GET", "k"); got != "-"+errMonitorsOnly+"\r\n" {
+	if got := ts.doAs(m, "GET", "k"); got != "-"+errNoKeyspace+"\r\n" {
 		t.Errorf("a monitor reads: %q", got)
 	}
 	if got := ts.doAs(m, "PING"); !strings.HasPrefix(got, "+PONG\r\n+") || !strings.HasSuffix(got, " \"PING\"\r\n") {

@@ -33,7 +33,7 @@ func (s *Server) bindAddrs() []bindAddr {
 			a = bindAddr{"tcp4", b}
 		}
 		if optional {
-			// Only an attempt tells whether the address exists here.
+			// Only an attempt reports whether the address exists here.
 			l, err := net.Listen(a.network, net.JoinHostPort(a.host, "0"))
 			if err != nil {
 				s.Logf(config.LogVerbose, "Not listening on %s: %v", a.host, err)
@@ -46,7 +46,7 @@ func (s *Server) bindAddrs() []bindAddr {
 	return out
 }
 
-// warnOfBacklog tells of a tcp-backlog that the kernel cuts.
+// warnOfBacklog logs that the kernel cuts tcp-backlog.
 func (s *Server) warnOfBacklog() {
 	const path = "/proc/sys/net/core/somaxconn" // of Linux
 	text, err := os.ReadFile(path)
@@ -82,8 +82,7 @@ func (f *socketFile) remove(cfg *config.Config) {
 	}
 }
 
-// errProtectedMode tells someone from outside, who cannot be told apart from an intruder yet, what to do. Clients
-// recognise the code.
+// errProtectedMode explains protected mode to a client of another host. Clients recognise the code.
 const errProtectedMode = "DENIED Redis is running in protected mode because protected mode is enabled and no password " +
 	"is set for the default user. In this mode connections are only accepted from the loopback interface. To connect " +
 	"from another host do one of these: 1) send 'CONFIG SET protected-mode no' from the host that the server runs on " +

@@ -17,7 +17,6 @@ import (
 //
 // Keys do not expire while a pause lasts (a failover is under way, perhaps): an expired key is treated as missing, but
 // nothing is deleted.
-
 //
 // A failover and a shutdown that waits for replicas pause what may change data in the same way (pauseWrites), until they end.
 
@@ -26,12 +25,12 @@ type pause struct {
 	on      bool   // some requests wait
 	until   int64  // Unix ms, 0 = no CLIENT PAUSE
 	all     bool   // it makes all requests wait, not just those that may change data
-	others  causes // that make requests wait which may change data
+	others  causes // that pause changes besides CLIENT PAUSE
 	timer   *eventloop.Timer
 	waiting []*Client
 }
 
-// causes are why requests that may change data wait, besides CLIENT PAUSE.
+// causes are the reasons, besides CLIENT PAUSE, to hold back requests that may change data.
 type causes uint8
 
 const (
@@ -45,7 +44,7 @@ const mayChange = session.Write | session.MayReplicate
 // pauses reports whether a command with these flags has to wait.
 func (p *pause) pauses(f session.Flags) bool { return p.on && (p.all || f&mayChange != 0) }
 
-// pauseWrites has requests that may change data wait, and keys not expire.
+// pauseWrites holds back requests that may change data, and keeps keys from expiring.
 func (s *Server) pauseWrites(why causes) {
 	s.pause.on = true
 	s.pause.others |= why
@@ -101,7 +100,7 @@ func (s *Server) unpauseClients() {
 	s.endPause()
 }
 
-// endPause lets those go on who need not wait any more. Who has to wait for another reason is held back again.
+// endPause wakes the clients that wait. A request that must wait for another reason is held back again.
 func (s *Server) endPause() {
 	p := &s.pause
 	waiting := p.waiting
@@ -109,7 +108,7 @@ func (s *Server) endPause() {
 	s.judgeExpiry()
 	s.rearmExpiry()
 	if len(waiting) > 0 {
-		// Not within the command that ended the pause: each client is served for itself.
+		// Not within the command that ended the pause: each client has a turn of its own.
 		s.loop.Post(func() {
 			for _, c := range waiting {
 				s.resume(c)

@@ -64,7 +64,7 @@ func (s *liveServer) on(f func()) {
 // eventually waits for a condition that is looked at on the loop.
 func (s *liveServer) eventually(what string, cond func() bool) {
 	s.t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		holds := false
 		s.on(func() { holds = cond() })
 		if holds {
@@ -87,7 +87,7 @@ func (s *liveServer) dial() *liveConn {
 	s.t.Helper()
 	var c net.Conn
 	var err error
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		if c, err = net.Dial("unix", s.path); err == nil {
 			break
 		}
@@ -109,7 +109,7 @@ func (c *liveConn) send(text string) {
 // expect reads as many bytes as want has and compares them.
 func (c *liveConn) expect(want string) {
 	c.t.Helper()
-	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	c.SetReadDeadline(time.Now().Add(time.Minute))
 	b := make([]byte, len(want))
 	n, err := io.ReadFull(c.r, b)
 	if err != nil || string(b) != want {
@@ -130,7 +130,7 @@ func (c *liveConn) silent() {
 // ended checks that the server has closed the connection.
 func (c *liveConn) ended() {
 	c.t.Helper()
-	c.SetReadDeadline(time.Now().Add(10 * time.Second))
+	c.SetReadDeadline(time.Now().Add(time.Minute))
 	if b, err := c.r.ReadByte(); err != io.EOF {
 		c.t.Fatalf("got %q, %v, want the end", b, err)
 	}

@@ -75,7 +75,7 @@ type saving struct {
 	total  int64 // keys
 	keys   atomic.Int64
 	cancel chan struct{}
-	claim  atomic.Int32 // claimed by who comes first: the goroutine to take the dump's place, or the loop to cancel
+	claim  atomic.Int32 // set once: by the goroutine before it renames, or by the loop to cancel
 	done   chan struct{}
 	err    error // once done is closed
 
@@ -136,10 +136,10 @@ func (s *Server) saveOptions() rdb.Options {
 	return o
 }
 
-// delayed returns what is to be called after each key so that a save or a load is slow on purpose (rdb-key-save-delay,
-// key-load-delay); nil if it is not to be slow. us is asked for microseconds a key, negative for one microsecond every so many
-// keys. A change takes effect at once, also during a delay: so what was made slow can be let go. Canceling ends the delays.
-// count, unless it is nil, is called too.
+// delayed returns a function to be called after each key, which makes a save or a load slow on purpose (rdb-key-save-delay,
+// key-load-delay); nil if there is no delay. us returns the delay, in microseconds a key; a negative one is one microsecond
+// every so many keys. A change takes effect at once, also during a delay. Canceling ends the delays. count, unless it is nil,
+// is called too.
 func delayed(us func() int, cancel <-chan struct{}, count func()) func() {
 	if us() == 0 {
 		return nil
@@ -260,7 +260,7 @@ func (s *Server) saveInBackground(job *replication.Job) error {
 func (s *Server) backgroundSaveEnded(b *saving) {
 	p := &s.persist
 	if p.saving != b {
-		return // somebody has waited for it
+		return // its end was handled by who waited for it
 	}
 	p.saving = nil
 	p.lastCopied = s.Keyspace.Generation().Copied()
@@ -284,7 +284,7 @@ func (s *Server) backgroundSaveEnded(b *saving) {
 	}
 }
 
-// cancelWait is how long the loop waits for a goroutine that it has told to end.
+// cancelWait is how long the loop waits for a goroutine that was asked to end.
 const cancelWait = 100 * time.Millisecond
 
 // cancelSave ends a background save: it does not take the dump's place any more, if it has not done so.
@@ -599,12 +599,12 @@ func (s *Server) endLoading() {
 	s.rearmExpiry()
 }
 
-// loadAlone is for how long clients wait at a start until the data is in memory; then they are let in and told LOADING. Data
-// of less than loading-process-events-interval-bytes has them wait however long it takes, as in Redis.
+// loadAlone is how long clients wait at the start until the data is in memory. After that they are accepted, and get LOADING.
+// With less than loading-process-events-interval-bytes of data they wait to the end, as in Redis.
 const loadAlone = 100 * time.Millisecond
 
-// inTurns runs a loader as a coroutine that yields how many bytes it has read, a turn after the other until its end, which
-// done is told.
+// inTurns runs a loader as a coroutine that yields how many bytes it has read. Each turn is a posted function. done is called
+// after the last turn.
 func (s *Server) inTurns(load iter.Seq[int64], done func()) {
 	next, stop := iter.Pull(func(yield func(int64) bool) {
 		debug.SetPanicOnFault(true) // as the loop's goroutine, for which this one stands in
@@ -713,7 +713,7 @@ func (s *Server) fatal(format string, args ...any) {
 	s.giveUp()
 }
 
-// giveUp is fatal without a word. What goroutines are writing ends, and leaves nothing half done behind.
+// giveUp ends the server for a reason that is logged already. Files that goroutines are writing are removed.
 func (s *Server) giveUp() {
 	s.shutdown.begun = true
 	s.shutdown.code = 1

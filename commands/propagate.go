@@ -48,8 +48,8 @@ func (s *Server) propagate(c *Client, db *keyspace.DB, changed bool) {
 // pendingOps are the commands that a transaction or script has propagated and the sinks have not been given yet.
 type pendingOps struct {
 	open     bool
-	byExpiry bool // a command has opened it that found a key expired
-	loose    bool // what it has is no transaction
+	byExpiry bool // opened by a command that found an expired key
+	loose    bool // its commands are no transaction
 	ops      []operation
 }
 
@@ -130,8 +130,8 @@ func (s *Server) feedPending() {
 // propagateDeletion propagates the deletion of a key or field that has expired, or of a key that was evicted. No command need
 // have asked for it.
 //
-// A command that finds an expired key propagates its deletion first, and both as one transaction: who follows must not
-// apply the one without the other. So the first such key opens pendingOps until the end of the command (endCall).
+// A command that finds an expired key propagates its deletion first, and both as one transaction: neither a replica nor the
+// file may have one without the other. So the first such key opens pendingOps until the end of the command (endCall).
 func (s *Server) propagateDeletion(db *keyspace.DB, argv ...[]byte) {
 	if len(s.Sinks) > 0 {
 		if s.calling > 0 && !s.pendingOps.open {

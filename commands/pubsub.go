@@ -12,8 +12,8 @@ import (
 
 // Channels: SUBSCRIBE and its relatives, PUBLISH, PUBSUB, and keyspace events, which are published like messages.
 //
-// Who is subscribed to what is kept by package pubsub, in three registries: channels, patterns, and shard channels, which
-// have nothing to do with the other two. How a message reaches a subscriber is told in push.go.
+// Who is subscribed to what is kept by package pubsub, in three registries: channels, patterns, and shard channels, which have
+// nothing to do with the other two. push.go describes how a message reaches a subscriber.
 //
 // A client that speaks RESP2 and is subscribed to something may only subscribe, unsubscribe, PING, QUIT and RESET, since
 // messages and replies look alike (admit). With RESP3 messages are pushes, and there is no restriction.
@@ -28,7 +28,7 @@ const (
 	channelKinds
 )
 
-// channels is what a server has of them.
+// channels are the subscriptions of a server's clients.
 type channels struct {
 	registries [channelKinds]pubsub.Registry[*Client]
 	clients    int // that are subscribed to something
@@ -137,8 +137,8 @@ func (c *Client) subscribed() bool {
 	return c.pushes != nil && c.subscriptions(kindChannel)+c.subscriptions(kindPattern)+c.subscriptions(kindShard) > 0
 }
 
-// confirm tells that the client is now subscribed to a name or no longer so, and to how many names it is. It is a push
-// that stands for the command's reply. A nil name is a null.
+// confirm sends a confirmation: the client is now subscribed to a name, or no longer, and to how many names in all. It is a
+// push that stands for the command's reply. A nil name is a null.
 func (c *Client) confirm(word string, kind channelKind, name []byte) {
 	start := len(c.W.Buf)
 	n := c.subscriptions(kind)
@@ -196,7 +196,7 @@ func (c *Client) unsubscribe(kind channelKind) {
 	}
 }
 
-// unsubscribeAll ends all subscriptions of the client without a word.
+// unsubscribeAll ends all subscriptions of the client, without confirmations.
 func (s *Server) unsubscribeAll(c *Client) {
 	if !c.subscribed() {
 		return

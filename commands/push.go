@@ -92,9 +92,9 @@ type outbox struct {
 	packets  int              // that have put something in since the last flush
 	direct   int              // how many packets to come may flush at their end
 	flushing bool             // the end of the round has come
-	early    bool             // what is sent may tell of a change that is not in the append-only file yet
+	early    bool             // messages may be about changes that are not in the append-only file yet
 	own      []byte           // for the client whose turn it is, behind the reply
-	stale    [][]byte         // keys whose invalidation it is to be told behind the reply; nil stands for all
+	stale    [][]byte         // keys whose invalidation the client whose turn it is gets behind the reply; nil stands for all
 	gather   []byte           // scratch of flush
 	raw      []byte           // scratch of invalidations
 	event    []byte           // scratch of keyspace events
@@ -244,8 +244,8 @@ func (s *Server) endPacket() {
 	s.loop.RequestFlush()
 }
 
-// relieveOutbox sends what waits if it has become much. It must not be called between two deliveries of one message. Within a
-// round the messages get as far as the queues of their connections only: the append-only file comes first.
+// relieveOutbox sends the waiting messages if there are many. It must not be called between two deliveries of one message.
+// Within a round the messages get as far as the queues of their connections only: the append-only file comes first.
 func (s *Server) relieveOutbox() {
 	if o := &s.outbox; o.bytes > maxOutbox {
 		o.early = !o.flushing
@@ -290,8 +290,8 @@ func (s *Server) flushOutbox() {
 	o.bytes = 0
 }
 
-// sendParts writes what waits for a client. While changes that it may tell of are not in the append-only file, it waits as
-// replies do.
+// sendParts writes what waits for a client. While the changes that it is about are not in the append-only file, it is held as
+// replies are.
 func (s *Server) sendParts(c *Client, q *pushes) {
 	c.forgetSoft()
 	if a := &s.aof; a.on() && (s.outbox.early || a.file.Postponed()) {
@@ -368,7 +368,7 @@ func (s *Server) takeWaiting(c *Client) {
 	q.empty()
 }
 
-// finish puts behind the reply what the client whose turn it is has been told meanwhile: messages, then invalidations.
+// finish appends to the reply what was queued for the client during its turn: messages, then invalidations.
 func (s *Server) finish(c *Client) {
 	o := &s.outbox
 	c.endCaching()
@@ -430,14 +430,14 @@ func (s *Server) executed(c *Client, e *session.Entry, again bool) {
 	}
 }
 
-// refusedHere returns the error if a client that is told things may not send the command, or "". flags are the
+// refusedHere returns the error if a monitor, or a subscriber under RESP2, may not send the command, or "". flags are the
 // command's, those of EXEC with the queued ones.
 func (c *Client) refusedHere(e *session.Entry, flags session.Flags) string {
 	switch {
 	case c.proto == 2 && !e.WhileSubscribed && c.subscribed():
 		return errNotSubscribed(e.Full)
 	case c.pushes.monitor && flags&(session.ReadOnly|mayChange) != 0:
-		return errMonitorsOnly
+		return errNoKeyspace
 	}
 	return ""
 }

@@ -54,7 +54,7 @@ type masterLink struct {
 	pending []byte  // what came while it could not be handled
 	stream  []byte  // of the stream, what came with the payload
 	lost    error   // the connection has ended while something waits
-	closed  bool    // what it tells is ignored
+	closed  bool    // what comes from it is ignored
 }
 
 // linkOf returns the connection of a link, nil if it has none.
@@ -67,7 +67,7 @@ func linkOf(l *replication.Link) *masterLink {
 func (s *Server) dialMaster(l *replication.Link) {
 	r := &s.sync
 	to := eventloop.Dialing{Addr: net.JoinHostPort(l.Host, strconv.Itoa(l.Port)), From: s.Config.BindSourceAddr,
-		Timeout: time.Duration(s.Config.ReplTimeoutSec) * time.Second}
+		Timeout: time.Duration(s.Config.ReplTimeoutSec) * time.Second, Wrap: s.dialTLS()}
 	r.dial = s.loop.Dial(to, func(conn *eventloop.Conn, err error) {
 		r.dial = nil
 		if err == nil {
@@ -102,7 +102,7 @@ func (s *Server) closeLink(l *replication.Link) {
 
 var errLinkLost = errors.New("the connection with the master is lost")
 
-// masterClosed is told that the connection has ended.
+// masterClosed is called when the connection has ended.
 func (s *Server) masterClosed(m *masterLink, err error) {
 	if m.closed {
 		return
@@ -303,8 +303,8 @@ func (s *Server) apply(c *Client, args [][]byte, now int64) (end int64, broken s
 	return end, ""
 }
 
-// streamError is told that a command of the stream has failed: the data may differ from the master's from now on. It is logged,
-// or the server ends, as propagation-error-behavior says.
+// streamError is called when a command of the stream has failed: the data may differ from the master's from now on. It is
+// logged, or the server ends, as propagation-error-behavior says.
 func (s *Server) streamError(c *Client, text string) {
 	for len(text) > 0 && (text[len(text)-1] == '\n' || text[len(text)-1] == '\r') {
 		text = text[:len(text)-1]
@@ -432,7 +432,7 @@ func (s *Server) transferred(l *replication.Link, data []byte) {
 	}
 }
 
-// transferComplete is told that all of the payload has come.
+// transferComplete is called when all of the payload has come.
 func (s *Server) transferComplete(l *replication.Link) {
 	t := s.sync.transfer
 	if t == nil || t.link != l {
@@ -650,7 +650,7 @@ func (l *socketLoader) Read(b []byte) (int, error) {
 	return n, nil
 }
 
-// progress is told how far the loader has come, in the coroutine: it ends its turn now and then.
+// progress is called in the coroutine with how far the loader has come. It ends the turn now and then.
 func (l *socketLoader) progress(offset int64) {
 	if len(l.in) == 0 || offset-l.turned < int64(l.s.Config.LoadingProcessInterval) {
 		return
@@ -698,7 +698,7 @@ func (l *socketLoader) run() {
 	}
 }
 
-// finish tells it that all has come.
+// finish is called when all bytes have come.
 func (l *socketLoader) finish() {
 	l.end = true
 	switch {

@@ -99,7 +99,7 @@ func (s *Server) closeReplica(a replication.CloseReplica) {
 	s.doom(c)
 }
 
-// replicaGone is told that a client has left the registry.
+// replicaGone is called when a client has left the registry.
 func (s *Server) replicaGone(c *Client) {
 	if r := c.replica; r != nil {
 		c.replica = nil
@@ -108,7 +108,7 @@ func (s *Server) replicaGone(c *Client) {
 	}
 }
 
-// replicaSpoke is told that an attached replica has sent something without a command in it: empty lines.
+// replicaSpoke is called when an attached replica has sent something without a command in it: empty lines.
 func (s *Server) replicaSpoke(c *Client) {
 	s.sync.node.ReplicaAlive(s.replNow(), c.replica)
 	s.act()
@@ -217,7 +217,7 @@ func (d *streamedDump) end() {
 	d.mu.Unlock()
 }
 
-// makeRoom tells the goroutine how much it may hand over.
+// makeRoom allows the goroutine to hand over n bytes.
 func (d *streamedDump) makeRoom(n int) {
 	d.mu.Lock()
 	d.room = n
@@ -284,7 +284,7 @@ func (s *Server) streamedDumpDone(d *streamedDump, err error) {
 	s.flushReplicas()
 }
 
-// snapshotFree is told that a snapshot has been released.
+// snapshotFree is called when a snapshot has been released.
 func (s *Server) snapshotFree() {
 	s.sync.node.SnapshotFree(s.replNow())
 	s.act()
@@ -316,7 +316,8 @@ func (s *Server) cancelJob(j *replication.Job) {
 	case *streamedDump:
 		d.end()
 	case *saving:
-		if len(s.Config.Save) == 0 && d.forReplicas {
+		if len(s.Config.Save) == 0 && d.forReplicas && s.persist.saving == d && !j.Wanted() {
+			s.sync.node.JobDone(s.replNow(), j, 0, errCanceled)
 			s.cancelSave()
 		}
 	}

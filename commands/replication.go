@@ -14,8 +14,8 @@ import (
 	"ferrous/replication"
 )
 
-// Replication, as the server uses package replication, whose Node decides everything: it is told what happens, and says
-// what is to be done (act). The package comment there is the manual.
+// Replication, as the server uses package replication, whose Node decides everything: it gets events and returns actions,
+// which act carries out. The package comment there is the manual.
 //
 //	replication.go     the node, its actions, the stream as a sink, what depends on the role
 //	replicas.go        connections of replicas, snapshots for them
@@ -60,8 +60,8 @@ func (s *Server) newReplication() {
 	s.sync.node = replication.New(replication.Options{NewID: newReplID, Loadable: loadable}, s.replicationSettings())
 	for _, name := range []string{"repl-backlog-size", "repl-backlog-ttl", "repl-timeout", "repl-ping-replica-period",
 		"repl-diskless-sync", "repl-diskless-sync-delay", "repl-diskless-sync-max-replicas", "min-replicas-to-write",
-		"min-replicas-max-lag", "client-output-buffer-limit", "replica-announce-ip", "replica-announce-port", "port",
-		"masteruser", "masterauth", "appendonly", "replica-read-only", "replica-serve-stale-data"} {
+		"min-replicas-max-lag", "client-output-buffer-limit", "replica-announce-ip", "replica-announce-port", "port", "tls-port",
+		"tls-replication", "masteruser", "masterauth", "appendonly", "replica-read-only", "replica-serve-stale-data"} {
 		s.Config.OnApply(func(*config.Config) error {
 			s.sync.node.Settings = s.replicationSettings()
 			s.sync.node.SettingsChanged(s.replNow())
@@ -79,7 +79,7 @@ func newReplID() string {
 	return hex.EncodeToString(id[:])
 }
 
-// loadable tells why a payload that begins with these bytes cannot be loaded, "" if it can.
+// loadable returns why a payload that begins with these bytes cannot be loaded, "" if it can.
 func loadable(head []byte) string { return rdb.Loadable(head) }
 
 func (s *Server) replicationSettings() replication.Settings {
@@ -90,7 +90,8 @@ func (s *Server) replicationSettings() replication.Settings {
 		PingPeriod: int64(c.ReplPingPeriodSec), Diskless: c.ReplDisklessSync, DisklessDelay: int64(c.ReplDisklessSyncDelaySec),
 		DisklessMaxReplicas: c.ReplDisklessSyncMaxReplicas, MinReplicas: c.MinReplicasToWrite,
 		MinReplicasMaxLag: int64(c.MinReplicasMaxLagSec), OutputHard: int64(lim.Hard), OutputSoft: int64(lim.Soft),
-		OutputSoftSeconds: lim.SoftSeconds, AnnounceIP: c.ReplicaAnnounceIP, AnnouncePort: c.ReplicaAnnouncePort, Port: c.Port,
+		OutputSoftSeconds: lim.SoftSeconds, AnnounceIP: c.ReplicaAnnounceIP, AnnouncePort: c.ReplicaAnnouncePort,
+		Port:       s.replicationPort(),
 		MasterUser: c.MasterUser, MasterAuth: c.MasterAuth, AOF: c.AppendOnly,
 	}
 }
@@ -133,19 +134,19 @@ func (s *Server) startReplication(loaded *rdb.History) {
 	s.roleChanged()
 }
 
-// dropped are keys that had expired when a master loaded its dump at the start: replicas that go on where the dump ends have
-// them still, and are told.
+// dropped are keys that had expired when a master loaded its dump at the start: replicas that continue where the dump ends
+// have them still, so their deletion is propagated.
 type dropped struct {
 	dbs   []int
 	ends  []int // of the keys in bytes
 	bytes []byte
-	many  bool // too many to be told
+	many  bool // too many to propagate
 }
 
 // maxDropped is how many bytes of keys are remembered. Replicas get all data where there are more.
 const maxDropped = 64 << 20
 
-// noteDropped is told each expired key of the dump, and what the dump says of the stream.
+// noteDropped is called with each expired key of the dump, and with what the dump says of the stream.
 func (r *replicating) noteDropped(db int, key []byte, history *rdb.History) {
 	d := &r.dropped
 	if history == nil || d.many {
@@ -353,8 +354,8 @@ type ownKey struct {
 	key string
 }
 
-// judgeWritable says whether clients may write to a replica. What they write is no business of the master's: it stays here, and
-// goes from here when its time has come.
+// judgeWritable decides whether clients may write to a replica. Keys that they write stay on the replica, which deletes them
+// itself when they expire.
 func (s *Server) judgeWritable() {
 	s.sync.writable = s.isReplica() && !s.Config.ReplicaReadOnly
 	if !s.isReplica() {
@@ -362,8 +363,11 @@ func (s *Server) judgeWritable() {
 	}
 }
 
-// rememberOwn is told of each write of a client to a writable replica: it looks which of the keys have deadlines.
+// rememberOwn is called for each write of a client to a writable replica: it remembers the keys that have deadlines.
 func (s *Server) rememberOwn(c *Client, e *session.Entry) {
+	if e.Flags&session.Write == 0 {
+		return // EXEC or a script, which names more keys than its commands have written
+	}
 	refs := e.FindKeys(s.outbox.keyRefs[:0], c.Args)
 	s.outbox.keyRefs = refs
 	for _, ref := range refs {

@@ -306,7 +306,7 @@ func (s *Server) endFileWaits() {
 	}
 }
 
-// fsynced tells the node what is on the disk.
+// fsynced informs the node of what is on the disk.
 func (s *Server) fsynced() {
 	if s.aof.on() {
 		s.sync.node.Fsynced(s.replNow(), s.aof.file.FsyncedOffset())
@@ -314,14 +314,14 @@ func (s *Server) fsynced() {
 	}
 }
 
-// waitAOFReply tells whether what the client has changed is on the disk here, and on how many replicas.
+// waitAOFReply replies whether what the client has changed is on the disk here, and on how many replicas.
 func (c *Client) waitAOFReply(local, acked int) {
 	c.W.Array(2)
 	c.W.Int(int64(local))
 	c.W.Int(int64(acked))
 }
 
-// waitDone is told that enough replicas have what a client has changed, or that the role has changed.
+// waitDone is called when enough replicas have what a client has changed, or when the role has changed.
 func (s *Server) waitDone(a replication.WaitDone) {
 	c := a.Waiter.Ctx.(*Client)
 	if c.blocked == nil || c.blocked.waiter != a.Waiter {

@@ -18,8 +18,8 @@ import (
 // have waited pass admission again. Clients that are not connections (Client.user is nil) may do everything.
 //
 // What is checked is what is used: the keys of a request are found by the function that COMMAND GETKEYS shows
-// (session/keyspecs.go), its channels by Command.Channels. SORT, whose BY and GET name keys that nobody can tell beforehand, asks
-// Client.ReadsAll.
+// (session/keyspecs.go), its channels by Command.Channels. SORT, whose BY and GET name keys that are not known beforehand,
+// asks Client.ReadsAll.
 
 // security is what a server has of users.
 type security struct {
@@ -215,7 +215,7 @@ func (s *Server) forbidden(c *Client, e *session.Entry, queued bool) string {
 const errRightsChanged = "NOPERM ACLs rules changed between the moment the transaction was accumulated and the EXEC " +
 	"call. This command is no longer allowed for the following reason: "
 
-// errDenied tells why a user may not do something, and no more than that.
+// errDenied returns the error of a denied request: why it is denied, and no more than that.
 func errDenied(why acl.Denial, u *acl.User, e *session.Entry) string {
 	switch why {
 	case acl.DeniedKey:

@@ -3,13 +3,13 @@ package commands
 import (
 	"bytes"
 	"fmt"
-	"math/rand/v2"
 	"strconv"
 	"strings"
 	"testing"
 
 	"ferrous/commands/session"
 	"ferrous/eventloop/resp"
+	"ferrous/tests/random"
 )
 
 func TestParseCursor(t *testing.T) {
@@ -214,8 +214,9 @@ func FuzzScan(f *testing.F) {
 
 func BenchmarkScan(b *testing.B) {
 	ts := newTestServer(b)
+	rnd := random.New(b)
 	for range 100_000 {
-		ts.do("SET", strconv.FormatUint(rand.Uint64(), 36), "v")
+		ts.do("SET", strconv.FormatUint(rnd.Uint64(), 36), "v")
 	}
 	args := [][]byte{[]byte("SCAN"), []byte("0"), []byte("COUNT"), []byte("100")}
 	b.ReportAllocs()

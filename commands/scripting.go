@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"cmp"
 	"time"
 
 	"ferrous/commands/config"
@@ -272,8 +273,12 @@ func (s *Server) showScript(c *Client) {
 	}
 }
 
+const errScriptDisk = "but it's currently unable to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for " +
+	"read only scripts."
+
 // refusedScript returns the error of a script that may not begin, or "". Without a shebang its commands are looked at one by
-// one.
+// one. Admission has refused nearly all of these with other texts: what is left are scripts in a transaction that were not
+// known when they were queued.
 func (s *Server) refusedScript(c *Client, flags lua.Flags) string {
 	obeyed, replica := c.Trusted, s.isReplica()
 	stale := replica && s.sync.down && !s.Config.ReplicaServeStaleData && !obeyed
@@ -284,18 +289,17 @@ func (s *Server) refusedScript(c *Client, flags lua.Flags) string {
 		}
 		return ""
 	case stale && flags&lua.AllowStale == 0:
-		return errMasterDown
+		return "MASTERDOWN Link with MASTER is down, replica-serve-stale-data is set to 'no' and 'allow-stale' flag is not set on the script."
 	case flags&lua.NoWrites != 0:
 		return ""
 	case replica && s.Config.ReplicaReadOnly && !obeyed:
-		return errReadOnly
+		return "READONLY Can not run script with write flag on readonly replica"
 	case obeyed:
 		return ""
 	case p.failed && s.Config.StopWritesOnBgsaveError && len(s.Config.Save) > 0:
-		return "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. " +
-			"Writable scripts are blocked. Use 'no-writes' flag for read only scripts."
-	case s.refusing && s.aof.on() && s.aof.file.Refusal() != "":
-		return s.aof.file.Refusal()
+		return "MISCONF Redis is configured to save RDB snapshots, " + errScriptDisk
+	case s.refusing && s.aof.on() && s.aof.file.Failure() != "":
+		return "MISCONF Redis is configured to persist data to AOF, " + errScriptDisk + " AOF error: " + s.aof.file.Failure()
 	case c.Cmd.Flags&session.ReadOnly != 0:
 		return errWriteScript
 	case !replica && s.sync.node.WritesRefused:
@@ -430,7 +434,7 @@ func (b *bridge) Call(argv [][]byte) []byte {
 	}
 	if e.Flags&session.Write != 0 {
 		if s.refusing && !x.wrote && !x.caller.Trusted {
-			if msg := s.refusalOf(e, e.Flags, 0); msg != "" {
+			if msg := cmp.Or(s.diskRefusal(), s.refusedByRole(e.Flags, 0)); msg != "" {
 				return s.refuseInner(e, msg)
 			}
 		}

@@ -1,6 +1,9 @@
 package commands
 
 import (
+	"crypto/sha1"
+	"encoding/hex"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -142,5 +145,95 @@ func TestDenyScripts(t *testing.T) {
 		if got := ts.do("EVAL", "return redis.call("+c.call+")", "0"); !strings.Contains(got, c.want) {
 			t.Errorf("%s, %s: %q, want %q in it", c.call, c.on, got, c.want)
 		}
+	}
+}
+
+// Scripts with flags that a transaction queued before they were known are refused when it runs, with texts of their own.
+func TestScriptRefusedInTransaction(t *testing.T) {
+	const script = "#!lua\nreturn redis.call('set', 'k', 'v')"
+	for _, c := range []struct {
+		when string
+		set  func(s *Server)
+		want string
+	}{
+		{"a snapshot failed", func(s *Server) { s.persist.failed = true }, "-MISCONF Redis is configured to save RDB snapshots, but it's " +
+			"currently unable to persist to disk. Writable scripts are blocked. Use 'no-writes' flag for read only scripts."},
+		{"memory is full", func(s *Server) { s.evict.full = true }, "-OOM allow-oom flag is not set on the script, can not run it when " +
+			"used memory > 'maxmemory'"},
+		{"all is well", func(s *Server) {}, "+OK"},
+	} {
+		ts := newTestServer(t, "save", "60 1")
+		sum := sha1.Sum([]byte(script))
+		ts.do("MULTI")
+		ts.do("EVALSHA", hex.EncodeToString(sum[:]), "0")
+		ts.doAs(ts.client(), "SCRIPT", "LOAD", script)
+		c.set(ts.Server)
+		ts.updateRefusing()
+		if got, want := ts.do("EXEC"), "*1\r\n"+c.want+"\r\n"; got != want {
+			t.Errorf("%s: %q\nwant %q", c.when, got, want)
+		}
+	}
+}
+
+// What redis.acl_check_cmd says is what redis.call then does, for scripts and functions.
+func TestCheckOfRightsAgrees(t *testing.T) {
+	ts := newTestServer(t)
+	ts.do("FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('compare', function(keys, args) "+
+		"local allowed = redis.acl_check_cmd(unpack(args)) local reply = redis.pcall(unpack(args)) "+
+		"local denied = type(reply) == 'table' and reply.err ~= nil and string.find(reply.err, 'ACL failure in script') ~= nil "+
+		"return {tostring(allowed), tostring(not denied)} end)")
+	script := "local allowed = redis.acl_check_cmd(unpack(ARGV)) local reply = redis.pcall(unpack(ARGV)) " +
+		"local denied = type(reply) == 'table' and reply.err ~= nil and string.find(reply.err, 'ACL failure in script') ~= nil " +
+		"return {tostring(allowed), tostring(not denied)}"
+	for i, rules := range []string{
+		"+@all ~*", "+@all", "+@all ~a*", "+@all %R~a* %W~b*", "+@read +eval +fcall ~*", "+@all -set ~*", "+@all ~a* -xread resetchannels &c*",
+		"-@all +eval +fcall +get ~a* (+set ~b*)", "+@all -config|get +object|encoding -object ~* ", "+@all ~a* (%R~b* +get)",
+	} {
+		name := "u" + strconv.Itoa(i)
+		ts.do(append([]string{"ACL", "SETUSER", name, "on", "nopass"}, strings.Fields(rules)...)...)
+		c := ts.client()
+		ts.doAs(c, "AUTH", name, "x")
+		for _, line := range []string{
+			"get a", "get b", "set a 1", "set b 1", "set a 1 GET", "mget a b", "mset a 1 b 2", "rename a b", "copy a b", "copy b a", "del a b",
+			"sort a by w_* get v_* store b", "sort_ro a get v_*", "publish c m", "publish d m", "object encoding a", "object help", "exists a c",
+			"zunionstore a 2 b c", "xread streams a b 0 0", "lmpop 2 a b left", "bitop and a b c", "sintercard 2 a b", "ping", "time", "dbsize",
+			"keys *", "scan 0", "flushall", "georadius b 1 1 1 km store a", "xadd a * f v", "xgroup create a g $ mkstream", "memory usage b",
+			"randomkey", "select 1", "getex a ex 10", "lpush b x", "spublish d m", "touch a b", "unlink b",
+		} {
+			for _, how := range [][]string{{"EVAL", script, "0"}, {"FCALL", "compare", "0"}} {
+				got := ts.doAs(c, append(how, strings.Fields(line)...)...)
+				if got != array("true", "true") && got != array("false", "false") && !strings.Contains(got, "NOPERM") {
+					t.Errorf("%s, user %q, %s: %q", how[0], rules, line, got)
+				}
+			}
+		}
+	}
+}
+
+// Two servers in one process share nothing of Lua.
+func TestTwoServersShareNoLua(t *testing.T) {
+	a, b := newTestServer(t), newTestServer(t)
+	sha := strings.Split(a.do("SCRIPT", "LOAD", "return 'of a'"), "\r\n")[1]
+	if got := b.do("EVALSHA", sha, "0"); !strings.HasPrefix(got, "-NOSCRIPT") {
+		t.Errorf("a script of the other one: %q", got)
+	}
+	a.do("FUNCTION", "LOAD", "#!lua name=l\nlocal n = 0 redis.register_function('f', function() n = n + 1 return n end)")
+	b.do("FUNCTION", "LOAD", "#!lua name=l\nlocal n = 10 redis.register_function('f', function() n = n + 1 return n end)")
+	if got := a.do("FCALL", "f", "0") + b.do("FCALL", "f", "0") + a.do("FCALL", "f", "0"); got != ":1\r\n:11\r\n:2\r\n" {
+		t.Errorf("upvalues of functions: %q", got)
+	}
+	const draw = "return math.random(1000000)"
+	a.do("EVAL", "math.randomseed(5)", "0")
+	b.do("EVAL", "math.randomseed(5)", "0")
+	first := a.do("EVAL", draw, "0")
+	for range 10 {
+		a.do("EVAL", draw, "0")
+	}
+	if got := b.do("EVAL", draw, "0"); got != first {
+		t.Errorf("random numbers: %q, %q", first, got)
+	}
+	a.do("EVAL", "cjson.encode_max_depth(3) cjson.decode_invalid_numbers(false)", "0")
+	if got := b.do("EVAL", "return cjson.encode({{{{1}}}})", "0"); got != "$9\r\n[[[[1]]]]\r\n" {
+		t.Errorf("settings of cjson: %q", got)
 	}
 }

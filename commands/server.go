@@ -60,8 +60,8 @@ type Server struct {
 
 	w       resp.Writer                  // replies to the client being served
 	repl    session.Replication          // how the running command is to be propagated
-	scratch resp.Scratch                 // arguments of the running command
 	members [keyspace.MaxPrefetch][]byte // members of collections that prefetch looks at
+	behind  []byte                       // scratch of readOn
 	limits  resp.Limits
 	early   resp.Limits // limits of clients that are not logged in; see limitsOf
 	current *Client     // whose packet is being processed
@@ -290,13 +290,16 @@ func (s *Server) listening([]net.Addr) {
 		if s.Config.UnixSocket != "" {
 			s.Logf(config.LogNotice, "Ready to accept connections unix")
 		}
+		if s.Config.TLSPort != 0 {
+			s.Logf(config.LogNotice, "Ready to accept connections tls")
+		}
 		s.tellSupervisor("STATUS=Ready to accept connections", "READY=1", fmt.Sprintf("MAINPID=%d", os.Getpid()))
 	})
 	s.persist.alone = time.Time{}
 }
 
 func (s *Server) serving([]net.Addr, bool) {
-	debug.SetPanicOnFault(true) // of this goroutine, the loop's: so that a crash report tells what it did
+	debug.SetPanicOnFault(true) // of this goroutine, the loop's, so that a crash report shows what it did
 }
 
 // Opened implements eventloop.Handler.
@@ -342,6 +345,9 @@ func (s *Server) Data(conn *eventloop.Conn, in []byte) {
 	commands := s.stats.commands
 	c.parser.Begin(in)
 	end := s.process(c, now)
+	if c.parser.Announced() > 0 {
+		end = s.readOn(c, end)
+	}
 	s.endCycle(now, end, s.stats.commands-commands)
 	if c.source && s.stats.commands == commands && c.attached() {
 		s.replicaSpoke(c)
@@ -349,6 +355,47 @@ func (s *Server) Data(conn *eventloop.Conn, in []byte) {
 	if s.expAt != 0 && s.Keyspace.Now >= s.expAt {
 		s.expire() // on a busy machine the timer comes late
 	}
+}
+
+const (
+	readBudget = 1 << 20  // bytes that readOn reads for one packet, so that other clients are served
+	readBehind = 64 << 10 // those behind a large argument that it reads at once
+)
+
+// readOn reads the rest of a large argument from the socket into the argument's own buffer. In packets of the loop it would come
+// 64 KiB at a time and be copied.
+func (s *Server) readOn(c *Client, now int64) int64 {
+	for budget := readBudget; budget > 0 && !c.stopped && !c.conn.Closing(); {
+		room, whole := c.parser.Room(&s.Requests)
+		if room == nil {
+			break
+		}
+		if len(room) > budget {
+			room, whole = room[:budget], false
+		}
+		var behind []byte
+		if whole {
+			if s.behind == nil {
+				s.behind = make([]byte, readBehind)
+			}
+			behind = s.behind
+		}
+		n := c.conn.Read(room, behind)
+		if n == 0 {
+			break
+		}
+		budget -= n
+		s.stats.netIn += int64(n)
+		s.stats.reads++
+		own := min(n, len(room))
+		c.parser.Fill(own)
+		c.parser.Begin(behind[:n-own])
+		now = s.process(c, now)
+		if own < len(room) {
+			break
+		}
+	}
+	return now
 }
 
 // process runs the requests that the client's parser holds, until the parser needs more bytes or the client must wait. now is
@@ -368,13 +415,13 @@ func (s *Server) process(c *Client, now int64) int64 {
 	if c.deferred != nil && !c.stopped {
 		// Scratch still holds the request that was parsed last, which is another one: reading from an empty parser clears it.
 		var none resp.Parser
-		none.Next(&s.scratch, lim)
+		none.Next(&s.Requests, lim)
 		c.Args, c.deferred = c.deferred, nil
 		now = s.execute(c, now)
 		lim = s.followLogin(c, lim)
 	}
 	for ahead := 0; !c.stopped; ahead-- {
-		args, err := c.parser.Next(&s.scratch, lim)
+		args, err := c.parser.Next(&s.Requests, lim)
 		if err != nil {
 			s.Logf(config.LogVerbose, "Protocol error (%v) from client: %s", err, c.describe())
 			s.w.Error("ERR " + err.Error())
@@ -484,6 +531,11 @@ func (s *Server) send(c *Client) {
 			if c.last != nil {
 				name = c.last.Full
 			}
+			if text, isError := bytes.CutPrefix(s.w.Buf, []byte{'-'}); isError {
+				s.Logf(config.LogWarning, "== CRITICAL == This master is sending an error to its replica: '%s' after processing the command '%s'",
+					bytes.TrimRight(text, "\r\n"), name)
+				s.stats.unexpectedErrors++
+			}
 			s.Logf(config.LogWarning, "Replica generated a reply to command '%s', disconnecting it: %s", name, c.describe())
 			s.w.Reset()
 			s.doom(c)
@@ -500,14 +552,43 @@ func (s *Server) send(c *Client) {
 		if cap(s.w.Buf) > keepBuffer {
 			s.w.Buf = nil
 		}
-		if c.conn.Queued() > 0 && !c.conn.Closing() {
-			s.checkOutputLimits(c)
-			s.limitReply(c)
-			if !c.stopped {
-				s.outputGrew(c)
-			}
+		s.afterSend(c)
+	}
+}
+
+// afterSend looks at what the socket did not take.
+func (s *Server) afterSend(c *Client) {
+	if c.conn.Queued() > 0 && !c.conn.Closing() {
+		s.checkOutputLimits(c)
+		s.limitReply(c)
+		if !c.stopped {
+			s.outputGrew(c)
 		}
 	}
+}
+
+var lineEnd = []byte("\r\n")
+
+// sendShared writes the collected replies and from where it lies the large string that follows them. What of it the socket does
+// not take waits there: the string is lent.
+func (s *Server) sendShared(c *Client) {
+	shared, r := s.w.Shared, s.Shared
+	s.w.Shared, s.Shared = nil, nil
+	if c.source || c.conn.Closing() {
+		s.w.Raw(shared)
+		s.w.Raw(lineEnd)
+		return // send drops them
+	}
+	n := len(s.w.Buf)
+	c.forgetSoft()
+	if s.fileBefore(c.conn) && c.conn.SendShared(s.w.Buf, shared, lineEnd) {
+		r.Lend()
+	}
+	s.stats.netOut += int64(n + len(shared) + len(lineEnd))
+	s.stats.writes++
+	c.replyBuffer.note(n)
+	s.w.Reset()
+	s.afterSend(c)
 }
 
 // Closed implements eventloop.Handler.

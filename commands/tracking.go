@@ -16,20 +16,20 @@ import (
 // # The table
 //
 // Of a client that tracks in the usual mode, every key that a command reads is entered into the table: key, ids of clients.
-// When a key is modified its entry is taken out and each of its clients told, once. A key is one whatever its database, as
-// in Redis. tracking-table-max-keys bounds the entries: beyond it, entries are drawn at random and their clients told
-// as if the keys had been modified.
+// When a key is modified its entry is taken out, and each of its clients gets one invalidation. A key is one whatever its
+// database, as in Redis. tracking-table-max-keys bounds the entries: beyond it, entries are drawn at random and handled as if
+// their keys had been modified.
 //
 // # Broadcasting
 //
-// Of a client in mode BCAST nothing is remembered but its prefixes. Modified keys with one of them are collected, and
-// told at the end of the round in one message to all clients of the prefix.
+// Of a client in mode BCAST nothing is remembered but its prefixes. Modified keys with one of them are collected. At the end
+// of the round one message with all of them goes to all clients of the prefix.
 //
 // # Who gets invalidations
 //
-// The client itself, which must speak RESP3, or the one that it redirects to; that one may speak RESP2 and then gets a
-// message of the channel __redis__:invalidate, if it is subscribed to something. What a client is told of its own
-// command's doing comes behind the reply (Server.finish).
+// The client itself, which must speak RESP3, or the one that it redirects to; that one may speak RESP2 and then gets a message
+// of the channel __redis__:invalidate, if it is subscribed to something. Invalidations that a client's own command causes come
+// behind its reply (Server.finish).
 //
 // # Costs
 //
@@ -196,10 +196,11 @@ func (tt *trackingTable) drop() {
 	tt.epoch++
 }
 
-// rememberKeys enters the keys that a command has read into the table, for the client whose turn it is.
+// rememberKeys enters the keys that a command has read into the table, for the client whose turn it is. Of a script these are
+// the keys that its commands read, and not those that it names, even if it may only read.
 func (s *Server) rememberKeys(c *Client, e *session.Entry) {
 	reader := s.current
-	if e.Flags&(session.ReadOnly|session.PubSub) != session.ReadOnly || reader == nil {
+	if e.Flags&(session.ReadOnly|session.PubSub|session.NoScript) != session.ReadOnly || reader == nil {
 		return
 	}
 	t := reader.tracks()
@@ -279,8 +280,8 @@ func (s *Server) collectModified(key []byte) {
 	}
 }
 
-// invalidate tells the clients that have a key that they must forget it. Those in mode NOLOOP need not hear of keys that
-// they have modified themselves.
+// invalidate sends the clients that have a key an invalidation. Clients in mode NOLOOP get none for keys that they have
+// modified themselves.
 func (s *Server) invalidate(key []byte, modified bool) {
 	tt := &s.tracking
 	v, found := tt.keys[string(key)]
@@ -298,7 +299,7 @@ func (s *Server) invalidate(key []byte, modified bool) {
 	}
 }
 
-// invalidateFor tells one client, whose entry has been removed.
+// invalidateFor sends one client the invalidation of a key; its entry in the table has been removed.
 func (s *Server) invalidateFor(id int64, key []byte, modified bool, inv *invalidation) {
 	c := s.clients[id]
 	if c == nil {
@@ -338,7 +339,7 @@ type invalidation struct {
 
 var nulls = [2][]byte{[]byte("$-1\r\n"), []byte("_\r\n")}
 
-// sendInvalidation tells a client of invalid keys, or the one that it redirects to.
+// sendInvalidation sends an invalidation to a client, or to the one that it redirects to.
 func (s *Server) sendInvalidation(c *Client, inv *invalidation) {
 	t, target := c.pushes.track, c
 	if t.redirect != 0 {
@@ -372,7 +373,7 @@ func (s *Server) sendInvalidation(c *Client, inv *invalidation) {
 	s.queueMessage(target, m)
 }
 
-// sendStaleKeys tells the client whose turn it is of the keys that its command has made invalid.
+// sendStaleKeys sends the client whose turn it is the invalidations that its own command has caused.
 func (s *Server) sendStaleKeys(c *Client) {
 	o := &s.outbox
 	for i, key := range o.stale {
@@ -390,8 +391,8 @@ func (s *Server) sendStaleKeys(c *Client) {
 	o.stale = o.stale[:0]
 }
 
-// trackedFlushed tells all clients that track, in whatever mode, to forget everything: databases were emptied, lazily or
-// not.
+// trackedFlushed sends all clients that track, in whatever mode, the invalidation of all keys: databases were emptied, lazily
+// or not.
 func (s *Server) trackedFlushed(lazily bool) {
 	if s.tracking.clients == 0 {
 		return
@@ -413,7 +414,7 @@ func (s *Server) trackedFlushed(lazily bool) {
 	s.tracking.drop()
 }
 
-// broadcastModified tells the clients in mode BCAST which keys were modified in this round.
+// broadcastModified sends the clients in mode BCAST the keys that were modified in this round.
 func (s *Server) broadcastModified() {
 	tt := &s.tracking
 	if !tt.broadcast {
@@ -447,7 +448,7 @@ func (s *Server) broadcastModified() {
 	}
 }
 
-// encode encodes the modified keys but those, as many as own, that the client with the id but modified.
+// encode encodes the modified keys without those that the client with the id but has modified; own is the number of those.
 func (p *prefix) encode(keys []string, but int64, own int) []byte {
 	var w resp.Writer
 	w.Array(len(keys) - own)

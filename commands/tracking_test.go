@@ -56,6 +56,35 @@ func TestBroadcastExpiryWithNoloop(t *testing.T) {
 	}
 }
 
+// Of a script those keys are remembered that its commands read, and not those that it names, also if it may only read.
+func TestTrackingOfScripts(t *testing.T) {
+	ts := newTestServer(t)
+	a := ts.tracker()
+	ts.do("FUNCTION", "LOAD", "#!lua name=lib\nredis.register_function{function_name='none', flags={'no-writes'}, callback=function() return 1 end}")
+	for _, request := range [][]string{
+		{"EVAL", "return 1", "2", "named", "read"},
+		{"EVAL_RO", "return 1", "2", "named", "read"},
+		{"EVALSHA_RO", "e0e1f9fabfc9d4800c877a703b823ac0578ff8db", "2", "named", "read"},
+		{"FCALL", "none", "2", "named", "read"},
+		{"FCALL_RO", "none", "2", "named", "read"},
+	} {
+		if got := ts.doAs(a, request...); got != ":1\r\n" {
+			t.Errorf("%q: %q", request, got)
+		}
+		ts.do("MSET", "named", "1", "read", "1")
+		if got := ts.waiting(a); got != "" {
+			t.Errorf("%q, which reads nothing: %q", request, got)
+		}
+	}
+	for _, command := range []string{"EVAL", "EVAL_RO"} {
+		ts.doAs(a, command, "return redis.call('get', 'read')", "1", "named")
+		ts.do("MSET", "named", "1", "read", "1")
+		if got := ts.waiting(a); got != invalid("read") {
+			t.Errorf("%s that reads: %q", command, got)
+		}
+	}
+}
+
 func TestTrackingTableLimit(t *testing.T) {
 	ts := newTestServer(t, "tracking-table-max-keys", "10")
 	a := ts.tracker("NOLOOP")

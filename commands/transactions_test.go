@@ -320,7 +320,7 @@ func dial(t *testing.T, s *liveServer) (net.Conn, *bufio.Reader) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	return conn, bufio.NewReader(conn)
 }
 

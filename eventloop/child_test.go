@@ -82,7 +82,7 @@ func (c *child) line(t *testing.T) string {
 			t.Fatalf("child: %v", r.err)
 		}
 		return r.s
-	case <-time.After(60 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the child says nothing")
 	}
 	return ""
@@ -143,7 +143,7 @@ func childServe(arg string) {
 
 func ask(t *testing.T, c net.Conn, cmd string) string {
 	t.Helper()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(c, cmd); err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	}
 	// The loop learns of the ends one after the other: a connection may still be refused, whose question is not counted.
 	got := "full"
-	for end := time.Now().Add(10 * time.Second); got == "full" && time.Now().Before(end); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(patience); got == "full" && time.Now().Before(end); time.Sleep(time.Millisecond) {
 		got = ask(t, dial(), "n")
 	}
 	if want := fmt.Sprint(accepted + 3); got != want {
@@ -241,7 +241,7 @@ func TestAcceptFails(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.SetDeadline(time.Now().Add(5 * time.Second))
+		c.SetDeadline(time.Now().Add(patience))
 		io.WriteString(c, "r")
 		s, _ := bufio.NewReader(c).ReadString('\n')
 		c.Close()
@@ -283,7 +283,7 @@ func childConnect(addr string) {
 		fmt.Println("error", err)
 		return
 	}
-	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	io.WriteString(c, "k")
 	b, err := io.ReadAll(c)
 	fmt.Printf("%d bytes, %v\n", len(b), err)
@@ -314,7 +314,7 @@ func TestForeignInnerPeer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(5 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	if n, err := c.Read(make([]byte, 1)); n != 0 || err != io.EOF {
 		t.Errorf("a second inner connection: %d, %v", n, err)
 	}

@@ -116,6 +116,62 @@ func (c *Conn) SendOwned(p []byte) {
 	}
 }
 
+// SendShared sends head, shared and tail as Send does, and reports whether bytes of
+// shared wait in the queue: shared itself waits there, so nobody may change it any
+// more. head and tail are the caller's again.
+func (c *Conn) SendShared(head, shared, tail []byte) (queued bool) {
+	if c.flags&fNoDirect != 0 {
+		if c.flags&fNoOutput != 0 {
+			return false
+		}
+		c.enqueue(head)
+		c.enqueueOwned(shared)
+		c.enqueue(tail)
+		return true
+	}
+	var n int
+	var errno syscall.Errno
+	if c.flags&fBeside != 0 {
+		n, errno = c.write(head)
+		if n == len(head) {
+			var m int
+			m, errno = c.write(shared)
+			n += m
+		}
+	} else {
+		n, errno = sendThree(int(c.fd), head, shared, tail)
+	}
+	if errno != 0 && errno != syscall.EAGAIN {
+		c.lose(errno)
+		return false
+	}
+	if n == len(head)+len(shared)+len(tail) {
+		return false
+	}
+	if n < len(head) {
+		c.enqueue(head[n:])
+	}
+	if at := max(n-len(head), 0); at < len(shared) {
+		c.enqueueOwned(shared[at:])
+		queued = true
+	}
+	c.enqueue(tail[max(n-len(head)-len(shared), 0):])
+	c.arm()
+	return queued
+}
+
+// Read reads from the socket what is there, into the first buffer and when that is
+// full into the second, and returns how many bytes that were. 0 means that there
+// is nothing now: the end of the stream and errors are left for the loop to find.
+// It may be called in Data, for who knows a better place for bytes than the
+// packets of the loop.
+func (c *Conn) Read(first, second []byte) int {
+	if c.flags&(fBeside|fDialled|fClosing|fClosed|fDead) != 0 {
+		return 0
+	}
+	return receive(int(c.fd), first, second)
+}
+
 // write writes to the socket what it takes at once.
 func (c *Conn) write(p []byte) (n int, errno syscall.Errno) {
 	if c.flags&fBeside != 0 {
@@ -168,7 +224,7 @@ func (c *Conn) Unhold() {
 	}
 }
 
-// Held tells whether Hold is in force.
+// Held reports whether Hold is in force.
 func (c *Conn) Held() bool { return c.flags&fHeld != 0 }
 
 // flush writes what is queued, as far as the socket and flushBudget allow.
@@ -260,6 +316,9 @@ func (c *Conn) CloseNow() {
 	}
 	c.flags |= fClosed
 	c.dropQueue()
+	if c.flags&fBeside != 0 {
+		c.side().resume()
+	}
 	// Also in its own Data, whose result says to close: evio does so at the next event of the socket, and a peer that
 	// neither sends nor reads would cause none.
 	syscall.Shutdown(int(c.fd), syscall.SHUT_RDWR)
@@ -357,7 +416,7 @@ func (c *Conn) refuse(linger bool) {
 	c.closeLater()
 }
 
-// Closing tells whether the connection is closed or about to be.
+// Closing reports whether the connection is closed or about to be.
 func (c *Conn) Closing() bool { return c.flags&fNoOutput != 0 }
 
 // Queued returns the bytes of output that the kernel has not taken yet.
@@ -387,13 +446,13 @@ func (c *Conn) QueuedMem() int {
 // FD returns the descriptor, or -1 after Closed.
 func (c *Conn) FD() int { return int(c.fd) }
 
-// Dialled tells whether Dial made the connection.
+// Dialled reports whether Dial made the connection.
 func (c *Conn) Dialled() bool { return c.flags&fDialled != 0 }
 
-// IsUnix tells whether the client came through a unix socket.
+// IsUnix reports whether the client came through a unix socket.
 func (c *Conn) IsUnix() bool { return c.flags&(fDialled|fBeside) == 0 && c.loop.lns[c.ln].unix }
 
-// IsTCP tells whether the client came through TCP.
+// IsTCP reports whether the client came through TCP.
 func (c *Conn) IsTCP() bool { return !c.IsUnix() }
 
 // RemoteAddr returns the peer's address as Redis writes it: "127.0.0.1:1234",

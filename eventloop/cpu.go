@@ -41,8 +41,8 @@ func (c *cpuTime) count() {
 // begin says that the loop has this thread from now on.
 func (c *cpuTime) begin() { c.thread, c.last = threadUsage() }
 
-// CPUTime returns the CPU time that the loop has used in the kernel and in its own code; see above how exact that is. It
-// is to be called on the loop. known is false where the system does not tell.
+// CPUTime returns the CPU time that the loop has used in the kernel and in its own code; see above how exact that is. It is to
+// be called on the loop. known is false where the system does not say.
 func (l *Loop) CPUTime() (sys, user time.Duration, known bool) {
 	l.cpu.count()
 	return l.cpu.sum.sys, l.cpu.sum.user, knowsThreads

@@ -5,9 +5,12 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
+
+	"ferrous/tests/harness"
 )
 
 // TestDial: dialled connections are read, written and closed like accepted ones, while strangers connect to the inner listener.
@@ -28,7 +31,7 @@ func TestDial(t *testing.T) {
 	var conns []*Conn
 	for range n {
 		s.do(func() {
-			s.Dial(Dialing{Addr: ln.Addr().String(), Timeout: 10 * time.Second}, func(c *Conn, err error) {
+			s.Dial(Dialing{Addr: ln.Addr().String(), Timeout: patience}, func(c *Conn, err error) {
 				if err != nil {
 					t.Errorf("Dial: %v", err)
 					return
@@ -43,7 +46,7 @@ func TestDial(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer peer.Close()
-		peer.SetDeadline(time.Now().Add(10 * time.Second))
+		peer.SetDeadline(time.Now().Add(patience))
 		roundHello := make([]byte, 5)
 		if _, err := io.ReadFull(peer, roundHello); err != nil || string(roundHello) != "hello" {
 			t.Fatalf("the peer got %q, %v", roundHello, err)
@@ -76,21 +79,26 @@ func TestDial(t *testing.T) {
 
 // TestDialFails: the reason is told, and nothing after cancel.
 func TestDialFails(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := harness.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	ln, err := net.Listen("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := start(t, &testHandler{}, nil)
 	canceled := false
 	s.do(func() {
-		cancel := s.Dial(Dialing{Addr: ln.Addr().String(), Timeout: 10 * time.Second}, func(*Conn, error) { canceled = true })
+		cancel := s.Dial(Dialing{Addr: addr, Timeout: patience}, func(*Conn, error) { canceled = true })
 		cancel()
 	})
 	var refused error
 	told := false
 	s.do(func() {
 		ln.Close()
-		s.Dial(Dialing{Addr: ln.Addr().String(), Timeout: 10 * time.Second}, func(c *Conn, err error) { refused, told = err, true })
+		s.Dial(Dialing{Addr: addr, Timeout: patience}, func(c *Conn, err error) { refused, told = err, true })
 	})
 	s.eventually("the refusal", func() bool { return told })
 	if !errors.Is(refused, syscall.ECONNREFUSED) || canceled {
@@ -113,7 +121,7 @@ func TestDialCanceledLate(t *testing.T) {
 	for i := range 200 {
 		var cancel func()
 		s.do(func() {
-			cancel = s.Dial(Dialing{Addr: ln.Addr().String(), Timeout: 10 * time.Second}, func(c *Conn, err error) {
+			cancel = s.Dial(Dialing{Addr: ln.Addr().String(), Timeout: patience}, func(c *Conn, err error) {
 				if err == nil {
 					c.Ctx = s
 					c.CloseNow()

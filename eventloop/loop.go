@@ -6,11 +6,9 @@
 // Sockets are accepted and read by github.com/tidwall/evio v1.0.8 with one
 // loop. Its habits force the shape of this package:
 //
-//   - Output that a Data event returns is written one poll round later and
-//     stops the reading of its connection. So nothing is ever returned: Conn
-//     writes to the descriptor itself (conn.go), what the kernel does not take
-//     waits in a queue (queue.go), and the watcher (watch_*.go) tells when the
-//     socket takes more.
+//   - Output that a Data event returns is written one poll round later and stops the reading of its connection. So nothing is ever
+//     returned: Conn writes to the descriptor itself (conn.go), what the kernel does not take waits in a queue (queue.go), and the
+//     watcher (watch_*.go) reports when the socket takes more.
 //   - A wake-up can be lost for 100 ms. So the loop holds one connection to
 //     itself, the inner connection (wake.go): a byte in a socket is not lost.
 //     Post, timers, the watcher and the flush phase all arrive through it.
@@ -61,9 +59,8 @@ import (
 
 // Handler is what the loop drives. All its methods run on the loop goroutine.
 type Handler interface {
-	// Opened tells of a new connection. False refuses it: what was written with
-	// c.Send goes out as far as the socket takes it at once, then the
-	// connection is closed without a call of Closed.
+	// Opened is called for a new connection. False refuses it: what was written with c.Send goes out as far as the socket
+	// takes it at once, then the connection is closed without a call of Closed.
 	Opened(c *Conn) (ok bool)
 	// Data hands over bytes that have arrived. in is valid during the call only.
 	Data(c *Conn, in []byte)
@@ -216,7 +213,9 @@ type Loop struct {
 	up        chan struct{} // closed when the inner connection stands
 	serveHead string        // see awaitServe
 	watch     *watcher
-	shutdown  bool // the loop has seen stop
+	threads   []*ioThread // of the connections beside the loop
+	serving   *ioThread   // whose packet is being run
+	shutdown  bool        // the loop has seen stop
 }
 
 // New checks the options and makes a Loop. It opens the descriptors of the
@@ -395,7 +394,7 @@ func (l *Loop) serveOnce() (served bool, err error) {
 		if err != nil {
 			return evio.Shutdown
 		}
-		l.tellListening(bound)
+		l.callListening(bound)
 		if l.stopped() {
 			return evio.Shutdown
 		}
@@ -445,8 +444,8 @@ func (l *Loop) serveOnce() (served bool, err error) {
 	return served, err
 }
 
-// probe tells which address cannot be listened on: evio's error does not say
-// it for all kinds, and evio leaves listeners open that it does not know yet.
+// probe finds an address that cannot be listened on: evio's error does not say it for all kinds, and evio leaves listeners
+// open that it does not know yet.
 func (l *Loop) probe(addrs []string) error {
 	for _, a := range addrs {
 		network, rest, _ := strings.Cut(a, "://")
@@ -479,7 +478,7 @@ func (l *Loop) listening(all []net.Addr) (bound []net.Addr) {
 	return bound
 }
 
-// haveStartFDs tells whether evio can begin, which would panic without its
+// haveStartFDs reports whether evio can begin, which would panic without its
 // descriptors, and at the start whether a client would be let in then.
 func (l *Loop) haveStartFDs() bool {
 	n := startFDs
@@ -489,8 +488,8 @@ func (l *Loop) haveStartFDs() bool {
 	return haveFDs(n)
 }
 
-// tellListening calls Options.Listening, in the first life of evio only.
-func (l *Loop) tellListening(bound []net.Addr) {
+// callListening calls Options.Listening, in the first life of evio only.
+func (l *Loop) callListening(bound []net.Addr) {
 	if l.opt.Listening == nil || l.announced {
 		return
 	}
@@ -499,9 +498,8 @@ func (l *Loop) tellListening(bound []net.Addr) {
 	l.opt.Listening(bound)
 }
 
-// listenAgain has the listeners keep as many waiting connections as Backlog
-// says: listen(2) changes that of a socket which listens already. evio does not
-// tell its descriptors; they are found by their addresses.
+// listenAgain has the listeners keep as many waiting connections as Backlog says: listen(2) changes that of a socket which
+// listens already. evio does not give their descriptors; they are found by their addresses.
 func (l *Loop) listenAgain(all []net.Addr) {
 	if l.opt.Backlog == nil {
 		return
@@ -573,7 +571,7 @@ func (l *Loop) restrictUmask() (restore func()) {
 func removeSocket(path string) error {
 	fi, err := os.Lstat(path)
 	if err != nil {
-		return nil // nothing there, or bind(2) will tell better
+		return nil // nothing there, or bind(2) has the better error
 	}
 	if fi.IsDir() {
 		return fmt.Errorf("eventloop: unix socket %s: is a directory", path)
@@ -650,7 +648,7 @@ func (l *Loop) opened(ec evio.Conn) evio.Action {
 	return evio.None
 }
 
-// outOfFDs tells whether the descriptor of a new connection is one of the last
+// outOfFDs reports whether the descriptor of a new connection is one of the last
 // ones, and logs that at most once in ten seconds.
 func (l *Loop) outOfFDs(fd int) bool {
 	if fd < l.fdLimit {
@@ -773,6 +771,9 @@ func (l *Loop) closed(ec evio.Conn, err error) evio.Action {
 	if c.flags&fSourced != 0 {
 		delete(l.sources, c)
 	}
+	if c.flags&fBeside != 0 {
+		c.side().release()
+	}
 	c.flags = fClosing | fClosed | fDead | c.flags&(fDialled|fBeside)
 	c.fd = -1
 	c.dropQueue()
@@ -819,6 +820,9 @@ func (l *Loop) Shutdown() {
 
 // release frees what New made.
 func (l *Loop) release() {
+	for _, t := range l.threads {
+		t.end()
+	}
 	l.watch.close()
 }
 

@@ -13,3 +13,6 @@ var errNoSlot = errors.New("eventloop: this system cannot listen elsewhere while
 func (l *Loop) findSlots(evio.Conn) error { return errNoSlot }
 
 func (l *Loop) relisten(old, addrs []string) error { return errNoSlot }
+
+// stopListening does nothing here: evio closes its listeners last.
+func (l *Loop) stopListening() {}

@@ -97,6 +97,20 @@ func (l *Loop) leave(ln *listener) error {
 	return syscall.Dup3(idle, ln.fd, syscall.O_CLOEXEC)
 }
 
+// stopListening ends the listening on TCP before the connections close, so that
+// a client that a shutdown has disconnected is refused when it comes again.
+// evio closes its listeners last.
+func (l *Loop) stopListening() {
+	if l.poll < 0 {
+		return
+	}
+	for i := 1; i < len(l.lns); i++ {
+		if ln := &l.lns[i]; !ln.unix && !ln.spare {
+			_ = l.leave(ln) // the process ends anyway
+		}
+	}
+}
+
 // idleListener makes a listening socket with a name that the kernel chooses.
 func idleListener() (int, error) {
 	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0)

@@ -44,6 +44,37 @@ func TestShutdown(t *testing.T) {
 	s.Post(func() { t.Error("ran after Serve has returned") })
 }
 
+// Whoever has seen its connection end by a shutdown cannot connect any more.
+func TestShutdownRefusesFirst(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("evio closes its listeners last")
+	}
+	again := make(chan error, 1)
+	s := start(t, &testHandler{}, nil)
+	for range 200 {
+		roundTrip(t, s.dial(), "x")
+	}
+	c := s.dial()
+	roundTrip(t, c, "x")
+	addr := s.addrs[0]
+	go func() {
+		_, _ = io.ReadAll(c)
+		late, err := net.Dial(addr.Network(), addr.String())
+		if err == nil {
+			_ = late.Close()
+		}
+		again <- err
+	}()
+	s.Shutdown()
+	if err := <-s.done; err != nil {
+		t.Fatal(err)
+	}
+	s.done <- nil // for the cleanup
+	if err := <-again; err == nil {
+		t.Error("a connection was accepted after another was closed")
+	}
+}
+
 func TestShutdownBeforeServe(t *testing.T) {
 	l, err := New(Options{Addrs: []string{"tcp4://127.0.0.1:0"}, Handler: &testHandler{}})
 	if err != nil {
@@ -213,7 +244,7 @@ func TestServeAgain(t *testing.T) {
 	}
 	select {
 	case <-fired:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Error("a timer was lost")
 	}
 	if !strings.Contains(s.logs.String(), "serving again") {
@@ -230,7 +261,7 @@ func TestServeAgainWaitsForAddress(t *testing.T) {
 	os.RemoveAll(filepath.Dir(path))
 	syscall.Shutdown(s.wfd, syscall.SHUT_RDWR)
 	s.mu.Unlock()
-	for end := time.Now().Add(10 * time.Second); !strings.Contains(s.logs.String(), "cannot listen again"); {
+	for end := time.Now().Add(patience); !strings.Contains(s.logs.String(), "cannot listen again"); {
 		if time.Now().After(end) {
 			t.Fatal("no log:", s.logs)
 		}
@@ -326,7 +357,7 @@ func TestShutdownWhileListening(t *testing.T) {
 		t.Error(err)
 	}
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(10 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	if n, err := c.Read(make([]byte, 1)); n != 0 || err == nil {
 		t.Errorf("the connection got %d bytes, %v", n, err)
 	}

@@ -14,7 +14,7 @@ type Source interface {
 	// Next appends what is to be written next, in some pieces, to bufs. It need not be all there is.
 	// The bytes stay as they are until Wrote.
 	Next(bufs [][]byte) [][]byte
-	// Wrote tells that n bytes of what Next returned are with the kernel.
+	// Wrote says that n bytes of what Next returned are with the kernel.
 	Wrote(n int)
 }
 

@@ -35,8 +35,22 @@ func send(fd int, p []byte) (n int, errno syscall.Errno) {
 	}
 }
 
+// sendThree is send for three pieces, the first of which is not empty; it writes that.
+func sendThree(fd int, a, _, _ []byte) (n int, errno syscall.Errno) { return send(fd, a) }
+
 // sendAll is send for several pieces, of which it writes the first.
 func sendAll(fd int, bufs [][]byte) (n int, errno syscall.Errno) { return send(fd, bufs[0]) }
+
+// receive reads into the first of two buffers what the socket fd has, without
+// blocking. It returns 0 at the end of the stream and for errors.
+func receive(fd int, first, _ []byte) int {
+	for {
+		n, err := syscall.Read(fd, first)
+		if err != syscall.EINTR {
+			return max(n, 0)
+		}
+	}
+}
 
 // ownPeer trusts the private directory that the socket lies in; the bytes that
 // go through it prove the rest.

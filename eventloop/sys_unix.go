@@ -22,7 +22,7 @@ func fillStdFDs() error {
 	}
 }
 
-// haveFDs tells whether n more descriptors can be opened.
+// haveFDs reports whether n more descriptors can be opened.
 func haveFDs(n int) bool {
 	fds := make([]int, 0, n)
 	for range n {

@@ -1,10 +1,8 @@
 package eventloop
 
-// Timers of the loop: a heap of four children a node, ordered by deadline. The
-// loop sleeps in evio's poll, so the kernel is told the earliest deadline (by
-// watcher.alarm) and wakes the loop. It is told only when a deadline comes
-// before the one it knows; a timer that is stopped costs a needless wake-up at
-// most.
+// Timers of the loop: a heap of four children a node, ordered by deadline. The loop sleeps in evio's poll, so the earliest
+// deadline is given to the kernel (watcher.alarm), which wakes the loop. That is done only when a deadline comes before the
+// one that the kernel has; a timer that is stopped costs a needless wake-up at most.
 
 import "time"
 
@@ -68,7 +66,7 @@ func (t *Timer) Reset(d time.Duration) bool {
 	return was
 }
 
-// Waiting tells whether the timer will run.
+// Waiting reports whether the timer will run.
 func (t *Timer) Waiting() bool { return t.pos >= 0 }
 
 func (h *timerHeap) now() int64 {
@@ -79,7 +77,7 @@ func (h *timerHeap) now() int64 {
 	return int64(time.Since(h.base))
 }
 
-// arm tells the watcher the earliest deadline unless it knows of an earlier one.
+// arm gives the watcher the earliest deadline, unless it has an earlier one.
 func (h *timerHeap) arm() {
 	if len(h.heap) == 0 {
 		return

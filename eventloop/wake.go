@@ -57,8 +57,7 @@ const (
 	flushPlace
 )
 
-// innerContext marks evio connections of the inner listener, so that data and
-// closed tell them from clients by type.
+// innerContext marks evio connections of the inner listener, by which data and closed distinguish them from clients.
 type innerContext struct {
 	foreign bool
 	place   place
@@ -352,6 +351,7 @@ func (l *Loop) woken(ec evio.Conn) evio.Action {
 		return evio.None
 	}
 	l.shutdown = true
+	l.stopListening()
 	for _, c := range l.byFD {
 		if c != nil && c.q != nil {
 			c.flush()

@@ -77,7 +77,7 @@ func (l *Loop) takePlace(ec evio.Conn, fd int, p place) error {
 	return nil
 }
 
-// flush makes the eventfd of the flush phase readable. The scheduler is not told: nothing in this call can wait.
+// flush makes the eventfd of the flush phase readable. It bypasses the scheduler: nothing in this call can wait.
 func (w *watcher) flush() bool {
 	one := uint64(1)
 	_, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(w.ffd), uintptr(unsafe.Pointer(&one)), 8)

@@ -9,7 +9,7 @@ import (
 
 // How keys are written. Strings are written here, other values by themselves (keyspace.Value, WriteRDB) through output.
 
-// entry writes a key with its value and what is told of it before.
+// entry writes a key with its value and its attributes.
 func (w *writer) entry(r *record.Record, o *Options) {
 	if e := r.Expiry(); e != record.NoExpiry {
 		w.byte(opExpireMs)

@@ -14,10 +14,9 @@
 //
 // All versions from 1 to 12 and VALKEY080 are read, with every encoding that they had: reader.go is the buffered source,
 // text.go lengths and strings, values.go and the files beside it make values, items.go files, load.go fills a keyspace of
-// them, check.go looks at them only, payload.go reads what DUMP
-// made. Bytes are foreign: whatever they say, the reader makes an error of it that tells where and what, and never
-// allocates for a length before the bytes have come. Values are made directly: what is small and within the bounds that
-// are configured keeps the bytes as they are.
+// them, check.go looks at them only, payload.go reads what DUMP made. Bytes are foreign: whatever they say, the reader makes
+// an error of it that says where and what, and never allocates for a length before the bytes have come. Values are made
+// directly: what is small and within the bounds that are configured keeps the bytes as they are.
 //
 // # What is odd, and what becomes of it
 //
@@ -92,7 +91,7 @@ const (
 	typeHashListpack   Type = Type(serial.HashListpack)
 	typeZSetListpack   Type = Type(serial.ZSetListpack)
 	typeQuicklist2     Type = Type(serial.Quicklist2) // listpacks and plain elements
-	typeStream2        Type = Type(serial.Stream2)    // with what XINFO STREAM of 7.0 tells
+	typeStream2        Type = Type(serial.Stream2)    // with what XINFO STREAM of 7.0 shows
 	typeSetListpack    Type = Type(serial.SetListpack)
 	typeStream3        Type = Type(serial.Stream3)        // with the active time of consumers
 	typeHashTTLPreGA   Type = 22                          // elements with deadlines; of Valkey a type of its own, see hashes.go
@@ -190,7 +189,7 @@ type Error struct {
 	Cause  error // of the source, nil if it is the bytes that are wrong
 }
 
-// Error tells all.
+// Error describes it.
 func (e *Error) Error() string {
 	s := fmt.Sprintf("%s at offset %d while doing %s", e.Reason, e.Offset, e.Doing)
 	if e.Key != nil {

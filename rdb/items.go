@@ -11,12 +11,12 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// maxIdle is the longest idle time in seconds that an access clock can tell.
+// maxIdle is the longest idle time in seconds that an access clock can hold.
 const maxIdle = record.ClockMask / keyspace.ClocksPerSecond
 
 // What a file consists of, for those who read one: Loader, which fills a keyspace, and checker, which only looks.
 
-// A visitor is told what a file has, in its order.
+// A visitor receives the items of a file in their order.
 type visitor interface {
 	version(n int, valkey bool)
 	selectDB(n uint64)
@@ -30,11 +30,11 @@ type visitor interface {
 	end(version int)
 }
 
-// attributes are what the file tells of a key before it.
+// attributes are the opcodes about a key that precede it in the file.
 type attributes struct {
 	expiry int64
-	idle   int64 // seconds, -1 if not told
-	freq   int   // -1 if not told
+	idle   int64 // seconds, -1 if unknown
+	freq   int   // -1 if unknown
 }
 
 var noAttributes = attributes{expiry: record.NoExpiry, idle: -1, freq: -1}
@@ -120,7 +120,7 @@ func (d *decoder) header() (version int, valkey bool) {
 	return version, valkey
 }
 
-// Loadable tells why a file that begins with these nine bytes cannot be loaded, "" if it can as far as they tell.
+// Loadable returns why a file that begins with these nine bytes cannot be loaded, "" if nothing in them speaks against it.
 func Loadable(head []byte) string {
 	_, _, problem := parseHead(string(head))
 	return problem

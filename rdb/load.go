@@ -25,7 +25,7 @@ type Loader struct {
 	AllowDuplicates bool
 
 	// Repair puts right what is odd of a value where Redis takes it unless it sanitizes (sanitize-dump-payload other than
-	// yes); the head of the package tells what that is. Else it is an error.
+	// yes); the head of the package says what that is. Else it is an error.
 	Repair bool
 
 	// All of these may be nil.
@@ -39,7 +39,7 @@ type Loader struct {
 	OnRepair func(db int, key []byte, what string)
 	// OnFunction is given the code of each function library. Without it libraries are passed over, with a notice.
 	OnFunction func(code []byte) error
-	// OnDropped is told each key that DropExpired leaves out. key is valid during the call only.
+	// OnDropped is called for each key that DropExpired leaves out. key is valid during the call only.
 	OnDropped func(db int, key []byte, history *History)
 	// OnKey is called for each key that was loaded, not at once but before Load returns.
 	OnKey func(db *keyspace.DB, r *record.Record)
@@ -60,10 +60,10 @@ type Result struct {
 	Repaired int64 // keys of which something was put right
 
 	RedisVersion  string // of who wrote it
-	Created       int64  // Unix seconds, 0 if not told
-	UsedMemory    int64  // of who wrote it, 0 if not told
+	Created       int64  // Unix seconds, 0 if the file has none
+	UsedMemory    int64  // of the server that wrote it, 0 if the file has none
 	AOFBase       bool
-	History       *History // nil if not told
+	History       *History // nil if the file has none
 	ChecksumFound bool     // the file has one, and it was compared
 
 	// Rest is what follows the RDB in the source: the commands of an append-only file with a preamble.
@@ -117,7 +117,7 @@ func (l *Loader) databases() []*keyspace.DB {
 	return l.Keyspace.DBs()
 }
 
-// pieces is a source that gives at most most bytes at once: a reader tells of its progress only when it reads.
+// pieces is a source that gives at most most bytes at once: a reader reports its progress only when it reads.
 type pieces struct {
 	src  io.Reader
 	most int
@@ -131,7 +131,7 @@ func (l *Loader) notice(format string, args ...any) {
 	}
 }
 
-// A loadRun is one run of a Loader: what is told of a file goes into the keyspace.
+// A loadRun is one run of a Loader: what is read of a file goes into the keyspace.
 type loadRun struct {
 	*Loader
 	d   *decoder

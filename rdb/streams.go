@@ -91,7 +91,7 @@ func (d *decoder) group(s *stream.Stream, t Type) {
 	for n := d.length(); n > 0; n-- {
 		d.scratch = append(d.scratch[:0], d.string()...)
 		seen := int64(d.uint64())
-		active := seen // the best that older versions tell
+		active := seen // older versions have nothing better
 		if t == typeStream3 {
 			active = int64(d.uint64())
 		}

@@ -38,7 +38,7 @@ type writer struct {
 
 	compress bool
 	version  int
-	headed   int  // the version that the header tells
+	headed   int  // the version in the header
 	fixed    bool // the version was asked for
 	lzf      lzf.Encoder
 	packed   []byte // what the encoder writes to
@@ -52,7 +52,7 @@ type VersionError struct {
 	What       string
 }
 
-// Error tells all.
+// Error describes it.
 func (e *VersionError) Error() string {
 	return fmt.Sprintf("%s cannot be written in RDB version %d (version %d is needed)", e.What, e.Have, e.Need)
 }

@@ -12,7 +12,7 @@ import (
 //
 //	<total bytes: uint32><offset of the last element: uint32><elements: uint16> <element> ... 0xff
 //
-// all little endian; 65535 elements means too many to tell. An element begins with the size of the one before it (one
+// all little endian; 65535 elements means too many to count. An element begins with the size of the one before it (one
 // byte, or 254 and four bytes), then says what it is:
 //
 //	00llllll                    string of up to 63 bytes

@@ -28,7 +28,7 @@ type (
 	}
 	// StartJob takes a snapshot; see the head of the package.
 	StartJob struct{ Job *Job }
-	// CancelJob ends one that nobody waits for.
+	// CancelJob ends one that nobody waits for. A dump on disk may go on, and be joined again.
 	CancelJob struct{ Job *Job }
 	// SendFile feeds a replica's payload from the file that a job has made.
 	SendFile struct {

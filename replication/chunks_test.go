@@ -188,13 +188,3 @@ func BenchmarkFeed(b *testing.B) {
 		n.Feed(0, argv)
 	}
 }
-
-func BenchmarkFeedEncoded(b *testing.B) {
-	n := New(Options{NewID: func() string { return NoID }}, defaults())
-	n.needBacklog()
-	raw := AppendCommand(nil, args("SET key:000000000001 xxxxxxxxxxxxxxxx"))
-	b.ReportAllocs()
-	for b.Loop() {
-		n.FeedEncoded(0, raw)
-	}
-}

@@ -26,16 +26,14 @@
 //
 // # How the owner drives a Node
 //
-// All methods are called on the loop. now is Unix time in ms and should not run backwards. After each call (but Feed and
-// FeedEncoded, which need none) the owner calls Take and carries out the actions in order, until Take returns nothing. While
-// it carries them out it may call what an action asks for (JobStarted, Dialed …): what comes of it is in the next Take. Slices
+// All methods are called on the loop. now is Unix time in ms and should not run backwards. After each call (but Feed, which needs
+// none) the owner calls Take and carries out the actions in order, until Take returns nothing. While it carries them out it may call what an action asks for (JobStarted, Dialed …): what comes of it is in the next Take. Slices
 // in actions are valid until the actions are carried out.
 //
 //	every 100 ms or oftener    n.Tick(now); n.Deadline tells when earlier
 //	at the end of a round      n.EndRound(now); flush the append-only file; then write to replicas (below)
-//	a change, a PUBLISH        n.Feed(db, argv), or n.FeedEncoded(db, raw) with the bytes that the append-only file got.
-//	                           MULTI and EXEC have database -1. A replica ignores them. Without a backlog they only count
-//	                           (n.Active)
+//	a change, a PUBLISH        n.Feed(db, argv); MULTI and EXEC have database -1. A replica ignores it. Without a
+//	                           backlog it only counts
 //	an fsync of the AOF        n.Fsynced(now, offset)
 //	CONFIG SET                 change n.Settings in place, then n.SettingsChanged(now)
 //	start                      n.Restore(now, aux, asReplica) after a dump was loaded; n.Boot(now, host, port) if the
@@ -73,7 +71,9 @@
 //	                    data) while there is Room, at the end n.PayloadEnd(now, payload, err).
 //	PayloadRoom         A payload whose Room was used up has room again: let its goroutine go on.
 //	PayloadDropped      Nobody reads a payload that is read from a file any more.
-//	CancelJob           Nobody waits for a job any more; JobDone need not be called.
+//	CancelJob           Nobody waits for a job any more. JobDone need not be called for a streamed one; of one that writes a
+//	                    dump n.JobDone(now, job, 0, err) tells that it ends, unless it is to go on and job.Wanted() may
+//	                    become true again.
 //
 // A dump that the server makes for itself may serve replicas, too: n.NewDump() in the moment of its snapshot gives a Job
 // that is ended by n.JobDone like any other.

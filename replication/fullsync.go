@@ -163,6 +163,9 @@ func (r *Replica) read(p *Payload) {
 	p.readers = append(p.readers, r)
 }
 
+// Wanted reports whether replicas wait for the job.
+func (j *Job) Wanted() bool { return len(j.members) > 0 }
+
 // joinable returns a job that a replica may join, or nil.
 func (n *Node) joinable(r *Replica) *Job {
 	if r.Filtered {
@@ -262,7 +265,8 @@ func (n *Node) failMembers(now int64, j *Job) {
 	}
 }
 
-// leaveJob takes a replica out of its job. A streamed job without members is of no use.
+// leaveJob takes a replica out of its job. A streamed job without members is of no use. A dump that is being written may be
+// joined as long as its owner lets it run.
 func (n *Node) leaveJob(r *Replica) {
 	for _, j := range [...]*Job{n.job, n.dump} {
 		if j == nil {
@@ -273,11 +277,13 @@ func (n *Node) leaveJob(r *Replica) {
 				continue
 			}
 			j.members = append(j.members[:i:i], j.members[i+1:]...)
-			if len(j.members) > 0 || j == n.dump || j.running && !j.Streamed {
+			if len(j.members) > 0 || j == n.dump {
 				return
 			}
-			n.job = nil
-			if j.running {
+			if !j.running || j.Streamed {
+				n.job = nil
+			}
+			if j.running && j.Streamed {
 				n.logf(Warning, "Diskless rdb transfer, last replica dropped, killing fork child.")
 			}
 			n.do(CancelJob{j})

@@ -40,7 +40,7 @@ func TestStream(t *testing.T) {
 	b.feed(0, "set a 1")
 	b.feed(0, "set b 1")
 	b.feed(-1, "MULTI")
-	b.FeedEncoded(3, []byte(encode("set c 1")))
+	b.feed(3, "set c 1")
 	b.feed(-1, "EXEC")
 	b.Ping(b.now)
 	b.feed(12, "del c")
@@ -295,6 +295,38 @@ func TestJoin(t *testing.T) {
 	b.logged("Can't attach the replica to the current BGSAVE")
 	if other.State != WaitStart {
 		t.Fatal(other.State)
+	}
+}
+
+// TestDumpOfNobody: the owner of a dump is told when nobody waits for it any more, and may end it or let it be joined.
+func TestDumpOfNobody(t *testing.T) {
+	b := newBench(t, defaults())
+	join := func(n int) *Replica {
+		r := b.replica(n)
+		b.Psync(b.now, r, args("? -1"), false, "")
+		return r
+	}
+	first := join(1)
+	j := found[StartJob](b).Job
+	b.JobStarted(b.now, j)
+	second := join(2)
+	b.ReplicaClosed(b.now, first)
+	none[CancelJob](b)
+	b.ReplicaClosed(b.now, second)
+	if found[CancelJob](b).Job != j || j.Wanted() {
+		t.Fatal("a dump that nobody waits for goes on")
+	}
+	third := join(3)
+	none[StartJob](b)
+	if third.State != WaitEnd || !j.Wanted() {
+		t.Fatal("a dump that goes on cannot be joined")
+	}
+	b.ReplicaClosed(b.now, third)
+	found[CancelJob](b)
+	b.JobDone(b.now, j, 0, errors.New("canceled"))
+	join(4)
+	if found[StartJob](b).Job == j {
+		t.Fatal("a dump that was ended is begun again")
 	}
 }
 

@@ -204,41 +204,22 @@ func (n *Node) Master() (host string, port int) { return n.host, n.port }
 func (n *Node) Active() bool { return n.Backlog.active && n.host == "" }
 
 // Feed appends a command that changed database db to the stream; -1 for commands that concern none. On a replica it does
-// nothing. The slices are copied.
+// nothing. The slices are copied. The append-only file encodes its commands for itself: what a SET costs less if both shared one
+// encoding (0.03 of 1.4 µs) does not pay for another path.
 func (n *Node) Feed(db int, argv [][]byte) {
-	if n.feeding(db) {
-		n.Backlog.command(argv)
-		n.fed()
-	}
-}
-
-// FeedEncoded is Feed for a command that is a RESP array of bulks already.
-func (n *Node) FeedEncoded(db int, raw []byte) {
-	if n.feeding(db) {
-		n.Backlog.write(raw)
-		n.fed()
-	}
-}
-
-// feeding prepares a command's place in the stream, and tells whether it has one.
-func (n *Node) feeding(db int) bool {
-	if n.host != "" {
-		return false
-	}
-	if !n.Backlog.active {
+	b := &n.Backlog
+	switch {
+	case n.host != "":
+		return
+	case !b.active:
 		// The offset tells WAITAOF what is on disk.
 		n.History.Offset++
-		return false
-	}
-	if db >= 0 && db != n.selected {
+		return
+	case db >= 0 && db != n.selected:
 		n.selected = db
-		n.Backlog.command(words("SELECT", fmt.Sprint(db)))
+		b.command(words("SELECT", fmt.Sprint(db)))
 	}
-	return true
-}
-
-func (n *Node) fed() {
-	b := &n.Backlog
+	b.command(argv)
 	n.History.Offset, b.shown = b.end, b.end
 	n.trim()
 }

@@ -12,22 +12,21 @@
 //
 // # How rights are kept
 //
-// Commands have numbers, given by the Table. A selector has a bitmap of them, so that the check of a command is the test of
-// a bit however many rules there are. Beside it the selector keeps the rules themselves, in order and without those that
-// later ones made void, since the bitmap does not tell from which rules it came. What a selector grants without exception
-// (all commands, keys, channels) are flags that are looked at first.
+// Commands have numbers, given by the Table. A selector has a bitmap of them, so that the check of a command is the test of a
+// bit however many rules there are. Beside it the selector keeps the rules themselves, in order and without those that later
+// ones made void, since rules cannot be derived from the bitmap. What a selector grants without exception (all commands, keys,
+// channels) are flags that are looked at first.
 //
 // Most users may do everything. User.Limited says which may not: dispatch looks at it and at nothing else before a
 // command of the others.
 //
 // # Changes
 //
-// Users.Set changes a copy and puts it in the old one's place when all rules were good, so that a change happens whole or
-// not at all. The *User stays the same as long as the user exists: sessions may hold it. Who holds a user that is
-// deleted, or replaced by Users.Replace, must let go of it.
+// Users.Set changes a copy of the user and takes it over only if all rules were good, so that a change happens whole or not at
+// all. The *User stays the same as long as the user exists: sessions may hold it. A session must drop a user that was deleted,
+// or that Users.Replace has replaced.
 //
-// Nothing here knows commands but through the Table, and no state is shared between servers. A Users belongs to one
-// goroutine.
+// This package knows commands through the Table only. Servers share no state. A Users belongs to one goroutine.
 package acl
 
 import (
@@ -65,9 +64,9 @@ type Options struct {
 	Table Table
 	// Split splits the rules in the parentheses of a selector into words; false if quotes are unbalanced.
 	Split func(line string) ([]string, bool)
-	// AllChannels tells whether new users and selectors have the right to all channels (acl-pubsub-default).
+	// AllChannels reports whether new users and selectors have the right to all channels (acl-pubsub-default).
 	AllChannels func() bool
-	// FirstArg, unless nil, is told of each rule that allows a command with one first argument only, as ACL LIST shows the
+	// FirstArg, unless nil, is called with each rule that allows a command with one first argument only, as ACL LIST shows the
 	// rule. Redis advises against such rules.
 	FirstArg func(rule string)
 }
@@ -293,7 +292,7 @@ func (u *User) NoPass() bool { return u.nopass }
 // Passwords returns the passwords' SHA-256 in hexadecimal digits.
 func (u *User) Passwords() []string { return u.passwords }
 
-// Accepts reports whether the user may log in with the password. The time that it takes tells nothing of the passwords.
+// Accepts reports whether the user may log in with the password. The time that it takes does not depend on the passwords.
 func (u *User) Accepts(password []byte) bool {
 	if !u.on {
 		return false

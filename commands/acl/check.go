@@ -14,8 +14,8 @@ import (
 // Denial is the reason why a request is not allowed.
 type Denial uint8
 
-// The reasons, in the order of their weight: of what the selectors of a user say, the weightiest is told. Auth and Cert
-// are not Check's, but the log's.
+// The reasons, the lightest first. When no selector of a user allows a request, Check returns the heaviest reason of all
+// selectors. DeniedAuth and DeniedCert are reasons of the log only.
 const (
 	Allowed Denial = iota
 	DeniedCommand
@@ -147,8 +147,8 @@ func (s *selector) readsAll() bool {
 	})
 }
 
-// allowsChannel reports whether one of the patterns allows a channel. A pattern to subscribe to must be one of them
-// literally: whether all that it matches is matched by others cannot be told.
+// allowsChannel reports whether one of the patterns allows a channel. A pattern to subscribe to must be one of them literally:
+// whether other patterns match all that it matches cannot be decided.
 func allowsChannel(patterns [][]byte, channel []byte, isPattern bool) bool {
 	for _, p := range patterns {
 		if isPattern && bytes.Equal(p, channel) || !isPattern && glob.Match(p, channel, false) {

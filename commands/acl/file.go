@@ -9,7 +9,7 @@ import (
 // Files of users: a line "user name rule rule …" each, words separated by single blanks, without quotes or comments;
 // empty lines are allowed.
 
-// FileError tells all that is wrong with a file, in one line.
+// FileError lists all that is wrong with a file, in one line.
 type FileError string
 
 func (e FileError) Error() string { return string(e) }
@@ -55,8 +55,8 @@ func (us *Users) Parse(name, text string) (*Users, error) {
 	return next, nil
 }
 
-// parseUser makes the user of a line. Of the errors that may have secrets in them only the first is told, since it
-// may be the cause of others.
+// parseUser makes the user of a line. Of errors that may contain secrets only the first is reported: it may be the cause of
+// the others.
 func (us *Users) parseUser(problems *strings.Builder, file string, line int, words []string) {
 	u := us.newUser(words[0])
 	us.byName[u.name] = u

@@ -1,6 +1,6 @@
 // Package collector says when the garbage of a server is collected: Pacer sets the pace of Go's collector and collects large
-// heaps itself, Activity tells how busy the server is, Tidier gives a small heap back when the server has come to rest. Cron
-// drives all three.
+// heaps itself, Activity measures how busy the server is, Tidier gives a small heap back when the server has come to rest.
+// Cron drives all three.
 package collector
 
 import (
@@ -49,10 +49,10 @@ const (
 	fullPercent    = 6        // the same while Bound has set a limit
 )
 
-// Bound sets a limit to the memory of the process, given the limit of the data in bytes (0 = none) and how much there is
-// of it. Near the limit garbage may not gather as it may elsewhere: collections begin after fullPercent, and the runtime
-// is told to collect, and to give free memory back, before it takes more than boundShare of the limit; while a snapshot
-// keeps what is changed, snapshotShare. A lower GOMEMLIMIT stays.
+// Bound sets a limit to the memory of the process, given the limit of the data in bytes (0 = none) and how much there is of
+// it. Near the limit garbage may not gather as it may elsewhere: collections begin after fullPercent, and the runtime has to
+// collect, and to give free memory back, before it takes more than boundShare of the limit; while a snapshot keeps what is
+// changed, snapshotShare. A lower GOMEMLIMIT stays.
 func (g *Pacer) Bound(limit, live int, snapshot bool) {
 	want := int64(0)
 	if limit > 0 && live >= limit/8*7 {
@@ -158,7 +158,7 @@ func heapAllocated(sample *[1]metrics.Sample) uint64 {
 	return sample[0].Value.Uint64()
 }
 
-// An Activity tells how much there is to do.
+// An Activity measures how much there is to do.
 type Activity struct {
 	from, commands int64 // when the present second began, in Unix ms, and the commands before it
 	live           int   // bytes of the data then
@@ -201,7 +201,7 @@ func (a *Activity) Busy() bool { return a.calm < calmAfter }
 // Idle reports whether the last second brought next to no commands.
 func (a *Activity) Idle() bool { return a.idle }
 
-// Restart tells that the number of commands begins again at 0 after n.
+// Restart says that the number of commands begins again at 0 after n.
 func (a *Activity) Restart(n int64) { a.commands -= n }
 
 // A Tidier gives the garbage of a small heap back when the server has come to rest.
@@ -224,8 +224,8 @@ const (
 	tidyShare = 32          // and this share of the data
 )
 
-// Due reports, when told at the end of an idle second the time in Unix ms and the bytes of the data, whether the heap is
-// to be tidied now.
+// Due is called at the end of an idle second with the time in Unix ms and the bytes of the data. It reports whether the heap
+// is to be tidied now.
 func (t *Tidier) Due(now int64, live int) bool {
 	if live > tidyMost || now-t.last < tidyPause && now >= t.last {
 		return false

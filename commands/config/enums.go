@@ -119,7 +119,7 @@ func checkShutdownFlags(f ShutdownFlags) error {
 	return nil
 }
 
-// Supervised says which supervisor is told that the server is ready.
+// Supervised is the supervisor that gets a message when the server is ready.
 type Supervised int
 
 // The values of supervised.
@@ -261,7 +261,7 @@ var guardNames = []enumName[Guard]{{"no", GuardNo}, {"yes", GuardYes}, {"local",
 // it is connected from this host (loopback or unix socket).
 func (g Guard) Allows(local bool) bool { return g == GuardYes || g == GuardLocal && local }
 
-// Endpoint is what CLUSTER SLOTS and redirections tell clients to connect to.
+// Endpoint is what CLUSTER SLOTS and redirections name for clients to connect to.
 type Endpoint int
 
 // The values of cluster-preferred-endpoint-type.

@@ -84,7 +84,7 @@ func startRedis(t *testing.T, file string, args ...string) *oracle {
 		cmd.Process.Kill()
 		<-exited
 	})
-	for range 100 {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		select {
 		case err := <-exited:
 			exited <- err
@@ -115,7 +115,7 @@ func (o *oracle) do(args ...string) string {
 	for _, a := range args {
 		fmt.Fprintf(&b, "$%d\r\n%s\r\n", len(a), a)
 	}
-	o.conn.SetDeadline(time.Now().Add(10 * time.Second))
+	o.conn.SetDeadline(time.Now().Add(time.Minute))
 	if _, err := io.WriteString(o.conn, b.String()); err != nil {
 		o.t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func runRedis(t *testing.T, dir, stdin string, args ...string) (stderr string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	kill := time.AfterFunc(5*time.Second, func() { cmd.Process.Kill() })
+	kill := time.AfterFunc(time.Minute, func() { cmd.Process.Kill() })
 	cmd.Wait()
 	if !kill.Stop() {
 		t.Fatalf("redis-server %q did not end", args)

@@ -129,15 +129,15 @@ func (c *Config) replaceFile(what, path, text string) error {
 
 // rewriting is a file on its way from old to new.
 type rewriting struct {
-	lines  []string
-	places map[string][]int // directive → lines on which it stood, not yet taken
-	signed bool
-	force  bool
+	lines       []string
+	lineNumbers map[string][]int // directive → lines on which it stood, not yet taken
+	signed      bool
+	force       bool
 }
 
 // rewritten returns the configuration in the shape of the old file.
 func (c *Config) rewritten(old string, force bool) string {
-	w := &rewriting{places: make(map[string][]int), force: force}
+	w := &rewriting{lineNumbers: make(map[string][]int), force: force}
 	w.read(c, old)
 	for _, r := range c.rows {
 		w.put(r.name, r.value.lines(r.name))
@@ -163,7 +163,7 @@ func (w *rewriting) read(c *Config, old string) {
 			w.lines = append(w.lines, "# ??? "+line)
 			continue
 		}
-		w.places[name] = append(w.places[name], len(w.lines))
+		w.lineNumbers[name] = append(w.lineNumbers[name], len(w.lines))
 		w.lines = append(w.lines, line)
 	}
 }
@@ -188,7 +188,7 @@ func (c *Config) directiveOf(line string) (name string, known bool) {
 // put writes the lines of a directive and clears those that it does not need
 // any more.
 func (w *rewriting) put(name string, lines []fileLine) {
-	old := w.places[name]
+	old := w.lineNumbers[name]
 	for _, l := range lines {
 		switch {
 		case len(old) > 0:

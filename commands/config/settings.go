@@ -10,9 +10,8 @@ import (
 // setting is the typed half of a directive: it reads words into a field of
 // Values and writes the field back as text.
 type setting interface {
-	// set stores the value that args spell. changed says whether the server must
-	// be told; the error is the reason that Redis gives. A failed set may leave
-	// the field half changed: the caller restores Values.
+	// set stores the value that args spell. changed says whether the directive's effect must run; the error is the reason that
+	// Redis gives. A failed set may leave the field half changed: the caller restores Values.
 	set(args []string) (changed bool, err error)
 	// get returns the value as CONFIG GET prints it.
 	get() string
@@ -148,14 +147,14 @@ func (s *enumSetting[E]) lines(name string) []fileLine {
 	return oneLine(name, s.get(), *s.p != s.def)
 }
 
-// unit is how the text of a number is read and written.
-type unit int
+// numberForm is how a number is read and written.
+type numberForm int
 
 const (
-	plain   unit = iota // 300
-	memory              // 64mb
-	percent             // 64mb or 5%, the latter kept as -5
-	octal               // 755
+	plain   numberForm = iota // 300
+	memory                    // 64mb
+	percent                   // 64mb or 5%, the latter kept as -5
+	octal                     // 755
 )
 
 // number is a Go integer that a numeric directive binds to.
@@ -164,7 +163,7 @@ type number interface{ ~int | ~int64 | ~uint64 }
 type numberSetting[T number] struct {
 	p           *T
 	lo, hi, def T
-	unit        unit
+	form        numberForm
 	check       func(T) error
 }
 
@@ -184,7 +183,7 @@ func (s *numberSetting[T]) set(args []string) (bool, error) {
 }
 
 func (s *numberSetting[T]) parse(text string) (T, error) {
-	switch s.unit {
+	switch s.form {
 	case memory, percent:
 		if mag, ok := ParseMemory(text); ok {
 			// A signed T that the size does not fit into would turn negative.
@@ -193,7 +192,7 @@ func (s *numberSetting[T]) parse(text string) (T, error) {
 			}
 			return 0, s.rangeError()
 		}
-		if s.unit == memory {
+		if s.form == memory {
 			return 0, errMemory
 		}
 		if digits, ok := strings.CutSuffix(text, "%"); ok {
@@ -236,7 +235,7 @@ func (s *numberSetting[T]) inRange(v T) error {
 }
 
 func (s *numberSetting[T]) rangeError() error {
-	if s.unit == octal {
+	if s.form == octal {
 		return fmt.Errorf("argument must be between %o and %o inclusive", s.lo, s.hi)
 	}
 	return fmt.Errorf("argument must be between %d and %d inclusive", s.lo, s.hi)
@@ -244,9 +243,9 @@ func (s *numberSetting[T]) rangeError() error {
 
 func (s *numberSetting[T]) get() string {
 	switch v := *s.p; {
-	case s.unit == octal:
+	case s.form == octal:
 		return fmt.Sprintf("%o", v)
-	case s.unit == percent && v < 0:
+	case s.form == percent && v < 0:
 		return fmt.Sprintf("%d%%", -v)
 	default:
 		return fmt.Sprint(v)
@@ -255,7 +254,7 @@ func (s *numberSetting[T]) get() string {
 
 func (s *numberSetting[T]) lines(name string) []fileLine {
 	text := s.get()
-	if v := *s.p; s.unit == memory || s.unit == percent && v >= 0 {
+	if v := *s.p; s.form == memory || s.form == percent && v >= 0 {
 		text = formatMemory(uint64(v))
 	}
 	return oneLine(name, text, *s.p != s.def)

@@ -70,7 +70,7 @@ func enum[E ~int](c *Config, name string, p *E, names []enumName[E], def E, f Fl
 
 // num adds a number from lo to hi; an hi that T cannot hold stands for T's
 // largest value, and noMax for the largest of 64 bits.
-func num[T number](c *Config, name string, p *T, lo, hi int64, def T, u unit, f Flags) *row {
+func num[T number](c *Config, name string, p *T, lo, hi int64, def T, form numberForm, f Flags) *row {
 	*p = def
 	top := T(hi)
 	if int64(top) != hi || hi == noMax {
@@ -82,10 +82,10 @@ func num[T number](c *Config, name string, p *T, lo, hi int64, def T, u unit, f 
 			}
 		}
 	}
-	kind := [...]string{"integer", "memory", "memory or per cent", "octal"}[u]
-	s := &numberSetting[T]{p: p, lo: T(lo), hi: top, def: def, unit: u}
+	kind := [...]string{"integer", "memory", "memory or per cent", "octal"}[form]
+	s := &numberSetting[T]{p: p, lo: T(lo), hi: top, def: def, form: form}
 	kind = fmt.Sprintf("%s, %d to %d", kind, s.lo, s.hi)
-	if u == octal {
+	if form == octal {
 		kind = fmt.Sprintf("octal, %o to %o", s.lo, s.hi)
 	}
 	return c.add(&row{name: name, flags: f, kind: kind, value: s})
@@ -230,14 +230,14 @@ func (c *Config) addMemory() {
 	num(c, "active-expire-effort", &v.ActiveExpireEffort, 1, 10, 1, plain, rw).
 		noOp("keys expire by a timing wheel, on time whatever their number; nothing is sampled")
 	c.add(&row{name: "maxmemory", flags: rw, kind: "memory, or per cent of the machine or cgroup",
-		value: &memoryLimitSetting{numberSetting[uint64]{p: &v.MaxMemory, hi: math.MaxUint64, unit: memory}, &v.MaxMemoryPercent}})
+		value: &memoryLimitSetting{numberSetting[uint64]{p: &v.MaxMemory, hi: math.MaxUint64, form: memory}, &v.MaxMemoryPercent}})
 	policy := enum(c, "maxmemory-policy", &v.MaxMemoryPolicy, policyNames, NoEviction, rw, nil)
 	policy.value.(*enumSetting[Policy]).newer = 2
 	num(c, "maxmemory-samples", &v.MaxMemorySamples, 1, maxI32, 5, plain, rw)
 	num(c, "maxmemory-eviction-tenacity", &v.MaxMemoryTenacity, 0, 100, 10, plain, rw)
 	num(c, "lfu-log-factor", &v.LFULogFactor, 0, maxI32, 10, plain, rw)
 	num(c, "lfu-decay-time", &v.LFUDecayTime, 0, maxI32, 1, plain, rw)
-	// Replicas and the append-only file are told DEL or UNLINK by these three.
+	// These three choose between DEL and UNLINK in what is propagated.
 	c.yesno("lazyfree-lazy-eviction", &v.LazyfreeEviction, false, Debug)
 	c.yesno("lazyfree-lazy-expire", &v.LazyfreeExpire, false, Debug)
 	c.yesno("lazyfree-lazy-server-del", &v.LazyfreeServerDel, false, Debug)

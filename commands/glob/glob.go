@@ -169,7 +169,7 @@ func lower(c byte) byte {
 	return c
 }
 
-// items counts the items of p up to its first '*'; last tells that there is none.
+// items counts the items of p up to its first '*'; last says that there is none.
 func items(p []byte) (n int, last bool) {
 	for j := 0; j < len(p); n++ {
 		switch p[j] {
@@ -187,7 +187,7 @@ func items(p []byte) (n int, last bool) {
 }
 
 // Literal returns the bytes with which every string that matches begins, up to
-// the first special byte. exact tells that the pattern has none: it matches only itself.
+// the first special byte. exact says that the pattern has none: it matches only itself.
 func Literal(pattern []byte) (prefix []byte, exact bool) {
 	if i := bytes.IndexAny(pattern, `*?[\`); i >= 0 {
 		return pattern[:i], false

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"strings"
 	"testing"
-	"time"
 
 	"ferrous/tests/random"
 )
@@ -244,9 +243,9 @@ func TestLiteral(t *testing.T) {
 	}
 }
 
-// TestAbusive: patterns that cost exponential time or deep stacks in a naive matcher.
+// TestAbusive: patterns that cost exponential time or deep stacks in a naive matcher, which would not end before the tests'
+// timeout.
 func TestAbusive(t *testing.T) {
-	start := time.Now()
 	as := bytes.Repeat([]byte("a"), 100000)
 	for _, c := range []struct {
 		pattern []byte
@@ -268,9 +267,6 @@ func TestAbusive(t *testing.T) {
 		if got := Match(c.pattern, as, false); got != c.want {
 			t.Errorf("%.40q…: %v", c.pattern, got)
 		}
-	}
-	if d := time.Since(start); d > 10*time.Second {
-		t.Errorf("took %v", d)
 	}
 }
 

@@ -1,6 +1,6 @@
-// Package hashes is the commands of hashes, with deadlines of their fields. A field whose deadline has passed is not seen any more
-// (hash.View) and is deleted when a command asks for it or in the background; every edit tells the database when the earliest
-// deadline has changed (hashEdit.done).
+// Package hashes is the commands of hashes, with deadlines of their fields. A field whose deadline has passed is not seen any
+// more (hash.View) and is deleted when a command asks for it or in the background; every edit informs the database when the
+// earliest deadline has changed (hashEdit.done).
 package hashes
 
 import (
@@ -430,8 +430,8 @@ func hincrbyfloat(c *session.Client) {
 	setField(c, r, text, "hincrbyfloat")
 	c.W.Bulk(text)
 	if c.Propagates() {
-		// The result, so that replicas and files do not depend on who adds in which precision. HSET takes the deadline;
-		// that every server which knows deadlines can give it back is worth a second command.
+		// The result is propagated, since another server may add with another precision. HSET removes the field's deadline, so
+		// HPEXPIREAT sets it again.
 		set := [][]byte{wordHSet, key, field, append([]byte(nil), text...)}
 		if deadline == record.NoExpiry {
 			c.Rewrite(set...)

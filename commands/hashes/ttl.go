@@ -22,7 +22,7 @@ import (
 // Deadlines as HPEXPIREAT, in milliseconds of Unix time, and of the fields that got one only; those that expire as HDEL,
 // one for each field. Nothing that follows this server has to look at a clock.
 //
-// Semantics and texts are those of Redis 7.4, of HGETDEL, HGETEX and HSETEX (hashes_ex.go) those of Redis 8.0.
+// Semantics and texts are those of Redis 7.4, of HGETDEL, HGETEX and HSETEX (ex.go) those of Redis 8.0.
 var hashTTLCommands = []session.Command{
 	hexpireRow("hexpire", session.IntArg("seconds"), hexpire,
 		"Sets the time that fields of a hash have to live, in seconds."),
@@ -59,7 +59,7 @@ func hexpireRow(name string, when session.Arg, handler func(*session.Client), su
 			session.TokenWord("lt", "LT", "")).Opt(), fieldsArg}}
 }
 
-// httlRow is the row of a command that tells deadlines.
+// httlRow is the row of a command that shows deadlines.
 func httlRow(name string, handler func(*session.Client), summary string) session.Command {
 	return session.Command{Name: name, Arity: -5, Flags: session.ReadOnly | session.Fast, ACL: session.CatHash, Handler: handler,
 		Group: session.GroupHash, Since: "7.4.0", Complexity: "O(N) with N the number of fields that are named.", Summary: summary,
@@ -277,13 +277,13 @@ func startDeadlines(c *session.Client, when int64) newDeadlines {
 	ks := c.Core.Keyspace
 	return newDeadlines{
 		c:       c,
-		when:    max(when, 1), // below, what another server sends while nothing expires here: 0 means none
+		when:    max(when, 1), // a deadline of another server may be 0 or less where nothing expires here; 0 means none
 		past:    when <= ks.Now && !ks.KeepExpired,
 		collect: c.Propagates(),
 	}
 }
 
-// field gives a field that is there the deadline and returns the reply that tells.
+// field gives an existing field the deadline, or deletes it if the deadline has passed. It returns the reply for the field.
 func (d *newDeadlines) field(h *hashEdit, field []byte) int64 {
 	d.n++
 	if d.past {
@@ -298,8 +298,8 @@ func (d *newDeadlines) field(h *hashEdit, field []byte) int64 {
 	return fieldChanged
 }
 
-// done ends the edit, counts the changes and tells the events. It reports whether fields have got the deadline; if not,
-// what happened is propagated already.
+// done ends the edit, counts the changes and publishes the events. It returns false if nothing is left to propagate: no field
+// was changed, or fields were deleted and that is propagated already.
 func (d *newDeadlines) done(h *hashEdit) bool {
 	c := d.c
 	key := c.Args[1]

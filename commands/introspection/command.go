@@ -5,8 +5,7 @@ import (
 	"ferrous/commands/session"
 )
 
-// COMMAND tells clients what the command table says, in the shapes of Redis 7.2. It is the table's reader for the wire
-// as session/keyspecs.go is the one for dispatch: nothing about any single command is known here.
+// COMMAND shows clients the command table, in the shapes of Redis 7.2. Nothing here depends on a single command.
 
 var commandRow = session.Command{
 	Name: "command", Arity: -1, Flags: session.Loading | session.Stale, ACL: session.CatConnection, Handler: commandAll,
@@ -184,7 +183,7 @@ func commandHelp(c *session.Client) {
 		"    Name the commands, or those that the filter lets through.")
 }
 
-// writeInfo writes what COMMAND INFO tells of a command.
+// writeInfo writes a command as COMMAND INFO shows it.
 func writeInfo(c *session.Client, e *session.Entry) {
 	first, last, step := e.LegacyRange()
 	w := c.W
@@ -283,7 +282,7 @@ func writeKeySpec(c *session.Client, k *session.KeySpec) {
 	}
 }
 
-// writeDocs writes a command's name and what COMMAND DOCS tells of it.
+// writeDocs writes a command's name and its documentation as COMMAND DOCS shows it.
 func writeDocs(c *session.Client, e *session.Entry) {
 	w := c.W
 	w.BulkString(e.Full)

@@ -182,7 +182,7 @@ func debugObject(c *session.Client) {
 		(clock-r.Clock())&record.ClockMask/keyspace.ClocksPerSecond, quicklistFigures(r)))
 }
 
-// quicklistFigures is what DEBUG OBJECT tells of a quicklist besides.
+// quicklistFigures are the further fields that DEBUG OBJECT shows of a quicklist.
 func quicklistFigures(r *record.Record) string {
 	if r.Type() != record.List {
 		return ""

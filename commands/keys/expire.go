@@ -28,7 +28,7 @@ func expireRow(name, since string, when session.Arg, handler func(*session.Clien
 			session.TokenWord("lt", "LT", "")).Opt().From("7.0.0")}}
 }
 
-// ttlRow is the row of a command that tells a deadline.
+// ttlRow is the row of a command that shows a deadline.
 func ttlRow(name, since string, handler func(*session.Client), summary string) session.Command {
 	row := session.Command{Name: name, Arity: 2, Flags: session.ReadOnly | session.Fast, ACL: session.CatKeyspace, Handler: handler,
 		Group: session.GroupGeneric, Since: since, Complexity: "O(1)", Summary: summary,

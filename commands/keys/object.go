@@ -7,7 +7,7 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// OBJECT tells how a key's value is held. Its subcommands count hits and misses, but neither touch the key nor tell
+// OBJECT shows how a key's value is stored. Its subcommands count hits and misses, but neither touch the key nor publish
 // keymiss events.
 
 var objectRow = session.Command{Name: "object", Arity: -2, Group: session.GroupGeneric, Since: "2.2.3",

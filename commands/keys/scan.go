@@ -10,9 +10,9 @@ import (
 // SCAN walks a database with a cursor that is a position in hash order (package table): stateless, and every key that
 // stays is returned.
 //
-// Keys of a step are collected first and looked at afterwards, since an expired one is deleted when it is met. As in
-// Redis 7.2, that concerns only keys that match the pattern: MATCH comes first, then expiry, then TYPE. A type that
-// nobody knows is no error: nothing is of it.
+// Keys of a step are collected first and looked at afterwards, since an expired one is deleted when it is met. As in Redis
+// 7.2, that concerns only keys that match the pattern: MATCH comes first, then expiry, then TYPE. An unknown type is no error:
+// no key has it.
 
 var scanRow = session.Command{Name: "scan", Arity: -2, Flags: session.ReadOnly | session.TouchesArbitraryKeys, ACL: session.CatKeyspace, Handler: scan,
 	Group: session.GroupGeneric, Since: "2.8.0",
@@ -73,5 +73,5 @@ func scan(c *session.Client) {
 	s.Scanned = met[:0]
 }
 
-// keepScanned is how many records' room is kept from one SCAN to the next.
+// keepScanned is the largest capacity, in records, that is kept from one SCAN to the next.
 const keepScanned = 1024

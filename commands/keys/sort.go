@@ -26,10 +26,10 @@ import (
 // elements come as the value has them, and of a list or sorted set only those that LIMIT leaves are loaded. Otherwise,
 // if LIMIT leaves some only, no more than these are brought in order.
 //
-// The order of elements that compare as equal is Redis's. Numbers that are equal are told apart by the bytes of their
-// elements. Strings that are equal (with BY, or because a zero byte ends them) keep the order in which they were loaded,
-// or, with BY and LIMIT, get that of package partialsort. Redis compares strings by the locale of its environment, unless
-// the result is stored; here they are always compared byte by byte, as in the locale C.
+// The order of elements that compare as equal is Redis's. Equal numbers are ordered by the bytes of their elements. Strings
+// that are equal (with BY, or because a zero byte ends them) keep the order in which they were loaded, or, with BY and LIMIT,
+// get that of package partialsort. Redis compares strings by the locale of its environment, unless the result is stored; here
+// they are always compared byte by byte, as in the locale C.
 //
 // One thing is not copied: once Redis 7.2 has read a number that is out of range, it refuses all numbers that are stored as
 // text until some failing call resets errno.
@@ -132,8 +132,8 @@ type ordering struct {
 	texts    arena
 }
 
-// sortRank is the place of an element among elements. It has as much of what it is sorted by as compares at once: numbers
-// that order ranks of different elements as they are to be ordered; equal ones are to be told apart by more.
+// sortRank is the place of an element among elements. It has as much of what it is sorted by as compares at once: numbers that
+// order the ranks; where they are equal, more is compared.
 type sortRank struct {
 	key uint64
 	at  int
@@ -156,16 +156,16 @@ func textKey(b []byte) uint64 {
 }
 
 // arena hands out copies of strings that live as long as it does.
-type arena struct{ room []byte }
+type arena struct{ chunk []byte }
 
 // keep returns a copy of s, which is never nil.
 func (a *arena) keep(s []byte) []byte {
-	if a.room == nil || len(s) > cap(a.room)-len(a.room) {
-		a.room = make([]byte, 0, max(len(s), 32<<10))
+	if a.chunk == nil || len(s) > cap(a.chunk)-len(a.chunk) {
+		a.chunk = make([]byte, 0, max(len(s), 32<<10))
 	}
-	n := len(a.room)
-	a.room = append(a.room, s...)
-	return a.room[n:len(a.room):len(a.room)]
+	n := len(a.chunk)
+	a.chunk = append(a.chunk, s...)
+	return a.chunk[n:len(a.chunk):len(a.chunk)]
 }
 
 // text returns the bytes of an element, which stay as they are.
@@ -260,7 +260,7 @@ func parseSort(c *session.Client, o *ordering, mayStore bool) (ok bool) {
 			o.store = c.Args[i+1]
 		case c.Is(i, "by"):
 			o.by = c.Args[i+1]
-			// Nobody can tell beforehand which keys a pattern names.
+			// Which keys a pattern names is not known beforehand.
 			if named := bytes.IndexByte(untilZero(o.by), '*') >= 0; !named {
 				// Once there was a constant, a pattern that follows does not bring sorting back.
 				o.unsorted = true

@@ -64,7 +64,7 @@ func (m *Monitor) Of(event []byte) *Series {
 	return nil
 }
 
-// Reset deletes the series that gone tells, and returns how many.
+// Reset deletes the series of the events for which gone returns true, and returns how many.
 func (m *Monitor) Reset(gone func(event string) bool) int {
 	before := len(m.series)
 	m.series = slices.DeleteFunc(m.series, func(l *Series) bool { return gone(l.Event) })

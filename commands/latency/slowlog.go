@@ -7,7 +7,7 @@ import "fmt"
 // An entry copies its arguments, cut to size as in Redis, and without the secrets among them.
 
 const (
-	maxEntryArgs   = 32  // arguments of an entry; the last tells how many more there were
+	maxEntryArgs   = 32  // arguments of an entry; the last one says how many more there were
 	maxEntryString = 128 // bytes of an argument
 )
 
@@ -49,7 +49,7 @@ func (l *SlowLog) Trim(limit int) {
 // Reset deletes the entries. The numbers go on.
 func (l *SlowLog) Reset() { l.entries = nil }
 
-// EntryArgs copies the arguments of a command as an entry shows them. secret tells which of them are not to be shown; it may
+// EntryArgs copies the arguments of a command as an entry shows them. secret reports which of them are not to be shown; it may
 // be nil.
 func EntryArgs(args [][]byte, secret func(i int) bool) []string {
 	out := make([]string, 0, min(len(args), maxEntryArgs))

@@ -256,8 +256,8 @@ func (l *Logger) write(role Role, level Level, msg string, oneLine bool) {
 	l.flush(now, level, line)
 }
 
-// flush hands the finished line in buf to the target, in one write, and the
-// message alone to syslog. Failures are ignored: there is nobody to tell.
+// flush hands the finished line in buf to the target, in one write, and the message alone to syslog. Failures are ignored:
+// they cannot be logged.
 func (l *Logger) flush(now time.Time, level Level, msg string) {
 	if l.path == "" {
 		l.out.Write(l.buf)

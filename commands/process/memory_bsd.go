@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ResidentMemory returns the largest resident memory that the process has had, in bytes: these systems tell the present
-// figure through interfaces of their own only.
+// ResidentMemory returns the largest resident memory that the process has had, in bytes: these systems show the present figure
+// through interfaces of their own only.
 func ResidentMemory() int64 {
 	var ru syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &ru) != nil {
@@ -22,7 +22,7 @@ func ResidentMemory() int64 {
 	return int64(ru.Maxrss) * 1024
 }
 
-// SystemMemory returns the machine's memory in bytes, 0 if the system does not tell.
+// SystemMemory returns the machine's memory in bytes, 0 if it is unknown.
 func SystemMemory() int64 {
 	for _, name := range []string{"hw.memsize", "hw.physmem64", "hw.physmem"} {
 		if n, err := unix.SysctlUint64(name); err == nil {

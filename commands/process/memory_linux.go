@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ResidentMemory returns the process's resident memory in bytes, 0 if the system does not tell.
+// ResidentMemory returns the process's resident memory in bytes, 0 if it is unknown.
 func ResidentMemory() int64 {
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {
@@ -25,7 +25,7 @@ func ResidentMemory() int64 {
 	return pages * int64(os.Getpagesize())
 }
 
-// SystemMemory returns the machine's memory in bytes, 0 if the system does not tell.
+// SystemMemory returns the machine's memory in bytes, 0 if it is unknown.
 func SystemMemory() int64 {
 	var si unix.Sysinfo_t
 	if unix.Sysinfo(&si) != nil {

@@ -13,9 +13,8 @@
 // over the arguments (title.go) and os.Args would change under those who keep
 // parts of it.
 //
-// Go cannot fork: a daemon is a second process that runs the same program with
-// the same arguments in a session of its own (daemon.go); an environment
-// variable tells it that it is the one.
+// Go cannot fork: a daemon is a second process that runs the same program with the same arguments in a session of its own
+// (daemon.go); an environment variable marks it.
 package process
 
 import (

@@ -75,7 +75,7 @@ func TestNotify(t *testing.T) {
 	if err := p.Notify("STATUS=at work", "READY=1"); err != nil {
 		t.Fatal(err)
 	}
-	l.SetReadDeadline(time.Now().Add(10 * time.Second))
+	l.SetReadDeadline(time.Now().Add(time.Minute))
 	buf := make([]byte, 100)
 	n, err := l.Read(buf)
 	if got := string(buf[:n]); err != nil || got != "STATUS=at work\nREADY=1\n" {

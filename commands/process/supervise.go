@@ -34,7 +34,7 @@ const (
 	upstartJob   = "UPSTART_JOB"
 )
 
-// Detect tells by the environment who supervises this process.
+// Detect finds out from the environment who supervises this process.
 func Detect() Supervisor {
 	switch {
 	case os.Getenv(upstartJob) != "":
@@ -51,9 +51,8 @@ var (
 	ErrNoUpstartJob   = errors.New(upstartJob + " not found")
 )
 
-// Supervise makes by the supervisor of this process. Upstart wants the process
-// to stop itself when it is ready: that happens here, before the server listens,
-// as in Redis.
+// Supervise sets the supervisor of this process. Upstart wants the process to stop itself when it is ready: that happens here,
+// before the server listens, as in Redis.
 func (p *Process) Supervise(by Supervisor) error {
 	switch by {
 	case Systemd:
@@ -76,8 +75,8 @@ func (p *Process) Supervise(by Supervisor) error {
 // Supervisor returns who supervises this process.
 func (p *Process) Supervisor() Supervisor { return p.supervisor }
 
-// Notify tells systemd: state is one or more lines of sd_notify(3), such as
-// "READY=1". It does nothing under another supervisor or none.
+// Notify sends systemd a state: one or more lines of sd_notify(3), such as "READY=1". It does nothing under another supervisor
+// or none.
 func (p *Process) Notify(state ...string) error {
 	if p.supervisor != Systemd {
 		return nil

@@ -53,7 +53,7 @@ func (c *Client) Modified(key []byte) {
 	}
 }
 
-// Changed reports that n elements of a key were changed (1 for a value without elements) and tells the event.
+// Changed reports that n elements of a key were changed (1 for a value without elements) and publishes the event.
 func (c *Client) Changed(key []byte, n int, class config.NotifyFlags, event string) {
 	c.Modified(key)
 	c.Core.Dirty += int64(n - 1)
@@ -115,6 +115,16 @@ func (c *Client) Look(key []byte) *record.Record {
 	}
 	c.Core.Counters.Hits++
 	return r
+}
+
+// SetString sets key to a string, as keyspace.DB.SetString does. A large argument of the request is not copied: its buffer becomes
+// the string's, and the string's old buffer one for arguments to come.
+func (c *Client) SetString(key, value []byte, expiry int64) {
+	if c.Core.Requests.Take(value) {
+		c.Core.Requests.Keep(c.DB.SetOwned(key, value, expiry))
+		return
+	}
+	c.DB.SetString(key, value, expiry)
 }
 
 // WriteIn is Write for a key of another database than the selected one.

@@ -169,11 +169,11 @@ const (
 	KeyVariable
 )
 
-// KeySpec finds keys among the arguments. The search begins at Index, or behind the word Keyword looked for from
-// argument StartFrom (negative: from the end, backwards), or nowhere (Unknown). From there either the keys are at that
-// place and every Step arguments up to Last (relative; -1 the last argument, -2 the last but one, and so on; with Limit
-// only the first 1/Limit of the remaining arguments), or the argument KeyNum tells how many keys follow, the first at
-// FirstKey (both relative).
+// KeySpec finds keys among the arguments. The search begins at Index, or behind the word Keyword looked for from argument
+// StartFrom (negative: from the end, backwards), or nowhere (Unknown). From there either the keys are at that place and every
+// Step arguments up to Last (relative; -1 the last argument, -2 the last but one, and so on; with Limit only the first 1/Limit
+// of the remaining arguments), or the argument KeyNum is the number of keys that follow, the first at FirstKey (both
+// relative).
 type KeySpec struct {
 	Flags     KeyFlags
 	Notes     string
@@ -260,7 +260,7 @@ type Entry struct {
 	Times    *histogram.Histogram // of executions, nil before the first; see latency-tracking
 }
 
-// ChannelSpec tells which arguments of a command are channels. They begin at Index.
+// ChannelSpec says which arguments of a command are channels. They begin at Index.
 type ChannelSpec struct {
 	Flags ChannelFlags
 	Index int

@@ -8,11 +8,12 @@ import (
 	"ferrous/datatypes/quicklist"
 	"ferrous/datatypes/record"
 	"ferrous/datatypes/sortedset"
+	"ferrous/eventloop/resp"
 	"ferrous/rdb"
 )
 
-// Core is the part of a server that handlers may touch: data, configuration, counters, and the functions that hear of changes.
-// Everything in it belongs to the loop goroutine.
+// Core is the part of a server that handlers may touch: data, configuration, counters, and the functions that are called for
+// changes. Everything in it belongs to the loop goroutine.
 type Core struct {
 	Config   *config.Config
 	Log      *logging.Logger
@@ -21,7 +22,7 @@ type Core struct {
 
 	Dirty     int64 // changes since the last snapshot
 	Sinks     []Sink
-	Listeners []func(db *keyspace.DB, key []byte) // hear of every changed key; nil for all keys of a database
+	Listeners []func(db *keyspace.DB, key []byte) // called for every changed key; nil for all keys of a database
 	Observers []observer                          // of keyspace events
 
 	// Ready, if not nil, is called when a key that existed before may hold something new for clients that wait for it.
@@ -37,6 +38,9 @@ type Core struct {
 	Zsets        *sortedset.Text
 	Dumper       rdb.Dumper
 	SkipChecksum bool // DEBUG SET-SKIP-CHECKSUM-VALIDATION 1
+
+	Shared   *record.Record // whose bytes the reply shares; see BulkOf
+	Requests resp.Scratch   // arguments of the running request of a connection
 
 	// Scratch of handlers.
 	Peeked     [keyspace.MaxPrefetch][]byte

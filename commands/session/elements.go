@@ -103,8 +103,8 @@ func Create[T any, V interface {
 	return Edit[V]{Value: v, Record: r, c: c, before: v.Size()}
 }
 
-// Grown ends an edit that added or changed n elements. It counts the memory, and tells of the change if n is not 0. event
-// is its name among the events of class.
+// Grown ends an edit that added or changed n elements. It updates the memory account, and reports the change if n is not 0.
+// event is its name among the events of class.
 func (e Edit[V]) Grown(n int, class config.NotifyFlags, event string) {
 	e.c.DB.AddBytes(e.Value.Size() - e.before)
 	if n > 0 {
@@ -112,14 +112,15 @@ func (e Edit[V]) Grown(n int, class config.NotifyFlags, event string) {
 	}
 }
 
-// Shrunk ends an edit that took n elements out. It counts the memory, deletes the key if nothing is left, and tells of the
-// change. event is its name among the events of class.
+// Shrunk ends an edit that took n elements out. It updates the memory account, deletes the key if nothing is left, and reports
+// the change. event is its name among the events of class.
 func (e Edit[V]) Shrunk(n int, class config.NotifyFlags, event string) {
 	key := e.Record.Key()
 	e.c.ElementsGone(key, n, e.Done(), class, event)
 }
 
-// Done ends an edit: it counts the memory, and deletes the key if nothing is left, which it returns. It reports no change.
+// Done ends an edit: it updates the memory account, deletes the key if nothing is left, and returns whether it did. It reports
+// no change.
 func (e Edit[V]) Done() (gone bool) {
 	e.c.DB.AddBytes(e.Value.Size() - e.before)
 	if e.Value.Len() > 0 {
@@ -129,7 +130,7 @@ func (e Edit[V]) Done() (gone bool) {
 	return true
 }
 
-// ElementsGone tells that n elements were taken out of the collection at a key, and whether the key is gone with them.
+// ElementsGone reports that n elements were taken out of the collection at a key, and whether the key is gone with them.
 func (c *Client) ElementsGone(key []byte, n int, gone bool, class config.NotifyFlags, event string) {
 	c.Changed(key, n, class, event)
 	if gone {

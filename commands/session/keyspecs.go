@@ -56,9 +56,10 @@ func (cmd *Command) FindKeys(dst []KeyRef, args [][]byte) []KeyRef {
 	return dst
 }
 
-// EveryKey is keys for those who must not miss one. What one spec finds stands though another does not fit (PFMERGE needs
-// no source), and where the command's own function knows of more (of two STORE the last counts) that comes too. A key may
-// come twice. Where a spec is incomplete (MIGRATE, whose key is no key in its form with KEYS) the function decides alone.
+// EveryKey is FindKeys for callers that must not miss a key. Keys of one spec count even if another spec does not fit (PFMERGE
+// needs no source). Keys that only the command's own function finds are added (of two STORE options the last one counts). A
+// key may come twice. Where a spec is incomplete (MIGRATE, whose key is no key in its form with KEYS) the function decides
+// alone.
 func (cmd *Command) EveryKey(dst []KeyRef, args [][]byte) []KeyRef {
 	if cmd.GetKeys != nil && cmd.incompleteSpec() {
 		if found, ok := cmd.GetKeys(args); ok {
@@ -78,7 +79,7 @@ func (cmd *Command) EveryKey(dst []KeyRef, args [][]byte) []KeyRef {
 	return dst
 }
 
-// incompleteSpec reports whether a spec tells not all that there is to know of its keys.
+// incompleteSpec reports whether a spec does not find all keys.
 func (cmd *Command) incompleteSpec() bool {
 	for i := range cmd.Keys {
 		if cmd.Keys[i].Flags&KeyIncomplete != 0 {
@@ -98,7 +99,7 @@ func (cmd *Command) VariableSpec() bool {
 	return false
 }
 
-// find appends the keys that a spec finds. It reports false when it cannot tell them all.
+// find appends the keys that a spec finds. It reports false if it may have missed some.
 func (k *KeySpec) find(dst []KeyRef, args [][]byte) ([]KeyRef, bool) {
 	if k.Unknown {
 		return dst, false
@@ -194,7 +195,7 @@ func (k *KeySpec) follows(before int) bool {
 	return k.Step == 1 && (before == 0 || before == k.Index-1)
 }
 
-// Movable reports whether LegacyRange does not tell all keys.
+// Movable reports whether LegacyRange misses keys.
 func (cmd *Command) Movable() bool {
 	before := 0
 	for i := range cmd.Keys {

@@ -4,11 +4,12 @@ import (
 	"strings"
 
 	"ferrous/datatypes/listpack"
+	"ferrous/datatypes/record"
 	"ferrous/eventloop/resp"
 )
 
-// OverLimit reports whether the reply of the running command is above the hard limit, so that more of it is in vain:
-// handlers that make much of little ask it as they go.
+// OverLimit reports whether the reply of the running command is above the hard limit: more of it would be dropped. Handlers of
+// long replies ask it as they go.
 func (c *Client) OverLimit() bool { return c.W.Over() }
 
 // Help replies to the HELP subcommand of a container: a first line that names the command, then lines by turns of a
@@ -53,6 +54,20 @@ func (c *Client) BulkValue(v listpack.Value) {
 	} else {
 		c.W.BulkInt(v.Int)
 	}
+}
+
+// shareMin is the length from which a string is sent from where it lies: one more system call costs about as much as a copy
+// of so many bytes.
+const shareMin = 16 << 10
+
+// BulkOf replies with b, bytes of the string r. Many are sent without a copy.
+func (c *Client) BulkOf(r *record.Record, b []byte) {
+	if len(b) < shareMin || !c.W.Sharing || !c.DB.MayLend(r) {
+		c.W.Bulk(b)
+		return
+	}
+	c.W.BulkShared(b)
+	c.Core.Shared = r
 }
 
 // BytesOf returns the bytes of an element, an integer's in buf.

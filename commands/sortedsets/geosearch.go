@@ -176,7 +176,7 @@ const (
 	errGeoStoreWith = " is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
 )
 
-// geoForm tells the six commands apart.
+// geoForm is what distinguishes the six commands.
 type geoForm struct {
 	search bool // GEOSEARCH…
 	member bool // …BYMEMBER
@@ -191,7 +191,7 @@ type geoQuery struct {
 	unit  float64 // in metres
 
 	withDist, withHash, withCoord bool
-	from, fromMember              bool // GEOSEARCH has been told a centre
+	from, fromMember              bool // GEOSEARCH has a centre
 	by                            bool // and an area
 	order                         int  // 1: nearest first; -1: farthest first; 0: as found
 	count                         int64

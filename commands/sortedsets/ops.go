@@ -175,9 +175,9 @@ func number(f float64) float64 {
 type combineKind uint8
 
 const (
-	weighted   combineKind = 1 << iota // WEIGHTS and AGGREGATE
-	scoresTold                         // WITHSCORES
-	limited                            // LIMIT
+	takesWeights combineKind = 1 << iota // WEIGHTS and AGGREGATE
+	takesScores                          // WITHSCORES
+	takesLimit                           // LIMIT
 )
 
 // combination is what the arguments of ZUNION and its relatives say.
@@ -228,7 +228,7 @@ func combineOptions(c *session.Client, i int, kind combineKind, cb *combination)
 	for i < len(c.Args) {
 		left := len(c.Args) - i
 		switch {
-		case kind&weighted != 0 && left > len(cb.inputs) && c.Is(i, "weights"):
+		case kind&takesWeights != 0 && left > len(cb.inputs) && c.Is(i, "weights"):
 			for j := range cb.inputs {
 				w, ok := resp.ParseFloat(c.Args[i+1+j])
 				if !ok {
@@ -238,7 +238,7 @@ func combineOptions(c *session.Client, i int, kind combineKind, cb *combination)
 				cb.inputs[j].weight = w
 			}
 			i += 1 + len(cb.inputs)
-		case kind&weighted != 0 && left >= 2 && c.Is(i, "aggregate"):
+		case kind&takesWeights != 0 && left >= 2 && c.Is(i, "aggregate"):
 			switch {
 			case c.Is(i+1, "sum"):
 				cb.aggregate = aggregateSum
@@ -251,10 +251,10 @@ func combineOptions(c *session.Client, i int, kind combineKind, cb *combination)
 				return false
 			}
 			i += 2
-		case kind&scoresTold != 0 && c.Is(i, "withscores"):
+		case kind&takesScores != 0 && c.Is(i, "withscores"):
 			cb.withScores = true
 			i++
-		case kind&limited != 0 && left >= 2 && c.Is(i, "limit"):
+		case kind&takesLimit != 0 && left >= 2 && c.Is(i, "limit"):
 			n, ok := c.AtLeast(i+1, 0, session.ErrLimit)
 			if !ok {
 				return false
@@ -402,31 +402,31 @@ func combined(c *session.Client, recs []*record.Record, withScores bool) {
 }
 
 func zunion(c *session.Client) {
-	if cb, ok := parseCombination(c, 1, weighted|scoresTold); ok {
+	if cb, ok := parseCombination(c, 1, takesWeights|takesScores); ok {
 		combined(c, union(c, &cb), cb.withScores)
 	}
 }
 
 func zunionstore(c *session.Client) {
-	if cb, ok := parseCombination(c, 2, weighted); ok {
+	if cb, ok := parseCombination(c, 2, takesWeights); ok {
 		storeZSet(c, c.Args[1], union(c, &cb), "zunionstore")
 	}
 }
 
 func zinter(c *session.Client) {
-	if cb, ok := parseCombination(c, 1, weighted|scoresTold); ok {
+	if cb, ok := parseCombination(c, 1, takesWeights|takesScores); ok {
 		combined(c, cb.intersected(), cb.withScores)
 	}
 }
 
 func zinterstore(c *session.Client) {
-	if cb, ok := parseCombination(c, 2, weighted); ok {
+	if cb, ok := parseCombination(c, 2, takesWeights); ok {
 		storeZSet(c, c.Args[1], cb.intersected(), "zinterstore")
 	}
 }
 
 func zintercard(c *session.Client) {
-	cb, ok := parseCombination(c, 1, limited)
+	cb, ok := parseCombination(c, 1, takesLimit)
 	if !ok {
 		return
 	}
@@ -439,7 +439,7 @@ func zintercard(c *session.Client) {
 }
 
 func zdiff(c *session.Client) {
-	if cb, ok := parseCombination(c, 1, scoresTold); ok {
+	if cb, ok := parseCombination(c, 1, takesScores); ok {
 		combined(c, difference(c, &cb), cb.withScores)
 	}
 }

@@ -228,8 +228,8 @@ func zincrby(c *session.Client) {
 	addScores(c, score[:], c.Args[3:], 1, sortedset.Incr, false)
 }
 
-// addScores gives members scores in the sorted set that argument 1 names, and replies as ZADD: with how many are new (or,
-// with ch, changed), or with the score that the only member has got if how tells to increment. The member of score i is
+// addScores gives members scores in the sorted set that argument 1 names, and replies as ZADD: with how many are new (or, with
+// ch, changed), or with the score that the only member has got if how asks to increment. The member of score i is
 // members[i*step].
 func addScores(c *session.Client, scores []float64, members [][]byte, step int, how sortedset.How, ch bool) {
 	key := c.Args[1]

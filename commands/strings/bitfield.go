@@ -311,8 +311,8 @@ func writeBitfields(c *session.Client, ops []bitfieldOp, end int64) {
 	case changes > 0:
 		c.Changed(key, changes, config.NotifyString, "setbit")
 	case grew:
-		// Every write overflowed and failed, but the string grew, or is new. Redis 7.2 tells nobody; then a replica's
-		// data differ.
+		// Every write overflowed and failed, but the string grew, or is new. Redis 7.2 does not propagate that, and the data
+		// of its replicas then differ.
 		c.Modified(key)
 	}
 }

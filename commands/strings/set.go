@@ -132,7 +132,7 @@ func set(c *session.Client) {
 		return
 	}
 	key := c.Args[1]
-	c.DB.SetString(key, c.Args[2], record.NoExpiry)
+	c.SetString(key, c.Args[2], record.NoExpiry)
 	c.Changed(key, 1, config.NotifyString, "set")
 	c.W.OK()
 }
@@ -176,7 +176,7 @@ func setWithOptions(c *session.Client) {
 			return
 		}
 	}
-	c.DB.SetString(key, value, expiry)
+	c.SetString(key, value, expiry)
 	c.Changed(key, 1, config.NotifyString, "set")
 	if o.given&optTimes != 0 {
 		c.Notify(config.NotifyGeneric, "expire", key)
@@ -251,7 +251,7 @@ func setnx(c *session.Client) {
 		c.W.Int(0)
 		return
 	}
-	c.DB.SetString(key, c.Args[2], record.NoExpiry)
+	c.SetString(key, c.Args[2], record.NoExpiry)
 	c.Changed(key, 1, config.NotifyString, "set")
 	c.W.Int(1)
 }
@@ -266,7 +266,7 @@ func setFor(c *session.Client, unit setOption) {
 	if !ok {
 		return
 	}
-	c.DB.SetString(key, value, expiry)
+	c.SetString(key, value, expiry)
 	c.Changed(key, 1, config.NotifyString, "set")
 	c.Notify(config.NotifyGeneric, "expire", key)
 	c.W.OK()
@@ -302,7 +302,7 @@ func msetnx(c *session.Client) {
 func setPairs(c *session.Client) {
 	c.PrefetchKeys(2)
 	for i := 1; i < len(c.Args); i += 2 {
-		c.DB.SetString(c.Args[i], c.Args[i+1], record.NoExpiry)
+		c.SetString(c.Args[i], c.Args[i+1], record.NoExpiry)
 		c.Changed(c.Args[i], 1, config.NotifyString, "set")
 	}
 }
@@ -312,7 +312,7 @@ func getset(c *session.Client) {
 	if !replyOld(c, key) {
 		return
 	}
-	c.DB.SetString(key, c.Args[2], record.NoExpiry)
+	c.SetString(key, c.Args[2], record.NoExpiry)
 	c.Changed(key, 1, config.NotifyString, "set")
 	c.Rewrite(wordSet, key, c.Args[2])
 }

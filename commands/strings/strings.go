@@ -182,7 +182,11 @@ func get(c *session.Client) {
 	if !c.Typed(r, record.String) {
 		return
 	}
-	bulkString(c, r)
+	if r.Inline() {
+		bulkString(c, r)
+	} else {
+		c.BulkOf(r, r.String(nil))
+	}
 }
 
 // bulkString replies with the bytes of a string record.
@@ -253,7 +257,11 @@ func getrange(c *session.Client) {
 		c.W.Bulk(nil)
 		return
 	}
-	c.W.Bulk(s[start : end+1])
+	if r.Inline() {
+		c.W.Bulk(s[start : end+1])
+	} else {
+		c.BulkOf(r, r.String(nil)[start:end+1])
+	}
 }
 
 // stringTooLong replies with an error and returns true when a string of size and add bytes together would be longer
@@ -271,7 +279,7 @@ func appendCommand(c *session.Client) {
 	r := c.Write(key)
 	n := len(value)
 	if r == nil {
-		c.DB.SetString(key, value, record.NoExpiry)
+		c.SetString(key, value, record.NoExpiry)
 	} else {
 		if !c.Typed(r, record.String) {
 			return
@@ -405,7 +413,7 @@ func incrbyfloat(c *session.Client) {
 	c.Changed(key, 1, config.NotifyString, "incrbyfloat")
 	c.W.Bulk(text)
 	if c.Propagates() {
-		// The result, so that replicas and files do not depend on who adds in which precision.
+		// The result is propagated, since another server may add with another precision.
 		c.Rewrite(wordSet, key, append([]byte(nil), text...), wordKeepTTL)
 	}
 }

@@ -47,7 +47,7 @@ func (t *Tree) descend(p *path, score float64, member []byte, delta int) *leaf {
 	return t.ownLeaf(at)
 }
 
-// setLeast tells the nodes of the path, from row h upwards, that the least item below has changed.
+// setLeast gives the nodes of the path, from row h upwards, a new least item.
 func (p *path) setLeast(h int, r *record.Record, score float64) {
 	for ; h >= 0; h-- {
 		s := &p[h]
@@ -467,7 +467,7 @@ func (t *Tree) cut(p *unsafe.Pointer, height, from, to int, fn func(*record.Reco
 	}
 }
 
-// drop tells fn of all items below a node that is removed.
+// drop calls fn for all items below a node that is removed.
 func (t *Tree) drop(node unsafe.Pointer, height int, fn func(*record.Record)) {
 	if height == 0 {
 		for _, r := range (*leaf)(node).item[:(*leaf)(node).n] {

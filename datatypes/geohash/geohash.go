@@ -4,10 +4,10 @@
 //
 // # Codes
 //
-// A code halves the world again and again: its first bit tells the half of the longitudes (-180 to 180 degrees), the
-// second that of the latitudes (-85.05112878 to 85.05112878, what a square Mercator map shows), the third the half of
-// that half, and so on. A Code of step n has n bits of each, interleaved: the latitude's in the even places, the
-// longitude's in the odd ones. Positions are stored with 26 steps, cells of about 0.6 m.
+// A code halves the world again and again: its first bit is the half of the longitudes (-180 to 180 degrees), the second that
+// of the latitudes (-85.05112878 to 85.05112878, what a square Mercator map shows), the third the half of that half, and so
+// on. A Code of step n has n bits of each, interleaved: the latitude's in the even places, the longitude's in the odd ones.
+// Positions are stored with 26 steps, cells of about 0.6 m.
 //
 // All positions inside the cell of a shorter code share its bits in front: as codes of 52 bits, and so as scores, they
 // are one range. A double holds 52 bits exactly.

@@ -133,11 +133,11 @@ func (s *Shape) Cells(dst []Code) []Code {
 	return dst
 }
 
-// A Probe tells of one position after the other whether it lies in a shape.
+// A Probe tests one position after the other: does it lie in a shape?
 //
-// Most of the positions that a search meets do not. They are told by their latitude, or by the haversine alone: distances
-// compare as their haversines do, so that only those which are not clearly too large need the arcsine. What is left is
-// decided by the distance itself, as Redis does for all.
+// Most of the positions that a search meets do not. They are recognised by their latitude, or by the haversine alone:
+// distances compare as their haversines do, so that only those which are not clearly too large need the arcsine. What is left
+// is decided by the distance itself, as Redis does for all.
 type Probe struct {
 	shape    Shape
 	lon, lat float64 // the centre in radians

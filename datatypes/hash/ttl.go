@@ -119,7 +119,7 @@ func (l *large) settle() {
 	l.bytes += l.due.size()
 }
 
-// Deadline returns the deadline of a field, record.NoExpiry if it has none. ok tells whether there is such a field.
+// Deadline returns the deadline of a field, record.NoExpiry if it has none. ok reports whether there is such a field.
 func (h *Hash) Deadline(field []byte) (when int64, ok bool) {
 	if l := h.large(); l != nil {
 		r := l.t.Get(table.Hash(field), field)
@@ -255,8 +255,8 @@ func (h *Hash) EachField(fn func(field, value Value, when int64) bool) {
 // expireBatch is how many entries of the index Expire takes out at a time.
 const expireBatch = 64
 
-// Expire removes fields whose deadline is before now, at most limit, in the order of their deadlines, and returns how
-// many. fn is told each field with its deadline before it is removed, and must not change the hash.
+// Expire removes fields whose deadline is before now, at most limit, in the order of their deadlines, and returns how many. fn
+// is called for each field with its deadline before it is removed; it must not change the hash.
 func (h *Hash) Expire(now int64, limit int, fn func(field []byte, when int64)) (expired int) {
 	if l := h.large(); l != nil {
 		for expired < limit && l.due != nil && l.due.first() < now {

@@ -79,7 +79,7 @@ func (v View) Has(field []byte) bool {
 	return v.h != nil && !v.Hides(field) && v.h.Has(field)
 }
 
-// Deadline returns the deadline of a field, record.NoExpiry if it has none. ok tells whether there is such a field.
+// Deadline returns the deadline of a field, record.NoExpiry if it has none. ok reports whether there is such a field.
 func (v View) Deadline(field []byte) (when int64, ok bool) {
 	if v.h == nil {
 		return 0, false

@@ -8,11 +8,11 @@
 //
 //	stamp 40 bits | form 2 bits | capacity 22 bits
 //
-// The form is the owner's, who numbers its forms; it says what the pointer points to. The length of the bytes is not
-// kept, since listpack and intset begin with it. The capacity is, because it cannot be told from the length: bytes that have
-// become fewer keep their memory until half of it is free, or a list that is pushed to and popped from at the border
-// between two size classes would be moved each time. It is always a whole size class of the allocator: bytes of up to
-// 32 KiB count in units of 8, larger ones in pages.
+// The form is the owner's, who numbers its forms; it says what the pointer points to. The length of the bytes is not kept,
+// since listpack and intset begin with it. The capacity is, because it does not follow from the length: bytes that have become
+// fewer keep their memory until half of it is free, or a list that is pushed to and popped from at the border between two size
+// classes would be moved each time. It is always a whole size class of the allocator: bytes of up to 32 KiB count in units of
+// 8, larger ones in pages.
 //
 // # Costs
 //
@@ -35,7 +35,7 @@ type Head struct {
 	word uint64
 }
 
-// Form tells what a Head points to. There may be four, numbered from 0.
+// Form is what a Head points to. There may be four, numbered from 0.
 type Form uint8
 
 const (

@@ -5,12 +5,12 @@ import (
 	"encoding/binary"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"sort"
 	"testing"
 
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
 
 // A cache is something that a read-through loop can use: get reports a hit, and a miss is followed by put.
@@ -71,6 +71,7 @@ type redis struct {
 	at            map[uint32]int
 	keys, clocks  []uint32
 	pool          []pooled
+	rnd           *rand.Rand
 }
 
 type pooled struct{ key, idle uint32 }
@@ -81,7 +82,7 @@ func (m *redis) get(key uint32) bool {
 	i, ok := m.at[key]
 	if ok {
 		if m.lfu != nil {
-			m.clocks[i] = m.lfu.access(m.clocks[i], rand.Uint64())
+			m.clocks[i] = m.lfu.access(m.clocks[i], m.rnd.Uint64())
 		} else {
 			m.clocks[i] = m.clock()
 		}
@@ -105,7 +106,7 @@ func (m *redis) put(key uint32) {
 func (m *redis) evict() {
 	for {
 		for range m.samples {
-			i := rand.IntN(len(m.keys))
+			i := m.rnd.IntN(len(m.keys))
 			idle := m.clock() - m.clocks[i]
 			if m.lfu != nil {
 				idle = 255 - uint32(m.lfu.Counter(m.clocks[i]))
@@ -189,7 +190,7 @@ func (z zipf) draw(rnd *rand.Rand) uint32 {
 // a margin. In the short form counters of frequency have hardly begun to differ, and chance is up to three points of LFU.
 func TestHitRate(t *testing.T) {
 	keys, perTick, requests, margin := 20_000, 400, 60_000, 5.0
-	if os.Getenv("FERROUS_STRESS") != "" {
+	if random.Stress() {
 		keys, perTick, requests, margin = 100_000, 2000, 600_000, 0.7
 	}
 	for _, c := range []struct {
@@ -225,7 +226,7 @@ func TestHitRate(t *testing.T) {
 			return 100 * float64(hits) / float64(requests-from)
 		}
 		model := func(samples int, lfu bool) float64 {
-			m := &redis{room: room, samples: samples, at: map[uint32]int{}, now: 8 * 1000}
+			m := &redis{room: room, samples: samples, at: map[uint32]int{}, now: 8 * 1000, rnd: random.New(t)}
 			if lfu {
 				m.lfu = &LFU{LogFactor: 10, DecayTime: 1, NowMs: epoch}
 			}

@@ -87,7 +87,7 @@ func fieldExpiry(r *record.Record) int64 {
 	return record.Value[hash.Hash](r).Earliest()
 }
 
-// FieldsRescheduled tells that the hash behind r, a live record of the database, was changed, and what its earliest
+// FieldsRescheduled says that the hash behind r, a live record of the database, was changed, and what its earliest
 // deadline of a field was before. It is to be called before anything else is done with the database.
 func (db *DB) FieldsRescheduled(r *record.Record, was int64) {
 	if now := fieldExpiry(r); now != was {
@@ -115,8 +115,8 @@ func (ks *Keyspace) ActiveExpire(clock func() int64, spent func() bool) (more bo
 	return false
 }
 
-// activeExpire is ActiveExpire for one agenda; it reports whether it came to the end. fire handles an entry, of which
-// batch are handled between two looks at the clock; deadline tells the one that a record has.
+// activeExpire is ActiveExpire for one agenda; it reports whether it came to the end. fire handles an entry, of which batch
+// are handled between two looks at the clock; deadline returns the deadline of a record.
 func (db *DB) activeExpire(a *agenda, batch int, fire func(hash uint64), deadline func(*record.Record) int64,
 	clock func() int64, spent func() bool) bool {
 	ks := db.ks

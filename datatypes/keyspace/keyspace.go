@@ -10,9 +10,9 @@
 //
 // # Time
 //
-// Nothing here asks the clock: the owner sets Now before each command, so that all of a command sees one instant. A key
-// is expired when Now is after its deadline. An expired key is deleted when it is met (lookups) and by ActiveExpire,
-// which the owner calls when NextExpiry says so; both tell OnExpire, so that deletions are propagated.
+// Nothing here asks the clock: the owner sets Now before each command, so that all of a command sees one instant. A key is
+// expired when Now is after its deadline. An expired key is deleted when it is met (lookups) and by ActiveExpire, which the
+// owner calls when NextExpiry says so; both call OnExpire, so that deletions are propagated.
 //
 // # The wheel's promise
 //
@@ -53,10 +53,10 @@ type Keyspace struct {
 	OnAdd func(db *DB, r *record.Record, replaced bool)
 	// OnRemove, if not nil, is called for each key that is about to be removed, but for those of a database that is flushed.
 	OnRemove func(db *DB, r *record.Record)
-	// KeepExpired makes lookups treat expired keys as missing but leave them, and ActiveExpire idle: a replica waits
-	// for its master's word.
+	// KeepExpired makes lookups treat expired keys as missing without deleting them, and ActiveExpire do nothing: on a replica
+	// the master deletes keys.
 	KeepExpired bool
-	// Loading makes nothing expire, whatever the time: what is being loaded says itself which keys have gone.
+	// Loading keeps all keys from expiring: what is being loaded contains the deletions.
 	Loading bool
 
 	// OnExpireField, if not nil, is called for each field of the hash r that expires in the background, before it is deleted;
@@ -104,8 +104,14 @@ type contents struct {
 	hand   uint64 // the hash that eviction's hand has reached
 }
 
+// fixedSeed, if not nil, replaces the seeds that New is given. It is for servers of tests (seeded.go).
+var fixedSeed *uint64
+
 // New returns n empty databases. seed starts the random numbers.
 func New(n int, seed uint64) *Keyspace {
+	if fixedSeed != nil {
+		seed = *fixedSeed
+	}
 	ks := &Keyspace{rnd: seed}
 	for i := range n {
 		db := &DB{ID: i, ks: ks}
@@ -157,7 +163,7 @@ func (db *DB) Overhead() int {
 	return db.t.Size() + db.keys.bytes() + db.fields.bytes()
 }
 
-// AddBytes tells that a value behind a record has grown by n bytes.
+// AddBytes accounts for a value behind a record that has grown by n bytes.
 func (db *DB) AddBytes(n int) { db.bytes += n }
 
 // Len returns the number of keys, expired ones that nobody has met yet included.
@@ -225,7 +231,7 @@ func (db *DB) Lookup(key []byte) *record.Record {
 	return r
 }
 
-// expire deletes an expired record, or leaves it where that is the master's business.
+// expire deletes an expired record, unless KeepExpired is set.
 func (db *DB) expire(h uint64, r *record.Record) {
 	if db.ks.KeepExpired {
 		return
@@ -268,7 +274,7 @@ func (db *DB) insert(h uint64, r *record.Record) {
 	}
 }
 
-// add is insert without telling.
+// add is insert without a call of OnAdd.
 func (db *DB) add(h uint64, r *record.Record) {
 	if !db.active {
 		db.ks.activate(db)
@@ -306,7 +312,15 @@ const KeepTTL = int64(-2)
 
 // SetString sets key to a string, in the encoding that SET chooses. expiry is a deadline, record.NoExpiry or KeepTTL.
 // key and value are copied.
-func (db *DB) SetString(key, value []byte, expiry int64) {
+func (db *DB) SetString(key, value []byte, expiry int64) { db.setString(key, value, expiry, false) }
+
+// SetOwned is SetString for a value of more than record.MaxInline bytes whose buffer becomes the string's. It returns the
+// buffer that the string had before if nobody uses that any more, else nil.
+func (db *DB) SetOwned(key, value []byte, expiry int64) (spare []byte) {
+	return db.setString(key, value, expiry, true)
+}
+
+func (db *DB) setString(key, value []byte, expiry int64, owned bool) (spare []byte) {
 	h := table.Hash(key)
 	old := db.t.Get(h, key)
 	if old != nil && old.Expiry() != record.NoExpiry && db.ks.Expired(old) {
@@ -318,8 +332,8 @@ func (db *DB) SetString(key, value []byte, expiry int64) {
 		if expiry == KeepTTL {
 			expiry = record.NoExpiry
 		}
-		db.insert(h, record.NewString(key, value, expiry, ks.newClock(), ks.gen.Current()))
-		return
+		db.insert(h, newString(key, value, expiry, ks.newClock(), ks.gen.Current(), owned))
+		return nil
 	}
 	had := old.Expiry()
 	if expiry == KeepTTL {
@@ -330,16 +344,39 @@ func (db *DB) SetString(key, value []byte, expiry int64) {
 		clock = old.Clock() // as Redis: an overwritten key keeps its frequency
 	}
 	if old.Type() == record.String && db.ownsString(h, old) && (expiry == had || old.SetExpiry(expiry)) {
-		if old.TrySetString(value) {
+		var done bool
+		if !owned {
+			done = old.TrySetString(value)
+		} else if !old.Inline() {
+			before := Size(old)
+			spare = old.SwapLong(value)
+			db.bytes += Size(old) - before
+			done = true
+		}
+		if done {
 			old.SetClock(clock)
 			db.rescheduled(&db.keys, h, had, expiry)
-			return
+			return spare
 		}
 		if expiry != had {
 			old.SetExpiry(had) // replace counts the difference between old and new
 		}
 	}
-	db.replace(h, old, record.NewString(key, value, expiry, clock, ks.gen.Current()))
+	db.replace(h, old, newString(key, value, expiry, clock, ks.gen.Current(), owned))
+	return nil
+}
+
+// newString makes the record of a string, which with owned keeps value as its buffer.
+func newString(key, value []byte, expiry int64, clock uint32, stamp uint64, owned bool) *record.Record {
+	if owned {
+		return record.NewOwned(key, value, expiry, clock, stamp)
+	}
+	return record.NewString(key, value, expiry, clock, stamp)
+}
+
+// MayLend reports whether the bytes of the long string r may be sent from where they lie: Lend can be called for it.
+func (db *DB) MayLend(r *record.Record) bool {
+	return !r.Inline() && (!db.ks.gen.Pinned() || db.ownsValue(table.Hash(r.Key()), r))
 }
 
 // Set adds or replaces a whole record, which must bear its key and deadline. It is how collections and moved keys
@@ -455,7 +492,7 @@ func (db *DB) Edit(key []byte, r *record.Record, n, room int) []byte {
 		return c.String(nil)
 	}
 	v := record.Value[record.Bytes](r)
-	if !ks.gen.Owns(v.Stamp) && !db.ownsValue(table.Hash(key), r) {
+	if r.Lent() || !ks.gen.Owns(v.Stamp) && !db.ownsValue(table.Hash(key), r) {
 		b := make([]byte, n, room)
 		copy(b, v.B)
 		db.replace(table.Hash(key), r, record.NewOwned(key, b, r.Expiry(), r.Clock(), ks.gen.Copying(cap(v.B))))
@@ -478,17 +515,17 @@ func (db *DB) Edit(key []byte, r *record.Record, n, room int) []byte {
 
 // ownsString reports whether the string r may be written in place, with its deadline.
 func (db *DB) ownsString(h uint64, r *record.Record) bool {
-	return db.t.Owned(h) && (r.Inline() || !r.Moved() || db.ks.gen.Owns(record.Value[record.Bytes](r).Stamp))
+	return db.t.Owned(h) && (r.Inline() || !r.Lent() && (!r.Moved() || db.ks.gen.Owns(record.Value[record.Bytes](r).Stamp)))
 }
 
-// ownsValue reports whether the value behind the object r may be written in place whatever its stamp: the snapshot's
-// walk has passed it. Of a value that was moved the place tells nothing.
+// ownsValue reports whether the value behind the object r may be written in place whatever its stamp: the snapshot's walk has
+// passed it. This does not hold for a value that was moved to another key.
 func (db *DB) ownsValue(h uint64, r *record.Record) bool { return !r.Moved() && db.t.Owned(h) }
 
 // grown is the capacity given to a string that is being written to: twice its length, a megabyte more above that.
 func grown(n int) int { return n + min(n, 1<<20) }
 
-// Delete deletes a key and reports whether it was there (and had not expired; a replica deletes what its master says).
+// Delete deletes a key and reports whether it was there (and had not expired; a replica deletes what its master deletes).
 func (db *DB) Delete(key []byte) bool { return db.DeleteAs(key, db.ks.Lazy.Deletion) }
 
 // DeleteAs is Delete for a command that itself says whether the key is deleted lazily.
@@ -683,8 +720,8 @@ func (s *Snapshot) Release() {
 	s.ks.snap = nil
 }
 
-// ClocksPerSecond is how finely LRU tells the time. Redis counts whole seconds, in 24 bits; three bits more keep apart the
-// keys of a cache that is renewed within seconds.
+// ClocksPerSecond is the resolution of LRU clocks. Redis counts whole seconds, in 24 bits; three bits more keep apart the keys
+// of a cache that is renewed within seconds.
 const ClocksPerSecond = 8
 
 // LRUClock returns the access clock for a time: eighths of a second, in 27 bits.

@@ -19,13 +19,12 @@ func (ks *Keyspace) Aside() []*DB {
 // Reserve prepares an empty database for about n keys, at some 20 bytes for each. Trim is to be called when they have come.
 func (db *DB) Reserve(n int) { db.t.Reserve(n) }
 
-// Trim gives back what Reserve took, if far fewer keys have come than it was told.
+// Trim gives back what Reserve took, if far fewer keys have come than announced.
 func (db *DB) Trim() { db.t.Trim() }
 
 // Load adds records that were read from a file, and returns how many it added: it stops before a record whose key is there
-// already. It is an insertion and nothing else: nobody is told of the keys, and whether a deadline has passed is not
-// asked. Up to MaxPrefetch records at once are faster than as many calls, since their places are brought into the cache
-// together.
+// already. It only inserts: OnAdd is not called, and passed deadlines are not looked at. Up to MaxPrefetch records at once are
+// faster than as many calls, since their places are brought into the cache together.
 func (db *DB) Load(recs []*record.Record) int {
 	for n := 0; n < len(recs); {
 		var hashes [MaxPrefetch]uint64

@@ -24,9 +24,9 @@ import (
 // # Copy-on-write of collections
 //
 // A value bears the stamp of the generation that made it. While a snapshot is held, a value that it can reach must not be
-// changed, its struct included, since another goroutine reads it. Own therefore gives the key a fork: a new struct whose
-// large parts (segments, nodes) are still shared and copied by their own stamps when they are first changed. Every change
-// of a value begins with Own, and ends with AddBytes telling by how much its Size has changed.
+// changed, its struct included, since another goroutine reads it. Own therefore gives the key a fork: a new struct whose large
+// parts (segments, nodes) are still shared and copied by their own stamps when they are first changed. Every change of a value
+// begins with Own, and ends with AddBytes, for the change of its Size.
 
 // A Value is what the server must know of a value that is not a string.
 type Value interface {

@@ -169,7 +169,7 @@ func (l *List) Shrink(rules Rules) {
 	}
 }
 
-// Push puts s, which is copied, at one end: in front, or at the end. Grow must have been told of it.
+// Push puts s, which is copied, at one end: in front, or at the end. Grow has been called for it.
 func (l *List) Push(s []byte, front bool) {
 	switch {
 	case l.large() != nil && front:
@@ -255,8 +255,8 @@ func (l *List) Index(i int) (v Value, ok bool) {
 	return l.lp().Get(p), true
 }
 
-// Set puts s in the place of the element at an index, which counts from the end if it is negative. It reports whether
-// there is such an element. Grow must have been told of s, and Shrink is to be called afterwards.
+// Set puts s in the place of the element at an index, which counts from the end if it is negative. It reports whether there is
+// such an element. Grow has been called for s; Shrink is to be called afterwards.
 func (l *List) Set(i int, s []byte) bool {
 	if l.large() != nil {
 		return l.large().Set(i, s)
@@ -269,8 +269,8 @@ func (l *List) Set(i int, s []byte) bool {
 	return true
 }
 
-// Insert puts s before or behind (after) the first element that equals pivot. It reports whether there is one. Grow must
-// have been told of s.
+// Insert puts s before or behind (after) the first element that equals pivot. It reports whether there is one. Grow has been
+// called for s.
 func (l *List) Insert(pivot, s []byte, after bool) bool {
 	if l.large() != nil {
 		return l.large().Insert(pivot, s, after)

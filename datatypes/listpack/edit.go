@@ -193,8 +193,8 @@ func Merge(a, b Listpack) Listpack {
 	return a
 }
 
-// Split returns the elements before position p and those from p on, as two listpacks; n tells how many there are before.
-// lp must be forgotten.
+// Split returns the elements before position p and those from p on, as two listpacks; n is the number of elements before p. lp
+// must be forgotten.
 func (lp Listpack) Split(p, n int) (left, right Listpack) {
 	total := lp.Len()
 	right = Listpack(alloc(headerSize + len(lp) - p))

@@ -17,8 +17,8 @@
 //	11110000 uint32 data         string of up to 2^32-1 bytes
 //	11110001 .. 11110100         integer of 16, 24, 32, 64 bits
 //
-// A string that is the canonical text of an int64 is stored as that integer, in the shortest form, and compares equal
-// to it; nobody can tell from outside.
+// A string that is the canonical text of an int64 is stored as that integer, in the shortest form, and compares equal to it;
+// that is not visible from outside.
 //
 // # Use
 //
@@ -44,7 +44,7 @@ import (
 const (
 	headerSize = 6
 	minBytes   = headerSize + 1
-	unknown    = math.MaxUint16 // in the header: too many elements to tell
+	unknown    = math.MaxUint16 // in the header: too many elements to count
 
 	// MaxBytes is the greatest length of a listpack. What would pass it is refused: the operation returns nil.
 	MaxBytes = math.MaxUint32
@@ -90,7 +90,7 @@ func (lp Listpack) Len() int {
 	return n
 }
 
-// header returns the number of elements that the header tells.
+// header returns the number of elements in the header.
 func (lp Listpack) header() int { return int(binary.LittleEndian.Uint16(lp[4:])) }
 
 // Size returns the bytes of memory that the listpack holds.

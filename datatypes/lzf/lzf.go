@@ -8,7 +8,7 @@
 //	LLLooooo oooooooo        copy L+2 bytes (3 to 8) from o+1 bytes back in the output, L = 1..6
 //	111ooooo LLLLLLLL oooooooo   copy L+9 bytes (9 to 264) from there
 //
-// so a match reaches back 8192 bytes at most and may overlap what it makes. The stream does not tell the length of the
+// so a match reaches back 8192 bytes at most and may overlap what it makes. The stream does not contain the length of the
 // output: who stores it stores that too.
 //
 // # Compressor

@@ -94,7 +94,7 @@ func (n *node) clone(stamp uint64) *node {
 	return &c
 }
 
-// newNode returns a node with one element, plain if that is large. atHead tells from which side it will be filled.
+// newNode returns a node with one element, plain if that is large. atHead says from which side it will be filled.
 func (l *List) newNode(s []byte, atHead bool) *node {
 	if l.large(len(s)) {
 		n := &node{stamp: l.set.gen.Current(), count: 1}

@@ -34,7 +34,7 @@ const (
 	typeListQuicklist = 18
 )
 
-// oracle is a redis-server to compare with; new tells that it is 7.2 or later, which keeps short lists in listpacks.
+// oracle is a redis-server to compare with; new says that it is 7.2 or later, which keeps short lists in listpacks.
 type oracle struct {
 	*harness.Conn
 	new bool

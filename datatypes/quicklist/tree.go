@@ -241,7 +241,7 @@ func (l *List) grow(i int, n *node) {
 	l.root = left
 }
 
-// insertBelow puts n below b as node i; end tells that this is an end of the whole tree. It returns b for writing, and
+// insertBelow puts n below b as node i; end says that this is an end of the whole tree. It returns b for writing, and
 // the branch that was split off b, if b was full.
 func (l *List) insertBelow(b *branch, i int, n *node, end bool) (left, right *branch) {
 	b = l.own(b)

@@ -212,8 +212,8 @@ func (r *Record) Expiry() int64 {
 	return NoExpiry
 }
 
-// SetExpiry sets the deadline in place and reports whether it could: a record made without one mostly has no room for it
-// (and no need, to be told NoExpiry).
+// SetExpiry sets the deadline in place and reports whether it could: a record made without one mostly has no room for it (and
+// needs none for NoExpiry).
 func (r *Record) SetExpiry(when int64) bool {
 	switch r.header & (flagInline | flagExpiry) {
 	case flagInline | flagExpiry:
@@ -226,9 +226,9 @@ func (r *Record) SetExpiry(when int64) bool {
 	return true
 }
 
-// Moved reports whether the object's value was under another key when a snapshot was taken: how far the snapshot's walk
-// has come then does not tell whether the value may be written in place, only its own stamps do. It stays true until
-// the value is replaced, which costs one copy that might not have been needed.
+// Moved reports whether the object's value was under another key when a snapshot was taken: then only its own stamps decide
+// whether the value may be written in place, not how far the snapshot's walk has come. It stays true until the value is
+// replaced, which costs one copy that might not have been needed.
 func (r *Record) Moved() bool { return r.header&flagMoved != 0 }
 
 // SetMoved makes Moved true of an object. Inline records have no value that a snapshot could share.
@@ -556,6 +556,23 @@ func (r *Record) trySetLong(value []byte) bool {
 	copy(v.B, value)
 	return true
 }
+
+// SwapLong gives a long string another buffer, which is kept, and returns the one that it had.
+func (r *Record) SwapLong(value []byte) (was []byte) {
+	v := Value[Bytes](r)
+	was, v.B = v.B, value
+	return was
+}
+
+// lent is the stamp of bytes that others read: queued replies.
+const lent = math.MaxUint64
+
+// Lend says that the bytes of a long string are read by others for as long as they please: they are never written again.
+// A string that changes is given other bytes.
+func (r *Record) Lend() { Value[Bytes](r).Stamp = lent }
+
+// Lent reports whether Lend was called for the bytes that the object has now.
+func (r *Record) Lent() bool { return Value[Bytes](r).Stamp == lent }
 
 // TrySetMember overwrites the value of a field in place and reports whether it could: the value must fill the same
 // size class as the old one. The deadline stays.

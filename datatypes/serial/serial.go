@@ -18,7 +18,7 @@ const (
 	HashListpack   Type = 16 // listpack
 	ZSetListpack   Type = 17 // listpack
 	Quicklist2     Type = 18 // nodes: listpacks and plain elements
-	Stream2        Type = 19 // with what XINFO STREAM of 7.0 tells
+	Stream2        Type = 19 // with what XINFO STREAM of 7.0 shows
 	SetListpack    Type = 20 // listpack
 	Stream3        Type = 21 // with the active time of consumers
 	HashTTL        Type = 24 // elements with deadlines, the earliest in front

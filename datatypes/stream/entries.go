@@ -301,7 +301,7 @@ func (t *Trim) whole(length int, master ID, lp listpack.Listpack) bool {
 	return length-live >= t.MaxLen
 }
 
-// dropNodes accounts for the nodes of the first leaf that go as a whole, and returns how many these are. stop tells that
+// dropNodes accounts for the nodes of the first leaf that go as a whole, and returns how many these are. stop says that
 // nothing else is to be removed.
 func (s *Stream) dropNodes(t Trim, items []item[node], deleted *int) (k int, stop bool) {
 	for i := range items {

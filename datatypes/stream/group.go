@@ -131,7 +131,7 @@ func (s *Stream) RemoveGroup(name []byte) bool {
 }
 
 // AddGroup adds a group, whose name is copied, to a stream that is owned. It returns nil if there is one of that name.
-// A loader that then puts something into the group tells that with Account.
+// A loader that then puts something into the group says that with Account.
 func (s *Stream) AddGroup(name []byte, last ID, read int64, gen *cow.Generation) *Group {
 	i, ok := s.search(name)
 	if ok {

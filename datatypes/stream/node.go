@@ -307,7 +307,7 @@ func newNode(pairs [][]byte, room int) listpack.Listpack {
 	return lp.AppendInt(0)
 }
 
-// appendEntry returns lp with an entry appended and counted. owned tells that it may be written in place.
+// appendEntry returns lp with an entry appended and counted. owned says that it may be written in place.
 func appendEntry(lp listpack.Listpack, master, id ID, pairs [][]byte, owned bool) listpack.Listpack {
 	var c cursor
 	c.open(master, lp)

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
-	"math/rand/v2"
 	"slices"
 	"testing"
 	"unsafe"
@@ -354,7 +353,7 @@ func BenchmarkGet(b *testing.B) {
 				all[i] = fmt.Appendf(nil, "key:%012d", i)
 				tb.Insert(Hash(all[i]), record.NewString(all[i], []byte("12345678901234567890123456789012"), record.NoExpiry, 0, 0))
 			}
-			rand.Shuffle(keys, func(i, j int) { all[i], all[j] = all[j], all[i] })
+			random.New(b).Shuffle(keys, func(i, j int) { all[i], all[j] = all[j], all[i] })
 			b.ReportMetric(float64(tb.Size())/float64(keys), "B/key")
 			b.ResetTimer()
 			i := 0

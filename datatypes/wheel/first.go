@@ -1,6 +1,6 @@
 package wheel
 
-// Entry is what Insert was told.
+// Entry is what was given to Insert.
 type Entry struct {
 	Hash uint64
 	When int64

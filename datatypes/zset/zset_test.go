@@ -581,31 +581,45 @@ func TestNoAllocation(t *testing.T) {
 	}
 }
 
+// heap returns how many bytes are alive. The second collection frees what had finalizers or lay in pools.
+func heap() int {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.HeapAlloc)
+}
+
 // Size is what the heap grew by.
 func TestSize(t *testing.T) {
 	var gen cow.Generation
 	for _, n := range []int{1, 150, 100000} {
-		sets := make([]*ZSet, max(20000/n, 1))
-		var before, after runtime.MemStats
-		runtime.GC()
-		runtime.ReadMemStats(&before)
-		sum := 0
-		for i := range sets {
-			sets[i] = New(&gen)
-			var k [16]byte
-			for j := range n {
-				copy(k[:], fmt.Sprintf("%016d", j))
-				sets[i].Set(k[:], float64(j*7919%1000))
+		grown := func() (got, sum int) {
+			sets := make([]*ZSet, max(20000/n, 1))
+			before := heap()
+			for i := range sets {
+				sets[i] = New(&gen)
+				var k [16]byte
+				for j := range n {
+					copy(k[:], fmt.Sprintf("%016d", j))
+					sets[i].Set(k[:], float64(j*7919%1000))
+				}
+				sum += sets[i].Size()
 			}
-			sum += sets[i].Size()
+			got = heap() - before
+			runtime.KeepAlive(sets)
+			return got, sum
 		}
-		runtime.GC()
-		runtime.ReadMemStats(&after)
-		got := int(after.HeapAlloc) - int(before.HeapAlloc)
-		if math.Abs(float64(got-sum)) > 0.02*float64(sum)+10000 {
-			t.Errorf("%d members: Size %d, the heap grew by %d", n, sum, got)
+		for try := 1; ; try++ { // what else is alive may change meanwhile
+			got, sum := grown()
+			if math.Abs(float64(got-sum)) <= 0.02*float64(sum)+10000 {
+				break
+			}
+			if try == 5 {
+				t.Errorf("%d members: Size %d, the heap grew by %d", n, sum, got)
+				break
+			}
 		}
-		runtime.KeepAlive(sets)
 	}
 }
 
@@ -620,19 +634,24 @@ func TestChangeUnderSnapshotIsSmall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gen.Pin()
-	z = z.Fork()
-	for name, change := range map[string]func(){
-		"Update": func() { z.Set([]byte("100000"), 5.5) },
-		"Remove": func() { z.Remove([]byte("50000")) },
-		"Insert": func() { z.Set([]byte("new"), 170000.5) },
+	for name, change := range map[string]func(i int){
+		"Update": func(i int) { z.Set(fmt.Append(nil, 100000+i*1000), 5.5+float64(i)) },
+		"Remove": func(i int) { z.Remove(fmt.Append(nil, 50000+i*1000)) },
+		"Insert": func(i int) { z.Set(fmt.Append(nil, "new", i), 170000.5+float64(i*1000)) },
 	} {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		change()
-		runtime.ReadMemStats(&after)
-		if n := after.TotalAlloc - before.TotalAlloc; n > 24<<10 {
-			t.Errorf("%s allocates %d bytes", name, n)
+		least := uint64(math.MaxUint64)
+		for i := range 5 { // the runtime itself allocates now and then
+			gen.Pin()
+			z = z.Fork()
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			change(i)
+			runtime.ReadMemStats(&after)
+			least = min(least, after.TotalAlloc-before.TotalAlloc)
+			gen.Unpin()
+		}
+		if least > 24<<10 {
+			t.Errorf("%s allocates %d bytes", name, least)
 		}
 	}
 	if !bytes.Equal(z.At(6).Key(), []byte("100000")) {

@@ -25,6 +25,9 @@
 //     is blocked or paused. Later packets are appended behind it and it is
 //     parsed in place like a packet.
 //
+// The bytes of a large bulk may also be read from the socket straight into its
+// buffer: Room tells where they go, Fill how many came.
+//
 // A connection without any of these holds no memory but the Parser value. No
 // memory is ever allocated by a length that was only announced: buffers grow in
 // proportion to the bytes that came in, and a new buffer of a large bulk is never
@@ -202,6 +205,33 @@ func (p *Parser) Coming() int {
 	return 0
 }
 
+// Room returns the free part of the buffer of the large bulk that is being read,
+// never more than the bytes that are missing, and whether it is all of them. It is
+// nil if no such bulk is being read or all of it is there. What is read into it is
+// told by Fill. It is valid until the next call of any other method.
+func (p *Parser) Room(s *Scratch) (room []byte, whole bool) {
+	t := p.part
+	if t == nil || t.state != inBulk || t.size < bigBulk || t.got >= t.size || p.pos < len(p.in) {
+		return nil, false
+	}
+	if t.own == nil {
+		t.own = s.takeLarge(t.size)
+	}
+	if len(t.own) == cap(t.own) {
+		t.own = growOwn(t.own, 1, t.size)
+	}
+	room = t.own[len(t.own):min(cap(t.own), t.size)]
+	return room, len(t.own)+len(room) == t.size
+}
+
+// Fill says that the first n bytes of what Room returned were read.
+func (p *Parser) Fill(n int) {
+	t := p.part
+	t.own = t.own[:len(t.own)+n]
+	t.got += n
+	p.base += int64(n)
+}
+
 // Exceeds reports whether more is buffered than lim.MaxBuffered allows. Redis
 // asks after each read, before it parses, and closes the connection without a word.
 func (p *Parser) Exceeds(lim *Limits) bool {
@@ -264,6 +294,32 @@ func (s *Scratch) keepLarge(b []byte) {
 	for len(s.large) > keepLarges || s.largeBytes > keepLargest {
 		s.largeBytes -= cap(s.large[0])
 		s.large = slices.Delete(s.large, 0, 1)
+	}
+}
+
+// Take reports whether arg is an argument of the request returned last that lies in a
+// buffer of its own, without much room behind it. If so the buffer is the caller's
+// from then on.
+func (s *Scratch) Take(arg []byte) bool {
+	if len(arg) < bigBulk || s.spent == nil {
+		return false
+	}
+	for i, o := range s.spent.owned {
+		if len(o.data) > 0 && &o.data[0] == &arg[0] {
+			if spare := cap(o.data) - len(o.data); spare > len(o.data)/16 {
+				return false
+			}
+			s.spent.owned = slices.Delete(s.spent.owned, i, i+1)
+			return true
+		}
+	}
+	return false
+}
+
+// Keep gives a buffer that nobody uses any more for bulks to come.
+func (s *Scratch) Keep(b []byte) {
+	if cap(b) >= bigBulk {
+		s.keepLarge(b)
 	}
 }
 

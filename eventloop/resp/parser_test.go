@@ -42,6 +42,7 @@ type feeder struct {
 	out   outcome
 	fed   int
 	every bool // end the packet after each request, as if the client blocked
+	room  int  // above 0: the rest of a large bulk is read into its buffer, so many bytes at a time
 }
 
 func newFeeder(t testing.TB, lim Limits) *feeder {
@@ -50,6 +51,19 @@ func newFeeder(t testing.TB, lim Limits) *feeder {
 
 // packet feeds one packet and destroys its bytes afterwards.
 func (f *feeder) packet(data []byte) {
+	for f.room > 0 && f.out.err == "" {
+		room, whole := f.p.Room(f.s)
+		if room == nil || len(data) == 0 {
+			break
+		}
+		if want := f.p.part.size - f.p.part.got; len(room) > want || whole != (len(room) == want) {
+			f.t.Fatalf("room for %d bytes of %d, whole: %v", len(room), want, whole)
+		}
+		n := copy(room[:min(len(room), f.room)], data)
+		f.p.Fill(n)
+		f.fed += n
+		data = data[n:]
+	}
 	in := append([]byte("x"), data...)[1:] // a copy of its own
 	f.fed += len(data)
 	f.p.Begin(in)
@@ -104,6 +118,9 @@ func (f *feeder) packet(data []byte) {
 func feed(t testing.TB, lim Limits, every bool, stream []byte, cuts ...int) outcome {
 	f := newFeeder(t, lim)
 	f.every = every
+	if every && len(cuts) > 0 {
+		f.room = 500 + cuts[0]
+	}
 	from := 0
 	for _, c := range append(cuts, len(stream)) {
 		f.packet(stream[from:c])
@@ -549,6 +566,64 @@ func TestLargeBuffers(t *testing.T) {
 	}
 	if s.keepLarge(make([]byte, keepLargest+1)); cap(s.large[len(s.large)-1]) > keepLargest {
 		t.Error("a buffer is kept that is too large")
+	}
+}
+
+// TestTake takes large arguments away: they are not used for later ones.
+func TestTake(t *testing.T) {
+	var p Parser
+	var s Scratch
+	lim := DefaultLimits()
+	parse := func(values ...string) [][]byte {
+		in := bulks(append([]string{"MSET"}, values...)...)
+		for _, half := range []string{in[:len(in)/2], in[len(in)/2:]} {
+			p.Begin([]byte(half))
+			args, err := p.Next(&s, &lim)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if args != nil {
+				return args
+			}
+			p.End()
+		}
+		t.Fatal("not parsed")
+		return nil
+	}
+	long := func(c string) string { return strings.Repeat(c, bigBulk) }
+	args := parse("k", long("a"))
+	if s.Take(args[1]) {
+		t.Error("a short argument is taken")
+	}
+	if s.Take([]byte(long("a"))) {
+		t.Error("bytes are taken that are no argument")
+	}
+	if !s.Take(args[2]) {
+		t.Fatal("a large argument is not taken")
+	}
+	if s.Take(args[2]) {
+		t.Error("an argument is taken twice")
+	}
+	p.End()
+	mine := args[2]
+	for range 3 {
+		other := parse("k", long("b"))
+		if string(mine) != long("a") || string(other[2]) != long("b") {
+			t.Fatal("a taken buffer is used again")
+		}
+		p.End()
+	}
+	// Now one is kept that was not taken, twice as large as the next needs: that one is too large to be taken.
+	p.Begin(nil)
+	p.Next(&s, &lim)
+	s.Trim()
+	s.Keep(make([]byte, 0, 2*bigBulk))
+	s.Keep(make([]byte, 0, bigBulk-1))
+	if args = parse("k", long("c")); cap(s.spent.owned[0].data) != 2*bigBulk {
+		t.Fatalf("a buffer of %d bytes", cap(s.spent.owned[0].data))
+	}
+	if s.Take(args[2]) {
+		t.Error("a buffer twice as large as the argument is taken")
 	}
 }
 

@@ -88,7 +88,7 @@ func (t *partial) takeLine(in []byte, end byte, extra int) (line []byte, used in
 }
 
 // takeNumber is takeLine for a line with a number behind its first byte.
-// done tells that the line is there, valid that it holds a number.
+// done says that the line is there, valid that it holds a number.
 func (t *partial) takeNumber(in []byte) (first byte, n int64, valid, done bool, used int, tooLong bool) {
 	line, used, tooLong := t.takeLine(in, '\r', 1)
 	if line == nil {
@@ -129,12 +129,17 @@ func (t *partial) takeBulk(in []byte, s *Scratch) (used int) {
 // appendOwn appends to the buffer of a large bulk, which doubles as bytes come
 // but never grows to more than the bulk.
 func appendOwn(own, data []byte, size int) []byte {
-	if need := len(own) + len(data); need > cap(own) {
-		grown := make([]byte, len(own), min(size, 2*need))
-		copy(grown, own)
-		own = grown
+	if len(own)+len(data) > cap(own) {
+		own = growOwn(own, len(data), size)
 	}
 	return append(own, data...)
+}
+
+// growOwn makes room for n more bytes.
+func growOwn(own []byte, n, size int) []byte {
+	grown := make([]byte, len(own), min(size, 2*(len(own)+n)))
+	copy(grown, own)
+	return grown
 }
 
 // takeWhole takes the arguments that lie whole in the packet and need no second
@@ -161,7 +166,7 @@ func (p *Parser) takeWhole(in []byte, lim *Limits) (used int) {
 }
 
 // resume goes on with the cut request p.part in the rest of the packet. skip
-// tells that it was an empty request.
+// says that it was an empty request.
 func (p *Parser) resume(s *Scratch, lim *Limits) (args [][]byte, skip bool, err error) {
 	for {
 		t := p.part

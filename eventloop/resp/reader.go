@@ -36,7 +36,7 @@ const attribute = '|'
 // Value is a decoded reply.
 type Value struct {
 	Type   Type
-	IsNull bool    // "_", "$-1" or "*-1"; Type tells which
+	IsNull bool    // "_", "$-1" or "*-1"; Type says which
 	Str    []byte  // strings, errors, big numbers, and the text of a double; of a verbatim string without its format
 	Format string  // of a verbatim string: three bytes
 	Int    int64   // integers; a boolean as 0 or 1

@@ -16,7 +16,11 @@ type Writer struct {
 	Buf   []byte
 	Proto int // 2 or 3; another value counts as 2
 	Limit int // bytes, 0 = none
-	cut   int // length of Buf when Limit was passed; 0 if it was not
+
+	Sharing bool   // BulkShared may leave the bulk where it is
+	Shared  []byte // a bulk that follows Buf, and behind it the line's end
+
+	cut int // length of Buf when Limit was passed; 0 if it was not
 }
 
 // Reset empties Buf and keeps its memory.
@@ -25,11 +29,12 @@ func (w *Writer) Reset() { w.Truncate(0) }
 // Truncate drops what was appended since Buf had n bytes.
 func (w *Writer) Truncate(n int) {
 	w.Buf = w.Buf[:min(n, len(w.Buf))]
+	w.Shared = nil
 	w.cut = 0
 }
 
-// Over reports whether Buf has passed Limit.
-func (w *Writer) Over() bool { return uint(len(w.Buf)) > uint(w.Limit-1) || w.cut > 0 }
+// Over reports whether the reply has passed Limit.
+func (w *Writer) Over() bool { return uint(len(w.Buf)+len(w.Shared)) > uint(w.Limit-1) || w.cut > 0 }
 
 // drop takes back what was appended since Limit was passed.
 func (w *Writer) drop() {
@@ -102,6 +107,18 @@ func (w *Writer) Bulk(s []byte) {
 	w.header('$', int64(len(s)))
 	b := append(w.Buf, s...)
 	w.Buf = append(b, '\r', '\n')
+}
+
+// BulkShared is Bulk for bytes that nobody changes until the reply is sent. If Sharing
+// is set, they are not copied but become Shared. Nothing may follow them then before
+// the owner has sent both.
+func (w *Writer) BulkShared(s []byte) {
+	if !w.Sharing {
+		w.Bulk(s)
+		return
+	}
+	w.header('$', int64(len(s)))
+	w.Shared = s
 }
 
 // BulkString is Bulk for a string.
@@ -268,14 +285,14 @@ func (w *Writer) begin() Mark {
 	return m
 }
 
-// BeginArray begins an array whose length EndArray tells. Aggregates nest: the inner one
-// must be ended first. Buf must not be cut or sent between the two.
+// BeginArray begins an array whose length is given to EndArray. Aggregates nest: the inner one must be ended first. Buf must
+// not be cut or sent between the two.
 func (w *Writer) BeginArray() Mark { return w.begin() }
 
-// BeginMap begins a map whose number of pairs EndMap tells; see BeginArray.
+// BeginMap begins a map whose number of pairs is given to EndMap; see BeginArray.
 func (w *Writer) BeginMap() Mark { return w.begin() }
 
-// BeginSet begins a set whose length EndSet tells; see BeginArray.
+// BeginSet begins a set whose length is given to EndSet; see BeginArray.
 func (w *Writer) BeginSet() Mark { return w.begin() }
 
 // EndArray closes an array of n elements.

@@ -1,6 +1,6 @@
 // Package vfs is what the server needs of a disk: an interface small enough that a test can put a file system in its place
-// that fails where it is told to and forgets what was never forced to disk. Dumps, the append-only file, and the files of the
-// configuration and of users are written through it.
+// that fails where a test wants it to and forgets what was never forced to disk. Dumps, the append-only file, and the files of
+// the configuration and of users are written through it.
 //
 // # What a caller may assume
 //

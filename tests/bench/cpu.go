@@ -73,6 +73,44 @@ func (b *bench) bigSection() error {
 	return nil
 }
 
+// largeBytes is how many bytes of values a round of the large section moves at most.
+const largeBytes = 1 << 30
+
+// largeSizes are the lengths of the values of the large section, with how many keys have one.
+var largeSizes = []struct{ bytes, keys int }{{10_000, 1000}, {100_000, 100}, {1_000_000, 20}, {16_000_000, 4}}
+
+func (b *bench) largeSection() error {
+	servers, end, err := b.both()
+	if err != nil {
+		return err
+	}
+	defer end()
+	fmt.Printf("\n## CPU a request with large values, pipeline 1, median of %d rounds\n\n", b.rounds)
+	b.cpuHeader()
+	for _, size := range largeSizes {
+		for _, test := range []string{"set", "get"} {
+			if _, err := b.measure(servers, test+"_"+strconv.Itoa(size.bytes), 1, size.keys); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// largeTest completes the description of set_N or get_N, with values of N bytes.
+func largeTest(name string, t *benchTest) bool {
+	flag, last, _ := strings.Cut(name, "_")
+	n, err := strconv.Atoi(last)
+	if err != nil || n < 1 || flag != "set" && flag != "get" {
+		return false
+	}
+	t.flag, t.size = flag, n
+	t.prefix, t.value = "key:", strings.Repeat("x", n)
+	t.most = max(largeBytes/n, 10)
+	t.warm = max(t.most/10, 10)
+	return true
+}
+
 func (b *bench) cpuHeader() {
 	fmt.Printf("| test | -P | CPU µs %s | CPU µs %s | ratio | spread | req/s %[1]s | req/s %[2]s | p99 ms %[1]s | p99 ms %[2]s |\n",
 		b.report.Names[0], b.report.Names[1])
@@ -174,8 +212,13 @@ func (b *bench) round(s *harness.Server, t benchTest, requests, pipeline, keys i
 		after, err := s.CPU()
 		return cpuRound{MicrosCPU: micros(after-before) / float64(requests), Throughput: float64(requests) / took.Seconds()}, err
 	}
+	size := b.dataSize
+	if t.size > 0 {
+		size = t.size
+	}
 	args := []string{"-h", "127.0.0.1", "-p", strconv.Itoa(s.Port), "-n", strconv.Itoa(requests), "-P", strconv.Itoa(pipeline),
-		"-c", strconv.Itoa(b.clients), "-r", strconv.Itoa(keys), "-d", strconv.Itoa(b.dataSize), "--csv"}
+		"-c", strconv.Itoa(b.clients), "-r", strconv.Itoa(keys), "-d", strconv.Itoa(size), "--csv"}
+	args = append(args, s.ToolArgs()...)
 	if t.flag != "" {
 		args = append(args, "-t", t.flag)
 	}

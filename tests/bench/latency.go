@@ -105,7 +105,7 @@ func (b *bench) pacedRound(s *harness.Server, t benchTest, load string, n int) (
 	return latency, lag, errors.Join(err, stop())
 }
 
-// startLoad starts the work beside the paced client; the function it returns ends it and tells whether it failed.
+// startLoad starts the work beside the paced client; the function it returns ends it and reports whether it failed.
 func (b *bench) startLoad(s *harness.Server, load string) (stop func() error, err error) {
 	ctx, cancel := context.WithCancel(b.ctx)
 	switch load {

@@ -21,7 +21,11 @@
 //	watch    what slowlog, latency tracking and the latency monitor cost when nobody looks: on against off, ours alone
 //	lua      scripts: calls of them, and what they do inside, beside the ratios that are to be reached
 //	jobs     20,000 jobs through scripts such as queue libraries have: add, take, extend the lock, finish
+//	replication  CPU a SET with replicas, full synchronisation, applying a stream, WAIT, stalled replicas
+//	eviction at maxmemory: hit rates, CPU of a read-through loop, latency, resident memory, a limit that is lowered. Its parts
+//	         take minutes: -evictparts, -evictpatterns, -evictrooms, -evictpolicies choose
 //	conns    resident bytes an idle connection
+//	tls      SET and GET over TLS: requests a second, CPU of the loop's thread and of the process; bytes an idle connection
 //	latency  percentiles of a paced client, counted from the intended start, idle and beside load
 //	expiry   how late keys are gone and counted in expired_keys, among 1 million far deadlines
 //
@@ -74,6 +78,9 @@ type bench struct {
 	workers     int
 	jobs        int // of a round of the blocked section
 	streamParts []string
+	replParts   []string
+	tlsParts    []string
+	authority   *harness.Authority // servers speak TLS alone; nil: plain
 	stallTypes  []string
 	readers     int // that wait in the streams section
 	deliveries  int // to them in a round
@@ -85,6 +92,15 @@ type bench struct {
 	snapRate    int
 	farKeys     int
 	dueKeys     int
+
+	evictParts       []string
+	evictPatterns    []string
+	evictRooms       []int // per cent of the keys
+	evictPolicies    []string
+	evictKeys        int
+	evictRequests    int // of a run of the part hits
+	evictCPURequests int // of a round of the part cpu
+	evictWrites      int // of the part resident
 
 	report report
 }
@@ -98,26 +114,30 @@ type subject struct {
 
 // report is what goes to the JSON file.
 type report struct {
-	Time      string            `json:"time"`
-	Machine   map[string]string `json:"machine"`
-	Names     [2]string         `json:"names"`
-	CPU       []cpuResult       `json:"cpu,omitempty"`
-	Memory    []memResult       `json:"memory,omitempty"`
-	Elems     []memResult       `json:"elements,omitempty"`
-	Conns     []connResult      `json:"connections,omitempty"`
-	Blocked   []blockedResult   `json:"blocked,omitempty"`
-	Streams   []streamResult    `json:"streams,omitempty"`
-	Stalls    []stallResult     `json:"stalls,omitempty"`
-	Snapshots []snapshotResult  `json:"snapshots,omitempty"`
-	Sessions  []sessionResult   `json:"sessions,omitempty"`
-	Watch     []watchResult     `json:"watch,omitempty"`
-	Scripts   []sessionResult   `json:"scripts,omitempty"`
-	Jobs      []sessionResult   `json:"jobs,omitempty"`
-	Latency   []latencyResult   `json:"latency,omitempty"`
-	Expiry    []expiryResult    `json:"expiry,omitempty"`
+	Time        string            `json:"time"`
+	Machine     map[string]string `json:"machine"`
+	Names       [2]string         `json:"names"`
+	CPU         []cpuResult       `json:"cpu,omitempty"`
+	Memory      []memResult       `json:"memory,omitempty"`
+	Elems       []memResult       `json:"elements,omitempty"`
+	Conns       []connResult      `json:"connections,omitempty"`
+	TLS         []tlsResult       `json:"tls,omitempty"`
+	TLSConns    []connResult      `json:"tls_connections,omitempty"`
+	Blocked     []blockedResult   `json:"blocked,omitempty"`
+	Streams     []streamResult    `json:"streams,omitempty"`
+	Stalls      []stallResult     `json:"stalls,omitempty"`
+	Snapshots   []snapshotResult  `json:"snapshots,omitempty"`
+	Sessions    []sessionResult   `json:"sessions,omitempty"`
+	Watch       []watchResult     `json:"watch,omitempty"`
+	Scripts     []sessionResult   `json:"scripts,omitempty"`
+	Jobs        []sessionResult   `json:"jobs,omitempty"`
+	Latency     []latencyResult   `json:"latency,omitempty"`
+	Eviction    []evictionResult  `json:"eviction,omitempty"`
+	Replication []replicaResult   `json:"replication,omitempty"`
+	Expiry      []expiryResult    `json:"expiry,omitempty"`
 }
 
-var sections = []string{"cpu", "big", "mem", "elems", "conns", "blocked", "streams", "stalls", "aof", "snapshot", "sessions", "watch", "lua", "jobs", "latency", "expiry"}
+var sections = []string{"cpu", "big", "large", "mem", "elems", "conns", "blocked", "streams", "stalls", "aof", "snapshot", "sessions", "watch", "lua", "jobs", "eviction", "replication", "tls", "latency", "expiry"}
 
 func main() {
 	if err := run(); err != nil {
@@ -155,7 +175,17 @@ func run() error {
 	flag.IntVar(&b.snapRate, "snaprate", 2000, "requests a second of the paced client of the snapshot section")
 	stallTypes := flag.String("stalltypes", "hash,set,zset,list,stream,arithmetic", "types of the stalls section")
 	streamParts := flag.String("streamparts", strings.Join(streamPartNames, ","), "parts of the streams section")
+	replParts := flag.String("replparts", strings.Join(replicaPartNames, ","), "parts of the replication section")
+	tlsParts := flag.String("tlsparts", strings.Join(tlsPartNames, ","), "parts of the tls section")
 	elemShapes := flag.String("elemshapes", strings.Join(elementShapeNames(), ","), "shapes of the elems section")
+	evictParts := flag.String("evictparts", strings.Join(evictPartNames, ","), "parts of the eviction section")
+	evictPatterns := flag.String("evictpatterns", strings.Join(evictPatternNames(), ","), "how its part hits draws keys")
+	evictRooms := flag.String("evictrooms", "10,50", "per cent of the keys that have room in its part hits")
+	evictPolicies := flag.String("evictpolicies", "allkeys-lru,allkeys-lfu", "policies of its parts hits and cpu")
+	flag.IntVar(&b.evictKeys, "evictkeys", 5_000_000, "keys of the eviction section")
+	flag.IntVar(&b.evictRequests, "evictrequests", 10_000_000, "GETs of a run of its part hits, half of which warm up")
+	flag.IntVar(&b.evictCPURequests, "evictcpurequests", 1_000_000, "GETs of a round of its part cpu")
+	flag.IntVar(&b.evictWrites, "evictwrites", 20_000_000, "writes of its part resident")
 	flag.IntVar(&b.seconds, "seconds", 10, "seconds of each latency measurement")
 	flag.IntVar(&b.rate, "rate", 1000, "requests a second of the paced client")
 	flag.IntVar(&b.farKeys, "farkeys", 1_000_000, "keys with far deadlines in the expiry section")
@@ -184,11 +214,19 @@ func run() error {
 	b.memShapes = strings.Split(*memShapes, ",")
 	b.stallTypes = strings.Split(*stallTypes, ",")
 	b.streamParts = strings.Split(*streamParts, ",")
+	b.replParts = strings.Split(*replParts, ",")
+	b.evictParts = strings.Split(*evictParts, ",")
+	b.evictPatterns = strings.Split(*evictPatterns, ",")
+	b.evictPolicies = strings.Split(*evictPolicies, ",")
+	b.tlsParts = strings.Split(*tlsParts, ",")
 	b.elemShapes = strings.Split(*elemShapes, ",")
 	if b.pipelines, err = numbers(*pipelines); err != nil {
 		return err
 	}
 	if b.memKeys, err = numbers(*memKeys); err != nil {
+		return err
+	}
+	if b.evictRooms, err = numbers(*evictRooms); err != nil {
 		return err
 	}
 	var stop context.CancelFunc
@@ -239,6 +277,8 @@ func run() error {
 			failed = b.cpuSection()
 		case "big":
 			failed = b.bigSection()
+		case "large":
+			failed = b.largeSection()
 		case "mem":
 			failed = b.memSection()
 		case "elems":
@@ -261,8 +301,14 @@ func run() error {
 			failed = b.luaSection()
 		case "jobs":
 			failed = b.jobsSection()
+		case "replication":
+			failed = b.replicationSection()
+		case "eviction":
+			failed = b.evictionSection()
 		case "conns":
 			failed = b.connSection()
+		case "tls":
+			failed = b.tlsSection()
 		case "latency":
 			failed = b.latencySection()
 		case "expiry":
@@ -298,7 +344,8 @@ func (b *bench) start(s subject, extra ...string) (*harness.Server, error) {
 	if err := b.ctx.Err(); err != nil {
 		return nil, err
 	}
-	return harness.Start(harness.Options{Binary: s.binary, Args: append(append([]string{}, s.args...), extra...)})
+	return harness.Start(harness.Options{Binary: s.binary, Args: append(append([]string{}, s.args...), extra...),
+		Authority: b.authority})
 }
 
 // both starts the two servers; the function it returns ends them.

@@ -22,6 +22,7 @@ type benchTest struct {
 	flag    string   // for -t, or
 	command []string // a command of its own
 
+	size          int    // of values in bytes; 0: dataSize of bench
 	prefix, value string // keys that are there, prefix before 12 digits, with their value
 
 	// load makes the requests instead of redis-benchmark.
@@ -94,7 +95,7 @@ func (b *bench) benchTest(name string) (benchTest, error) {
 	case "xadd", "xadd_maxlen", "xread_10", "xreadgroup_xack":
 		streamTest(name, &t)
 	default:
-		if b.scriptTest(name, &t) {
+		if b.scriptTest(name, &t) || largeTest(name, &t) {
 			return t, nil
 		}
 		last, ok := strings.CutPrefix(name, "lrange_")

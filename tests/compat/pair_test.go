@@ -34,6 +34,12 @@ type pair struct {
 // newPair starts both servers. DEBUG is allowed on both: the cases use DEBUG SET-ACTIVE-EXPIRE and its like.
 func newPair(tb testing.TB, args ...string) *pair {
 	tb.Helper()
+	return newPairOf(tb, harness.NeedFerrous(tb), args...)
+}
+
+// newPairOf is newPair for a binary of Ferrous.
+func newPairOf(tb testing.TB, ferrous string, args ...string) *pair {
+	tb.Helper()
 	redis, err := harness.Redis()
 	if err != nil {
 		tb.Fatal(err)
@@ -47,7 +53,7 @@ func newPair(tb testing.TB, args ...string) *pair {
 	args = append([]string{"--enable-debug-command", "yes"}, args...)
 	p := &pair{}
 	p.servers[oracle] = harness.StartWith(tb, harness.Options{Binary: redis, Args: args, Password: password})
-	p.servers[subject] = harness.StartWith(tb, harness.Options{Binary: harness.NeedFerrous(tb), Args: args, Password: password})
+	p.servers[subject] = harness.StartWith(tb, harness.Options{Binary: ferrous, Args: args, Password: password})
 	for side, s := range p.servers {
 		p.admin[side] = s.Dial(tb)
 	}
@@ -75,7 +81,7 @@ func (p *pair) connect(proto int, hello bool) (*link, error) {
 	l := &link{}
 	for side, s := range p.servers {
 		// Without AUTH: cases about passwords send it themselves.
-		c, err := harness.DialConn("tcp", s.Addr, harness.DefaultTimeout)
+		c, err := s.Open(harness.DefaultTimeout)
 		if err != nil {
 			l.close()
 			return nil, err
@@ -365,7 +371,7 @@ func newEncoding(oracle, subject string) bool {
 func readToEnd(c *harness.Conn, sentinel string) (got string, closed bool, err error) {
 	var all []byte
 	buf := make([]byte, 64<<10)
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		if err := c.Net().SetReadDeadline(deadline); err != nil {
 			return string(all), false, err

@@ -23,11 +23,11 @@ type build struct {
 	err  error
 }
 
-var plain, checked build
+var plain, seeded, checked build
 
-// Ferrous returns the path of the server binary, built from the module's sources once in the life of the process, with
-// the race detector when the calling process has it too. FERROUS_BIN replaces the build by a ready binary,
-// FERROUS_INVARIANTS makes it that of CheckedFerrous. The second result is an error with the compiler's output.
+// Ferrous returns the path of the server binary as it is shipped, built from the module's sources once in the life of the
+// process, with the race detector when the calling process has it too. FERROUS_BIN replaces the build by a ready binary. The
+// second result is an error with the compiler's output.
 //
 // The binary lies in a temporary folder that Cleanup removes.
 func Ferrous() (string, error) {
@@ -36,19 +36,28 @@ func Ferrous() (string, error) {
 			plain.path, plain.err = filepath.Abs(bin)
 			return
 		}
-		if os.Getenv(CheckedEnv) != "" {
-			plain.path, plain.err = CheckedFerrous()
-			return
-		}
 		plain.path, plain.err = buildFerrous()
 	})
 	return plain.path, plain.err
 }
 
-// CheckedFerrous is Ferrous for a binary with the build tag invariants, which checks its own counters. It is always built
-// from the sources.
+// SeededFerrous is Ferrous for a binary with the build tag seeded, which takes its seed from the harness (Options.Seed).
+// FERROUS_BIN replaces it too, FERROUS_INVARIANTS makes it that of CheckedFerrous.
+func SeededFerrous() (string, error) {
+	switch {
+	case os.Getenv(BinaryEnv) != "":
+		return Ferrous()
+	case os.Getenv(CheckedEnv) != "":
+		return CheckedFerrous()
+	}
+	seeded.once.Do(func() { seeded.path, seeded.err = buildFerrous("-tags", "seeded") })
+	return seeded.path, seeded.err
+}
+
+// CheckedFerrous is SeededFerrous for a binary that has the build tag invariants besides, and checks its own counters. It is
+// always built from the sources.
 func CheckedFerrous() (string, error) {
-	checked.once.Do(func() { checked.path, checked.err = buildFerrous("-tags", "invariants") })
+	checked.once.Do(func() { checked.path, checked.err = buildFerrous("-tags", "seeded,invariants") })
 	return checked.path, checked.err
 }
 
@@ -75,13 +84,16 @@ func buildFerrous(flags ...string) (string, error) {
 	return bin, nil
 }
 
-// Cleanup removes what Ferrous and CheckedFerrous built. A package whose tests start servers calls it at the end of its TestMain.
+// Cleanup removes what this package built, and the authority of TLSEnv. A package whose tests start servers calls it at the
+// end of its TestMain.
 func Cleanup() {
-	if os.Getenv(BinaryEnv) == "" && plain.path != "" && plain.path != checked.path {
-		_ = os.RemoveAll(filepath.Dir(plain.path))
+	for _, b := range []*build{&plain, &seeded, &checked} {
+		if b.path != "" && (b != &plain || os.Getenv(BinaryEnv) == "") {
+			_ = os.RemoveAll(filepath.Dir(b.path))
+		}
 	}
-	if checked.path != "" {
-		_ = os.RemoveAll(filepath.Dir(checked.path))
+	if everywhere.authority != nil {
+		_ = os.RemoveAll(everywhere.authority.Dir)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 // DefaultTimeout bounds every read and write of a Conn that was not told otherwise.
-const DefaultTimeout = 30 * time.Second
+const DefaultTimeout = time.Minute
 
 // Conn is a raw connection to a server. It is used by one goroutine at a time; one that only sends and one that only
 // reads may work side by side.
@@ -40,6 +40,9 @@ func NewConn(nc net.Conn, timeout time.Duration) *Conn {
 
 // Net returns the connection itself, for what Conn has no method for.
 func (c *Conn) Net() net.Conn { return c.nc }
+
+// Reader returns what replies are read from, for bytes that are none.
+func (c *Conn) Reader() io.Reader { return c.r }
 
 // Close closes the connection.
 func (c *Conn) Close() error { return c.nc.Close() }

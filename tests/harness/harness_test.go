@@ -111,7 +111,7 @@ func TestStopAndLogs(t *testing.T) {
 		t.Fatal("not alive")
 	}
 	dir := s.Dir
-	if code, err := s.Stop(10 * time.Second); err != nil || code != 0 {
+	if code, err := s.Stop(time.Minute); err != nil || code != 0 {
 		t.Fatalf("SIGTERM: exit code %d, %v", code, err)
 	}
 	if !strings.Contains(s.Logs(), "Received SIGTERM") {
@@ -183,7 +183,7 @@ func TestWrap(t *testing.T) {
 	if err := s.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	if code, err := s.Wait(10 * time.Second); err != nil || code != 0 {
+	if code, err := s.Wait(time.Minute); err != nil || code != 0 {
 		t.Errorf("exit code %d, %v", code, err)
 	}
 }

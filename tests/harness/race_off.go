@@ -2,5 +2,5 @@
 
 package harness
 
-// RaceEnabled tells whether this process was built with the race detector.
+// RaceEnabled reports whether this process was built with the race detector.
 const RaceEnabled = false

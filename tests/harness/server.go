@@ -9,6 +9,7 @@ package harness
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -24,22 +25,56 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"ferrous/tests/random"
 )
 
 // startTimeout is how long a server may take until it answers PING: a race-built binary on a busy machine included.
-const startTimeout = 20 * time.Second
+const startTimeout = time.Minute
 
 // Options tells how to start a server. The zero value of everything but Binary is useful.
 type Options struct {
 	Binary string   // path of the server binary
 	Args   []string // appended to the harness's own arguments (--port, --bind, --dir, --save '', --appendonly no)
 	Dir    string   // working data directory; a temporary one, removed at the end, when empty
+	Port   int      // one that FreePort has returned; 0: a free one
+	Config string   // path of a configuration file, named before the arguments, so that CONFIG REWRITE works
 	Env    []string // added to the environment
 	// Wrap is put before the command line (for example {"sh", "-c", `ulimit -n 64; exec "$@"`, "sh"}). The wrapper must
 	// exec the server, so that the process id is the server's.
 	Wrap []string
+	// Seed is what a binary with the build tag seeded takes its hash function and its random draws from; 0 leaves it to
+	// the server. StartWith sets it.
+	Seed uint64
 	// Password is sent with AUTH by Dial, for servers started with requirepass.
 	Password string
+	// Authority has the server speak TLS at its port, and nothing else. Dial does, too, with a certificate of the authority.
+	Authority *Authority
+}
+
+// TLSEnv names the environment variable that gives all servers an Authority.
+const TLSEnv = "FERROUS_TLS"
+
+// everywhere is the authority of all servers, with TLSEnv.
+var everywhere struct {
+	sync.Once
+	authority *Authority
+}
+
+// wanted returns the authority that the environment asks for, nil for none.
+func wanted() *Authority {
+	if os.Getenv(TLSEnv) == "" {
+		return nil
+	}
+	everywhere.Do(func() {
+		fatal := func(v ...any) { panic(fmt.Sprint(v...)) }
+		dir, err := os.MkdirTemp("", "ferrous-tls-")
+		if err != nil {
+			fatal(err)
+		}
+		everywhere.authority = NewAuthorityIn(dir, fatal)
+	})
+	return everywhere.authority
 }
 
 // Server is one running server process.
@@ -50,6 +85,8 @@ type Server struct {
 	Dir  string // its data directory
 
 	password string
+	tls      *tls.Config // nil: plain
+	tools    []string
 	ownDir   bool
 	process  *os.Process
 	logs     *lockedBuffer
@@ -60,6 +97,9 @@ type Server struct {
 // Start starts a server and waits until it answers. On failure the error carries the server's own output.
 func Start(o Options) (*Server, error) {
 	var err error
+	if o.Authority == nil {
+		o.Authority = wanted()
+	}
 	for attempt := 0; attempt < 5; attempt++ {
 		var s *Server
 		if s, err = startOnce(o); err == nil {
@@ -74,9 +114,12 @@ func Start(o Options) (*Server, error) {
 }
 
 func startOnce(o Options) (*Server, error) {
-	port, err := FreePort()
-	if err != nil {
-		return nil, err
+	port := o.Port
+	var err error
+	if port == 0 {
+		if port, err = FreePort(); err != nil {
+			return nil, err
+		}
 	}
 	s := &Server{
 		Name:     filepath.Base(o.Binary),
@@ -94,12 +137,27 @@ func startOnce(o Options) (*Server, error) {
 		s.ownDir = true
 	}
 	argv := append([]string{}, o.Wrap...)
-	argv = append(argv, o.Binary, "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", s.Dir,
-		"--save", "", "--appendonly", "no")
+	argv = append(argv, o.Binary)
+	if o.Config != "" {
+		argv = append(argv, o.Config)
+	}
+	if a := o.Authority; a != nil {
+		cert, key := a.pair()
+		s.tls, s.tools = a.Client(cert, key), a.ToolArgs(cert, key)
+		argv = append(argv, "--port", "0", "--tls-port", strconv.Itoa(port), "--tls-cert-file", cert, "--tls-key-file", key,
+			"--tls-ca-cert-file", a.File, "--tls-replication", "yes", "--tls-cluster", "yes")
+	} else {
+		argv = append(argv, "--port", strconv.Itoa(port))
+	}
+	argv = append(argv, "--bind", "127.0.0.1", "--dir", s.Dir, "--save", "", "--appendonly", "no")
 	argv = append(argv, o.Args...)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir = s.Dir
-	cmd.Env = append(os.Environ(), o.Env...)
+	cmd.Env = os.Environ()
+	if o.Seed != 0 {
+		cmd.Env = append(cmd.Env, "FERROUS_SEED="+strconv.FormatUint(o.Seed, 10))
+	}
+	cmd.Env = append(cmd.Env, o.Env...)
 	cmd.Stdout = s.logs
 	cmd.Stderr = s.logs
 	cmd.SysProcAttr = childAttributes()
@@ -141,7 +199,7 @@ func (s *Server) waitReady() error {
 			return fmt.Errorf("exited at start (%v)", s.state)
 		default:
 		}
-		if c, err := s.dial(2 * time.Second); err == nil {
+		if c, err := s.Open(2 * time.Second); err == nil {
 			v, err := c.Do("PING")
 			_ = c.Close()
 			if err == nil && (v.String() == "PONG" || strings.HasPrefix(v.Str, "NOAUTH")) {
@@ -169,9 +227,13 @@ func StartRedis(tb testing.TB, args ...string) *Server {
 	return StartWith(tb, Options{Binary: bin, Args: args})
 }
 
-// StartWith starts a server for a test and ends it with the test; the server's output is shown if the test failed.
+// StartWith starts a server for a test, with a seed of the test's own, and ends it with the test; the server's output is shown
+// if the test failed.
 func StartWith(tb testing.TB, o Options) *Server {
 	tb.Helper()
+	if o.Seed == 0 {
+		o.Seed = random.Seed(tb)
+	}
 	s, err := Start(o)
 	if err != nil {
 		tb.Fatal(err)
@@ -193,10 +255,10 @@ func StartWith(tb testing.TB, o Options) *Server {
 	return s
 }
 
-// NeedFerrous returns the path of the Ferrous binary or ends the test.
+// NeedFerrous returns the path of SeededFerrous or ends the test.
 func NeedFerrous(tb testing.TB) string {
 	tb.Helper()
-	bin, err := Ferrous()
+	bin, err := SeededFerrous()
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -270,7 +332,7 @@ func (s *Server) Dial(tb testing.TB) *Conn {
 
 // Connect is Dial outside of a test: the caller closes the connection.
 func (s *Server) Connect() (*Conn, error) {
-	c, err := s.dial(DefaultTimeout)
+	c, err := s.Open(DefaultTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -287,9 +349,23 @@ func (s *Server) Connect() (*Conn, error) {
 	return c, nil
 }
 
-func (s *Server) dial(timeout time.Duration) (*Conn, error) {
-	return DialConn("tcp", s.Addr, timeout)
+// Open connects without AUTH, with TLS where the server has it. The caller closes the connection.
+func (s *Server) Open(timeout time.Duration) (*Conn, error) {
+	if s.tls == nil {
+		return DialConn("tcp", s.Addr, timeout)
+	}
+	nc, err := tls.DialWithDialer(&net.Dialer{Timeout: timeout}, "tcp", s.Addr, s.tls)
+	if err != nil {
+		return nil, err
+	}
+	return NewConn(nc, timeout), nil
 }
+
+// TLSConfig returns the settings of a client of a server with TLS, nil for another.
+func (s *Server) TLSConfig() *tls.Config { return s.tls }
+
+// ToolArgs are the arguments that redis-cli and redis-benchmark need for a server with TLS.
+func (s *Server) ToolArgs() []string { return s.tools }
 
 // Info returns the fields of an INFO section (or of all default sections when it is empty).
 func (s *Server) Info(section string) (map[string]string, error) {

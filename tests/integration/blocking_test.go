@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ferrous/tests/harness"
+	"ferrous/tests/random"
 )
 
 // Jobs go to workers of which some are lost at any moment, by closing their connection or by CLIENT KILL: no job is
@@ -21,6 +22,7 @@ func TestJobsToDyingWorkers(t *testing.T) {
 	if err := harness.RaiseOpenFiles(uint64(4*workers + 1000)); err != nil {
 		t.Skip(err)
 	}
+	seed := random.Seed(t)
 	s := harness.StartFerrous(t)
 	delivered := make([]atomic.Int32, jobs)
 	var lost, done atomic.Int64
@@ -30,7 +32,7 @@ func TestJobsToDyingWorkers(t *testing.T) {
 		group.Add(1)
 		go func() {
 			defer group.Done()
-			rnd := rand.New(rand.NewPCG(1, uint64(w)))
+			rnd := rand.New(rand.NewPCG(seed, uint64(w)))
 			var c *harness.Conn
 			for !stop.Load() {
 				if c == nil {
@@ -75,12 +77,11 @@ func TestJobsToDyingWorkers(t *testing.T) {
 			}
 		}()
 	}
+	var producers sync.WaitGroup
 	for from := range 2 {
-		group.Add(1)
-		go func() {
-			defer group.Done()
-			c := s.Dial(t)
-			rnd := rand.New(rand.NewPCG(2, uint64(from)))
+		c := s.Dial(t)
+		producers.Go(func() {
+			rnd := rand.New(rand.NewPCG(seed, uint64(workers+from)))
 			for id := from; id < jobs; {
 				args := []string{"RPUSH", "jobs"}
 				if rnd.IntN(4) == 0 {
@@ -94,20 +95,12 @@ func TestJobsToDyingWorkers(t *testing.T) {
 					return
 				}
 			}
-		}()
+		})
 	}
-	// Done when the queues stay empty and nothing has arrived for a while.
+	// When all jobs are sent and the queues are empty, each job is on its way to a worker, who reads it before it stops.
+	producers.Wait()
 	admin := s.Dial(t)
-	last, since := int64(-1), time.Now()
-	for {
-		time.Sleep(20 * time.Millisecond)
-		if n := done.Load(); n != last {
-			last, since = n, time.Now()
-		}
-		if idle := time.Since(since); idle > time.Second && admin.Must("EXISTS", "high", "jobs").Str == "0" || idle > time.Minute {
-			break
-		}
-	}
+	eventually(t, "empty queues", func() bool { return admin.Must("EXISTS", "high", "jobs").Int() == 0 })
 	stop.Store(true)
 	group.Wait()
 	missing := int64(0)

@@ -22,7 +22,7 @@ import (
 // over and over, while rewrites run.
 //
 // Each writer has keys of its own and a sequence of steps that follows from its number alone (steps.next). A step is one
-// command or one transaction. It sends steps in packets, without waiting for each other's replies, and counts those that
+// command, one transaction or one script. It sends steps in packets, without waiting for each other's replies, and counts those that
 // are answered. Whatever is found after a crash must be the outcome of exactly the first m steps for some m: at most those
 // sent, and at least those answered, whatever appendfsync says: only the machine's end may take back more. Then it goes on
 // from m. With "settings" the policy changes all the time, and the file is switched off and on again: what is answered
@@ -67,7 +67,7 @@ func (s *steps) next() [][]string {
 		s.count++
 		return slices.Concat([][]string{{"MULTI"}}, commands, [][]string{{"INCR", s.key("count")}, {"EXEC"}})
 	}
-	switch rnd.IntN(13) {
+	switch rnd.IntN(14) {
 	case 0:
 		s.shared++
 		return counted([]string{"INCR", "shared"})
@@ -111,6 +111,10 @@ func (s *steps) next() [][]string {
 		s.str, s.deadline = strings.Repeat(n+" ", 1000), 0
 		return [][]string{{"SET", s.key("str"), s.str}}
 	case 11:
+		s.a++
+		s.b += 2
+		return [][]string{{"EVAL", "redis.call('incr', KEYS[1]) for _ = 1, 1000 do end redis.call('incrby', KEYS[2], 2)", "2", s.key("a"), s.key("b")}}
+	case 12:
 		s.text = n
 		return [][]string{{"SET", s.key("text"), n}}
 	default:
@@ -412,7 +416,7 @@ func (k *crashes) life(number int, length time.Duration) {
 		"--aof-use-rdb-preamble", pick("yes", "no"), "--aof-timestamp-enabled", pick("yes", "no"),
 		"--auto-aof-rewrite-percentage", pick("0", "1", "30"), "--auto-aof-rewrite-min-size", "20kb",
 		"--aof-rewrite-incremental-fsync", pick("yes", "no")}
-	s, err := harness.Start(harness.Options{Binary: harness.NeedFerrous(t), Dir: k.dir, Args: args})
+	s, err := harness.Start(harness.Options{Binary: harness.NeedFerrous(t), Dir: k.dir, Args: args, Seed: k.rnd.Uint64()})
 	if err != nil {
 		names, _ := os.ReadDir(k.dir + "/appendonlydir")
 		t.Fatalf("life %d: %v\nfiles: %v\nthe life before:\n%s", number, err, names, k.last.logs)

@@ -14,7 +14,7 @@ import (
 // ended waits for a server that dies and returns its log.
 func ended(t *testing.T, s *harness.Server) (code int, log string) {
 	t.Helper()
-	code, err := s.Wait(60 * time.Second)
+	code, err := s.Wait(time.Minute)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, s.Logs())
 	}
@@ -73,7 +73,7 @@ func TestCrashReport(t *testing.T) {
 func TestCrashReportOfLoading(t *testing.T) {
 	dir, _ := appendOnlyDir(t, harness.AppendCommand(nil, "DEBUG", "SEGFAULT"))
 	cmd, out := launch(t, nil, nil, "--port", "0", "--unixsocket", filepath.Join(dir, "socket"), "--dir", dir, "--appendonly", "yes")
-	timer := time.AfterFunc(60*time.Second, func() { _ = cmd.Process.Kill() }) // it serves
+	timer := time.AfterFunc(2*time.Minute, func() { _ = cmd.Process.Kill() }) // it serves
 	if err := cmd.Wait(); err == nil {
 		t.Error("it has not crashed")
 	}
@@ -136,7 +136,7 @@ func TestCrashLogDisabled(t *testing.T) {
 // Secrets do not get into a report.
 func TestCrashReportHidesSecrets(t *testing.T) {
 	s := harness.StartFerrous(t, "--enable-debug-command", "local", "--requirepass", "the-secret")
-	c, err := harness.DialConn("tcp", s.Addr, 10*time.Second)
+	c, err := harness.DialConn("tcp", s.Addr, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func TestShutdownAbort(t *testing.T) {
 	if v, err := c.Do("SHUTDOWN", "ABORT"); err != nil || !v.IsError() {
 		t.Errorf("nothing to abort: %s, %v", v, err)
 	}
-	if code, err := s.Stop(30 * time.Second); err != nil || code != 0 {
+	if code, err := s.Stop(time.Minute); err != nil || code != 0 {
 		t.Error(code, err)
 	}
 }

@@ -70,7 +70,7 @@ func TestDiskFull(t *testing.T) {
 				t.Fatalf("%d writes of 10 kB on a disk of which 1 MB was free", acked)
 			}
 			if policy == "always" {
-				if code, err := s.Wait(30 * time.Second); err != nil || code != 1 {
+				if code, err := s.Wait(time.Minute); err != nil || code != 1 {
 					t.Errorf("exit code %d, %v", code, err)
 				}
 				if !strings.Contains(s.Logs(), "Can't recover from AOF write error when the AOF fsync policy is 'always'. Exiting...") {

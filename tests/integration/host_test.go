@@ -44,7 +44,7 @@ func dialPort(t *testing.T, port int) *harness.Conn {
 	t.Helper()
 	var conn *harness.Conn
 	eventually(t, fmt.Sprintf("port %d answers", port), func() bool {
-		c, err := harness.DialConn("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), 5*time.Second)
+		c, err := harness.DialConn("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), time.Minute)
 		if err != nil {
 			return false
 		}
@@ -171,7 +171,7 @@ func TestPIDFileAndUmask(t *testing.T) {
 	if got, err := os.ReadFile(filepath.Join(dir, "f.pid")); err != nil || strings.TrimSpace(string(got)) != strconv.Itoa(s.PID()) {
 		t.Errorf("pid file %q, %v", got, err)
 	}
-	if code, err := s.Stop(30 * time.Second); err != nil || code != 0 {
+	if code, err := s.Stop(time.Minute); err != nil || code != 0 {
 		t.Fatal(code, err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "f.pid")); !os.IsNotExist(err) {
@@ -200,13 +200,13 @@ func TestSupervisedBySystemd(t *testing.T) {
 		if err != nil || info["process_supervised"] != "systemd" {
 			t.Errorf("process_supervised is %q, %v", info["process_supervised"], err)
 		}
-		if code, err := s.Stop(30 * time.Second); err != nil || code != 0 {
+		if code, err := s.Stop(time.Minute); err != nil || code != 0 {
 			t.Fatal(code, err)
 		}
 		var told strings.Builder
 		buf := make([]byte, 1000)
 		for !strings.Contains(told.String(), "STOPPING=1\n") {
-			l.SetReadDeadline(time.Now().Add(10 * time.Second))
+			l.SetReadDeadline(time.Now().Add(time.Minute))
 			n, err := l.Read(buf)
 			if err != nil {
 				t.Fatalf("%v after %q", err, told.String())

@@ -75,7 +75,7 @@ func TestEndLeavesNothingHalfDone(t *testing.T) {
 						})
 						code = -1
 					}
-					if got, err := s.Wait(30 * time.Second); err != nil || code >= 0 && got != code {
+					if got, err := s.Wait(time.Minute); err != nil || code >= 0 && got != code {
 						t.Fatalf("exit code %d, %v", got, err)
 					}
 					if left := leftBehind(t, dir); len(left) > 0 {

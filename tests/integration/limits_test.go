@@ -402,7 +402,7 @@ func TestUnixSocket(t *testing.T) {
 	if v := c.Must("CLIENT", "INFO"); !strings.Contains(v.Str, "addr="+path+":0") {
 		t.Errorf("CLIENT INFO: %q", v)
 	}
-	if code, err := s.Stop(30 * time.Second); err != nil || code != 0 {
+	if code, err := s.Stop(time.Minute); err != nil || code != 0 {
 		t.Errorf("exit code %d, %v", code, err)
 	}
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {

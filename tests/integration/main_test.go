@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 // eventually waits until a condition holds; patience is far beyond what a slow machine needs.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	const patience = 30 * time.Second
+	const patience = time.Minute
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		if condition() {
 			return

@@ -82,7 +82,7 @@ func names(t *testing.T, dir string) string {
 // ends waits for the end of a server.
 func ends(t *testing.T, s *harness.Server, code int) {
 	t.Helper()
-	if got, err := s.Wait(30 * time.Second); err != nil || got != code {
+	if got, err := s.Wait(time.Minute); err != nil || got != code {
 		t.Fatalf("exit code %d, %v", got, err)
 	}
 }
@@ -270,7 +270,7 @@ func TestLoading(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// A server with a password tells the harness that it is there before it tells that it is loading.
+			// A server with a password tells the harness that it is there before it says that it is loading.
 			start := func(delay string) (*harness.Server, *harness.Conn) {
 				s := harness.StartWith(t, harness.Options{Binary: harness.NeedFerrous(t), Dir: dir, Password: "secret",
 					Args: append([]string{"--requirepass", "secret", "--key-load-delay", delay,
@@ -414,7 +414,7 @@ func TestCanceledSave(t *testing.T) {
 	})
 	t.Run("SIGTERM", func(t *testing.T) {
 		dir, s, _ := begin(t)
-		if code, err := s.Stop(30 * time.Second); err != nil || code != 0 {
+		if code, err := s.Stop(time.Minute); err != nil || code != 0 {
 			t.Errorf("exit code %d, %v", code, err)
 		}
 		nothing(t, dir)

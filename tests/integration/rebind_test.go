@@ -13,7 +13,7 @@ import (
 )
 
 func reachable(host string, port int) bool {
-	c, err := harness.DialConn("tcp", net.JoinHostPort(host, strconv.Itoa(port)), 5*time.Second)
+	c, err := harness.DialConn("tcp", net.JoinHostPort(host, strconv.Itoa(port)), time.Minute)
 	if err != nil {
 		return false
 	}
@@ -30,7 +30,7 @@ func startMovable(t *testing.T) (*harness.Server, *harness.Conn) {
 	}
 	path := filepath.Join(t.TempDir(), "s")
 	s := harness.StartFerrous(t, "--unixsocket", path)
-	c, err := harness.DialConn("unix", path, 10*time.Second)
+	c, err := harness.DialConn("unix", path, time.Minute)
 	if err != nil {
 		t.Fatal(err)
 	}

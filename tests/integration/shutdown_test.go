@@ -117,7 +117,7 @@ func TestShutdownWaitsForFirstFile(t *testing.T) {
 	c.Must("SET", "b", "2")
 	c.Must("CONFIG", "SET", "rdb-key-save-delay", "0")
 	eventually(t, "the file is made", func() bool { return state(t, c, "aof_rewrite_in_progress") == "0" })
-	if code, err := s.Stop(30 * time.Second); err != nil || code != 0 {
+	if code, err := s.Stop(time.Minute); err != nil || code != 0 {
 		t.Fatal(code, err)
 	}
 	_, c = persistent(t, dir, "--appendonly", "yes")
@@ -149,13 +149,13 @@ func TestFailedShutdownAndSupervisor(t *testing.T) {
 	if err := os.Remove(dump); err != nil {
 		t.Fatal(err)
 	}
-	if code, err := s.Stop(30 * time.Second); err != nil || code != 0 {
+	if code, err := s.Stop(time.Minute); err != nil || code != 0 {
 		t.Fatal(code, err)
 	}
 	var told []string
 	buf := make([]byte, 1000)
 	for len(told) == 0 || told[len(told)-1] != "STOPPING=1" {
-		l.SetReadDeadline(time.Now().Add(10 * time.Second))
+		l.SetReadDeadline(time.Now().Add(time.Minute))
 		n, err := l.Read(buf)
 		if err != nil {
 			t.Fatalf("%v after %q", err, told)

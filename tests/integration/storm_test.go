@@ -116,7 +116,7 @@ func TestStorm(t *testing.T) {
 				st.limit = time.Second
 			}
 			t.Logf("FERROUS_STORM_SEED=%d, settings %q", seed, args)
-			st.s = harness.StartWith(t, harness.Options{Binary: bin, Args: args})
+			st.s = harness.StartWith(t, harness.Options{Binary: bin, Args: args, Seed: seed + uint64(n)})
 			for phase := range phases {
 				st.theme = theme((n*phases + phase) % int(themes))
 				st.phase(rand.New(rand.NewPCG(seed, uint64(n)<<32|uint64(phase+1))))
@@ -239,7 +239,7 @@ func crashReport(log string) string {
 }
 
 // do sends a command of the test's own on a new connection, which the clients may kill, and tries until it is answered.
-// ok tells whether the answer will do. It returns false if the test has failed.
+// ok reports whether the answer will do. It returns false if the test has failed.
 func (st *storm) do(what string, ok func(harness.Value) bool, cmd ...string) bool {
 	var last any
 	for deadline := time.Now().Add(harness.DefaultTimeout); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {

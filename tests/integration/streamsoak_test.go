@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"ferrous/tests/harness"
+	"ferrous/tests/random"
 )
 
 // Consumers of two groups work through one stream. Some die, with entries in hand, and others take their names' places; all
@@ -66,8 +67,7 @@ func TestStreamSoak(t *testing.T) {
 }
 
 func newSoak(t *testing.T, entries int) *soak {
-	k := &soak{t: t, seed: rand.Uint64(), entries: entries, deaths: 30, batch: 50, start: time.Now()}
-	t.Logf("seed %d", k.seed)
+	k := &soak{t: t, seed: random.Seed(t), entries: entries, deaths: 30, batch: 50, start: time.Now()}
 	for g := range soakGroups {
 		k.handled[g] = make([]atomic.Bool, entries+1)
 		k.acked[g] = make([]atomic.Int64, entries+1)
@@ -112,7 +112,7 @@ func (k *soak) run(kills int) {
 			args = []string{"--appendonly", "yes", "--appendfsync", "always", "--auto-aof-rewrite-percentage", "20", "--auto-aof-rewrite-min-size", "500kb",
 				"--aof-use-rdb-preamble", []string{"yes", "no"}[rnd.IntN(2)]}
 		}
-		s, err := harness.Start(harness.Options{Binary: harness.NeedFerrous(t), Dir: dir, Args: args})
+		s, err := harness.Start(harness.Options{Binary: harness.NeedFerrous(t), Dir: dir, Args: args, Seed: rnd.Uint64()})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,7 +151,7 @@ func (k *soak) run(kills int) {
 	}
 	all.Wait()
 	if t.Failed() {
-		t.Logf("seed %d\n%s", k.seed, k.server.Logs())
+		t.Log(k.server.Logs())
 		return
 	}
 	k.verify()

@@ -58,7 +58,7 @@ func change(c *harness.Conn, round int) {
 		} {
 			c.Must(argv...)
 		}
-		for deadline := time.Now().Add(20 * time.Second); c.Must("EXISTS", k("gone")).Int() > 0 && time.Now().Before(deadline); {
+		for deadline := time.Now().Add(time.Minute); c.Must("EXISTS", k("gone")).Int() > 0 && time.Now().Before(deadline); {
 			time.Sleep(time.Millisecond)
 		}
 	}
@@ -74,7 +74,7 @@ func rewriteAOF(t *testing.T, c *harness.Conn) {
 // awaitRewrite waits for the end of the rewrite that is under way.
 func awaitRewrite(t *testing.T, c *harness.Conn) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		info, err := c.Info("persistence")
 		if err != nil {
 			t.Fatal(err)
@@ -203,7 +203,7 @@ func TestAppendOnly(t *testing.T) {
 					sameFacts(t, where+", rewritten", facts(state(c), true, nil), facts(live, true, nil))
 					change(c, 3+2*leg)
 					live = state(c)
-					if code, err := s.Stop(30 * time.Second); err != nil || code != 0 {
+					if code, err := s.Stop(time.Minute); err != nil || code != 0 {
 						t.Fatalf("%s: exit code %d, %v", where, code, err)
 					}
 					dir = copyAOF(t, dir)
@@ -291,7 +291,7 @@ func TestAppendOnlyLayouts(t *testing.T) {
 					rewriteAOF(t, c)
 					change(c, 5)
 					live := state(c)
-					if _, err := s.Stop(30 * time.Second); err != nil {
+					if _, err := s.Stop(time.Minute); err != nil {
 						t.Fatal(err)
 					}
 					for _, next := range []serverKind{theirs, ours} {

@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"strconv"
 	"strings"
-	"testing"
 
 	"ferrous/tests/harness"
 )
@@ -226,14 +225,4 @@ func pop(s *harness.Server, seed uint64, stop <-chan struct{}) {
 			return
 		}
 	}
-}
-
-// seedOf tells the seed of a test, which FERROUS_SEED sets.
-func seedOf(t *testing.T) uint64 {
-	seed := rand.Uint64N(1 << 32)
-	if s, err := strconv.ParseUint(envSeed, 10, 64); err == nil && envSeed != "" {
-		seed = s
-	}
-	t.Logf("seed %d; again with FERROUS_SEED=%d", seed, seed)
-	return seed
 }

@@ -10,9 +10,8 @@ import (
 	"time"
 
 	"ferrous/tests/harness"
+	"ferrous/tests/random"
 )
-
-var envSeed = os.Getenv("FERROUS_SEED")
 
 func TestMain(m *testing.M) {
 	code := m.Run()
@@ -45,7 +44,7 @@ func follow(t *testing.T, s *harness.Server, port int) {
 // until polls for a condition.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(60 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("not reached: %s", what)
 		}
@@ -136,7 +135,7 @@ func differences(t *testing.T, a, b *harness.Server) string {
 // TestPairs: after random writes of all types, with others that block for elements, the replica has the data and the offset of its
 // master, whoever is which, and whether the payload comes from disk or not.
 func TestPairs(t *testing.T) {
-	seed := seedOf(t)
+	seed := random.Seed(t)
 	for _, pair := range pairings {
 		for _, diskless := range []string{"yes", "no"} {
 			t.Run(pair[0]+"-"+pair[1]+"/diskless-"+diskless, func(t *testing.T) {
@@ -178,7 +177,7 @@ func TestPairs(t *testing.T) {
 
 // TestChain: a chain of three has the same data, ids and offsets, with a redis-server at any place of it.
 func TestChain(t *testing.T) {
-	seed := seedOf(t)
+	seed := random.Seed(t)
 	for _, kinds := range [][3]string{{"ferrous", "ferrous", "ferrous"}, {"redis", "ferrous", "redis"}, {"ferrous", "redis", "ferrous"}} {
 		t.Run(strings.Join(kinds[:], "-"), func(t *testing.T) {
 			t.Parallel()
@@ -216,7 +215,7 @@ func TestChain(t *testing.T) {
 // TestCuts: the link is cut again and again, at bytes of every kind, and what the master sends arrives in small pieces. Each return
 // is a partial synchronisation, but where the payload itself was cut.
 func TestCuts(t *testing.T) {
-	seed := seedOf(t)
+	seed := random.Seed(t)
 	for _, pair := range pairings {
 		t.Run(pair[0]+"-"+pair[1], func(t *testing.T) {
 			t.Parallel()
@@ -267,7 +266,7 @@ func TestCuts(t *testing.T) {
 // TestPromotion: a replica is promoted and takes writes, the old master comes back as its replica, then the roles change back: all by
 // partial synchronisations.
 func TestPromotion(t *testing.T) {
-	seed := seedOf(t)
+	seed := random.Seed(t)
 	for _, pair := range append(pairings, [2]string{"redis", "ferrous"}) {
 		t.Run(pair[0]+"-"+pair[1], func(t *testing.T) {
 			t.Parallel()
@@ -302,7 +301,7 @@ func TestPromotion(t *testing.T) {
 
 // TestKilled: a replica that is killed comes back and has everything; so has one whose master is killed and started anew.
 func TestKilled(t *testing.T) {
-	seed := seedOf(t)
+	seed := random.Seed(t)
 	w := newWriter(seed)
 	dir := t.TempDir()
 	master := start(t, "ferrous", "--appendonly", "yes", "--appendfsync", "always", "--dir", dir)
@@ -331,4 +330,37 @@ func TestKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	converge(t, again, replica)
+}
+
+// TestDumpOfNobody: a dump that is made for replicas only ends when they have gone, unless save points want one.
+func TestDumpOfNobody(t *testing.T) {
+	for _, points := range []string{"", "900 1"} {
+		master := start(t, "ferrous", "--repl-diskless-sync", "no", "--rdb-key-save-delay", "60000000", "--save", points)
+		c := master.Dial(t)
+		c.Must("MSET", "a", "1", "b", "2")
+		replicas := []*harness.Server{start(t, "ferrous"), start(t, "ferrous")}
+		for _, r := range replicas {
+			follow(t, r, master.Port)
+		}
+		saving := func() string { return mustInfo(t, c, "persistence")["rdb_bgsave_in_progress"] }
+		until(t, "both wait for the dump", func() bool {
+			info := mustInfo(t, c, "replication")
+			return saving() == "1" && strings.Contains(info["slave0"], "wait_bgsave") && strings.Contains(info["slave1"], "wait_bgsave")
+		})
+		for i, r := range replicas {
+			r.Dial(t).Must("REPLICAOF", "NO", "ONE")
+			until(t, "a replica has gone", func() bool { return mustInfo(t, c, "replication")["connected_slaves"] == strconv.Itoa(1-i) })
+			if i == 0 && saving() != "1" {
+				t.Error("the dump ends while a replica waits for it")
+			}
+		}
+		if points == "" {
+			until(t, "the dump ends", func() bool { return saving() == "0" })
+		} else if saving() != "1" {
+			t.Error("the dump ends, and save points want it")
+		}
+		c.Must("CONFIG", "SET", "rdb-key-save-delay", "0")
+		follow(t, replicas[0], master.Port)
+		linkUp(t, replicas[0])
+	}
 }

@@ -1,9 +1,12 @@
 package replication
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -141,6 +144,42 @@ func TestPropagatedForms(t *testing.T) {
 		got[1] = entriesRead.ReplaceAllString(got[1], "$1")
 		if got[0] != got[1] {
 			t.Errorf("%s\nredis-server sends\n%sFerrous sends\n%s", group, got[0], got[1])
+		}
+	}
+}
+
+// TestReplicaAsks: a connection that gets the stream may not use the keyspace, where it would write beside a failover's pause. The log
+// tells what it was refused, in both servers' words.
+func TestReplicaAsks(t *testing.T) {
+	for _, kind := range []string{"ferrous", "redis"} {
+		for _, command := range [][]string{{"SET", "k", "v"}, {"GET", "k"}, {"PUBLISH", "c", "m"}, {"EVAL", "return redis.call('SET', 'k', 'v')", "0"}} {
+			s := start(t, kind)
+			c := s.Dial(t)
+			if v := c.Must("PSYNC", "replicationid", "-1"); !strings.HasPrefix(v.Str, "FULLRESYNC ") {
+				t.Fatalf("PSYNC: %s", v.Str)
+			}
+			if err := c.Send(command...); err != nil {
+				t.Fatal(err)
+			}
+			for err := error(nil); err == nil; {
+				_, err = c.Net().Read(make([]byte, 4096)) // until it is closed
+				if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, syscall.ECONNRESET) {
+					t.Fatalf("%s, %v: %v", kind, command, err)
+				}
+			}
+			name := strings.ToLower(command[0])
+			for _, line := range []string{
+				"== CRITICAL == This master is sending an error to its replica: 'Replica can't interact with the keyspace' after processing the command '" + name + "'",
+				"Replica generated a reply to command '" + name + "', disconnecting it: ",
+			} {
+				until(t, kind+" logs "+line, func() bool { return strings.Contains(strings.ReplaceAll(s.Logs(), "'ERR ", "'"), line) })
+			}
+			if n := s.Dial(t).Must("EXISTS", "k").Int(); n != 0 {
+				t.Errorf("%s: %v of a replica was executed", kind, command)
+			}
+			if n := intField(t, s, "stats", "unexpected_error_replies"); n != 1 {
+				t.Errorf("%s: %v: %d unexpected error replies", kind, command, n)
+			}
 		}
 	}
 }

@@ -44,7 +44,7 @@ func (w *World) dial(from *server, to *server) *conn {
 	return c
 }
 
-// gone tells that the end's process does not exist any more, or does not care.
+// gone says that the end's process does not exist any more, or does not care.
 func (e *end) gone() bool { return e.closed || !e.server.alive || e.server.life != e.life }
 
 // send takes as much as the pipe holds.

@@ -170,7 +170,7 @@ func (w *World) trouble(p Plan) (handed int) {
 	return handed
 }
 
-// loading tells that data are incomplete.
+// loading says that data are incomplete.
 func (s *server) loading() bool { return s.node.IsReplica() && !s.node.HistoryUsable() }
 
 func (w *World) writeSomewhere() {
@@ -284,7 +284,7 @@ func (w *World) changeRole() {
 	})
 }
 
-// below tells whether a server is a replica of another, directly or not.
+// below reports whether a server is a replica of another, directly or not.
 func (w *World) below(s, top *server) bool {
 	for range w.servers {
 		if s == top {

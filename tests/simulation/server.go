@@ -191,6 +191,9 @@ func (s *server) carryOut(a replication.Action) {
 		}
 		s.save(a.Job)
 	case replication.CancelJob:
+		if !a.Job.Streamed && !a.Job.Wanted() && w.rng.IntN(2) == 0 {
+			n.JobDone(w.now, a.Job, 0, errors.New("nobody waits for the dump"))
+		}
 	case replication.SendFile:
 		s.pump(a.Payload, s.disk, func() { n.PayloadEnd(w.now, a.Payload, nil) })
 	case replication.PayloadRoom:
@@ -513,14 +516,10 @@ func (s *server) feed(db int, argv ...string) {
 			s.w.fail("%s: %v", s.name, err)
 		}
 	}
-	if s.w.chance(2) {
-		s.node.FeedEncoded(db, replication.AppendCommand(nil, words))
-	} else {
-		s.node.Feed(db, words)
-	}
+	s.node.Feed(db, words)
 }
 
-// takesWrites tells whether a client's write would be done.
+// takesWrites reports whether a client's write would be done.
 func (s *server) takesWrites() bool {
 	return s.alive && !s.node.IsReplica() && !s.paused && !s.node.WritesRefused
 }

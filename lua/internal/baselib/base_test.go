@@ -1,6 +1,8 @@
 package baselib
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -92,6 +94,47 @@ func TestPrograms(t *testing.T) {
 	} {
 		if got := eval(h, c.src); got != c.want {
 			t.Errorf("%s\n got %s\nwant %s", c.src, got, c.want)
+		}
+	}
+}
+
+// Lua 5.1 has 250 registers a function, the compiler 200: calls with many arguments work all the same.
+func TestManyArguments(t *testing.T) {
+	h := newHost()
+	list := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			b.WriteString(strconv.Itoa(i + 1))
+		}
+		return b.String()
+	}
+	locals := func(n int) string {
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, "local v%d = %d ", i, i)
+		}
+		return b.String()
+	}
+	for _, c := range []struct{ src, want string }{
+		{"return select('#', " + list(240) + ")", "240"},
+		{"return (select(200, " + list(240) + "))", "200"},
+		{"return select('#', " + list(230) + ", nil)", "231"},
+		{"return select('#', nil, " + list(230) + ", unpack({1, 2, 3}))", "234"},
+		{"return select('#', " + list(230) + ", (unpack({1, 2, 3})))", "231"},
+		{"return select('#', " + list(220) + ", unpack({1, 2, 3}), unpack({1, 2, 3}))", "224"},
+		{"local function f(...) return select('#', " + list(220) + ", ...) end return f(1, 2), f()", "222 220"},
+		{"local function f(...) return select('#', " + list(220) + ", (...)) end return f(1, 2), f()", "221 221"},
+		{"local t = {f = function(self, ...) return select('#', ...) end} return t:f(" + list(240) + ")", "240"},
+		{"return select('#', " + list(150) + ", select('#', " + list(90) + "))", "151"},
+		{locals(140) + "return math.max(" + list(60) + ", v139)", "139"},
+		{"return pcall(math.min, " + list(210) + ")", "true 1"},
+		{"return math.floor(nil, " + list(210) + ")", "error: user_script:1: bad argument #1 to 'floor' (number expected, got nil)"},
+	} {
+		if got := eval(h, c.src); got != c.want {
+			t.Errorf("%.60s…\ngot  %s\nwant %s", c.src, got, c.want)
 		}
 	}
 }

@@ -35,6 +35,8 @@ const (
 	maxElseifs = 4000
 	// maxItems bounds the list items of a constructor.
 	maxItems = 1 << 26
+	// manyArguments is the number of arguments that are passed as they are at any rate.
+	manyArguments = 50
 	// foldChain is the length of a chain of arithmetic from which on the compiler's search for constants is cut short.
 	foldChain = 100
 )
@@ -76,14 +78,33 @@ type parser struct {
 	info []string
 	// values are the constants that "true" stands for.
 	values []lua.LValue
+	// spread takes long lists of arguments out of tables (see passed); nil if they are passed as they are.
+	spread lua.LValue
+	full   bool // the code wants more registers than there are
 }
 
-// Compile compiles src and what more, where it is not nil, returns piece by piece. source becomes the SourceName of the code, chunk is the name in front of the line in error texts,
-// levels the nesting at which the caller stands already, number converts numerals. The error is an *Error.
-func Compile(src string, more func() string, source, chunk string, levels int, number func(string) (float64, bool)) (proto *lua.FunctionProto, err error) {
-	p := &parser{levels: levels, info: []string{""}}
-	p.src, p.more, p.chunk, p.line, p.lastLine, p.lexer.number = src, more, chunk, 1, 1, number
-	p.fn = &function{main: true, vararg: true}
+// Compile compiles src and what more, where it is not nil, returns piece by piece. source becomes the SourceName of the
+// code, chunk is the name in front of the line in error texts, levels the nesting at which the caller stands already,
+// number converts numerals. spread is a function that returns the first n items of its first argument, n being the second
+// one, and behind them its further arguments. The error is an *Error.
+//
+// A function of Lua 5.1 has 250 registers, the compiler gives it 200. A program that wants more is compiled again with its
+// long lists of arguments in tables, which takes no more than 50 at a time.
+func Compile(src string, more func() string, source, chunk string, levels int, number func(string) (float64, bool),
+	spread lua.LValue) (proto *lua.FunctionProto, err error) {
+	for _, spread := range [...]lua.LValue{nil, spread} {
+		p := &parser{levels: levels, info: []string{""}, spread: spread}
+		p.src, p.more, p.chunk, p.line, p.lastLine, p.lexer.number = src, more, chunk, 1, 1, number
+		p.fn = &function{main: true, vararg: true}
+		proto, err = p.compile(source)
+		if !p.full || more != nil { // pieces come once
+			break
+		}
+	}
+	return proto, err
+}
+
+func (p *parser) compile(source string) (proto *lua.FunctionProto, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			if e, ok := r.(*Error); ok {
@@ -112,6 +133,7 @@ func (p *parser) generate(body []ast.Stmt, source string) *lua.FunctionProto {
 	}()
 	proto, err := lua.Compile(body, source)
 	if err != nil {
+		p.full = true
 		p.tooComplex()
 	}
 	return proto
@@ -958,13 +980,13 @@ func (p *parser) primary() (e ast.Expr, call bool) {
 			method := p.name()
 			p.nameConstant(method)
 			line := p.line
-			args := p.arguments()
+			args := p.passed(p.arguments())
 			n := &ast.FuncCallExpr{Receiver: p.plain(e), Method: method, Args: args}
 			p.called(n, line, "method\x00"+method, describeExpr(e))
 			e, call = n, true
 		case '(', tkString, '{':
 			line := p.line
-			args := p.arguments()
+			args := p.passed(p.arguments())
 			n := &ast.FuncCallExpr{Func: p.plain(e), Args: args}
 			p.called(n, line, describeExpr(e))
 			e, call = n, true
@@ -981,6 +1003,42 @@ func (p *parser) field(object ast.Expr) ast.Expr {
 	n := &ast.AttrGetExpr{Object: p.plain(object), Key: key}
 	p.called(n, line, describeExpr(object))
 	return n
+}
+
+// passed returns the arguments of a call. Too many become the results of one call, which takes them out of a table; the
+// last one, if it may be several values, goes beside it.
+func (p *parser) passed(args []ast.Expr) []ast.Expr {
+	if len(args) <= manyArguments || p.spread == nil {
+		return args
+	}
+	line := args[0].Line() & lineMask
+	t := at(&ast.TableExpr{}, line)
+	n := len(args)
+	var several []ast.Expr
+	switch x := args[n-1].(type) {
+	case *ast.FuncCallExpr:
+		if !x.AdjustRet {
+			several = args[n-1:]
+		}
+	case *ast.Comma3Expr:
+		if !x.AdjustRet {
+			several = args[n-1:]
+		}
+	}
+	n -= len(several)
+	for _, e := range args[:n] {
+		switch x := e.(type) {
+		case *ast.FuncCallExpr:
+			x.AdjustRet = true
+		case *ast.Comma3Expr:
+			x.AdjustRet = true
+		}
+		t.Fields = append(t.Fields, &ast.Field{Value: e})
+	}
+	p.values = append(p.values, p.spread)
+	spread := at(&ast.TrueExpr{}, line|(len(p.values)-1)<<infoShift|constantMark)
+	call := at(&ast.FuncCallExpr{Func: spread, Args: append([]ast.Expr{t, p.numeral(float64(n), line)}, several...)}, line)
+	return []ast.Expr{call}
 }
 
 func (p *parser) arguments() []ast.Expr {

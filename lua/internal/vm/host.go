@@ -256,6 +256,33 @@ func (h *Host) Hidden(name string, f lua.LGFunction) *lua.LFunction {
 	return fn
 }
 
+// Size returns about how many bytes the state occupies: the stack, and the tables and functions that the globals lead to.
+func (h *Host) Size() int64 {
+	const value = int(unsafe.Sizeof(lua.LValue(nil)))
+	t := h.main
+	n := len(t.reg.array)*value + cap(t.frames)*int(unsafe.Sizeof(frame{})+unsafe.Sizeof(&frame{}))
+	seen := make(map[lua.LValue]bool)
+	var add func(v lua.LValue)
+	add = func(v lua.LValue) {
+		if seen[v] {
+			return
+		}
+		switch v := v.(type) {
+		case *lua.LFunction:
+			seen[v] = true
+			n += int(unsafe.Sizeof(*v))
+		case *lua.LTable:
+			seen[v] = true
+			x := tableOf(v)
+			n += int(unsafe.Sizeof(*x)) + cap(x.array)*value + cap(x.entries)*int(unsafe.Sizeof(entry{})) + 4*cap(x.index)
+			add(v.Metatable)
+			ForEach(v, func(_, v lua.LValue) bool { add(v); return true })
+		}
+	}
+	add(h.Globals)
+	return int64(n)
+}
+
 // MemoryKB is what collectgarbage('count') answers.
 func (h *Host) MemoryKB() float64 {
 	if h.Memory == nil {

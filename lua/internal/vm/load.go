@@ -2,6 +2,7 @@ package vm
 
 import (
 	"strings"
+	"unsafe"
 
 	lua "github.com/yuin/gopher-lua"
 
@@ -16,11 +17,51 @@ func (h *Host) Load(src, name string) (*lua.LFunction, error) {
 
 // LoadPieces is Load of src and of what more returns, until that is "".
 func (h *Host) LoadPieces(src string, more func() string, name string) (*lua.LFunction, error) {
-	proto, err := parser.Compile(src, more, name, chunkID(name), h.nested, ParseNumber)
+	proto, err := parser.Compile(src, more, name, chunkID(name), h.nested, ParseNumber, h.Hidden("spread", spread))
 	if err != nil {
 		return nil, &Error{Value: lua.LString(err.Error())}
 	}
 	return &lua.LFunction{Env: h.Globals, Proto: proto}, nil
+}
+
+// CodeSize returns about how many bytes a compiled function occupies, with those inside it.
+func CodeSize(fn *lua.LFunction) int { return int(unsafe.Sizeof(*fn)) + protoSize(fn.Proto) }
+
+func protoSize(p *lua.FunctionProto) int {
+	const names = 32 * int(unsafe.Sizeof("")) // the compiler's list of constants that are strings has room for so many
+	n := int(unsafe.Sizeof(*p)) + 4*cap(p.Code) + 8*cap(p.DbgSourcePositions) + names
+	for _, v := range p.Constants {
+		n += int(unsafe.Sizeof(v))
+		switch v := v.(type) {
+		case lua.LString:
+			n += int(unsafe.Sizeof(v)) + len(v)
+		case lua.LNumber:
+			n += 8
+		}
+	}
+	for _, c := range p.DbgCalls {
+		n += int(unsafe.Sizeof(c)) + len(c.Name)
+	}
+	for _, name := range p.DbgUpvalues {
+		n += int(unsafe.Sizeof(name)) + len(name)
+	}
+	for _, sub := range p.FunctionPrototypes {
+		n += 8 + protoSize(sub)
+	}
+	return n
+}
+
+// spread returns the items of a table, as many as the second argument says, and its further arguments.
+func spread(L *lua.LState) int {
+	t, n, top := L.Get(1).(*lua.LTable), int(L.Get(2).(lua.LNumber)), L.GetTop()
+	CheckStack(L, n+top, "too many arguments")
+	for i := 1; i <= n; i++ {
+		L.Push(GetInt(t, i))
+	}
+	for i := 3; i <= top; i++ {
+		L.Push(L.Get(i))
+	}
+	return n + top - 2
 }
 
 // idSize is the length of a chunk's name in texts, with the zero byte that C puts behind it.
