@@ -6,10 +6,16 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
+	"unsafe"
 
+	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/listpack"
+	"ferrous/datatypes/record"
+	"ferrous/datatypes/stream"
+	"ferrous/rdb"
 )
 
 func TestCommands(t *testing.T) {
@@ -101,5 +107,48 @@ func TestCommandsError(t *testing.T) {
 	w.left = 1 << 30
 	if err := c.Flush(); err != errFull {
 		t.Error("the error is forgotten", err)
+	}
+}
+
+// TestSnapshotStops: a value that goes as RESTORE is not packed to its end when nobody wants the file any more.
+func TestSnapshotStops(t *testing.T) {
+	ks := keyspace.New(1, 1)
+	gen := ks.Generation()
+	s := stream.New(gen)
+	random := rand.New(rand.NewPCG(1, 2))
+	value := make([]byte, 100<<10)
+	for i := range 40 {
+		for j := range value {
+			value[j] = byte(random.Uint32())
+		}
+		if err := s.Append(stream.ID{Ms: uint64(i + 1)}, [][]byte{[]byte("f"), value}, stream.Limits{Bytes: 4096}, gen); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.AddGroup([]byte("g"), stream.ID{}, 0, gen).AddPending(stream.ID{Ms: 99}, 0, 1, gen) // an entry that is not there
+	ks.DBs()[0].Set(record.NewObject(record.Stream, s.Encoding(), []byte("k"), unsafe.Pointer(s), record.NoExpiry, 0))
+	stopped := errors.New("stop")
+	write := func(stopAt int) (out bytes.Buffer, asked int, err error) {
+		snap, err := ks.Snapshot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer snap.Release()
+		err = WriteSnapshot(NewCommands(&out, 0), snap, &rdb.Options{Stop: func() error {
+			if asked++; asked == stopAt {
+				return stopped
+			}
+			return nil
+		}})
+		return out, asked, err
+	}
+	out, asked, err := write(0)
+	if err != nil || asked < 4 || !strings.Contains(out.String(), "RESTORE") {
+		t.Fatalf("asked %d times, %v", asked, err)
+	}
+	for at := 1; at <= asked; at++ {
+		if out, n, err := write(at); err != stopped || n != at || out.Len() > 100 {
+			t.Errorf("stopped at question %d: asked %d times, %d bytes, %v", at, n, out.Len(), err)
+		}
 	}
 }

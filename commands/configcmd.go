@@ -94,6 +94,9 @@ func (s *Server) resetStats() {
 		cronCycles: s.stats.cronCycles,
 		denied:     s.stats.denied,
 	}
+	if s.tls.port != nil {
+		s.tls.port.ResetCounts()
+	}
 	s.persist.saves = 0
 	s.aof.file.ResetStats()
 	s.eviction.evicted = 0

@@ -6,7 +6,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
+	"ferrous/commands/process"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
 )
@@ -212,6 +214,163 @@ func TestEvictionEffects(t *testing.T) {
 	}
 	if info := s.do("INFO", "stats"); !strings.Contains(info, "\r\nevicted_keys:1\r\n") {
 		t.Error(slices.Collect(strings.Lines(info)))
+	}
+}
+
+// TestEvictionLatency holds that latency monitoring sees evictions, and the deletions within them.
+func TestEvictionLatency(t *testing.T) {
+	s := newTestServer(t, "maxmemory-policy", "allkeys-lru", "latency-monitor-threshold", "2", "maxmemory-eviction-tenacity", "100")
+	s.do("SET", "k", strings.Repeat("v", 1000))
+	s.Keyspace.OnRemove = func(*keyspace.DB, *record.Record) { time.Sleep(5 * time.Millisecond) }
+	s.limitBy(-10)
+	s.do("PING")
+	s.Keyspace.OnRemove = nil
+	for _, event := range []string{"eviction-cycle", "eviction-del"} {
+		if got := s.do("LATENCY", "HISTORY", event); !strings.HasPrefix(got, "*1\r\n") {
+			t.Errorf("LATENCY HISTORY %s: %q", event, got)
+		}
+	}
+}
+
+// infoNumber returns a field of INFO as a number.
+func (ts *testServer) infoNumber(t *testing.T, section, name string) int {
+	t.Helper()
+	n, err := strconv.Atoi(ts.infoField(section, name))
+	if err != nil {
+		t.Errorf("%s: %v", name, err)
+	}
+	return n
+}
+
+// TestExceededTime holds that the time over the limit is counted, whether it lasts or is over.
+func TestExceededTime(t *testing.T) {
+	const total, current = "total_eviction_exceeded_time", "current_eviction_exceeded_time"
+	s := newTestServer(t)
+	s.do("SET", "k", strings.Repeat("v", 1000))
+	if a, b := s.infoNumber(t, "stats", total), s.infoNumber(t, "stats", current); a != 0 || b != 0 {
+		t.Errorf("before: %d and %d ms", a, b)
+	}
+	s.limitBy(-10)
+	s.do("PING")
+	time.Sleep(5 * time.Millisecond)
+	a, b := s.infoNumber(t, "stats", total), s.infoNumber(t, "stats", current)
+	if a < 5 || b < 5 || b > a+1 {
+		t.Errorf("over the limit for 5 ms: %d and %d ms", a, b)
+	}
+	s.do("DEL", "k")
+	s.do("PING")
+	if a, b = s.infoNumber(t, "stats", total), s.infoNumber(t, "stats", current); a < 5 || b != 0 {
+		t.Errorf("below the limit again: %d and %d ms", a, b)
+	}
+	before := a
+	time.Sleep(5 * time.Millisecond)
+	if a = s.infoNumber(t, "stats", total); a != before {
+		t.Errorf("the time below the limit counts: %d ms, %d before", a, before)
+	}
+}
+
+// TestMemoryPercent holds that maxmemory in per cent is a share of what the machine or the cgroup has.
+func TestMemoryPercent(t *testing.T) {
+	have := process.AvailableMemory()
+	if have == 0 {
+		t.Skip("the system does not tell how much memory there is")
+	}
+	s := newTestServer(t, "maxmemory", "75%")
+	check := func(percent int64) {
+		t.Helper()
+		want := int(have / 100 * percent)
+		if s.evict.limit != want || s.infoNumber(t, "memory", "maxmemory") != want {
+			t.Errorf("%d%%: the limit is %d, INFO has %d, want %d", percent, s.evict.limit, s.infoNumber(t, "memory", "maxmemory"), want)
+		}
+	}
+	check(75)
+	if got := s.do("CONFIG", "SET", "maxmemory", "40%"); got != "+OK\r\n" {
+		t.Fatal(got)
+	}
+	check(40)
+	s.do("CONFIG", "SET", "maxmemory", "100mb")
+	if s.evict.limit != 100<<20 {
+		t.Errorf("100mb after per cent: the limit is %d", s.evict.limit)
+	}
+	for _, wrong := range []string{"0%", "101%", "-5%", "%", "5 %", "5.5%"} {
+		if got := s.do("CONFIG", "SET", "maxmemory", wrong); !strings.HasPrefix(got, "-") {
+			t.Errorf("maxmemory %s: %q", wrong, got)
+		}
+	}
+}
+
+// TestRestoredClocks holds that RESTORE gives a key the idle time or the frequency that it names, by which it is evicted.
+func TestRestoredClocks(t *testing.T) {
+	s := newTestServer(t, "maxmemory-policy", "allkeys-lru", "maxmemory-eviction-tenacity", "100")
+	s.do("SET", "k", "value")
+	payload := s.do("DUMP", "k")
+	_, payload, _ = strings.Cut(payload, "\r\n")
+	payload = strings.TrimSuffix(payload, "\r\n")
+	s.do("DEL", "k")
+	s.recordFeed()
+	for i := range 20 {
+		s.do("RESTORE", fmt.Sprint("k", i), "0", payload, "IDLETIME", strconv.Itoa(100+(i*7)%20))
+	}
+	if got := s.do("OBJECT", "IDLETIME", "k3"); got != ":101\r\n" {
+		t.Errorf("idle time: %q", got)
+	}
+	s.fed = s.fed[:0]
+	s.limitBy(-10)
+	s.do("PING")
+	if got := s.propagated(); got != "DEL k17" { // 100 + 119%20
+		t.Errorf("of keys idle for 100 to 119 s was evicted: %q", got)
+	}
+	s.do("CONFIG", "SET", "maxmemory", "0")
+	s.do("FLUSHALL")
+	s.do("CONFIG", "SET", "maxmemory-policy", "allkeys-lfu")
+	for i := range 20 {
+		s.do("RESTORE", fmt.Sprint("k", i), "0", payload, "FREQ", strconv.Itoa(100+(i*7)%20))
+	}
+	if got := s.do("OBJECT", "FREQ", "k3"); got != ":101\r\n" {
+		t.Errorf("frequency: %q", got)
+	}
+	s.fed = s.fed[:0]
+	s.limitBy(-10)
+	s.do("PING")
+	if got := s.propagated(); got != "DEL k0" {
+		t.Errorf("of keys with frequencies of 100 to 119 was evicted: %q", got)
+	}
+}
+
+// TestMemoryFigures holds that MEMORY STATS, INFO memory and the limit tell the same.
+func TestMemoryFigures(t *testing.T) {
+	s := newTestServer(t, "maxmemory", "200mb")
+	for i := range 3000 {
+		s.do("SET", fmt.Sprint("key", i), strings.Repeat("v", i%900), "EX", "1000")
+	}
+	s.do("EVAL", "return 1", "0")
+	s.account(s.c)
+	stats := map[string]int{}
+	lines := strings.Split(s.do("MEMORY", "STATS"), "\r\n")
+	for i := 0; i+2 < len(lines); i++ {
+		if n, found := strings.CutPrefix(lines[i+2], ":"); found && strings.HasPrefix(lines[i], "$") {
+			stats[lines[i+1]], _ = strconv.Atoi(n)
+		}
+	}
+	for stat, field := range map[string]string{"total.allocated": "used_memory", "startup.allocated": "used_memory_startup",
+		"overhead.total": "used_memory_overhead", "dataset.bytes": "used_memory_dataset", "lua.caches": "used_memory_scripts_eval",
+		"clients.normal": "mem_clients_normal", "aof.buffer": "mem_aof_buffer", "replication.backlog": "mem_replication_backlog"} {
+		if want := s.infoNumber(t, "memory", field); stats[stat] != want {
+			t.Errorf("MEMORY STATS %s is %d, INFO's %s %d", stat, stats[stat], field, want)
+		}
+	}
+	db := s.Keyspace.DBs()[0]
+	if stats["keys.count"] != 3000 || stats["overhead.hashtable.main"]+stats["overhead.hashtable.expires"] != db.Overhead() {
+		t.Errorf("%d keys, %d and %d bytes of tables, want %d", stats["keys.count"], stats["overhead.hashtable.main"],
+			stats["overhead.hashtable.expires"], db.Overhead())
+	}
+	records := 0
+	db.Each(func(r *record.Record) bool { records += keyspace.Size(r); return true })
+	if stats["dataset.bytes"] != records {
+		t.Errorf("the dataset is %d bytes, the records take %d", stats["dataset.bytes"], records)
+	}
+	if used := s.infoNumber(t, "memory", "used_memory"); used != s.countedMemory()+s.infoNumber(t, "memory", "mem_not_counted_for_evict") {
+		t.Errorf("used_memory is %d; %d count", used, s.countedMemory())
 	}
 }
 

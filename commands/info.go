@@ -362,7 +362,11 @@ func (t *infoText) statistics() {
 	t.ratio("instantaneous_output_kbps", float64(st.instant[instantOutput].rate())/1024)
 	t.ratio("instantaneous_input_repl_kbps", float64(st.instant[instantReplInput].rate())/1024)
 	t.ratio("instantaneous_output_repl_kbps", float64(st.instant[instantReplOutput].rate())/1024)
-	t.int("rejected_connections", st.rejectedConns)
+	rejected := st.rejectedConns
+	if p := s.tls.port; p != nil {
+		rejected += p.Refused()
+	}
+	t.int("rejected_connections", rejected)
 	t.int("sync_full", s.sync.node.SyncFull)
 	t.int("sync_partial_ok", s.sync.node.SyncPartialOK)
 	t.int("sync_partial_err", s.sync.node.SyncPartialErr)
@@ -414,6 +418,9 @@ func (t *infoText) statistics() {
 	t.int("acl_access_denied_cmd", st.denied[acl.DeniedCommand])
 	t.int("acl_access_denied_key", st.denied[acl.DeniedKey])
 	t.int("acl_access_denied_channel", st.denied[acl.DeniedChannel])
+	if p := s.tls.port; p != nil {
+		t.int("tls_handshake_failures", p.Failures())
+	}
 }
 
 func (t *infoText) cpu() {

@@ -44,7 +44,7 @@ func (s *Server) leastFDs() int {
 		need += 2
 	}
 	if s.Config.TLSPort != 0 {
-		need += 2 * len(s.bindAddrs())
+		need += 2*len(s.bindAddrs()) + eventloop.MaxIOFiles + 2 // and those of connections that leave Go's poll
 	}
 	return max(minReserveFDs, need)
 }

@@ -12,9 +12,11 @@ import (
 	"syscall"
 	"time"
 
+	"ferrous/commands/config"
 	"ferrous/commands/session"
 	"ferrous/datatypes/record"
 	"ferrous/eventloop/resp"
+	"ferrous/eventloop/secure"
 )
 
 // MIGRATE: keys move to another server.
@@ -135,6 +137,7 @@ type migrationTarget struct {
 	host, port     string
 	user, password string
 	named, login   bool // user and password are given
+	secure         bool // the connection is encrypted (tls-cluster, as in Redis)
 }
 
 // migrationLink is a connection to a target.
@@ -150,8 +153,8 @@ type migrations struct {
 	links map[migrationTarget]*migrationLink
 }
 
-// link returns a connection to the target, a new one if none is kept.
-func (m *migrations) link(to migrationTarget, timeout time.Duration, now int64) (*migrationLink, error) {
+// link returns a connection to the target, a new one if none is kept. ctx is what to encrypt it with where it is secure.
+func (m *migrations) link(to migrationTarget, ctx *secure.Context, timeout time.Duration, now int64) (*migrationLink, error) {
 	if l := m.links[to]; l != nil {
 		l.used = now
 		return l, nil
@@ -174,6 +177,11 @@ func (m *migrations) link(to migrationTarget, timeout time.Duration, now int64) 
 	conn, err := d.Dial("tcp", net.JoinHostPort(to.host, strconv.Itoa(port)))
 	if err != nil {
 		return nil, err
+	}
+	if to.secure {
+		if conn, err = ctx.Client(conn, timeout); err != nil {
+			return nil, err
+		}
 	}
 	l := &migrationLink{conn: conn, in: bufio.NewReaderSize(conn, migrateLine), db: -1, used: now}
 	if m.links == nil {
@@ -318,6 +326,7 @@ func migrate(c *Client) {
 	case timeout > 0:
 		m.timeout = time.Duration(timeout) * time.Millisecond
 	}
+	m.to.secure = c.srv.Config.TLSCluster
 	m.to.host, m.to.port = session.CString(c.Args[1]), session.CString(c.Args[2])
 	asked := m.keys
 	m.keys = nil
@@ -344,8 +353,12 @@ func migrate(c *Client) {
 func (m *migration) run() string {
 	links := &m.c.srv.migrations
 	for attempt := 1; ; attempt++ {
-		l, err := links.link(m.to, m.timeout, m.c.srv.Keyspace.Now)
+		l, err := links.link(m.to, m.c.srv.tls.ctx, m.timeout, m.c.srv.Keyspace.Now)
 		if err != nil {
+			if m.to.secure {
+				m.c.srv.Logf(config.LogVerbose, "MIGRATE could not connect to %s:%s with TLS: %v", m.to.host, m.to.port, err)
+				return errMigrateDial
+			}
 			return dialFailure(err)
 		}
 		selects := l.db != m.db

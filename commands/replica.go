@@ -67,7 +67,7 @@ func linkOf(l *replication.Link) *masterLink {
 func (s *Server) dialMaster(l *replication.Link) {
 	r := &s.sync
 	to := eventloop.Dialing{Addr: net.JoinHostPort(l.Host, strconv.Itoa(l.Port)), From: s.Config.BindSourceAddr,
-		Timeout: time.Duration(s.Config.ReplTimeoutSec) * time.Second}
+		Timeout: time.Duration(s.Config.ReplTimeoutSec) * time.Second, Wrap: s.dialTLS()}
 	r.dial = s.loop.Dial(to, func(conn *eventloop.Conn, err error) {
 		r.dial = nil
 		if err == nil {

@@ -60,8 +60,8 @@ func (s *Server) newReplication() {
 	s.sync.node = replication.New(replication.Options{NewID: newReplID, Loadable: loadable}, s.replicationSettings())
 	for _, name := range []string{"repl-backlog-size", "repl-backlog-ttl", "repl-timeout", "repl-ping-replica-period",
 		"repl-diskless-sync", "repl-diskless-sync-delay", "repl-diskless-sync-max-replicas", "min-replicas-to-write",
-		"min-replicas-max-lag", "client-output-buffer-limit", "replica-announce-ip", "replica-announce-port", "port",
-		"masteruser", "masterauth", "appendonly", "replica-read-only", "replica-serve-stale-data"} {
+		"min-replicas-max-lag", "client-output-buffer-limit", "replica-announce-ip", "replica-announce-port", "port", "tls-port",
+		"tls-replication", "masteruser", "masterauth", "appendonly", "replica-read-only", "replica-serve-stale-data"} {
 		s.Config.OnApply(func(*config.Config) error {
 			s.sync.node.Settings = s.replicationSettings()
 			s.sync.node.SettingsChanged(s.replNow())
@@ -90,7 +90,8 @@ func (s *Server) replicationSettings() replication.Settings {
 		PingPeriod: int64(c.ReplPingPeriodSec), Diskless: c.ReplDisklessSync, DisklessDelay: int64(c.ReplDisklessSyncDelaySec),
 		DisklessMaxReplicas: c.ReplDisklessSyncMaxReplicas, MinReplicas: c.MinReplicasToWrite,
 		MinReplicasMaxLag: int64(c.MinReplicasMaxLagSec), OutputHard: int64(lim.Hard), OutputSoft: int64(lim.Soft),
-		OutputSoftSeconds: lim.SoftSeconds, AnnounceIP: c.ReplicaAnnounceIP, AnnouncePort: c.ReplicaAnnouncePort, Port: c.Port,
+		OutputSoftSeconds: lim.SoftSeconds, AnnounceIP: c.ReplicaAnnounceIP, AnnouncePort: c.ReplicaAnnouncePort,
+		Port:       s.replicationPort(),
 		MasterUser: c.MasterUser, MasterAuth: c.MasterAuth, AOF: c.AppendOnly,
 	}
 }

@@ -290,6 +290,9 @@ func (s *Server) listening([]net.Addr) {
 		if s.Config.UnixSocket != "" {
 			s.Logf(config.LogNotice, "Ready to accept connections unix")
 		}
+		if s.Config.TLSPort != 0 {
+			s.Logf(config.LogNotice, "Ready to accept connections tls")
+		}
 		s.tellSupervisor("STATUS=Ready to accept connections", "READY=1", fmt.Sprintf("MAINPID=%d", os.Getpid()))
 	})
 	s.persist.alone = time.Time{}

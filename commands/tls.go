@@ -4,6 +4,7 @@ package commands
 // and the client that a certificate logs in.
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"ferrous/commands/acl"
 	"ferrous/commands/config"
+	"ferrous/eventloop"
 	"ferrous/eventloop/secure"
 )
 
@@ -45,12 +47,7 @@ func (s *Server) tlsSettings() secure.Settings {
 
 // loadTLS reads certificates and settings. New connections are made with them; where they are no good the old ones stay.
 func (s *Server) loadTLS() error {
-	switch {
-	case s.Config.TLSReplication:
-		return refusal("Failed finding TLS support: there is none for tls-replication.")
-	case s.Config.TLSCluster:
-		return refusal("Failed finding TLS support: there is none for tls-cluster.")
-	case !s.usesTLS():
+	if !s.usesTLS() {
 		return nil
 	}
 	ctx, err := secure.Load(s.tlsSettings(), time.Now())
@@ -84,12 +81,12 @@ func (s *Server) listenTLS() error {
 		s.tls.port = secure.NewPort(s.tls.ctx, secure.Options{
 			Join: func(st *secure.Stream, joined func()) { s.loop.Join(st); s.loop.Post(joined) },
 			Most: func() int { return int(s.tls.room.Load()) },
-			Failed: func(peer string, err error, more int64) {
-				text := fmt.Sprintf("Error accepting a client connection: %v (addr=%s)", err, peer)
+			Failed: func(peer, local string, err error, more int64) {
+				text := fmt.Sprintf("Error accepting a client connection: %v (addr=%s laddr=%s)", err, peer, local)
 				if more > 0 {
 					text += fmt.Sprintf(", and %d others since the last such line", more)
 				}
-				s.Logf(config.LogVerbose, "%s", text)
+				s.Logf(config.LogWarning, "%s", text)
 			},
 		})
 	}
@@ -98,6 +95,30 @@ func (s *Server) listenTLS() error {
 
 // countRoom tells the port how many more clients there may be. Handshakes have no other descriptors than those of clients.
 func (s *Server) countRoom() { s.tls.room.Store(int64(s.Config.MaxClients - len(s.clients))) }
+
+// dialTLS makes TLS of a connection to a master (tls-replication); nil where it stays plain. It is told the settings of now,
+// and may run later.
+func (s *Server) dialTLS() func(context.Context, *net.TCPConn) (eventloop.Stream, error) {
+	if !s.Config.TLSReplication {
+		return nil
+	}
+	ctx := s.tls.ctx
+	return func(c context.Context, tcp *net.TCPConn) (eventloop.Stream, error) {
+		st, err := ctx.Dial(c, tcp)
+		if err != nil {
+			return nil, fmt.Errorf("TLS handshake: %w", err)
+		}
+		return st, nil
+	}
+}
+
+// replicationPort is the port that a master is told, if replica-announce-port does not say.
+func (s *Server) replicationPort() int {
+	if s.Config.TLSReplication && s.Config.TLSPort != 0 {
+		return s.Config.TLSPort
+	}
+	return s.Config.Port
+}
 
 // applyTLS answers a CONFIG SET of files or settings.
 func (s *Server) applyTLS() error {

@@ -1,59 +1,73 @@
 package eventloop
 
 // Connections beside the loop: Join. The bytes of an encrypted connection cannot
-// be read by evio, so its socket never comes into evio's poll. A goroutine reads
-// it, deciphers, and hands the plain bytes over in a function that it posts; it
-// waits until they are used, so there is one buffer, and a peer that sends faster
-// than commands run is slowed down by its own socket.
+// be read by evio, so its socket never comes into evio's poll. An ioThread, a
+// goroutine with a poll of its own, reads the sockets of many of them, deciphers,
+// and hands the plain bytes to the loop; what the loop sends it enciphers and
+// writes. The loop sees plain bytes only, and pays for no cipher and no system call
+// of a request.
 //
-// What the loop sends goes to side.out, which plays the part of a socket's buffer:
-// Send fills it up to sideRoom, the rest waits in the connection's queue as it does
-// for other connections, and side asks the loop to write on (Conn.flush) when there
-// is room again. The goroutine that has handed bytes over writes the replies itself
-// when it comes back: one wake-up a request. Where nobody is there to write (a push
-// to a client that is silent), another goroutine is started for as long as there is
-// output.
+// # From a thread to the loop
 //
-// A peer that does not read must not keep us from reading: it may send a long
-// pipeline first. So the reading goroutine writes only while the socket takes
-// everything at once (Stream.Clogged); from then on the other one does, which may
-// wait.
+// What one round of the poll has brought goes into a packet, which is posted as a
+// whole: one wake-up for many requests. There are two packets a thread; while the
+// loop works on one the other is filled, and with both under way the thread waits,
+// so that peers who send faster than commands run are slowed down by their own
+// sockets.
 //
-// Everything else is as for other connections: Conn.fd is the socket itself, so
-// shutting it down ends both directions, and its number is the connection's place in
-// Loop.byFD until Closed. It is closed after that.
+// # From the loop to a thread
 //
-// Cost of an idle connection: the Conn, a side of 200 bytes, the stack of one
-// goroutine, and what the Stream keeps. The buffer is given back after a second
-// without input.
+// The loop writes to side.out, which plays the part of a socket's buffer: Send
+// fills it up to sideRoom, the rest waits in the connection's queue as it does for
+// other connections, and the thread asks the loop to write on (Conn.flush) when
+// there is room again. What the loop wants for a side (output, its end, reading
+// again) it says by side.ask; at the end of a packet a thread that sleeps is woken
+// once for all.
+//
+// A peer that does not read keeps nobody from reading: nothing here waits for a
+// socket. What the kernel does not take stays with the Stream until the poll tells
+// that there is room (side.clogged).
+//
+// # Who owns what
+//
+// The Stream belongs to the thread. What lies between both is guarded by
+// ioThread.mu. Conn.fd is the socket itself, so that shutting it down ends both
+// directions: the thread then reads the end, and tells the loop by a packet. The
+// number of the descriptor is the connection's place in Loop.byFD until Closed; the
+// thread closes the socket after that (side.gone).
+//
+// Cost of an idle connection: the Conn, a side of 200 bytes, and what the Stream
+// keeps.
 
 import (
-	"errors"
+	"fmt"
 	"io"
 	"net"
-	"os"
+	"runtime"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/tidwall/evio"
 )
 
-// A Stream is a connection whose bytes are not those of its socket. Read and Write
-// may run at the same time. Close is called last.
+// A Stream is a connection whose bytes are not those of its socket. Its methods are called by one goroutine, and none of them
+// waits.
 type Stream interface {
-	io.ReadWriteCloser
-	// CloseWrite ends the output: the peer reads the end of the stream.
+	// Ready tells that the socket may have something to read.
+	Ready()
+	// Read reads what there is; syscall.EAGAIN means that there is no more until Ready.
+	Read(p []byte) (int, error)
+	// Write takes all of p; what the socket does not take waits for Flush.
+	Write(p []byte) error
+	// Flush gives the socket what waits for it.
+	Flush() error
+	// Waiting tells whether something waits.
+	Waiting() bool
+	// CloseWrite tells the peer that nothing follows, after what waits.
 	CloseWrite() error
-	// SetReadDeadline ends a Read with os.ErrDeadlineExceeded and leaves the connection as it is.
-	SetReadDeadline(t time.Time) error
-	// Clogged reports whether bytes of earlier calls of Write wait for the socket.
-	Clogged() bool
-	// Unclog waits until they do not, or returns an error.
-	Unclog() error
-	// WaitInput waits until there is something to read, without memory for it.
-	WaitInput() error
+	// Close closes the socket.
+	Close() error
 	// FD is the descriptor of the socket.
 	FD() int
 	// RemoteAddr is the peer's address.
@@ -63,60 +77,131 @@ type Stream interface {
 const (
 	// sideRoom is how many plain bytes are taken from the queue at a time.
 	sideRoom = 256 << 10
-	// sideIn is the size of the buffer for input, a record of TLS.
-	sideIn = 16 << 10
-	// sideIdle is after how long without input the buffer is given back.
-	sideIdle = time.Second
+	// sideKept is the capacity up to which an empty buffer of output is kept for others.
+	sideKept = 16 << 10
+	// maxSpare is how many are kept.
+	maxSpare = 64
+	// packetSize is how many bytes of input a packet holds.
+	packetSize = 64 << 10
+	// packetRest is what a packet must have room for to take more.
+	packetRest = 4 << 10
+	// packets is how many a thread has.
+	packets = 2
+	// sideTurn is how many reads a connection has before it is another's turn.
+	sideTurn = 4
+	// maxIOThreads bounds the threads of a loop.
+	maxIOThreads = 4
+	// MaxIOFiles is how many descriptors the threads take for themselves.
+	MaxIOFiles = 2 * maxIOThreads
 )
 
-// side is what stands beside the loop for a Conn with fBeside. The goroutine of run and the loop share in and ctx: the loop
-// has them between a Post and used.
+// side is what stands beside the loop for a Conn with fBeside.
 type side struct {
-	loop    *Loop
-	conn    *Conn
-	s       Stream
-	in      []byte
-	used    chan struct{} // the loop is done with in
-	deliver func()        // posted for in
-	reads   atomic.Uint32 // how often there was input
-	seen    uint32        // reads at the last look for idleness
-	idle    *time.Timer   // looks
+	conn   *Conn
+	s      Stream
+	thread *ioThread
 
-	mu    sync.Mutex
-	out   []byte // to be written
-	spare []byte // out's other half
-	busy  bool   // a goroutine writes, or will when the loop has used its input
-	wait  bool   // the loop wants to know of room
-	done  bool   // nothing comes to out any more: CloseWrite when it is empty
-	lost  bool   // nothing is written any more
+	// Of the thread.
+	in, out bool // what the poll is to report
+	polled  bool // the poll knows the socket
+	ended   bool // the loop has been told the end
+	again   bool // it is in ioThread.more
+	parted  bool // the peer knows that nothing follows
+	closed  bool // the socket is closed, and its number may be another's
+
+	// Guarded by ioThread.mu.
+	buf     []byte // to be written
+	asked   bool   // it is in ioThread.asked
+	stopped bool   // the loop wants no input
+	wait    bool   // the loop wants to know of room
+	done    bool   // nothing comes to buf any more: tell the peer when it is empty
+	lost    bool   // nothing is written any more
+	clogged bool   // the Stream waits for the socket
+	gone    bool   // the loop has done with it
 }
 
-var sideBuffers = sync.Pool{New: func() any { b := make([]byte, sideIn); return &b }}
+// ioThread serves sides.
+type ioThread struct {
+	loop *Loop
+	poll *sidePoll
+	free chan *packet  // those that the loop has done with
+	quit chan struct{} // closed to end it
+	done chan struct{}
+
+	// Of the thread.
+	sides  []*side // by descriptor
+	packet *packet // that is being filled
+	more   []*side // whose Stream has more, of which the poll knows nothing
+	taken  []*side // asked of the last time, to be used again
+	events []sideEvent
+
+	mu     sync.Mutex
+	asked  []*side // for which the loop wants something
+	spare  [][]byte
+	asleep bool // the thread waits for the poll
+	kicked bool // and is being woken
+	count  int  // sides
+}
+
+// packet is the input of several connections.
+type packet struct {
+	thread  *ioThread
+	buf     []byte
+	used    int
+	items   []packetItem
+	deliver func() // posted
+}
+
+// packetItem is input of one connection, its end, or room for its output.
+type packetItem struct {
+	sd    *side
+	in    []byte
+	end   bool
+	err   error         // of the end
+	room  bool          // the connection has asked for it
+	errno syscall.Errno // of writing
+}
+
+// sideEvent is what a poll tells of a descriptor.
+type sideEvent struct {
+	fd            int
+	in, out, hung bool
+}
 
 // Join has the loop serve a connection that others have accepted: Handler.Opened is called for it, then Data and Closed. Any
 // goroutine may call it.
 func (l *Loop) Join(s Stream) { l.Post(func() { l.join(s, 0, nil) }) }
 
 // join makes the connection. done is called instead of Handler.Opened if there is one.
-func (l *Loop) join(s Stream, flags uint16, done func(*Conn)) {
-	sd := &side{loop: l, s: s, used: make(chan struct{}, 1)}
+func (l *Loop) join(s Stream, flags uint16, done func(*Conn, error)) {
+	t, err := l.ioThread()
+	if err != nil {
+		s.Close()
+		err = fmt.Errorf("eventloop: no poll for encrypted connections: %w", err)
+		if done != nil {
+			done(nil, err)
+		} else {
+			l.opt.Logf("a connection is closed: %v", err)
+		}
+		return
+	}
+	sd := &side{s: s, thread: t}
 	c := &Conn{loop: l, ev: sd, fd: int32(s.FD()), flags: fBeside | flags}
-	sd.conn, sd.deliver = c, sd.take
+	sd.conn = c
 	fd := int(c.fd)
 	for fd >= len(l.byFD) {
 		l.byFD = append(l.byFD, nil)
 	}
 	l.byFD[fd] = c
-	var idle time.Duration
-	if l.opt.KeepAlive != nil {
-		idle = l.opt.KeepAlive()
-	}
-	tuneTCP(fd, idle)
+	t.mu.Lock()
+	t.count++
+	t.ask(sd)
+	t.mu.Unlock()
 	l.current = c
 	switch {
 	case done != nil:
 		l.conns++
-		done(c)
+		done(c, nil)
 	case l.outOfFDs(fd):
 		c.Send(l.opt.Refusal)
 		c.refuse(false)
@@ -126,218 +211,442 @@ func (l *Loop) join(s Stream, flags uint16, done func(*Conn)) {
 		c.refuse(true)
 	}
 	l.current = nil
-	go sd.run()
 }
 
-// run reads until the end of the connection.
-func (sd *side) run() {
-	err := sd.read()
-	closed := make(chan struct{})
-	sd.loop.Post(func() {
-		if sd.conn.flags&fDead == 0 {
-			sd.loop.closed(sd, err)
+// ioThread returns the thread that has the fewest connections. There are half as many threads as processors.
+func (l *Loop) ioThread() (*ioThread, error) {
+	if len(l.threads) < min(max(runtime.NumCPU()/2, 1), maxIOThreads) {
+		t, err := newIOThread(l)
+		if err == nil {
+			l.threads = append(l.threads, t)
+			return t, nil
 		}
-		close(closed)
-	})
-	<-closed
-	sd.mu.Lock()
-	sd.lost, sd.out = true, nil
-	sd.mu.Unlock()
-	sd.s.Close()
+		if len(l.threads) == 0 {
+			return nil, err
+		}
+	}
+	var least *ioThread
+	fewest := 0
+	for _, t := range l.threads {
+		t.mu.Lock()
+		n := t.count
+		t.mu.Unlock()
+		if least == nil || n < fewest {
+			least, fewest = t, n
+		}
+	}
+	return least, nil
 }
 
-func (sd *side) read() error {
-	buf := sideBuffers.Get().(*[]byte)
-	defer func() {
-		if buf != nil {
-			sideBuffers.Put(buf)
-		}
-	}()
-	sd.idle = time.AfterFunc(sideIdle, sd.look)
-	defer sd.idle.Stop()
+func newIOThread(l *Loop) (*ioThread, error) {
+	poll, err := newSidePoll()
+	if err != nil {
+		return nil, err
+	}
+	t := &ioThread{loop: l, poll: poll, free: make(chan *packet, packets), quit: make(chan struct{}),
+		done: make(chan struct{})}
+	for range packets {
+		p := &packet{thread: t, buf: make([]byte, packetSize)}
+		p.deliver = p.run
+		t.free <- p
+	}
+	go t.run()
+	return t, nil
+}
+
+// run is the thread.
+func (t *ioThread) run() {
+	defer close(t.done)
+	yielded := time.Now()
 	for {
-		n, err := sd.s.Read(*buf)
-		if n > 0 {
-			sd.reads.Add(1)
-			sd.hand((*buf)[:n])
+		if time.Since(yielded) > yieldEvery { // see Loop.yield
+			yielded = time.Now()
+			runtime.Gosched()
 		}
-		switch {
-		case err == nil:
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			sideBuffers.Put(buf)
-			buf = nil
-			if err := sd.s.SetReadDeadline(time.Time{}); err != nil {
-				return err
-			}
-			if err := sd.s.WaitInput(); err != nil {
-				return err
-			}
-			buf = sideBuffers.Get().(*[]byte)
-			sd.idle.Reset(sideIdle)
-		case err == io.EOF:
-			return nil
+		wait := t.attend()
+		select {
+		case <-t.quit:
+			t.close()
+			return
 		default:
-			return err
+		}
+		t.post()
+		t.events = t.poll.wait(t.events[:0], wait)
+		t.mu.Lock()
+		t.asleep, t.kicked = false, false
+		t.mu.Unlock()
+		for _, e := range t.events {
+			sd := t.sides[e.fd]
+			if sd == nil {
+				continue
+			}
+			if e.out || e.hung {
+				t.write(sd)
+			}
+			switch {
+			case !sd.in && e.hung: // the poll would tell it again and again
+				t.forget(sd)
+			case e.in || e.hung:
+				sd.s.Ready()
+				t.read(sd)
+			}
+		}
+		again := t.more
+		t.more = nil
+		for _, sd := range again {
+			sd.again = false
+			t.read(sd)
+		}
+		t.post()
+	}
+}
+
+func (t *ioThread) close() {
+	for _, sd := range t.sides {
+		if sd != nil {
+			sd.s.Close()
+		}
+	}
+	t.poll.close()
+}
+
+// attend does what the loop has asked for. wait tells that nothing is left to do; the loop then believes that the thread
+// sleeps.
+func (t *ioThread) attend() (wait bool) {
+	for {
+		t.mu.Lock()
+		asked := t.asked
+		t.asked = t.taken[:0]
+		for _, sd := range asked {
+			sd.asked = false
+		}
+		if len(asked) == 0 {
+			wait = len(t.more) == 0
+			t.asleep = wait
+		}
+		t.mu.Unlock()
+		for _, sd := range asked {
+			t.serve(sd)
+		}
+		clear(asked)
+		if t.taken = asked[:0]; len(asked) == 0 {
+			return wait
 		}
 	}
 }
 
-// look interrupts the reading goroutine if there was no input since the last look.
-func (sd *side) look() {
-	n := sd.reads.Load()
-	if n == sd.seen {
-		sd.s.SetReadDeadline(time.Unix(1, 0))
+// serve does what the loop wants for a side.
+func (t *ioThread) serve(sd *side) {
+	t.mu.Lock()
+	reading, gone := !sd.stopped && !sd.ended, sd.gone
+	t.mu.Unlock()
+	if sd.closed {
 		return
 	}
-	sd.seen = n
-	sd.idle.Reset(sideIdle)
-}
-
-// hand gives input to the loop and writes what it answers.
-func (sd *side) hand(in []byte) {
-	sd.mu.Lock()
-	mine := !sd.busy
-	sd.busy = true
-	sd.mu.Unlock()
-	sd.in = in
-	sd.loop.Post(sd.deliver)
-	<-sd.used
-	if mine {
-		sd.write(false)
+	fd := sd.s.FD()
+	for fd >= len(t.sides) {
+		t.sides = append(t.sides, nil)
+	}
+	t.sides[fd] = sd
+	if t.write(sd); gone {
+		t.forget(sd)
+		t.sides[fd] = nil
+		t.mu.Lock()
+		t.count--
+		t.mu.Unlock()
+		sd.closed = true
+		sd.s.Close()
+		return
+	}
+	if reading != sd.in {
+		t.want(sd, reading, sd.out)
+		if reading { // there may be something that the Stream has read already
+			t.read(sd)
+		}
 	}
 }
 
-// take is run by the loop for input.
-func (sd *side) take() {
-	c, l := sd.conn, sd.loop
+// want sets what the poll is to report.
+func (t *ioThread) want(sd *side, in, out bool) {
+	if sd.polled && in == sd.in && out == sd.out {
+		return
+	}
+	if err := t.poll.set(sd.s.FD(), in, out, sd.polled); err != nil {
+		t.add(packetItem{sd: sd, end: !sd.ended, err: err})
+		sd.ended = true
+		return
+	}
+	sd.polled, sd.in, sd.out = true, in, out
+}
+
+// forget has the poll report nothing of it.
+func (t *ioThread) forget(sd *side) {
+	if sd.polled {
+		t.poll.drop(sd.s.FD(), sd.in, sd.out)
+	}
+	sd.polled, sd.in, sd.out = false, false, false
+}
+
+// read reads what there is.
+func (t *ioThread) read(sd *side) {
+	for turn := 0; sd.in && !sd.ended; turn++ {
+		if turn == sideTurn {
+			if !sd.again {
+				sd.again = true
+				t.more = append(t.more, sd)
+			}
+			return
+		}
+		p := t.room()
+		if p == nil {
+			return
+		}
+		n, err := sd.s.Read(p.buf[p.used:])
+		if n > 0 {
+			t.add(packetItem{sd: sd, in: p.buf[p.used : p.used+n : p.used+n]})
+			p.used += n
+		}
+		if sd.s.Waiting() { // an answer of the Stream itself
+			t.write(sd)
+		}
+		switch {
+		case err == syscall.EAGAIN:
+			return
+		case err != nil:
+			if err == io.EOF {
+				err = nil
+			}
+			sd.ended = true
+			t.forget(sd)
+			t.add(packetItem{sd: sd, end: true, err: err})
+		}
+	}
+}
+
+// room returns the packet that is being filled, with room for more; nil when the loop has ended.
+func (t *ioThread) room() *packet {
+	if p := t.packet; p != nil && len(p.buf)-p.used < packetRest {
+		t.post()
+	}
+	if t.packet == nil {
+		select {
+		case t.packet = <-t.free:
+		case <-t.quit:
+		}
+	}
+	return t.packet
+}
+
+func (t *ioThread) add(it packetItem) {
+	if p := t.room(); p != nil {
+		p.items = append(p.items, it)
+	}
+}
+
+// post gives the loop what has come.
+func (t *ioThread) post() {
+	if p := t.packet; p != nil && len(p.items) > 0 {
+		t.packet = nil
+		t.loop.Post(p.deliver)
+	}
+}
+
+// write writes as much of a side's output as the socket takes.
+func (t *ioThread) write(sd *side) {
+	for {
+		var err error
+		if sd.s.Waiting() {
+			err = sd.s.Flush()
+		}
+		waiting := err == nil && sd.s.Waiting()
+		t.mu.Lock()
+		sd.clogged = waiting
+		var buf []byte
+		room, part := false, false
+		if err == nil && !waiting && !sd.lost {
+			buf, sd.buf = sd.buf, nil
+			if room = sd.wait; room {
+				sd.wait = false
+			}
+			part = len(buf) == 0 && sd.done && !sd.parted
+		}
+		gone := sd.gone
+		t.mu.Unlock()
+		if room {
+			t.add(packetItem{sd: sd, room: true})
+		}
+		switch {
+		case err != nil:
+			t.fail(sd, err)
+			return
+		case len(buf) > 0:
+			if err := sd.s.Write(buf); err != nil {
+				t.fail(sd, err)
+				return
+			}
+			t.recycle(buf)
+		case part:
+			sd.parted = true
+			if err := sd.s.CloseWrite(); err != nil {
+				t.fail(sd, err)
+				return
+			}
+		default:
+			if !gone && (sd.polled || waiting) && sd.out != waiting {
+				t.want(sd, sd.in, waiting)
+			}
+			return
+		}
+	}
+}
+
+// recycle keeps an empty buffer.
+func (t *ioThread) recycle(buf []byte) {
+	if cap(buf) > sideKept {
+		return
+	}
+	t.mu.Lock()
+	if len(t.spare) < maxSpare {
+		t.spare = append(t.spare, buf[:0])
+	}
+	t.mu.Unlock()
+}
+
+// fail ends output after an error of writing, and the connection with it.
+func (t *ioThread) fail(sd *side, err error) {
+	t.mu.Lock()
+	first := !sd.lost
+	sd.lost, sd.buf, sd.clogged = true, nil, false
+	t.mu.Unlock()
+	if !first {
+		return
+	}
+	errno, ok := err.(syscall.Errno)
+	if !ok {
+		errno = syscall.EPIPE
+	}
+	t.add(packetItem{sd: sd, errno: errno})
+}
+
+// end ends the thread, after a last attempt to write what the loop has sent.
+func (t *ioThread) end() {
+	close(t.quit)
+	t.mu.Lock()
+	t.kick()
+	t.mu.Unlock()
+	<-t.done
+}
+
+// run is the packet's turn on the loop.
+func (p *packet) run() {
+	t := p.thread
+	l := t.loop
 	defer l.guard()
-	l.rounds++
-	if l.rounds&3 == 0 {
-		l.yield()
+	l.serving = t
+	for i := range p.items {
+		it := &p.items[i]
+		c := it.sd.conn
+		switch {
+		case c.flags&fDead != 0:
+		case it.end:
+			l.closed(it.sd, it.err)
+		case it.room:
+			c.flags &^= fArmed
+			c.flush()
+		case it.errno != 0:
+			c.lose(it.errno)
+		default:
+			l.rounds++
+			if l.rounds&3 == 0 {
+				l.yield()
+			}
+			if c.flags&(fClosing|fClosed) == 0 {
+				l.current = c
+				l.h.Data(c, it.in)
+				l.current = nil
+			}
+		}
 	}
-	if c.flags&(fClosing|fClosed) == 0 {
-		l.current = c
-		l.h.Data(c, sd.in)
-		l.current = nil
+	l.serving = nil
+	p.reset()
+	t.free <- p
+	t.mu.Lock()
+	if len(t.asked) > 0 {
+		t.kick()
 	}
-	sd.used <- struct{}{}
+	t.mu.Unlock()
+}
+
+func (p *packet) reset() {
+	clear(p.items)
+	p.items, p.used = p.items[:0], 0
+}
+
+// ask has the thread look at a side. ioThread.mu is held.
+func (t *ioThread) ask(sd *side) {
+	if !sd.asked {
+		sd.asked = true
+		t.asked = append(t.asked, sd)
+	}
+	if t.loop.serving != t {
+		t.kick()
+	}
+}
+
+// kick wakes a thread that sleeps. ioThread.mu is held.
+func (t *ioThread) kick() {
+	if t.asleep && !t.kicked {
+		t.kicked = true
+		t.poll.kick()
+	}
 }
 
 // send is send(2) for the loop.
 func (sd *side) send(p []byte) (n int, errno syscall.Errno) {
-	sd.mu.Lock()
-	defer sd.mu.Unlock()
+	t := sd.thread
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if sd.lost || sd.done {
 		return 0, syscall.EPIPE
 	}
-	if n = min(len(p), sideRoom-len(sd.out)); n == 0 && len(p) > 0 {
+	if n = min(len(p), sideRoom-len(sd.buf)); n == 0 && len(p) > 0 {
 		return 0, syscall.EAGAIN
 	}
-	sd.out = append(sd.out, p[:n]...)
-	sd.begin()
+	if last := len(t.spare) - 1; sd.buf == nil && last >= 0 {
+		sd.buf, t.spare = t.spare[last], t.spare[:last]
+	}
+	sd.buf = append(sd.buf, p[:n]...)
+	t.ask(sd)
 	return n, 0
 }
 
-// begin sees to it that somebody writes. sd.mu is held.
-func (sd *side) begin() {
-	if !sd.busy {
-		sd.busy = true
-		go sd.write(true)
-	}
-}
-
-// write writes until nothing is left. It was made busy for that. Without patience it leaves the work to another goroutine
-// where it would have to wait.
-func (sd *side) write(patient bool) {
-	for {
-		sd.mu.Lock()
-		if len(sd.out) == 0 || sd.lost {
-			sd.busy = false
-			end := sd.done && !sd.lost
-			sd.mu.Unlock()
-			if end {
-				sd.s.CloseWrite()
-			}
-			return
-		}
-		sd.mu.Unlock()
-		if sd.s.Clogged() {
-			if !patient {
-				go sd.write(true)
-				return
-			}
-			if err := sd.s.Unclog(); err != nil {
-				sd.fail(err)
-				continue
-			}
-		}
-		sd.mu.Lock()
-		out := sd.out
-		sd.out = sd.spare[:0]
-		room := sd.wait
-		sd.wait = false
-		sd.mu.Unlock()
-		if room {
-			sd.loop.Post(sd.conn.writable)
-		}
-		_, err := sd.s.Write(out)
-		if cap(out) > sideIn {
-			out = nil
-		}
-		sd.spare = out
-		if err != nil {
-			sd.fail(err)
-		}
-	}
-}
-
-// fail ends output after an error of writing, and the connection with it.
-func (sd *side) fail(err error) {
-	sd.mu.Lock()
-	sd.lost, sd.out = true, nil
-	sd.mu.Unlock()
-	errno := syscall.EPIPE
-	errors.As(err, &errno)
-	sd.loop.Post(func() {
-		if sd.conn.flags&fDead == 0 {
-			sd.conn.lose(errno)
-		}
-	})
-}
-
-// arm asks for Conn.writable when there is room.
-func (sd *side) arm() {
-	sd.mu.Lock()
-	defer sd.mu.Unlock()
-	if len(sd.out) > 0 && !sd.lost {
-		sd.wait = true
-		sd.begin()
-		return
-	}
-	sd.loop.Post(sd.conn.writable)
-}
+// arm asks for room.
+func (sd *side) arm() { sd.tell(func() { sd.wait = true }) }
 
 // end lets the peer know that nothing follows when all is written.
-func (sd *side) end() {
-	sd.mu.Lock()
-	sd.done = true
-	sd.begin()
-	sd.mu.Unlock()
+func (sd *side) end() { sd.tell(func() { sd.done = true }) }
+
+// stop has the peer not read any more until resume.
+func (sd *side) stop() { sd.tell(func() { sd.stopped = true }) }
+
+func (sd *side) resume() { sd.tell(func() { sd.stopped = false }) }
+
+// release tells that the loop has done with it.
+func (sd *side) release() { sd.tell(func() { sd.gone = true }) }
+
+// tell changes what is between both sides.
+func (sd *side) tell(change func()) {
+	sd.thread.mu.Lock()
+	change()
+	sd.thread.ask(sd)
+	sd.thread.mu.Unlock()
 }
 
-// pending reports whether output is on its way still.
+// pending tells whether output is on its way still.
 func (sd *side) pending() bool {
-	sd.mu.Lock()
-	defer sd.mu.Unlock()
-	return !sd.lost && (len(sd.out) > 0 || sd.s.Clogged())
-}
-
-// writable goes on with the output of a connection beside the loop.
-func (c *Conn) writable() {
-	if c.flags&fDead == 0 {
-		c.flags &^= fArmed
-		c.flush()
-	}
+	sd.thread.mu.Lock()
+	defer sd.thread.mu.Unlock()
+	return !sd.lost && (len(sd.buf) > 0 || sd.clogged)
 }
 
 // side is an evio.Conn for Loop.closed, and for Conn.side to find it.
@@ -366,7 +675,7 @@ func (c *Conn) Stream() Stream {
 func (l *Loop) hangUpBeside() {
 	for _, c := range l.byFD {
 		if c != nil && c.flags&fBeside != 0 {
-			c.CloseNow()
+			c.flags |= fClosed
 			l.closed(c.side(), nil)
 		}
 	}

@@ -316,6 +316,9 @@ func (c *Conn) CloseNow() {
 	}
 	c.flags |= fClosed
 	c.dropQueue()
+	if c.flags&fBeside != 0 {
+		c.side().resume()
+	}
 	// Also in its own Data, whose result says to close: evio does so at the next event of the socket, and a peer that
 	// neither sends nor reads would cause none.
 	syscall.Shutdown(int(c.fd), syscall.SHUT_RDWR)

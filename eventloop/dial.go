@@ -26,6 +26,9 @@ type Dialing struct {
 	Addr    string // host:port
 	From    string // the address to come from, "" for any
 	Timeout time.Duration
+	// Wrap, if there is one, makes a Stream of the connection, which is served beside the loop (see beside.go). It has the
+	// time that Timeout leaves, owns the connection, and runs in a goroutine.
+	Wrap func(ctx context.Context, conn *net.TCPConn) (Stream, error)
 }
 
 // adoption is a socket that waits for its place in evio's poll.
@@ -55,18 +58,20 @@ func (l *Loop) Dial(d Dialing, done func(c *Conn, err error)) (cancel func()) {
 		}
 	}
 	go func() {
-		fd, err := dialTCP(ctx, d)
+		made, err := connect(ctx, d)
 		stop()
 		l.Post(func() {
 			switch {
 			case canceled:
 				if err == nil {
-					syscall.Close(fd)
+					made.close()
 				}
 			case err != nil:
 				done(nil, err)
+			case made.stream != nil:
+				l.join(made.stream, fDialled, done)
 			default:
-				l.enlist(fd, tell)
+				l.enlist(made.fd, tell)
 			}
 		})
 	}()
@@ -76,22 +81,54 @@ func (l *Loop) Dial(d Dialing, done func(c *Conn, err error)) (cancel func()) {
 	}
 }
 
-// dialTCP connects and returns a descriptor of its own.
-func dialTCP(ctx context.Context, d Dialing) (fd int, err error) {
+// dialled is a connection that has no place yet: a Stream, or else a descriptor.
+type dialled struct {
+	stream Stream
+	fd     int
+}
+
+func (d dialled) close() {
+	if d.stream != nil {
+		d.stream.Close()
+		return
+	}
+	syscall.Close(d.fd)
+}
+
+// connect connects.
+func connect(ctx context.Context, d Dialing) (dialled, error) {
+	tcp, err := dialTCP(ctx, d)
+	if err != nil {
+		return dialled{}, err
+	}
+	if d.Wrap != nil {
+		s, err := d.Wrap(ctx, tcp)
+		return dialled{stream: s}, err
+	}
+	defer tcp.Close()
+	fd, err := ownFD(tcp)
+	return dialled{fd: fd}, err
+}
+
+func dialTCP(ctx context.Context, d Dialing) (*net.TCPConn, error) {
 	var dialer net.Dialer
 	if d.From != "" {
 		from, err := net.ResolveTCPAddr("tcp", net.JoinHostPort(d.From, "0"))
 		if err != nil {
-			return -1, err
+			return nil, err
 		}
 		dialer.LocalAddr = from
 	}
 	nc, err := dialer.DialContext(ctx, "tcp", d.Addr)
 	if err != nil {
-		return -1, err
+		return nil, err
 	}
-	defer nc.Close()
-	raw, err := nc.(*net.TCPConn).SyscallConn()
+	return nc.(*net.TCPConn), nil
+}
+
+// ownFD returns a descriptor of the socket that is not the connection's.
+func ownFD(tcp *net.TCPConn) (fd int, err error) {
+	raw, err := tcp.SyscallConn()
 	if err != nil {
 		return -1, err
 	}
@@ -157,6 +194,29 @@ func (l *Loop) dropDialled() {
 		l.Post(func() { a.done(nil, errDialLost) })
 	}
 	l.adopting = nil
+}
+
+// StopReading leaves what the peer sends with the kernel until ResumeReading: the peer waits when that has no more room. Some
+// Data may come all the same: what was read before, and what comes when the connection ends meanwhile.
+func (c *Conn) StopReading() {
+	switch {
+	case c.flags&(fDead|fClosed) != 0:
+	case c.flags&fBeside != 0:
+		c.side().stop()
+	default:
+		c.listen(false)
+	}
+}
+
+// ResumeReading ends StopReading.
+func (c *Conn) ResumeReading() {
+	switch {
+	case c.flags&(fDead|fClosed) != 0:
+	case c.flags&fBeside != 0:
+		c.side().resume()
+	default:
+		c.listen(true)
+	}
 }
 
 // SetNoDelay has small writes leave at once, which is so at first, or wait for more (Nagle's algorithm).

@@ -22,11 +22,8 @@ func dupCloseOnExec(fd int) (int, error) {
 	return dup, err
 }
 
-// StopReading does nothing here: what the peer sends comes as Data.
-func (c *Conn) StopReading() {}
-
-// ResumeReading does nothing here.
-func (c *Conn) ResumeReading() {}
+// listen does nothing here: what the peer sends comes as Data.
+func (c *Conn) listen(bool) {}
 
 // replace leaves the inner connection where it is. Two goroutines carry the bytes between its dialled end and the socket:
 // evio's kqueue does not take another socket under a number that it has.

@@ -10,16 +10,11 @@ import (
 // dupCloseOnExec returns another descriptor of what fd is.
 func dupCloseOnExec(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3) }
 
-// StopReading leaves what the peer sends with the kernel until ResumeReading: the peer waits when that has no more room. Some
-// Data may come all the same, when the connection ends meanwhile.
-func (c *Conn) StopReading() { c.listen(0) }
-
-// ResumeReading ends StopReading.
-func (c *Conn) ResumeReading() { c.listen(syscall.EPOLLIN) }
-
-func (c *Conn) listen(events uint32) {
-	if c.flags&(fDead|fClosed) != 0 {
-		return
+// listen has evio read the connection or not.
+func (c *Conn) listen(on bool) {
+	var events uint32
+	if on {
+		events = syscall.EPOLLIN
 	}
 	if poll, err := c.loop.pollFD(c.ev); err == nil {
 		ev := syscall.EpollEvent{Events: events, Fd: c.fd}

@@ -213,7 +213,9 @@ type Loop struct {
 	up        chan struct{} // closed when the inner connection stands
 	serveHead string        // see awaitServe
 	watch     *watcher
-	shutdown  bool // the loop has seen stop
+	threads   []*ioThread // of the connections beside the loop
+	serving   *ioThread   // whose packet is being run
+	shutdown  bool        // the loop has seen stop
 }
 
 // New checks the options and makes a Loop. It opens the descriptors of the
@@ -769,6 +771,9 @@ func (l *Loop) closed(ec evio.Conn, err error) evio.Action {
 	if c.flags&fSourced != 0 {
 		delete(l.sources, c)
 	}
+	if c.flags&fBeside != 0 {
+		c.side().release()
+	}
 	c.flags = fClosing | fClosed | fDead | c.flags&(fDialled|fBeside)
 	c.fd = -1
 	c.dropQueue()
@@ -815,6 +820,9 @@ func (l *Loop) Shutdown() {
 
 // release frees what New made.
 func (l *Loop) release() {
+	for _, t := range l.threads {
+		t.end()
+	}
 	l.watch.close()
 }
 

@@ -14,6 +14,7 @@ type Library struct {
 	Name      string
 	Code      string
 	Functions []*Function
+	CodeSize  int // about how many bytes the compiled code occupies
 }
 
 // Function is a function of a library.
@@ -109,6 +110,7 @@ func (e *Engine) register(lib *Library, skip int) error {
 	if err != nil {
 		return refusalf("Error compiling function: %s", oneLine(err.Error()))
 	}
+	lib.CodeSize = vm.CodeSize(fn)
 	fn.Env = e.functionEnv
 	e.loading = lib
 	e.host.SwapContents(e.functionNames, e.loadNames)

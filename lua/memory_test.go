@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"testing"
 )
 
@@ -42,6 +43,34 @@ func TestMemoryOfScripts(t *testing.T) {
 		}
 		runtime.KeepAlive(e)
 	}
+}
+
+// What CodeSize says of libraries is near what their code occupies.
+func TestMemoryOfLibraries(t *testing.T) {
+	const n = 300
+	var body strings.Builder
+	body.WriteString("#!lua name=%s\nlocal function pick(keys, args) local t = {} for i, k in ipairs(keys) do t[i] = k .. args[1] end return t end\n")
+	for i := range 10 {
+		fmt.Fprintf(&body, "redis.register_function('f%d', function(keys, args)\n  local found = redis.call('hget', keys[1], 'field')\n"+
+			"  if not found then return redis.error_reply('ERR none') end\n  return pick(keys, args)\nend)\n", i)
+	}
+	e := New(newServer())
+	before, said := heap(), 0
+	var all []*Library
+	for i := range n {
+		lib, err := e.LoadLibrary([]byte(strings.Replace(body.String(), "%s", fmt.Sprint("l", i), 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		said += len(lib.Code) + lib.CodeSize
+		all = append(all, lib)
+	}
+	grown := int(heap() - before)
+	t.Logf("a library of %d bytes takes %d, CodeSize and the text are %d", body.Len(), grown/n, said/n)
+	if said*2 < grown || said > grown*2 {
+		t.Errorf("the heap has grown by %d, CodeSize and the texts are %d", grown, said)
+	}
+	runtime.KeepAlive(all)
 }
 
 // What StateMemory says is near what a new engine occupies, and more while its stack is large.

@@ -64,6 +64,7 @@ type Script struct {
 	keep bool
 	// older and newer link the scripts that came by EVAL only.
 	older, newer *Script
+	size         int64 // in the cache
 	usesKeys     bool
 	usesArgs     bool
 }
@@ -104,13 +105,14 @@ func (c *cache) unlink(s *Script) {
 	}
 }
 
-// scriptOverhead is about what a compiled script costs beside its text.
-const scriptOverhead = 1024
+// scriptOverhead is about what a script costs beside its text and its code: itself, its SHA1, its places in the cache.
+const scriptOverhead = 400
 
 func (c *cache) add(s *Script, from Origin) {
 	c.bySHA[s.SHA] = s
 	c.byText[s.Body] = s
-	c.bytes += 5*int64(len(s.Body)) + scriptOverhead
+	s.size = int64(len(s.Body)+vm.CodeSize(s.fn)) + scriptOverhead
+	c.bytes += s.size
 	if from == FromLoad {
 		s.keep = true
 		return
@@ -123,7 +125,7 @@ func (c *cache) add(s *Script, from Origin) {
 		c.unlink(old)
 		delete(c.bySHA, old.SHA)
 		delete(c.byText, old.Body)
-		c.bytes -= 5*int64(len(old.Body)) + scriptOverhead
+		c.bytes -= old.size
 		c.evicted++
 	}
 }

@@ -106,7 +106,7 @@ func (l *Libraries) Count() (libraries, functions int) { return len(l.list), len
 // Bytes returns about how much memory the libraries hold.
 func (l *Libraries) Bytes() (n int) {
 	for _, lib := range l.list {
-		n += len(lib.Code) + len(lib.Name) + 64
+		n += len(lib.Code) + lib.CodeSize + len(lib.Name) + 64
 		for _, f := range lib.Functions {
 			n += len(f.Name) + len(f.Description) + 64
 		}

@@ -14,14 +14,16 @@ import (
 	"encoding/asn1"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"hash"
 	"os"
 	"time"
 )
 
-// loadPair loads a certificate with its chain and the key of it. Errors name the file and the reason. OpenSSL also takes a
-// certificate that has expired or is not valid yet, which no client would: it is an error here.
-func loadPair(certFile, keyFile, pass string, now time.Time) (tls.Certificate, error) {
+// loadPair loads a certificate with its chain and the key of it. Errors name the file and the reason; directive is the one that
+// has the password. OpenSSL also takes a certificate that has expired or is not valid yet, which no client would: it is an error
+// here.
+func loadPair(certFile, keyFile, pass, directive string, now time.Time) (tls.Certificate, error) {
 	var pair tls.Certificate
 	data, err := os.ReadFile(certFile)
 	if err != nil {
@@ -41,6 +43,9 @@ func loadPair(certFile, keyFile, pass string, now time.Time) (tls.Certificate, e
 	}
 	pair.Leaf = leaf
 	key, err := loadKey(keyFile, pass)
+	if err == errPassword {
+		err = fmt.Errorf("%w (%s)", err, directive)
+	}
 	if err != nil {
 		return pair, problem("Failed to load private key: %s: %w", keyFile, err)
 	}
@@ -71,7 +76,7 @@ func reason(err error) error {
 	return err
 }
 
-var errPassword = errors.New("the password is missing or wrong (tls-key-file-pass)")
+var errPassword = errors.New("the password is missing or wrong")
 
 func loadKey(file, pass string) (crypto.PrivateKey, error) {
 	data, err := os.ReadFile(file)

@@ -25,6 +25,7 @@ type Port struct {
 	lns map[string]net.Listener
 
 	failures atomic.Int64
+	refused  atomic.Int64
 	logged   atomic.Int64 // when a failure was logged, Unix seconds
 	unlogged atomic.Int64
 }
@@ -37,7 +38,7 @@ type Options struct {
 	// half-open ones do not take the descriptors of others.
 	Most func() int
 	// Failed is told of handshakes that failed, at most once a second; more is how many others failed since.
-	Failed func(peer string, err error, more int64)
+	Failed func(peer, local string, err error, more int64)
 }
 
 // NewPort makes a Port that listens nowhere yet.
@@ -53,8 +54,17 @@ func (p *Port) Use(c *Context) { p.ctx.Store(c) }
 // Context returns what new connections are made with.
 func (p *Port) Context() *Context { return p.ctx.Load() }
 
-// Failures returns how many handshakes have failed.
+// Failures returns how many handshakes have failed since ResetCounts.
 func (p *Port) Failures() int64 { return p.failures.Load() }
+
+// Refused returns how many connections there was no room for since ResetCounts.
+func (p *Port) Refused() int64 { return p.refused.Load() }
+
+// ResetCounts sets both back.
+func (p *Port) ResetCounts() {
+	p.failures.Store(0)
+	p.refused.Store(0)
+}
 
 // Listen listens on these addresses ("tcp4://127.0.0.1:6379") and no others; backlog is as listen(2) takes it. If one fails
 // all stays as it was.
@@ -114,12 +124,13 @@ func (p *Port) accept(ln net.Listener) {
 			return
 		}
 		if err != nil { // no descriptors, most likely
-			p.fail("?", err)
+			p.fail("?", ln.Addr().String(), err)
 			time.Sleep(10 * time.Millisecond)
 			continue
 		}
 		if p.open.Add(1) > int64(p.opt.Most()) {
 			p.open.Add(-1)
+			p.refused.Add(1)
 			nc.Close()
 			continue
 		}
@@ -131,28 +142,28 @@ func (p *Port) accept(ln net.Listener) {
 func (p *Port) shake(tcp *net.TCPConn) {
 	done := func() { p.open.Add(-1) }
 	tcp.SetDeadline(time.Now().Add(handshakeTime))
-	s, err := newStream(tcp, tls.Server, p.ctx.Load().server)
+	var s *Stream
+	err := awaitInput(tcp)
 	if err == nil {
-		err = s.wire.waitInput()
-	}
-	if err == nil {
+		s = newStream(tcp, tls.Server, p.ctx.Load().server)
 		err = s.tls.Handshake()
 	}
 	if err != nil {
-		p.fail(tcp.RemoteAddr().String(), err)
-		if s != nil {
-			s.wire.unclog() // the alert that says why
-		}
+		p.fail(tcp.RemoteAddr().String(), tcp.LocalAddr().String(), err)
 		tcp.Close()
 		done()
 		return
 	}
-	tcp.SetDeadline(time.Time{})
+	if err := s.detach(); err != nil { // no descriptors
+		p.fail(s.peer.String(), "?", err)
+		done()
+		return
+	}
 	p.opt.Join(s, done)
 }
 
 // fail counts a handshake that failed. Peers that only look whether the port is open are none.
-func (p *Port) fail(peer string, err error) {
+func (p *Port) fail(peer, local string, err error) {
 	if errors.Is(err, io.EOF) {
 		return
 	}
@@ -162,18 +173,36 @@ func (p *Port) fail(peer string, err error) {
 		p.unlogged.Add(1)
 		return
 	}
-	p.opt.Failed(peer, err, p.unlogged.Swap(0))
+	p.opt.Failed(peer, local, err, p.unlogged.Swap(0))
 }
 
-// Dial makes a stream of a connection to another server.
+// Dial makes a stream of a connection to another server. On an error the connection is closed.
 func (c *Context) Dial(ctx context.Context, tcp *net.TCPConn) (*Stream, error) {
-	s, err := newStream(tcp, tls.Client, c.client)
-	if err != nil {
-		return nil, err
-	}
+	s := newStream(tcp, tls.Client, c.client)
 	if err := s.tls.HandshakeContext(ctx); err != nil {
 		tcp.Close()
 		return nil, err
 	}
+	if err := s.detach(); err != nil {
+		return nil, err
+	}
 	return s, nil
+}
+
+// Client shakes hands on a connection to another server, within the time, for those who read and write it themselves. On an
+// error the connection is closed.
+func (c *Context) Client(conn net.Conn, within time.Duration) (net.Conn, error) {
+	out := tls.Client(conn, c.client)
+	err := conn.SetDeadline(time.Now().Add(within))
+	if err == nil {
+		err = out.Handshake()
+	}
+	if err == nil {
+		err = conn.SetDeadline(time.Time{})
+	}
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return out, nil
 }

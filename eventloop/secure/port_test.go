@@ -2,11 +2,11 @@ package secure
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"io"
 	"math/rand/v2"
 	"net"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,7 +15,6 @@ import (
 
 	"ferrous/eventloop"
 	"ferrous/tests/harness"
-	"ferrous/tests/random"
 )
 
 // echo sends back what comes, and does what the first byte of a packet asks for.
@@ -23,6 +22,7 @@ type echo struct {
 	conns  atomic.Int64
 	closed atomic.Int64
 	push   atomic.Pointer[eventloop.Conn] // the last one that was opened
+	last   atomic.Pointer[eventloop.Conn] // that sent something
 }
 
 func (e *echo) Opened(c *eventloop.Conn) bool {
@@ -32,6 +32,7 @@ func (e *echo) Opened(c *eventloop.Conn) bool {
 }
 
 func (e *echo) Data(c *eventloop.Conn, in []byte) {
+	e.last.Store(c)
 	c.Send(in)
 	if bytes.HasPrefix(in, []byte("quit")) {
 		c.Send(bytes.Repeat([]byte("bye "), 1<<20))
@@ -51,11 +52,19 @@ type rig struct {
 	settings Settings
 	ca       *harness.Authority
 	failed   atomic.Int64
+	peers    chan net.Conn // of connections that the loop has dialled
 }
 
-func newRig(t *testing.T, change func(*Settings)) *rig {
+// do runs fn on the loop and waits for it.
+func (r *rig) do(fn func()) {
+	done := make(chan struct{})
+	r.loop.Post(func() { fn(); close(done) })
+	<-done
+}
+
+func newRig(t testing.TB, change func(*Settings)) *rig {
 	t.Helper()
-	r := &rig{echo: new(echo), ca: harness.NewAuthority(t)}
+	r := &rig{echo: new(echo), ca: harness.NewAuthority(t), peers: make(chan net.Conn, 1)}
 	cert, key := r.ca.Issue("server", "server")
 	r.settings = Settings{CertFile: cert, KeyFile: key, CACertFile: r.ca.File, SessionCaching: true}
 	if change != nil {
@@ -69,12 +78,13 @@ func newRig(t *testing.T, change func(*Settings)) *rig {
 		t.Fatal(err)
 	}
 	r.port = NewPort(ctx, Options{Join: func(s *Stream, joined func()) { r.loop.Join(s); r.loop.Post(joined) }, Most: func() int { return 10_000 },
-		Failed: func(string, error, int64) { r.failed.Add(1) }})
-	port, err := harness.FreePort()
+		Failed: func(string, string, error, int64) { r.failed.Add(1) }})
+	free, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	r.addr = free.Addr().String()
+	free.Close()
 	if err := r.port.Listen([]string{"tcp4://" + r.addr}, 511); err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +100,7 @@ func newRig(t *testing.T, change func(*Settings)) *rig {
 	return r
 }
 
-func (r *rig) dial(t *testing.T, cfg *tls.Config) *tls.Conn {
+func (r *rig) dial(t testing.TB, cfg *tls.Config) *tls.Conn {
 	t.Helper()
 	if cfg == nil {
 		cfg = r.ca.Client("", "")
@@ -105,7 +115,7 @@ func (r *rig) dial(t *testing.T, cfg *tls.Config) *tls.Conn {
 }
 
 // roundTrip sends and expects the same.
-func roundTrip(t *testing.T, c io.ReadWriter, msg []byte) {
+func roundTrip(t testing.TB, c io.ReadWriter, msg []byte) {
 	t.Helper()
 	if _, err := c.Write(msg); err != nil {
 		t.Fatal(err)
@@ -128,7 +138,8 @@ func eventually(t *testing.T, what string, holds func() bool) {
 
 func TestEcho(t *testing.T) {
 	r := newRig(t, nil)
-	seed := random.Seed(t)
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
 	var wg sync.WaitGroup
 	for i := range 8 {
 		c := r.dial(t, nil)
@@ -286,6 +297,99 @@ func TestEndOfLoop(t *testing.T) {
 	eventually(t, "it is closed", func() bool { return r.closed.Load() == 1 })
 }
 
+// A loop dials with TLS: what comes is handed to it, can be held back and comes again, and the end is told also while it is held back.
+func TestDial(t *testing.T) {
+	r := newRig(t, nil)
+	cert, err := tls.LoadX509KeyPair(r.settings.CertFile, r.settings.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{cert}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	dial := func(ctx *Context) error {
+		got := make(chan error, 1)
+		wrap := func(c context.Context, tcp *net.TCPConn) (eventloop.Stream, error) {
+			s, err := ctx.Dial(c, tcp)
+			if err != nil {
+				return nil, err
+			}
+			return s, nil
+		}
+		r.loop.Post(func() {
+			r.loop.Dial(eventloop.Dialing{Addr: ln.Addr().String(), Timeout: time.Minute, Wrap: wrap}, func(_ *eventloop.Conn, err error) { got <- err })
+		})
+		go func() {
+			if c, err := ln.Accept(); err == nil {
+				if c.(*tls.Conn).Handshake() != nil {
+					c.Close()
+					return
+				}
+				r.peers <- c
+			}
+		}()
+		return <-got
+	}
+	if err := dial(r.port.Context()); err != nil {
+		t.Fatal(err)
+	}
+	peer := <-r.peers
+	defer peer.Close()
+	peer.SetDeadline(time.Now().Add(time.Minute))
+	roundTrip(t, peer, []byte("hello"))
+	conn := r.last.Load()
+	if !conn.Dialled() || conn.RemoteAddr() != ln.Addr().String() || conn.LocalAddr() != peer.RemoteAddr().String() {
+		t.Errorf("from %s to %s", conn.LocalAddr(), conn.RemoteAddr())
+	}
+	r.do(conn.StopReading)
+	large := bytes.Repeat([]byte("0123456789abcdef"), 1<<20)
+	sent := make(chan error, 1)
+	go func() { _, err := peer.Write(large); sent <- err }()
+	select {
+	case <-sent:
+		t.Error("16 MiB were read although nothing was to be")
+	case <-time.After(300 * time.Millisecond):
+	}
+	r.do(conn.ResumeReading)
+	got := make([]byte, len(large))
+	if _, err := io.ReadFull(peer, got); err != nil || !bytes.Equal(got, large) || <-sent != nil {
+		t.Fatalf("it did not come back: %v", err)
+	}
+	// Held back, and closed from here.
+	closed := r.closed.Load()
+	r.do(conn.StopReading)
+	r.do(conn.CloseNow)
+	eventually(t, "it is closed", func() bool { return r.closed.Load() == closed+1 })
+	// Held back, and closed by the peer, also by a reset: the end is told when it is read.
+	for _, linger := range []int{-1, 0} {
+		if err := dial(r.port.Context()); err != nil {
+			t.Fatal(err)
+		}
+		peer := <-r.peers
+		roundTrip(t, peer, []byte("hello"))
+		conn := r.last.Load()
+		r.do(conn.StopReading)
+		closed := r.closed.Load()
+		peer.(*tls.Conn).NetConn().(*net.TCPConn).SetLinger(linger)
+		peer.(*tls.Conn).NetConn().Close()
+		time.Sleep(20 * time.Millisecond)
+		r.do(conn.ResumeReading)
+		eventually(t, "it is closed", func() bool { return r.closed.Load() == closed+1 })
+	}
+	// A stranger is not believed.
+	settings := r.settings
+	settings.CACertFile = harness.NewAuthority(t).File
+	ctx, err := Load(settings, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dial(ctx); err == nil || !strings.Contains(err.Error(), "certificate signed by unknown authority") {
+		t.Errorf("a master of another authority: %v", err)
+	}
+}
+
 func FuzzAccept(f *testing.F) {
 	f.Add([]byte("\x16\x03\x01\x00\x05hello"))
 	f.Add([]byte("PING\r\n"))
@@ -295,7 +399,7 @@ func FuzzAccept(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	p := NewPort(ctx, Options{Join: func(s *Stream, joined func()) { s.Close(); joined() }, Most: func() int { return 100 }, Failed: func(string, error, int64) {}})
+	p := NewPort(ctx, Options{Join: func(s *Stream, joined func()) { s.Close(); joined() }, Most: func() int { return 100 }, Failed: func(string, string, error, int64) {}})
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		f.Fatal(err)
@@ -313,5 +417,31 @@ func FuzzAccept(f *testing.F) {
 		if _, err := io.Copy(io.Discard, c); err != nil && !strings.Contains(err.Error(), "reset") {
 			t.Fatal(err)
 		}
+	})
+}
+
+// FuzzRecords sends bytes in the place of records, after the handshake. The client has them for itself: another one is served.
+func FuzzRecords(f *testing.F) {
+	f.Add([]byte("\x17\x03\x03\x00\x05hello"), false)
+	f.Add([]byte("\x15\x03\x03\x00\x02\x01\x00"), true)
+	f.Add([]byte("\x16\x03\x03\x00\x04\x00\x00\x00\x00"), true)
+	r := newRig(f, nil)
+	good := r.dial(f, nil)
+	good.SetDeadline(time.Time{})
+	f.Fuzz(func(t *testing.T, in []byte, old bool) {
+		cfg := r.ca.Client("", "")
+		if old {
+			cfg.MaxVersion = tls.VersionTLS12
+		}
+		c := r.dial(t, cfg)
+		roundTrip(t, c, []byte("x"))
+		wire := c.NetConn()
+		wire.Write(in)
+		wire.(*net.TCPConn).CloseWrite()
+		if _, err := io.Copy(io.Discard, wire); err != nil && !strings.Contains(err.Error(), "reset") {
+			t.Fatal(err)
+		}
+		c.Close()
+		roundTrip(t, good, []byte("y"))
 	})
 }

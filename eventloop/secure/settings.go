@@ -72,17 +72,18 @@ func Load(s Settings, now time.Time) (*Context, error) {
 	if err != nil {
 		return nil, problem("Failed to configure CA certificate(s) file/directory: %w", err)
 	}
-	pair, err := loadPair(s.CertFile, s.KeyFile, s.KeyPass, now)
+	pair, err := loadPair(s.CertFile, s.KeyFile, s.KeyPass, "tls-key-file-pass", now)
 	if err != nil {
 		return nil, err
 	}
 	own := pair
 	if s.ClientCertFile != "" && s.ClientKeyFile != "" {
-		if own, err = loadPair(s.ClientCertFile, s.ClientKeyFile, s.ClientKeyPass, now); err != nil {
+		if own, err = loadPair(s.ClientCertFile, s.ClientKeyFile, s.ClientKeyPass, "tls-client-key-file-pass", now); err != nil {
 			return nil, err
 		}
 	}
-	base := tls.Config{MinVersion: lowest, MaxVersion: highest, CipherSuites: suites}
+	// Small records at first would help browsers; here they only cost.
+	base := tls.Config{MinVersion: lowest, MaxVersion: highest, CipherSuites: suites, DynamicRecordSizingDisabled: true}
 	c.server = base.Clone()
 	c.server.Certificates = []tls.Certificate{pair}
 	c.server.SessionTicketsDisabled = !s.SessionCaching

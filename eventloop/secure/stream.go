@@ -7,33 +7,55 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Stream is a TLS connection after its handshake, an eventloop.Stream.
+//
+// The handshake waits, in a goroutine of its own, by Go's means. Then the socket is taken out of Go's hands (detach): from then
+// on reading and writing are plain system calls that never wait, and crypto/tls, which takes an error that is temporary for one
+// that may pass, is told syscall.EAGAIN where there is nothing to read. What crypto/tls writes is gathered, so that a reply of
+// many records is one system call, and what the socket does not take waits for Flush.
 type Stream struct {
 	tls  *tls.Conn
 	wire *wire
-	fd   int
+	peer net.Addr
 }
 
 // newStream prepares TLS on a connection. side is tls.Server or tls.Client.
-func newStream(tcp *net.TCPConn, side func(net.Conn, *tls.Config) *tls.Conn, cfg *tls.Config) (*Stream, error) {
-	raw, err := tcp.SyscallConn()
-	if err != nil {
-		return nil, err
-	}
-	s := &Stream{wire: &wire{TCPConn: tcp, raw: raw}}
-	s.wire.room.L = &s.wire.mu
-	s.wire.try = s.wire.send
-	if err := raw.Control(func(fd uintptr) { s.fd = int(fd) }); err != nil {
-		return nil, err
-	}
+func newStream(tcp *net.TCPConn, side func(net.Conn, *tls.Config) *tls.Conn, cfg *tls.Config) *Stream {
+	s := &Stream{wire: &wire{TCPConn: tcp, fd: -1}, peer: tcp.RemoteAddr()}
 	s.tls = side(s.wire, cfg)
-	return s, nil
+	return s
 }
 
-// Read reads plain bytes. The end of the connection is io.EOF also where the peer did not say goodbye: the protocol above
-// marks its ends itself.
+// detach ends the time of the handshake. On an error the connection is closed.
+func (s *Stream) detach() error {
+	w := s.wire
+	defer func() {
+		w.TCPConn.Close()
+		w.TCPConn = nil
+	}()
+	raw, err := w.TCPConn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	fd := -1
+	if cerr := raw.Control(func(own uintptr) { fd, err = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 3) }); cerr != nil {
+		return cerr
+	}
+	if err == nil {
+		w.fd = fd
+	}
+	return err
+}
+
+// Ready tells that the socket may have something.
+func (s *Stream) Ready() { s.wire.ready = true }
+
+// Read reads plain bytes; syscall.EAGAIN means that there are none until Ready. The end of the connection is io.EOF also where
+// the peer did not say goodbye: the protocol above marks its ends itself.
 func (s *Stream) Read(p []byte) (int, error) {
 	n, err := s.tls.Read(p)
 	if err == io.ErrUnexpectedEOF {
@@ -42,159 +64,168 @@ func (s *Stream) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Write encrypts p. What the socket does not take waits, see Clogged.
-func (s *Stream) Write(p []byte) (int, error) { return s.tls.Write(p) }
+// Write encrypts p. What the socket does not take waits for Flush.
+func (s *Stream) Write(p []byte) error {
+	if _, err := s.tls.Write(p); err != nil {
+		return err
+	}
+	return s.wire.flush()
+}
+
+// Flush gives the socket what waits for it.
+func (s *Stream) Flush() error { return s.wire.flush() }
+
+// Waiting tells whether encrypted bytes wait for the socket.
+func (s *Stream) Waiting() bool { return len(s.wire.out) > 0 }
 
 // CloseWrite sends the notice that ends this direction, and ends it when all is sent.
 func (s *Stream) CloseWrite() error {
 	if err := s.tls.CloseWrite(); err != nil {
 		return err
 	}
-	if err := s.wire.unclog(); err != nil {
-		return err
-	}
-	return s.wire.TCPConn.CloseWrite()
+	s.wire.shut = true
+	return s.wire.flush()
 }
 
 // Close closes the socket.
-func (s *Stream) Close() error { return s.wire.TCPConn.Close() }
-
-// SetReadDeadline ends a Read that waits beyond t.
-func (s *Stream) SetReadDeadline(t time.Time) error { return s.wire.TCPConn.SetReadDeadline(t) }
-
-// Clogged tells whether encrypted bytes wait for the socket.
-func (s *Stream) Clogged() bool {
-	s.wire.mu.Lock()
-	defer s.wire.mu.Unlock()
-	return len(s.wire.waiting) > 0
-}
-
-// Unclog waits until they do not.
-func (s *Stream) Unclog() error { return s.wire.unclog() }
-
-// WaitInput waits until the socket has something.
-func (s *Stream) WaitInput() error { return s.wire.waitInput() }
+func (s *Stream) Close() error { return s.wire.Close() }
 
 // FD returns the descriptor of the socket.
-func (s *Stream) FD() int { return s.fd }
+func (s *Stream) FD() int { return s.wire.fd }
 
 // RemoteAddr returns the peer's address.
-func (s *Stream) RemoteAddr() net.Addr { return s.wire.RemoteAddr() }
+func (s *Stream) RemoteAddr() net.Addr { return s.peer }
 
 // State tells what was negotiated, and who the peer is.
 func (s *Stream) State() tls.ConnectionState { return s.tls.ConnectionState() }
 
-// wire is a socket whose Write does not wait: what the kernel does not take is written by a goroutine.
+// wire is the socket as crypto/tls sees it: Go's connection at first, then a descriptor.
 type wire struct {
 	*net.TCPConn
-	raw syscall.RawConn
-
-	wmu  sync.Mutex // one Write at a time; try uses what follows
-	try  func(fd uintptr) bool
-	out  []byte
-	sent int
-	errw error
-
-	mu      sync.Mutex
-	room    sync.Cond
-	waiting []byte
-	writing bool  // a goroutine writes
-	err     error // of writing
+	fd    int  // -1 until detach
+	ready bool // the socket may have something
+	shut  bool // nothing follows out
+	out   []byte
+	held  *[]byte // whose array out is
 }
 
-// send is try: one write(2), whatever comes of it.
-func (w *wire) send(fd uintptr) bool {
-	for {
-		n, err := syscall.Write(int(fd), w.out)
-		if err == syscall.EINTR {
-			continue
-		}
-		if err == syscall.EAGAIN {
-			n, err = 0, nil
-		}
-		w.sent, w.errw = max(n, 0), err
-		return true
+// outputs are buffers for encrypted bytes. One is in use while something waits for a socket.
+var outputs = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxKept is the capacity up to which a buffer goes back to the pool.
+const maxKept = 64 << 10
+
+func (w *wire) Read(p []byte) (int, error) {
+	if w.fd < 0 {
+		return w.TCPConn.Read(p)
 	}
+	for w.ready {
+		n, err := syscall.Read(w.fd, p)
+		switch {
+		case err == syscall.EINTR:
+		case err == syscall.EAGAIN:
+			w.ready = false
+		case err != nil:
+			return 0, err
+		case n == 0:
+			return 0, io.EOF
+		default:
+			w.ready = n == len(p) // else that was all; the poll tells of what comes after it
+			return n, nil
+		}
+	}
+	return 0, syscall.EAGAIN
 }
 
 func (w *wire) Write(p []byte) (int, error) {
-	w.wmu.Lock()
-	defer w.wmu.Unlock()
-	w.mu.Lock()
-	clogged, err := len(w.waiting) > 0, w.err
-	w.mu.Unlock()
-	if err != nil {
-		return 0, err
+	if w.fd < 0 {
+		return w.TCPConn.Write(p)
 	}
-	rest := p
-	if !clogged {
-		w.out = p
-		err := w.raw.Write(w.try)
-		w.out = nil
-		if err == nil {
-			err = w.errw
-		}
-		if err != nil {
-			w.fail(err)
-			return 0, err
-		}
-		rest = p[w.sent:]
+	if w.held == nil {
+		w.held = outputs.Get().(*[]byte)
+		w.out = (*w.held)[:0]
 	}
-	if len(rest) > 0 {
-		w.mu.Lock()
-		w.waiting = append(w.waiting, rest...)
-		if !w.writing {
-			w.writing = true
-			go w.drain()
-		}
-		w.mu.Unlock()
-	}
+	w.out = append(w.out, p...)
 	return len(p), nil
 }
 
-// drain writes what waits.
-func (w *wire) drain() {
-	for {
-		w.mu.Lock()
-		p := w.waiting
-		w.mu.Unlock()
-		n, err := w.TCPConn.Write(p)
-		if err != nil {
-			w.fail(err)
-			return
+// flush writes what the socket takes.
+func (w *wire) flush() error {
+	left := w.out
+	for len(left) > 0 {
+		n, err := syscall.Write(w.fd, left)
+		switch {
+		case err == syscall.EINTR:
+		case err == syscall.EAGAIN:
+			w.out = w.out[:copy(w.out, left)]
+			return nil
+		case err != nil:
+			w.drop()
+			return err
+		default:
+			left = left[n:]
 		}
-		w.mu.Lock()
-		if n == len(w.waiting) {
-			w.waiting, w.writing = nil, false
-			w.room.Broadcast()
-			w.mu.Unlock()
-			return
-		}
-		w.waiting = append([]byte(nil), w.waiting[n:]...)
-		w.mu.Unlock()
 	}
-}
-
-func (w *wire) fail(err error) {
-	w.mu.Lock()
-	w.err, w.waiting, w.writing = err, nil, false
-	w.room.Broadcast()
-	w.mu.Unlock()
-}
-
-func (w *wire) unclog() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for len(w.waiting) > 0 && w.err == nil {
-		w.room.Wait()
+	w.drop()
+	if w.shut {
+		w.shut = false
+		return syscall.Shutdown(w.fd, syscall.SHUT_WR)
 	}
-	return w.err
+	return nil
 }
 
-func (w *wire) waitInput() error {
+// drop gives the buffer back.
+func (w *wire) drop() {
+	if w.held == nil {
+		return
+	}
+	if cap(w.out) <= maxKept {
+		*w.held = w.out[:0]
+	}
+	outputs.Put(w.held)
+	w.held, w.out = nil, nil
+}
+
+func (w *wire) Close() error {
+	if w.fd < 0 {
+		return w.TCPConn.Close()
+	}
+	return syscall.Close(w.fd)
+}
+
+// SetDeadline means nothing for a socket that nobody waits for.
+func (w *wire) SetDeadline(t time.Time) error {
+	if w.fd < 0 {
+		return w.TCPConn.SetDeadline(t)
+	}
+	return nil
+}
+
+// SetReadDeadline is as SetDeadline.
+func (w *wire) SetReadDeadline(t time.Time) error {
+	if w.fd < 0 {
+		return w.TCPConn.SetReadDeadline(t)
+	}
+	return nil
+}
+
+// SetWriteDeadline is as SetDeadline.
+func (w *wire) SetWriteDeadline(t time.Time) error {
+	if w.fd < 0 {
+		return w.TCPConn.SetWriteDeadline(t)
+	}
+	return nil
+}
+
+// awaitInput waits until a connection that is in Go's hands has something, without memory for it.
+func awaitInput(tcp *net.TCPConn) error {
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return err
+	}
 	var one [1]byte
 	var failed error
-	err := w.raw.Read(func(fd uintptr) bool {
+	err = raw.Read(func(fd uintptr) bool {
 		_, _, err := syscall.Recvfrom(int(fd), one[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		if err == syscall.EAGAIN || err == syscall.EINTR {
 			return err == syscall.EINTR

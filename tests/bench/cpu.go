@@ -218,6 +218,7 @@ func (b *bench) round(s *harness.Server, t benchTest, requests, pipeline, keys i
 	}
 	args := []string{"-h", "127.0.0.1", "-p", strconv.Itoa(s.Port), "-n", strconv.Itoa(requests), "-P", strconv.Itoa(pipeline),
 		"-c", strconv.Itoa(b.clients), "-r", strconv.Itoa(keys), "-d", strconv.Itoa(size), "--csv"}
+	args = append(args, s.ToolArgs()...)
 	if t.flag != "" {
 		args = append(args, "-t", t.flag)
 	}

@@ -25,6 +25,7 @@
 //	eviction at maxmemory: hit rates, CPU of a read-through loop, latency, resident memory, a limit that is lowered. Its parts
 //	         take minutes: -evictparts, -evictpatterns, -evictrooms, -evictpolicies choose
 //	conns    resident bytes an idle connection
+//	tls      SET and GET over TLS: requests a second, CPU of the loop's thread and of the process; bytes an idle connection
 //	latency  percentiles of a paced client, counted from the intended start, idle and beside load
 //	expiry   how late keys are gone and counted in expired_keys, among 1 million far deadlines
 //
@@ -78,6 +79,8 @@ type bench struct {
 	jobs        int // of a round of the blocked section
 	streamParts []string
 	replParts   []string
+	tlsParts    []string
+	authority   *harness.Authority // servers speak TLS alone; nil: plain
 	stallTypes  []string
 	readers     int // that wait in the streams section
 	deliveries  int // to them in a round
@@ -118,6 +121,8 @@ type report struct {
 	Memory      []memResult       `json:"memory,omitempty"`
 	Elems       []memResult       `json:"elements,omitempty"`
 	Conns       []connResult      `json:"connections,omitempty"`
+	TLS         []tlsResult       `json:"tls,omitempty"`
+	TLSConns    []connResult      `json:"tls_connections,omitempty"`
 	Blocked     []blockedResult   `json:"blocked,omitempty"`
 	Streams     []streamResult    `json:"streams,omitempty"`
 	Stalls      []stallResult     `json:"stalls,omitempty"`
@@ -132,7 +137,7 @@ type report struct {
 	Expiry      []expiryResult    `json:"expiry,omitempty"`
 }
 
-var sections = []string{"cpu", "big", "large", "mem", "elems", "conns", "blocked", "streams", "stalls", "aof", "snapshot", "sessions", "watch", "lua", "jobs", "eviction", "replication", "latency", "expiry"}
+var sections = []string{"cpu", "big", "large", "mem", "elems", "conns", "blocked", "streams", "stalls", "aof", "snapshot", "sessions", "watch", "lua", "jobs", "eviction", "replication", "tls", "latency", "expiry"}
 
 func main() {
 	if err := run(); err != nil {
@@ -171,6 +176,7 @@ func run() error {
 	stallTypes := flag.String("stalltypes", "hash,set,zset,list,stream,arithmetic", "types of the stalls section")
 	streamParts := flag.String("streamparts", strings.Join(streamPartNames, ","), "parts of the streams section")
 	replParts := flag.String("replparts", strings.Join(replicaPartNames, ","), "parts of the replication section")
+	tlsParts := flag.String("tlsparts", strings.Join(tlsPartNames, ","), "parts of the tls section")
 	elemShapes := flag.String("elemshapes", strings.Join(elementShapeNames(), ","), "shapes of the elems section")
 	evictParts := flag.String("evictparts", strings.Join(evictPartNames, ","), "parts of the eviction section")
 	evictPatterns := flag.String("evictpatterns", strings.Join(evictPatternNames(), ","), "how its part hits draws keys")
@@ -212,6 +218,7 @@ func run() error {
 	b.evictParts = strings.Split(*evictParts, ",")
 	b.evictPatterns = strings.Split(*evictPatterns, ",")
 	b.evictPolicies = strings.Split(*evictPolicies, ",")
+	b.tlsParts = strings.Split(*tlsParts, ",")
 	b.elemShapes = strings.Split(*elemShapes, ",")
 	if b.pipelines, err = numbers(*pipelines); err != nil {
 		return err
@@ -300,6 +307,8 @@ func run() error {
 			failed = b.evictionSection()
 		case "conns":
 			failed = b.connSection()
+		case "tls":
+			failed = b.tlsSection()
 		case "latency":
 			failed = b.latencySection()
 		case "expiry":
@@ -335,7 +344,8 @@ func (b *bench) start(s subject, extra ...string) (*harness.Server, error) {
 	if err := b.ctx.Err(); err != nil {
 		return nil, err
 	}
-	return harness.Start(harness.Options{Binary: s.binary, Args: append(append([]string{}, s.args...), extra...)})
+	return harness.Start(harness.Options{Binary: s.binary, Args: append(append([]string{}, s.args...), extra...),
+		Authority: b.authority})
 }
 
 // both starts the two servers; the function it returns ends them.

@@ -166,23 +166,28 @@ func (b *bench) settled(s *harness.Server, c *harness.Conn) (rss, used int64, er
 }
 
 func (b *bench) connSection() error {
-	if err := harness.RaiseOpenFiles(uint64(b.conns) + 200); err != nil {
-		return err
-	}
+	r, err := b.measureConns("Resident bytes an idle connection")
+	b.report.Conns = append(b.report.Conns, r)
+	return err
+}
+
+func (b *bench) measureConns(title string) (connResult, error) {
 	r := connResult{Connections: b.conns}
+	if err := harness.RaiseOpenFiles(uint64(b.conns) + 200); err != nil {
+		return r, err
+	}
 	for who, sub := range b.subjects {
 		bytes, err := b.idleConns(sub)
 		if err != nil {
-			return fmt.Errorf("%s: %w", sub.name, err)
+			return r, fmt.Errorf("%s: %w", sub.name, err)
 		}
 		r.Resident[who] = bytes
 	}
 	r.Ratio = r.Resident[0] / r.Resident[1]
-	b.report.Conns = append(b.report.Conns, r)
-	fmt.Printf("\n## Resident bytes an idle connection (%d connections, each has sent one PING)\n\n", b.conns)
+	fmt.Printf("\n## %s (%d connections, each has sent one PING)\n\n", title, b.conns)
 	fmt.Printf("| %s | %s | ratio |\n| ---: | ---: | ---: |\n", b.report.Names[0], b.report.Names[1])
 	fmt.Printf("| %.0f | %.0f | **%.2f** |\n", r.Resident[0], r.Resident[1], r.Ratio)
-	return nil
+	return r, nil
 }
 
 func (b *bench) idleConns(sub subject) (float64, error) {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -365,7 +364,7 @@ func (r *runner) raw(s *step) error {
 			return err
 		}
 		if s.verb == "half" {
-			if err := c.Net().(*net.TCPConn).CloseWrite(); err != nil && !closedByPeer(err) && !errors.Is(err, syscall.ENOTCONN) {
+			if err := c.Net().(interface{ CloseWrite() error }).CloseWrite(); err != nil && !closedByPeer(err) && !errors.Is(err, syscall.ENOTCONN) {
 				return err
 			}
 		}

@@ -13,7 +13,7 @@ import (
 )
 
 // notOfDefault are the parameters that differ between two servers by where they were started.
-var notOfDefault = map[string]bool{"port": true, "dir": true, "logfile": true, "pidfile": true}
+var notOfDefault = map[string]bool{"port": true, "tls-port": true, "dir": true, "logfile": true, "pidfile": true}
 
 // beyondOracle are the parameters that Ferrous has and Redis 7.0 has not.
 var beyondOracle = map[string]string{

@@ -81,7 +81,7 @@ func (p *pair) connect(proto int, hello bool) (*link, error) {
 	l := &link{}
 	for side, s := range p.servers {
 		// Without AUTH: cases about passwords send it themselves.
-		c, err := harness.DialConn("tcp", s.Addr, harness.DefaultTimeout)
+		c, err := s.Open(harness.DefaultTimeout)
 		if err != nil {
 			l.close()
 			return nil, err

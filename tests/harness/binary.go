@@ -84,12 +84,16 @@ func buildFerrous(flags ...string) (string, error) {
 	return bin, nil
 }
 
-// Cleanup removes what this package built. A package whose tests start servers calls it at the end of its TestMain.
+// Cleanup removes what this package built, and the authority of TLSEnv. A package whose tests start servers calls it at the
+// end of its TestMain.
 func Cleanup() {
 	for _, b := range []*build{&plain, &seeded, &checked} {
 		if b.path != "" && (b != &plain || os.Getenv(BinaryEnv) == "") {
 			_ = os.RemoveAll(filepath.Dir(b.path))
 		}
+	}
+	if everywhere.authority != nil {
+		_ = os.RemoveAll(everywhere.authority.Dir)
 	}
 }
 

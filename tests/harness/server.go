@@ -9,6 +9,7 @@ package harness
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -47,6 +48,33 @@ type Options struct {
 	Seed uint64
 	// Password is sent with AUTH by Dial, for servers started with requirepass.
 	Password string
+	// Authority has the server speak TLS at its port, and nothing else. Dial does, too, with a certificate of the authority.
+	Authority *Authority
+}
+
+// TLSEnv names the environment variable that gives all servers an Authority.
+const TLSEnv = "FERROUS_TLS"
+
+// everywhere is the authority of all servers, with TLSEnv.
+var everywhere struct {
+	sync.Once
+	authority *Authority
+}
+
+// wanted returns the authority that the environment asks for, nil for none.
+func wanted() *Authority {
+	if os.Getenv(TLSEnv) == "" {
+		return nil
+	}
+	everywhere.Do(func() {
+		fatal := func(v ...any) { panic(fmt.Sprint(v...)) }
+		dir, err := os.MkdirTemp("", "ferrous-tls-")
+		if err != nil {
+			fatal(err)
+		}
+		everywhere.authority = NewAuthorityIn(dir, fatal)
+	})
+	return everywhere.authority
 }
 
 // Server is one running server process.
@@ -57,6 +85,8 @@ type Server struct {
 	Dir  string // its data directory
 
 	password string
+	tls      *tls.Config // nil: plain
+	tools    []string
 	ownDir   bool
 	process  *os.Process
 	logs     *lockedBuffer
@@ -67,6 +97,9 @@ type Server struct {
 // Start starts a server and waits until it answers. On failure the error carries the server's own output.
 func Start(o Options) (*Server, error) {
 	var err error
+	if o.Authority == nil {
+		o.Authority = wanted()
+	}
 	for attempt := 0; attempt < 5; attempt++ {
 		var s *Server
 		if s, err = startOnce(o); err == nil {
@@ -108,7 +141,15 @@ func startOnce(o Options) (*Server, error) {
 	if o.Config != "" {
 		argv = append(argv, o.Config)
 	}
-	argv = append(argv, "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", s.Dir, "--save", "", "--appendonly", "no")
+	if a := o.Authority; a != nil {
+		cert, key := a.pair()
+		s.tls, s.tools = a.Client(cert, key), a.ToolArgs(cert, key)
+		argv = append(argv, "--port", "0", "--tls-port", strconv.Itoa(port), "--tls-cert-file", cert, "--tls-key-file", key,
+			"--tls-ca-cert-file", a.File, "--tls-replication", "yes", "--tls-cluster", "yes")
+	} else {
+		argv = append(argv, "--port", strconv.Itoa(port))
+	}
+	argv = append(argv, "--bind", "127.0.0.1", "--dir", s.Dir, "--save", "", "--appendonly", "no")
 	argv = append(argv, o.Args...)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir = s.Dir
@@ -158,7 +199,7 @@ func (s *Server) waitReady() error {
 			return fmt.Errorf("exited at start (%v)", s.state)
 		default:
 		}
-		if c, err := s.dial(2 * time.Second); err == nil {
+		if c, err := s.Open(2 * time.Second); err == nil {
 			v, err := c.Do("PING")
 			_ = c.Close()
 			if err == nil && (v.String() == "PONG" || strings.HasPrefix(v.Str, "NOAUTH")) {
@@ -291,7 +332,7 @@ func (s *Server) Dial(tb testing.TB) *Conn {
 
 // Connect is Dial outside of a test: the caller closes the connection.
 func (s *Server) Connect() (*Conn, error) {
-	c, err := s.dial(DefaultTimeout)
+	c, err := s.Open(DefaultTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -308,9 +349,23 @@ func (s *Server) Connect() (*Conn, error) {
 	return c, nil
 }
 
-func (s *Server) dial(timeout time.Duration) (*Conn, error) {
-	return DialConn("tcp", s.Addr, timeout)
+// Open connects without AUTH, with TLS where the server has it. The caller closes the connection.
+func (s *Server) Open(timeout time.Duration) (*Conn, error) {
+	if s.tls == nil {
+		return DialConn("tcp", s.Addr, timeout)
+	}
+	nc, err := tls.DialWithDialer(&net.Dialer{Timeout: timeout}, "tcp", s.Addr, s.tls)
+	if err != nil {
+		return nil, err
+	}
+	return NewConn(nc, timeout), nil
 }
+
+// TLSConfig returns the settings of a client of a server with TLS, nil for another.
+func (s *Server) TLSConfig() *tls.Config { return s.tls }
+
+// ToolArgs are the arguments that redis-cli and redis-benchmark need for a server with TLS.
+func (s *Server) ToolArgs() []string { return s.tools }
 
 // Info returns the fields of an INFO section (or of all default sections when it is empty).
 func (s *Server) Info(section string) (map[string]string, error) {

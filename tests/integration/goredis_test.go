@@ -20,7 +20,8 @@ import (
 // its decoded result checked.
 
 func goRedis(t *testing.T, s *harness.Server, protocol int) *redis.Client {
-	c := redis.NewClient(&redis.Options{Addr: s.Addr, Protocol: protocol, ClientName: "go-redis-" + strconv.Itoa(protocol)})
+	c := redis.NewClient(&redis.Options{Addr: s.Addr, Protocol: protocol, ClientName: "go-redis-" + strconv.Itoa(protocol),
+		TLSConfig: s.TLSConfig()})
 	t.Cleanup(func() { _ = c.Close() })
 	return c
 }

@@ -225,8 +225,8 @@ func TestRefusedStart(t *testing.T) {
 	}{
 		{"port 0", []string{"Configured to not listen anywhere, exiting."}},
 		{"tls-port 7", []string{"No tls-cert-file configured!", "Failed to configure TLS"}},
-		{"tls-replication yes", []string{"none for tls-replication", "Failed to configure TLS"}},
-		{"tls-cluster yes", []string{"none for tls-cluster", "Failed to configure TLS"}},
+		{"tls-replication yes", []string{"No tls-cert-file configured!", "Failed to configure TLS"}},
+		{"tls-cluster yes", []string{"No tls-cert-file configured!", "Failed to configure TLS"}},
 		{"loadmodule /m.so x", []string{"Module /m.so failed to load", "Can't load module from /m.so: server aborting"}},
 		{"rename-command nosuch x", []string{fatal, "at line 2\n>>> 'rename-command nosuch x'\nNo such command in rename-command"}},
 		{"rename-command get SET", []string{fatal, "Target command name already exists"}},

@@ -33,7 +33,6 @@ var hostile = []string{
 	"return loadstring('return ' .. string.rep('not ', 1000000) .. 'x')",
 	"return loadstring('return ' .. string.rep('a..', 1000000) .. 'a')",
 	"return string.match(string.rep('a', 300000), string.rep('(a', 1000))",
-	"return string.find(string.rep('a', 300000), string.rep('a?', 300000) .. 'b')",
 	"return string.gsub(string.rep('x', 100000), '%f[x]', string.rep('y', 100000))",
 	// tables that contain themselves
 	"local t = {} t[1] = t return t",
@@ -51,7 +50,7 @@ var hostile = []string{
 	"return string.byte(string.rep('x', 10^6), 1, -1)", "return string.char(unpack({}, 1, 7000))",
 	"return string.format('%999999999d', 1)", "return string.format('%99.99f', 1e308)", "return string.format(string.rep('%s', 10000))",
 	"return table.concat({}, 'x', 1, 2^53)", "return table.concat(setmetatable({}, {__index = function() return 'x' end}), '', 1, 10)",
-	"return #table.concat({string.rep('x', 2^28), string.rep('x', 2^28), string.rep('x', 2^28)})",
+	"local t = {} local s = string.rep('x', 2^26) for i = 1, 9 do t[i] = s end return #table.concat(t)",
 	"local t = {} t[2^53] = 1 return #t", "local t = {} t[5e7] = 1 return #t", "local t = {} t[-1] = 1 t[1e308] = 2 return #t",
 	"return select(2^53, 1)", "return select(-2^53, 1)", "return table.insert({}, 2^53, 1)", "return table.remove({}, 2^53)",
 	"for i = 1, 1e308, 1e307 do end for i = 1, 0/0 do end for i = 1, 3, 0/0 do end",

@@ -296,7 +296,7 @@ func TestVersionForMachines(t *testing.T) {
 	}
 }
 
-// TLS that is not there is not silently left out.
+// TLS without certificates is refused at run time.
 func TestNoTLSAtRunTime(t *testing.T) {
 	c := harness.StartFerrous(t).Dial(t)
 	for _, args := range [][]string{{"tls-port", "7999"}, {"tls-replication", "yes"}, {"tls-cluster", "yes"}} {

@@ -25,12 +25,10 @@ type secured struct {
 func startSecured(t *testing.T, args ...string) *secured {
 	t.Helper()
 	s := &secured{ca: harness.NewAuthority(t)}
-	cert, key := s.ca.Issue("server", "server")
 	s.cert, s.key = s.ca.Issue("client", "client")
 	port := freePort(t)
 	s.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	s.Server = harness.StartFerrous(t, append([]string{"--tls-port", strconv.Itoa(port), "--tls-cert-file", cert, "--tls-key-file", key,
-		"--tls-ca-cert-file", s.ca.File, "--enable-debug-command", "yes"}, args...)...)
+	s.Server = harness.StartFerrous(t, append(append(s.ca.ServerArgs("server", port), "--enable-debug-command", "yes"), args...)...)
 	s.plain = s.Dial(t)
 	return s
 }
@@ -107,6 +105,7 @@ func TestTLS(t *testing.T) {
 	if in := info(t, c, "server"); !strings.Contains(in, "\nlistener2:name=tls,bind=127.0.0.1,port="+s.addr[strings.LastIndexByte(s.addr, ':')+1:]+"\r") {
 		t.Error(in)
 	}
+	eventually(t, "the log tells of the port", func() bool { return strings.Contains(s.Logs(), "Ready to accept connections tls") })
 	replies(t, s.plain, "CLIENT KILL TYPE pubsub", "1")
 	if v, err := d.Read(); err == nil {
 		t.Errorf("killed, it reads %v", v)
@@ -177,7 +176,7 @@ func TestTLSSettings(t *testing.T) {
 	}
 	_, otherKey := s.ca.Issue("other", "other")
 	for _, set := range [][2]string{{"tls-cert-file", "/nosuch"}, {"tls-key-file", otherKey}, {"tls-ciphers", "NOSUCH"}, {"tls-protocols", "x"},
-		{"tls-replication", "yes"}, {"tls-ca-cert-file", ""}} {
+		{"tls-ca-cert-file", ""}, {"tls-ca-cert-dir", "/nosuch"}} {
 		before := s.plain.Must("CONFIG", "GET", set[0]).String()
 		v, err := s.plain.Do("CONFIG", "SET", set[0], set[1])
 		want := "ERR CONFIG SET failed (possibly related to argument '" + set[0] + "') - Unable to update TLS configuration. Check server logs."
@@ -208,6 +207,12 @@ func TestTLSSettings(t *testing.T) {
 		t.Error(err)
 	} else if _, err := v.Do("PING"); err == nil {
 		t.Error("PING without TLS is answered")
+	}
+	eventually(t, "INFO counts it", func() bool { return number(t, info(t, s.plain, "stats"), "tls_handshake_failures") > 0 })
+	eventually(t, "the log tells of failures", func() bool { return strings.Contains(s.Logs(), "# Error accepting a client connection: tls: ") })
+	s.plain.Must("CONFIG", "RESETSTAT")
+	if n := number(t, info(t, s.plain, "stats"), "tls_handshake_failures"); n != 0 {
+		t.Errorf("after CONFIG RESETSTAT it counts %v", n)
 	}
 }
 
@@ -297,7 +302,7 @@ func TestTLSHalfOpen(t *testing.T) {
 		t.Cleanup(func() { c.Close() })
 		open = append(open, c)
 	}
-	// One client is there, so 19 may wait; the others are closed at once.
+	// One client is there, so 19 may wait; the others are closed at once, and count as refused.
 	closed := 0
 	for _, c := range open[19:] {
 		_ = c.SetReadDeadline(time.Now().Add(harness.DefaultTimeout))
@@ -307,6 +312,9 @@ func TestTLSHalfOpen(t *testing.T) {
 	}
 	if closed != 41 {
 		t.Errorf("%d of 41 connections too many are closed", closed)
+	}
+	if stats := info(t, s.plain, "stats"); !strings.Contains(stats, "\nrejected_connections:41\r") {
+		t.Error("INFO does not count them")
 	}
 	for range 15 {
 		replies(t, s.Dial(t), "PING", "PONG")

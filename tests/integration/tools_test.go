@@ -20,7 +20,7 @@ func tool(t *testing.T, s *harness.Server, stdin []byte, name string, args ...st
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, name, append([]string{"-h", "127.0.0.1", "-p", strconv.Itoa(s.Port)}, args...)...)
+	cmd := exec.CommandContext(ctx, name, slices.Concat([]string{"-h", "127.0.0.1", "-p", strconv.Itoa(s.Port)}, s.ToolArgs(), args)...)
 	cmd.Stdin = bytes.NewReader(stdin)
 	out, err := cmd.CombinedOutput()
 	if err != nil {

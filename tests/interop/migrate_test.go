@@ -9,11 +9,59 @@ import (
 )
 
 // Keys of every kind move from server to server and back, Ferrous and Redis, and stay what they are.
-func TestMigrateBetweenServers(t *testing.T) {
-	harness.NeedFerrous(t)
-	debug := []string{"--enable-debug-command", "yes"}
-	one, two := harness.StartFerrous(t, debug...), harness.StartFerrous(t, debug...)
-	redis, r := startRedis(t, "")
+func TestMigrateBetweenServers(t *testing.T) { migrateBetween(t, nil) }
+
+// The same over TLS (tls-cluster), with what can go wrong: the replies are Redis's.
+func TestMigrateOverTLS(t *testing.T) {
+	ca := harness.NewAuthority(t)
+	one, redis := migrateBetween(t, ca)
+	plain, stranger := harness.StartFerrous(t), startWith(t, harness.NeedFerrous(t), harness.NewAuthority(t))
+	a, r := one.Dial(t), redis.Dial(t)
+	for _, c := range []*harness.Conn{a, r} {
+		c.Must("SET", "k", "v")
+		for name, port := range map[string]int{"a plain port": plain.Port, "another authority": stranger.Port, "no port": 1} {
+			v, err := c.Do("MIGRATE", "127.0.0.1", fmt.Sprint(port), "k", "0", "500")
+			if err != nil || !strings.HasPrefix(v.Str, "IOERR error or timeout ") {
+				t.Errorf("%s: %v, %v", name, v, err)
+			}
+			if c == a && v.Str != "IOERR error or timeout connecting to the client" {
+				t.Errorf("%s: %v", name, v)
+			}
+		}
+		if got := c.Must("GET", "k").Str; got != "v" {
+			t.Errorf("afterwards the key is %q", got)
+		}
+	}
+	// It can be switched, also while a connection is kept.
+	target := startWith(t, harness.NeedFerrous(t), ca)
+	port := fmt.Sprint(target.Port)
+	a.Must("MIGRATE", "127.0.0.1", port, "k", "0", "5000", "COPY")
+	a.Must("CONFIG", "SET", "tls-cluster", "no")
+	if v, err := a.Do("MIGRATE", "127.0.0.1", port, "k", "0", "500", "COPY", "REPLACE"); err != nil || !v.IsError() {
+		t.Errorf("without TLS to a port with TLS: %v, %v", v, err)
+	}
+	a.Must("CONFIG", "SET", "tls-cluster", "yes")
+	// The target closes what is kept: a new connection is made.
+	target.Dial(t).Must("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+	a.Must("MIGRATE", "127.0.0.1", port, "k", "0", "5000", "REPLACE")
+}
+
+// startWith starts a server that can be told DEBUG, with TLS alone where there is an authority.
+func startWith(t *testing.T, binary string, ca *harness.Authority) *harness.Server {
+	t.Helper()
+	return harness.StartWith(t, harness.Options{Binary: binary, Authority: ca, Args: []string{"--enable-debug-command", "yes"}})
+}
+
+func migrateBetween(t *testing.T, ca *harness.Authority) (one, redis *harness.Server) {
+	t.Helper()
+	ours := harness.NeedFerrous(t)
+	theirs, err := harness.Redis()
+	if err != nil {
+		t.Skip(err)
+	}
+	one, two := startWith(t, ours, ca), startWith(t, ours, ca)
+	redis = startWith(t, theirs, ca)
+	r := redis.Dial(t)
 	a := one.Dial(t)
 	fillSmall(a)
 	want := digests(a)
@@ -72,7 +120,9 @@ func TestMigrateBetweenServers(t *testing.T) {
 		if n := c.Must("EXISTS", "busy").Int(); n != 0 {
 			t.Error("the key is still here")
 		}
+		x.Must("CONFIG", "SET", "requirepass", "")
 	}
+	return one, redis
 }
 
 // fillSmall makes keys of the types that have commands, small and large, some with deadlines.

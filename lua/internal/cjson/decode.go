@@ -33,21 +33,20 @@ var kindNames = [...]string{
 	comma: "T_COMMA", theEnd: "T_END",
 }
 
-// token is one token: its place, and its value where it is a string, number or boolean. bad says what is wrong with one
-// that cannot be read.
-type token struct {
-	kind kind
-	at   int
-	val  lua.LValue
-	bad  string
-}
-
 // decoder reads text, which ends before its first zero byte, from pos on.
 type decoder struct {
 	L    *lua.LState
 	c    *config
 	text string
 	pos  int
+	// The last token: its kind and place, its value where it is a string, number, boolean or null, and what is wrong with
+	// one that cannot be read.
+	kind  kind
+	at    int
+	val   lua.LValue
+	wrong string
+	// boxes are cut into strings' values: those of one text keep all of it in memory anyway.
+	boxes []lua.LString
 	// values holds what the arrays and objects that are being read consist of so far: a table is made when its size is
 	// known.
 	values []lua.LValue
@@ -69,10 +68,10 @@ func (c *config) decode(L *lua.LState) int {
 	vm.Tick(L, len(text)>>6)
 	d := decoder{L: L, c: c, text: text, values: c.values[:0]}
 	c.values = nil
-	t := d.next()
-	v := d.value(&t, 0, 1)
-	if t = d.next(); t.kind != theEnd {
-		d.unexpected("the end", &t)
+	d.next()
+	v := d.value(0, 1)
+	if d.next(); d.kind != theEnd {
+		d.unexpected("the end")
 	}
 	L.Push(v)
 	if cap(d.values) <= keepScratch/16 {
@@ -81,12 +80,12 @@ func (c *config) decode(L *lua.LState) int {
 	return 1
 }
 
-func (d *decoder) unexpected(want string, t *token) {
-	found := t.bad
-	if t.kind != badToken {
-		found = kindNames[t.kind]
+func (d *decoder) unexpected(want string) {
+	found := d.wrong
+	if d.kind != badToken {
+		found = kindNames[d.kind]
 	}
-	vm.Errorf(d.L, "Expected %s but found %s at character %d", want, found, t.at+1)
+	vm.Errorf(d.L, "Expected %s but found %s at character %d", want, found, d.at+1)
 }
 
 // peek returns the byte n places on, or 0 behind the end.
@@ -98,7 +97,7 @@ func (d *decoder) peek(n int) byte {
 }
 
 // next reads a token.
-func (d *decoder) next() token {
+func (d *decoder) next() {
 	vm.Tick(d.L, 2)
 	for d.pos < len(d.text) {
 		if c := d.text[d.pos]; c != ' ' && c != '\t' && c != '\n' && c != '\r' {
@@ -108,60 +107,63 @@ func (d *decoder) next() token {
 			vm.Tick(d.L, chunk)
 		}
 	}
-	t := token{at: d.pos}
+	d.at = d.pos
 	switch c := d.peek(0); c {
 	case 0:
-		t.kind = theEnd
-		return t
+		d.kind = theEnd
+		return
 	case '{':
-		t.kind = objectBegin
+		d.kind = objectBegin
 	case '}':
-		t.kind = objectEnd
+		d.kind = objectEnd
 	case '[':
-		t.kind = arrayBegin
+		d.kind = arrayBegin
 	case ']':
-		t.kind = arrayEnd
+		d.kind = arrayEnd
 	case ',':
-		t.kind = comma
+		d.kind = comma
 	case ':':
-		t.kind = colon
+		d.kind = colon
 	case '"':
-		d.str(&t)
-		return t
+		d.str()
+		return
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
 		if !d.c.decodeInvalid && invalidNumber(d.text[d.pos:]) {
-			return d.bad("invalid number")
+			d.bad("invalid number")
+			return
 		}
-		d.number(&t)
-		return t
+		d.number()
+		return
 	default:
-		d.word(&t)
-		return t
+		d.word()
+		return
 	}
 	d.pos++
-	return t
 }
 
-// bad returns a token that cannot be read, from pos on.
-func (d *decoder) bad(text string) token { return token{kind: badToken, at: d.pos, bad: text} }
+// bad makes what begins at pos a token that cannot be read.
+func (d *decoder) bad(text string) { d.kind, d.at, d.wrong = badToken, d.pos, text }
+
+// read makes v the last token.
+func (d *decoder) read(k kind, v lua.LValue) { d.kind, d.val = k, v }
 
 // word reads what begins with a letter or a plus sign.
-func (d *decoder) word(t *token) {
+func (d *decoder) word() {
 	rest := d.text[d.pos:]
 	switch {
 	case strings.HasPrefix(rest, "true"):
-		t.kind, t.val = booleanToken, lua.LTrue
+		d.read(booleanToken, lua.LTrue)
 		d.pos += 4
 	case strings.HasPrefix(rest, "false"):
-		t.kind, t.val = booleanToken, lua.LFalse
+		d.read(booleanToken, lua.LFalse)
 		d.pos += 5
 	case strings.HasPrefix(rest, "null"):
-		t.kind, t.val = nullToken, d.c.null
+		d.read(nullToken, d.c.null)
 		d.pos += 4
 	case d.c.decodeInvalid && strings.IndexByte("+iInN", rest[0]) >= 0 && invalidNumber(rest):
-		d.number(t)
+		d.number()
 	default:
-		*t = d.bad("invalid token")
+		d.bad("invalid token")
 	}
 }
 
@@ -183,32 +185,32 @@ func (d *decoder) run() int {
 }
 
 // str reads a string.
-func (d *decoder) str(t *token) {
+func (d *decoder) str() {
 	d.pos++
 	from := d.pos
 	d.pos += d.run()
 	switch d.peek(0) {
 	case '"':
-		t.kind, t.val = stringToken, d.stringValue(d.text[from:d.pos])
+		d.read(stringToken, d.stringValue(d.text[from:d.pos]))
 		d.pos++
 	case '\\':
-		d.escaped(t, from)
+		d.escaped(from)
 	default:
-		*t = d.bad("unexpected end of string")
+		d.bad("unexpected end of string")
 	}
 }
 
 // escaped reads a string that begins at from and has its first escape at pos.
-func (d *decoder) escaped(t *token, from int) {
+func (d *decoder) escaped(from int) {
 	buf := append(make([]byte, 0, 2*(d.pos-from)+32), d.text[from:d.pos]...)
 	for {
 		switch d.peek(0) {
 		case 0:
-			*t = d.bad("unexpected end of string")
+			d.bad("unexpected end of string")
 			return
 		case '"':
 			d.pos++
-			t.kind, t.val = stringToken, d.stringValue(vm.String(buf))
+			d.read(stringToken, d.stringValue(vm.String(buf)))
 			return
 		}
 		switch c := d.peek(1); c {
@@ -227,13 +229,13 @@ func (d *decoder) escaped(t *token, from int) {
 		case 'u':
 			r, size := d.unicode()
 			if size == 0 {
-				*t = d.bad("invalid unicode escape code")
+				d.bad("invalid unicode escape code")
 				return
 			}
 			buf = utf8.AppendRune(buf, r)
 			d.pos += size - 2
 		default:
-			*t = d.bad("invalid escape code")
+			d.bad("invalid escape code")
 			return
 		}
 		d.pos += 2
@@ -288,14 +290,24 @@ func hexDigit(c byte) int {
 // stringValue makes a value of s. Short strings are looked for among the last ones.
 func (d *decoder) stringValue(s string) lua.LValue {
 	if len(s) == 0 || len(s) > 32 {
-		return lua.LString(s)
+		return d.boxed(s)
 	}
 	slot := &d.keys[(uint(len(s))*7+uint(s[0])*3+uint(s[len(s)-1]))%uint(len(d.keys))]
 	if last, ok := (*slot).(lua.LString); ok && string(last) == s {
 		return *slot
 	}
-	*slot = lua.LString(s)
+	*slot = d.boxed(s)
 	return *slot
+}
+
+func (d *decoder) boxed(s string) lua.LValue {
+	if len(d.boxes) == 0 {
+		d.boxes = make([]lua.LString, min(16, 1+(len(d.text)-d.at)>>4))
+	}
+	p := &d.boxes[0]
+	d.boxes = d.boxes[1:]
+	*p = lua.LString(s)
+	return vm.StringAt(p)
 }
 
 // invalidNumber tells whether s begins with what strtod reads but JSON does not know: a plus sign, hexadecimal, a leading
@@ -319,29 +331,29 @@ func hasWord(s, word string) bool {
 	return len(s) >= len(word) && strings.EqualFold(s[:len(word)], word)
 }
 
-func (d *decoder) number(t *token) {
+func (d *decoder) number() {
 	f, n := vm.Strtod(d.text[d.pos:])
 	if n == 0 {
-		*t = d.bad("invalid number")
+		d.bad("invalid number")
 		return
 	}
 	vm.Tick(d.L, n)
-	t.kind, t.val = numberToken, vm.Number(d.L, f)
+	d.read(numberToken, vm.Number(d.L, f))
 	d.pos += n
 }
 
-// value returns the value that begins with t, inside depth arrays and objects. used is the number of values on the
+// value returns the value that begins with the last token, inside depth arrays and objects. used is the number of values on the
 // original's stack.
-func (d *decoder) value(t *token, depth, used int) lua.LValue {
-	switch t.kind {
+func (d *decoder) value(depth, used int) lua.LValue {
+	switch d.kind {
 	case stringToken, numberToken, booleanToken, nullToken:
-		return t.val
+		return d.val
 	case objectBegin:
 		return d.object(depth+1, used)
 	case arrayBegin:
 		return d.array(depth+1, used)
 	}
-	d.unexpected("value", t)
+	d.unexpected("value")
 	return nil
 }
 
@@ -354,23 +366,19 @@ func (d *decoder) checkDepth(depth, used, slots int) {
 func (d *decoder) array(depth, used int) lua.LValue {
 	d.checkDepth(depth, used, 2)
 	from := len(d.values)
-	t := d.next()
-	for t.kind != arrayEnd || len(d.values) > from {
-		v := d.value(&t, depth, used+1)
+	d.next()
+	for d.kind != arrayEnd || len(d.values) > from {
+		v := d.value(depth, used+1)
 		d.values = append(d.values, v)
-		if t = d.next(); t.kind == arrayEnd {
+		if d.next(); d.kind == arrayEnd {
 			break
 		}
-		if t.kind != comma {
-			d.unexpected("comma or array end", &t)
+		if d.kind != comma {
+			d.unexpected("comma or array end")
 		}
-		t = d.next()
+		d.next()
 	}
-	list := d.values[from:]
-	table := vm.NewTable(len(list), 0)
-	for _, v := range list {
-		vm.Append(table, v)
-	}
+	table := vm.NewList(d.values[from:])
 	d.drop(from)
 	return table
 }
@@ -378,31 +386,27 @@ func (d *decoder) array(depth, used int) lua.LValue {
 func (d *decoder) object(depth, used int) lua.LValue {
 	d.checkDepth(depth, used, 3)
 	from := len(d.values)
-	t := d.next()
-	for t.kind != objectEnd || len(d.values) > from {
-		if t.kind != stringToken {
-			d.unexpected("object key string", &t)
+	d.next()
+	for d.kind != objectEnd || len(d.values) > from {
+		if d.kind != stringToken {
+			d.unexpected("object key string")
 		}
-		key := t.val
-		if t = d.next(); t.kind != colon {
-			d.unexpected("colon", &t)
+		key := d.val
+		if d.next(); d.kind != colon {
+			d.unexpected("colon")
 		}
-		t = d.next()
-		v := d.value(&t, depth, used+2)
+		d.next()
+		v := d.value(depth, used+2)
 		d.values = append(d.values, key, v)
-		if t = d.next(); t.kind == objectEnd {
+		if d.next(); d.kind == objectEnd {
 			break
 		}
-		if t.kind != comma {
-			d.unexpected("comma or object end", &t)
+		if d.kind != comma {
+			d.unexpected("comma or object end")
 		}
-		t = d.next()
+		d.next()
 	}
-	pairs := d.values[from:]
-	table := vm.NewTable(0, len(pairs)/2)
-	for i := 0; i < len(pairs); i += 2 {
-		vm.Set(table, pairs[i], pairs[i+1])
-	}
+	table := vm.NewMap(d.values[from:])
 	d.drop(from)
 	return table
 }

@@ -1,6 +1,8 @@
 package parser
 
 import (
+	"slices"
+
 	lua "github.com/yuin/gopher-lua"
 )
 
@@ -101,6 +103,13 @@ func (p *parser) describe(proto *lua.FunctionProto) {
 		p.fail("function or expression too complex", noToken)
 	}
 	proto.NumUsedRegisters = uint8(top)
+	// The compiler begins with room for 1,024 instructions, and lists of up to 128: 16 KB for a function of one line.
+	proto.Code = slices.Clone(proto.Code)
+	proto.Constants = slices.Clone(proto.Constants)
+	proto.FunctionPrototypes = slices.Clone(proto.FunctionPrototypes)
+	proto.DbgSourcePositions = slices.Clone(proto.DbgSourcePositions)
+	proto.DbgCalls = slices.Clone(proto.DbgCalls)
+	proto.DbgUpvalues = slices.Clone(proto.DbgUpvalues)
 	for _, sub := range proto.FunctionPrototypes {
 		p.describe(sub)
 	}

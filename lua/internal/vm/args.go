@@ -128,14 +128,6 @@ func CheckNumber(L *lua.LState, n int) float64 {
 	return 0
 }
 
-// OptNumber is CheckNumber, or def where the argument is absent or nil.
-func OptNumber(L *lua.LState, n int, def float64) float64 {
-	if NoneOrNil(L, n) {
-		return def
-	}
-	return CheckNumber(L, n)
-}
-
 // CheckInteger is CheckNumber cut to 64 bits (luaL_checkinteger; see ToInteger).
 func CheckInteger(L *lua.LState, n int) int64 { return ToInteger(CheckNumber(L, n)) }
 

@@ -181,14 +181,6 @@ func (t *Thread) callN(f lua.LValue, nret int, args ...lua.LValue) int {
 	return n
 }
 
-// Call calls f with args, pushes nret results (all of them with MultRet) and returns how many it pushed.
-func Call(L *lua.LState, f lua.LValue, nret int, args ...lua.LValue) int {
-	t := threadOf(L)
-	n := t.callN(f, nret, args...)
-	t.reg.top += n
-	return n
-}
-
 // Call1 calls f with args and returns its first result.
 func Call1(L *lua.LState, f lua.LValue, args ...lua.LValue) lua.LValue {
 	return threadOf(L).call1(f, args...)

@@ -25,16 +25,15 @@
 //   - Tables are *lua.LTable made by NewTable, and only Get, GetString, GetInt, Set, SetString, SetInt, Append, Len,
 //     Next, ForEach and Count look into them (none asks metamethods). The methods of LTable would see an empty table.
 //     A function that stores into a table that a script gave it takes it with CheckWritable.
-//   - Index(L, v, k) is v[k] with metamethods, Metafield(L, v, "__tostring") a metamethod or LNil.
+//   - Index(L, v, k) is v[k] with metamethods.
 //   - Arguments: Arg (a Go nil where there is none), None, NoneOrNil, CheckAny, CheckString, CheckNumber,
 //     CheckInteger (64 bits), CheckInt (cut to 32 bits), CheckTable, CheckWritable, CheckFunction, and Opt… with a
 //     default. Their errors are Lua 5.1's: "bad argument #1 to 'rep' (string expected, got no value)". ArgError and
 //     TypeError raise the same by hand.
 //   - Errorf raises an error with the caller's position in front (luaL_error), Raise any value as it is (lua_error).
 //     Both panic and never return. There is nothing to clean up: no defer is needed.
-//   - Call(L, f, nret, args...) calls a function value and pushes exactly nret results (or all, with MultRet) and
-//     returns their number; Call1 returns the one result without pushing it. A callback that raises an error passes
-//     through by itself.
+//   - Call1(L, f, args...) calls a function value and returns its first result. A callback that raises an error passes through by
+//     itself.
 //   - Numbers are boxed with Number(L, f) or pushed with PushNumber; printed with AppendNumber or FormatNumber
 //     (%.14g), read with ParseNumber, ToNumber (also from strings), cut with ToInteger. ToStringMeta(L, v) is
 //     tostring.

@@ -169,8 +169,8 @@ var stringTab = func() unsafe.Pointer {
 	return (*iface)(unsafe.Pointer(&v)).tab
 }()
 
-// stringAt makes a value of a string that lies in memory of its own: it must not change any more.
-func stringAt(s *lua.LString) (v lua.LValue) {
+// StringAt makes a value of a string that lies in memory of its own: it must not change any more.
+func StringAt(s *lua.LString) (v lua.LValue) {
 	w := (*iface)(unsafe.Pointer(&v))
 	w.tab, w.data = stringTab, unsafe.Pointer(s)
 	return v
@@ -185,14 +185,14 @@ func BytesValue(b []byte) lua.LValue {
 			b [16]byte
 		})
 		p.s = lua.LString(String(p.b[:copy(p.b[:], b)]))
-		return stringAt(&p.s)
+		return StringAt(&p.s)
 	case len(b) <= 48:
 		p := new(struct {
 			s lua.LString
 			b [48]byte
 		})
 		p.s = lua.LString(String(p.b[:copy(p.b[:], b)]))
-		return stringAt(&p.s)
+		return StringAt(&p.s)
 	}
 	return lua.LString(b)
 }

@@ -2,6 +2,7 @@ package vm
 
 import (
 	"strings"
+	"unsafe"
 
 	lua "github.com/yuin/gopher-lua"
 
@@ -21,6 +22,33 @@ func (h *Host) LoadPieces(src string, more func() string, name string) (*lua.LFu
 		return nil, &Error{Value: lua.LString(err.Error())}
 	}
 	return &lua.LFunction{Env: h.Globals, Proto: proto}, nil
+}
+
+// CodeSize returns about how many bytes a compiled function occupies, with those inside it.
+func CodeSize(fn *lua.LFunction) int { return int(unsafe.Sizeof(*fn)) + protoSize(fn.Proto) }
+
+func protoSize(p *lua.FunctionProto) int {
+	const names = 32 * int(unsafe.Sizeof("")) // the compiler's list of constants that are strings has room for so many
+	n := int(unsafe.Sizeof(*p)) + 4*cap(p.Code) + 8*cap(p.DbgSourcePositions) + names
+	for _, v := range p.Constants {
+		n += int(unsafe.Sizeof(v))
+		switch v := v.(type) {
+		case lua.LString:
+			n += int(unsafe.Sizeof(v)) + len(v)
+		case lua.LNumber:
+			n += 8
+		}
+	}
+	for _, c := range p.DbgCalls {
+		n += int(unsafe.Sizeof(c)) + len(c.Name)
+	}
+	for _, name := range p.DbgUpvalues {
+		n += int(unsafe.Sizeof(name)) + len(name)
+	}
+	for _, sub := range p.FunctionPrototypes {
+		n += 8 + protoSize(sub)
+	}
+	return n
 }
 
 // spread returns the items of a table, as many as the second argument says, and its further arguments.

@@ -67,14 +67,6 @@ func (h *Host) meta(v lua.LValue, e event) lua.LValue {
 	return lua.LNil
 }
 
-// Metafield returns the field of v's metatable, or LNil.
-func Metafield(L *lua.LState, v lua.LValue, name string) lua.LValue {
-	if mt := Of(L).metatable(v); mt != nil {
-		return GetString(mt, name)
-	}
-	return lua.LNil
-}
-
 // Metatable returns the metatable of v, or nil.
 func Metatable(L *lua.LState, v lua.LValue) *lua.LTable { return Of(L).metatable(v) }
 
@@ -282,9 +274,6 @@ func (t *Thread) order(e event, a, b lua.LValue) (result, ok bool) {
 
 // Less returns a < b with metamethods.
 func Less(L *lua.LState, a, b lua.LValue) bool { return threadOf(L).less(a, b) }
-
-// Equal returns a == b without metamethods.
-func Equal(a, b lua.LValue) bool { return a == b }
 
 func (t *Thread) less(a, b lua.LValue) bool {
 	switch x := a.(type) {
