@@ -169,6 +169,9 @@ func ToDense(b []byte) ([]byte, error) {
 	first := 0
 	for p := HeaderSize; p < len(b); {
 		r := runAt(b, p)
+		if r.pastEnd(first) {
+			break
+		}
 		if first += r.registers; first > Registers {
 			return nil, ErrCorrupt
 		}

@@ -43,7 +43,8 @@ var endless = map[string]string{
 	"pcall in coroutine": "while true do coroutine.wrap(function() pcall(function() while true do end end) end)() end",
 }
 
-// dialFor returns a connection that waits long for replies.
+// dialFor returns a connection that waits long for replies. The server has accepted it and counted it: it has answered, be it
+// with BUSY.
 func dialFor(t *testing.T, s *harness.Server) *harness.Conn {
 	t.Helper()
 	c, err := harness.DialConn("tcp", s.Addr, time.Minute)
@@ -51,6 +52,7 @@ func dialFor(t *testing.T, s *harness.Server) *harness.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
+	doOn(t, c, "PING")
 	return c
 }
 
