@@ -21,7 +21,7 @@ var hostile = []string{
 	"local t = setmetatable({}, {__tostring = function(t) return tostring(t) end}) return tostring(t)",
 	"local t = setmetatable({}, {__concat = function(a, b) return a .. b end}) return t .. 'x'",
 	"local t = setmetatable({}, {__eq = function(a, b) return a == b end}) return t == setmetatable({}, getmetatable(t))",
-	"local t = setmetatable({}, {__call = function(self) return self() end}) return t()",
+	"local t = setmetatable({}, {__call = function(self) return self() + 1 end}) return t()",
 	"local function f() return coroutine.wrap(f)() end return f()",
 	"local function f() return string.gsub('a', 'a', f) end return f()",
 	"local function f(a, b) table.sort({1, 2, 3}, f) return a < b end return f(1, 2)",
