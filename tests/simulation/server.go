@@ -7,6 +7,7 @@ package simulation
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"ferrous/replication"
@@ -38,7 +39,8 @@ type server struct {
 		queue   [][][]byte
 		payload []byte
 	}
-	fulls int // payloads that were loaded in this life
+	fulls  int  // payloads that were loaded in this life and could have been spared
+	behind bool // it has asked a server whose backlog begins later than what it asked for
 }
 
 // replica is what the server keeps for a connection of a replica.
@@ -321,7 +323,9 @@ func (s *server) load(l *replication.Link) {
 		if err == nil {
 			s.node.Taking(w.now, l)
 			s.data = data
-			s.fulls++
+			if !s.behind {
+				s.fulls++
+			}
 		} else if !w.chance(2) {
 			s.node.Taking(w.now, l)
 			s.data = newKeyspace()
@@ -473,6 +477,7 @@ func (s *server) request(c *replica, argv [][]byte) {
 		reply = s.node.Replconf(w.now, c.r, argv[1:])
 	case "PSYNC":
 		w.logf("%s: %s asks %s", s.name, c.end.peer.server.name, argv[1:])
+		c.end.peer.server.behind = s.beginsBehind(string(argv[1]), string(argv[2]))
 		reply = s.node.Psync(w.now, c.r, argv[1:], false, c.end.peer.server.name)
 	default:
 		w.fail("%s: a replica sends %q", s.name, argv)
@@ -480,6 +485,14 @@ func (s *server) request(c *replica, argv [][]byte) {
 	if reply != "" {
 		c.end.send([]byte(string(reply)+"\r\n"), true)
 	}
+}
+
+// beginsBehind reports whether the server has the history that is asked for, and not its bytes from the offset on: in a plan
+// whose backlog holds everything, the backlog of a server that was itself synchronised in full later.
+func (s *server) beginsBehind(id, offset string) bool {
+	h, b := &s.node.History, &s.node.Backlog
+	from, err := strconv.ParseInt(offset, 10, 64)
+	return err == nil && (id == h.ID || id == h.ID2) && b.Active() && from < b.First()
 }
 
 // flush writes to all replicas.
