@@ -52,10 +52,11 @@ const (
 // Bound sets a limit to the memory of the process, given the limit of the data in bytes (0 = none) and how much there is of
 // it. Near the limit garbage may not gather as it may elsewhere: collections begin after fullPercent, and the runtime has to
 // collect, and to give free memory back, before it takes more than boundShare of the limit; while a snapshot keeps what is
-// changed, snapshotShare. A lower GOMEMLIMIT stays.
+// changed, snapshotShare. A lower GOMEMLIMIT stays. Data well above the limit, as after it was lowered, sets none until enough
+// has been evicted: a limit below what is alive would make the runtime collect without end.
 func (g *Pacer) Bound(limit, live int, snapshot bool) {
 	want := int64(0)
-	if limit > 0 && live >= limit/8*7 {
+	if limit > 0 && live >= limit/8*7 && live <= limit/8*9 {
 		share := boundShare
 		if snapshot {
 			share = snapshotShare

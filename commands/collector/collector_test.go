@@ -128,3 +128,31 @@ func TestLargeHeaps(t *testing.T) {
 		t.Errorf("%d%% after it", g.percent)
 	}
 }
+
+// The runtime's limit of memory is set near the limit of the data only, and never below what is alive.
+func TestBound(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	defer debug.SetMemoryLimit(before)
+	const mb = 1 << 20
+	g := &Pacer{}
+	for _, step := range []struct {
+		limit, live int
+		snapshot    bool
+		want        int64 // megabytes, 0 = none
+	}{
+		{0, 900 * mb, false, 0},
+		{1000 * mb, 500 * mb, false, 0},
+		{1000 * mb, 990 * mb, false, 1190},
+		{1000 * mb, 1010 * mb, true, 1340},
+		{100 * mb, 1000 * mb, false, 0}, // it was lowered
+		{100 * mb, 120 * mb, false, 0},
+		{100 * mb, 100 * mb, false, 132},
+		{0, 100 * mb, false, 0},
+	} {
+		g.Bound(step.limit, step.live, step.snapshot)
+		got := debug.SetMemoryLimit(-1)
+		if want := step.want * mb; step.want == 0 && got != before || step.want != 0 && got != want {
+			t.Errorf("limit %d, data %d: the runtime's limit is %d, want %d", step.limit, step.live, got, want)
+		}
+	}
+}
