@@ -33,20 +33,21 @@ var kindNames = [...]string{
 	comma: "T_COMMA", theEnd: "T_END",
 }
 
+// token is one token: its place, and its value where it is a string, number or boolean. bad says what is wrong with one
+// that cannot be read.
+type token struct {
+	kind kind
+	at   int
+	val  lua.LValue
+	bad  string
+}
+
 // decoder reads text, which ends before its first zero byte, from pos on.
 type decoder struct {
 	L    *lua.LState
 	c    *config
 	text string
 	pos  int
-	// The last token: its kind and place, its value where it is a string, number, boolean or null, and what is wrong with
-	// one that cannot be read.
-	kind  kind
-	at    int
-	val   lua.LValue
-	wrong string
-	// boxes are cut into strings' values: those of one text keep all of it in memory anyway.
-	boxes []lua.LString
 	// values holds what the arrays and objects that are being read consist of so far: a table is made when its size is
 	// known.
 	values []lua.LValue
@@ -68,10 +69,10 @@ func (c *config) decode(L *lua.LState) int {
 	vm.Tick(L, len(text)>>6)
 	d := decoder{L: L, c: c, text: text, values: c.values[:0]}
 	c.values = nil
-	d.next()
-	v := d.value(0, 1)
-	if d.next(); d.kind != theEnd {
-		d.unexpected("the end")
+	t := d.next()
+	v := d.value(&t, 0, 1)
+	if t = d.next(); t.kind != theEnd {
+		d.unexpected("the end", &t)
 	}
 	L.Push(v)
 	if cap(d.values) <= keepScratch/16 {
@@ -80,12 +81,12 @@ func (c *config) decode(L *lua.LState) int {
 	return 1
 }
 
-func (d *decoder) unexpected(want string) {
-	found := d.wrong
-	if d.kind != badToken {
-		found = kindNames[d.kind]
+func (d *decoder) unexpected(want string, t *token) {
+	found := t.bad
+	if t.kind != badToken {
+		found = kindNames[t.kind]
 	}
-	vm.Errorf(d.L, "Expected %s but found %s at character %d", want, found, d.at+1)
+	vm.Errorf(d.L, "Expected %s but found %s at character %d", want, found, t.at+1)
 }
 
 // peek returns the byte n places on, or 0 behind the end.
@@ -97,7 +98,7 @@ func (d *decoder) peek(n int) byte {
 }
 
 // next reads a token.
-func (d *decoder) next() {
+func (d *decoder) next() token {
 	vm.Tick(d.L, 2)
 	for d.pos < len(d.text) {
 		if c := d.text[d.pos]; c != ' ' && c != '\t' && c != '\n' && c != '\r' {
@@ -107,63 +108,60 @@ func (d *decoder) next() {
 			vm.Tick(d.L, chunk)
 		}
 	}
-	d.at = d.pos
+	t := token{at: d.pos}
 	switch c := d.peek(0); c {
 	case 0:
-		d.kind = theEnd
-		return
+		t.kind = theEnd
+		return t
 	case '{':
-		d.kind = objectBegin
+		t.kind = objectBegin
 	case '}':
-		d.kind = objectEnd
+		t.kind = objectEnd
 	case '[':
-		d.kind = arrayBegin
+		t.kind = arrayBegin
 	case ']':
-		d.kind = arrayEnd
+		t.kind = arrayEnd
 	case ',':
-		d.kind = comma
+		t.kind = comma
 	case ':':
-		d.kind = colon
+		t.kind = colon
 	case '"':
-		d.str()
-		return
+		d.str(&t)
+		return t
 	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
 		if !d.c.decodeInvalid && invalidNumber(d.text[d.pos:]) {
-			d.bad("invalid number")
-			return
+			return d.bad("invalid number")
 		}
-		d.number()
-		return
+		d.number(&t)
+		return t
 	default:
-		d.word()
-		return
+		d.word(&t)
+		return t
 	}
 	d.pos++
+	return t
 }
 
-// bad makes what begins at pos a token that cannot be read.
-func (d *decoder) bad(text string) { d.kind, d.at, d.wrong = badToken, d.pos, text }
-
-// read makes v the last token.
-func (d *decoder) read(k kind, v lua.LValue) { d.kind, d.val = k, v }
+// bad returns a token that cannot be read, from pos on.
+func (d *decoder) bad(text string) token { return token{kind: badToken, at: d.pos, bad: text} }
 
 // word reads what begins with a letter or a plus sign.
-func (d *decoder) word() {
+func (d *decoder) word(t *token) {
 	rest := d.text[d.pos:]
 	switch {
 	case strings.HasPrefix(rest, "true"):
-		d.read(booleanToken, lua.LTrue)
+		t.kind, t.val = booleanToken, lua.LTrue
 		d.pos += 4
 	case strings.HasPrefix(rest, "false"):
-		d.read(booleanToken, lua.LFalse)
+		t.kind, t.val = booleanToken, lua.LFalse
 		d.pos += 5
 	case strings.HasPrefix(rest, "null"):
-		d.read(nullToken, d.c.null)
+		t.kind, t.val = nullToken, d.c.null
 		d.pos += 4
 	case d.c.decodeInvalid && strings.IndexByte("+iInN", rest[0]) >= 0 && invalidNumber(rest):
-		d.number()
+		d.number(t)
 	default:
-		d.bad("invalid token")
+		*t = d.bad("invalid token")
 	}
 }
 
@@ -185,32 +183,32 @@ func (d *decoder) run() int {
 }
 
 // str reads a string.
-func (d *decoder) str() {
+func (d *decoder) str(t *token) {
 	d.pos++
 	from := d.pos
 	d.pos += d.run()
 	switch d.peek(0) {
 	case '"':
-		d.read(stringToken, d.stringValue(d.text[from:d.pos]))
+		t.kind, t.val = stringToken, d.stringValue(d.text[from:d.pos])
 		d.pos++
 	case '\\':
-		d.escaped(from)
+		d.escaped(t, from)
 	default:
-		d.bad("unexpected end of string")
+		*t = d.bad("unexpected end of string")
 	}
 }
 
 // escaped reads a string that begins at from and has its first escape at pos.
-func (d *decoder) escaped(from int) {
+func (d *decoder) escaped(t *token, from int) {
 	buf := append(make([]byte, 0, 2*(d.pos-from)+32), d.text[from:d.pos]...)
 	for {
 		switch d.peek(0) {
 		case 0:
-			d.bad("unexpected end of string")
+			*t = d.bad("unexpected end of string")
 			return
 		case '"':
 			d.pos++
-			d.read(stringToken, d.stringValue(vm.String(buf)))
+			t.kind, t.val = stringToken, d.stringValue(vm.String(buf))
 			return
 		}
 		switch c := d.peek(1); c {
@@ -229,13 +227,13 @@ func (d *decoder) escaped(from int) {
 		case 'u':
 			r, size := d.unicode()
 			if size == 0 {
-				d.bad("invalid unicode escape code")
+				*t = d.bad("invalid unicode escape code")
 				return
 			}
 			buf = utf8.AppendRune(buf, r)
 			d.pos += size - 2
 		default:
-			d.bad("invalid escape code")
+			*t = d.bad("invalid escape code")
 			return
 		}
 		d.pos += 2
@@ -290,24 +288,14 @@ func hexDigit(c byte) int {
 // stringValue makes a value of s. Short strings are looked for among the last ones.
 func (d *decoder) stringValue(s string) lua.LValue {
 	if len(s) == 0 || len(s) > 32 {
-		return d.boxed(s)
+		return lua.LString(s)
 	}
 	slot := &d.keys[(uint(len(s))*7+uint(s[0])*3+uint(s[len(s)-1]))%uint(len(d.keys))]
 	if last, ok := (*slot).(lua.LString); ok && string(last) == s {
 		return *slot
 	}
-	*slot = d.boxed(s)
+	*slot = lua.LString(s)
 	return *slot
-}
-
-func (d *decoder) boxed(s string) lua.LValue {
-	if len(d.boxes) == 0 {
-		d.boxes = make([]lua.LString, min(16, 1+(len(d.text)-d.at)>>4))
-	}
-	p := &d.boxes[0]
-	d.boxes = d.boxes[1:]
-	*p = lua.LString(s)
-	return vm.StringAt(p)
 }
 
 // invalidNumber tells whether s begins with what strtod reads but JSON does not know: a plus sign, hexadecimal, a leading
@@ -331,29 +319,29 @@ func hasWord(s, word string) bool {
 	return len(s) >= len(word) && strings.EqualFold(s[:len(word)], word)
 }
 
-func (d *decoder) number() {
+func (d *decoder) number(t *token) {
 	f, n := vm.Strtod(d.text[d.pos:])
 	if n == 0 {
-		d.bad("invalid number")
+		*t = d.bad("invalid number")
 		return
 	}
 	vm.Tick(d.L, n)
-	d.read(numberToken, vm.Number(d.L, f))
+	t.kind, t.val = numberToken, vm.Number(d.L, f)
 	d.pos += n
 }
 
-// value returns the value that begins with the last token, inside depth arrays and objects. used is the number of values on the
+// value returns the value that begins with t, inside depth arrays and objects. used is the number of values on the
 // original's stack.
-func (d *decoder) value(depth, used int) lua.LValue {
-	switch d.kind {
+func (d *decoder) value(t *token, depth, used int) lua.LValue {
+	switch t.kind {
 	case stringToken, numberToken, booleanToken, nullToken:
-		return d.val
+		return t.val
 	case objectBegin:
 		return d.object(depth+1, used)
 	case arrayBegin:
 		return d.array(depth+1, used)
 	}
-	d.unexpected("value")
+	d.unexpected("value", t)
 	return nil
 }
 
@@ -366,19 +354,23 @@ func (d *decoder) checkDepth(depth, used, slots int) {
 func (d *decoder) array(depth, used int) lua.LValue {
 	d.checkDepth(depth, used, 2)
 	from := len(d.values)
-	d.next()
-	for d.kind != arrayEnd || len(d.values) > from {
-		v := d.value(depth, used+1)
+	t := d.next()
+	for t.kind != arrayEnd || len(d.values) > from {
+		v := d.value(&t, depth, used+1)
 		d.values = append(d.values, v)
-		if d.next(); d.kind == arrayEnd {
+		if t = d.next(); t.kind == arrayEnd {
 			break
 		}
-		if d.kind != comma {
-			d.unexpected("comma or array end")
+		if t.kind != comma {
+			d.unexpected("comma or array end", &t)
 		}
-		d.next()
+		t = d.next()
 	}
-	table := vm.NewList(d.values[from:])
+	list := d.values[from:]
+	table := vm.NewTable(len(list), 0)
+	for _, v := range list {
+		vm.Append(table, v)
+	}
 	d.drop(from)
 	return table
 }
@@ -386,27 +378,31 @@ func (d *decoder) array(depth, used int) lua.LValue {
 func (d *decoder) object(depth, used int) lua.LValue {
 	d.checkDepth(depth, used, 3)
 	from := len(d.values)
-	d.next()
-	for d.kind != objectEnd || len(d.values) > from {
-		if d.kind != stringToken {
-			d.unexpected("object key string")
+	t := d.next()
+	for t.kind != objectEnd || len(d.values) > from {
+		if t.kind != stringToken {
+			d.unexpected("object key string", &t)
 		}
-		key := d.val
-		if d.next(); d.kind != colon {
-			d.unexpected("colon")
+		key := t.val
+		if t = d.next(); t.kind != colon {
+			d.unexpected("colon", &t)
 		}
-		d.next()
-		v := d.value(depth, used+2)
+		t = d.next()
+		v := d.value(&t, depth, used+2)
 		d.values = append(d.values, key, v)
-		if d.next(); d.kind == objectEnd {
+		if t = d.next(); t.kind == objectEnd {
 			break
 		}
-		if d.kind != comma {
-			d.unexpected("comma or object end")
+		if t.kind != comma {
+			d.unexpected("comma or object end", &t)
 		}
-		d.next()
+		t = d.next()
 	}
-	table := vm.NewMap(d.values[from:])
+	pairs := d.values[from:]
+	table := vm.NewTable(0, len(pairs)/2)
+	for i := 0; i < len(pairs); i += 2 {
+		vm.Set(table, pairs[i], pairs[i+1])
+	}
 	d.drop(from)
 	return table
 }

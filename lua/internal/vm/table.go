@@ -4,7 +4,6 @@ import (
 	"hash/maphash"
 	"math"
 	"math/bits"
-	"slices"
 	"unsafe"
 
 	lua "github.com/yuin/gopher-lua"
@@ -482,49 +481,6 @@ func GetInt(t *lua.LTable, i int) lua.LValue {
 
 // Set stores t[k] = v, without metamethods. The key must be neither nil nor NaN.
 func Set(t *lua.LTable, k, v lua.LValue) { tableOf(t).set(k, v) }
-
-// NewList makes a table of values, none of which is nil.
-func NewList(values []lua.LValue) *lua.LTable {
-	t := NewTable(0, 0)
-	tableOf(t).array = slices.Clone(values)
-	return t
-}
-
-// NewMap makes a table of pairs: keys, which are strings, and their values, none of which is nil. Of several under one key
-// the last stays.
-func NewMap(pairs []lua.LValue) *lua.LTable {
-	nt := NewTable(0, len(pairs)/2)
-	t := tableOf(nt)
-	if len(pairs) <= 2*smallPart {
-		for i := 0; i < len(pairs); i += 2 {
-			if e := t.findString(string(pairs[i].(lua.LString))); e >= 0 {
-				t.entries[e].val = pairs[i+1]
-				continue
-			}
-			t.entries = append(t.entries, entry{key: pairs[i], val: pairs[i+1]})
-		}
-		t.live = len(t.entries)
-		return nt
-	}
-	t.reindex()
-	mask := uint32(len(t.index) - 1)
-next:
-	for i := 0; i < len(pairs); i += 2 {
-		k := pairs[i].(lua.LString)
-		h := hashString(string(k))
-		p := h & mask
-		for ; t.index[p] != 0; p = (p + 1) & mask {
-			if e := &t.entries[t.index[p]-1]; e.hash == h && e.key.(lua.LString) == k {
-				e.val = pairs[i+1]
-				continue next
-			}
-		}
-		t.entries = append(t.entries, entry{key: pairs[i], val: pairs[i+1], hash: h})
-		t.index[p] = uint32(len(t.entries))
-	}
-	t.live = len(t.entries)
-	return nt
-}
 
 // SetString stores t[k] = v, without metamethods.
 func SetString(t *lua.LTable, k string, v lua.LValue) { tableOf(t).setEntry(lua.LString(k), v) }
