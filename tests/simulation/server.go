@@ -40,7 +40,7 @@ type server struct {
 		payload []byte
 	}
 	fulls  int  // payloads that were loaded in this life and could have been spared
-	behind bool // it has asked a server whose backlog begins later than what it asked for
+	beyond bool // it has asked a server that has its history, but not these bytes of it
 }
 
 // replica is what the server keeps for a connection of a replica.
@@ -323,7 +323,7 @@ func (s *server) load(l *replication.Link) {
 		if err == nil {
 			s.node.Taking(w.now, l)
 			s.data = data
-			if !s.behind {
+			if !s.beyond {
 				s.fulls++
 			}
 		} else if !w.chance(2) {
@@ -477,7 +477,7 @@ func (s *server) request(c *replica, argv [][]byte) {
 		reply = s.node.Replconf(w.now, c.r, argv[1:])
 	case "PSYNC":
 		w.logf("%s: %s asks %s", s.name, c.end.peer.server.name, argv[1:])
-		c.end.peer.server.behind = s.beginsBehind(string(argv[1]), string(argv[2]))
+		c.end.peer.server.beyond = s.lacks(string(argv[1]), string(argv[2]))
 		reply = s.node.Psync(w.now, c.r, argv[1:], false, c.end.peer.server.name)
 	default:
 		w.fail("%s: a replica sends %q", s.name, argv)
@@ -487,12 +487,12 @@ func (s *server) request(c *replica, argv [][]byte) {
 	}
 }
 
-// beginsBehind reports whether the server has the history that is asked for, and not its bytes from the offset on: in a plan
-// whose backlog holds everything, the backlog of a server that was itself synchronised in full later.
-func (s *server) beginsBehind(id, offset string) bool {
+// lacks reports whether the server has the history that is asked for, but cannot go on from the offset: its backlog begins
+// later, for it was itself synchronised in full later, or it has not come as far as the one that asks.
+func (s *server) lacks(id, offset string) bool {
 	h, b := &s.node.History, &s.node.Backlog
 	from, err := strconv.ParseInt(offset, 10, 64)
-	return err == nil && (id == h.ID || id == h.ID2) && b.Active() && from < b.First()
+	return err == nil && (id == h.ID || id == h.ID2) && b.Active() && (from < b.First() || from > h.Offset+1)
 }
 
 // flush writes to all replicas.
