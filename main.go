@@ -43,7 +43,7 @@ func run(proc *process.Process) int {
 	case config.ModeCheckRDB, config.ModeCheckAOF:
 		return check.File(inv.Mode, inv.ModeArgs)
 	case config.ModeSentinel:
-		fmt.Fprintln(os.Stderr, "Ferrous is no sentinel: it does not watch over other servers.")
+		fmt.Fprintln(os.Stderr, "Ferrous is no sentinel. Use redis-sentinel, which watches over Ferrous servers, too.")
 		return 1
 	case config.ModeTestMemory, config.ModeCheckSystem:
 		fmt.Fprintln(os.Stderr, "Ferrous tests neither the memory nor the system; a tool such as memtester does.")

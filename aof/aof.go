@@ -108,7 +108,7 @@ type AOF struct {
 	buf     []byte
 	feeding bool  // Feed is to write into buf
 	db      int   // that the last command in the file is for; -1 for none
-	unit    bool  // between MULTI and EXEC
+	inMulti bool  // between MULTI and EXEC
 	stamped int64 // Unix second of the last annotation
 
 	// The file that is written to; nil when off, or waiting without a rewrite.
@@ -328,8 +328,8 @@ func (a *AOF) Probe() error {
 	return err
 }
 
-// Moved says that the server's working directory, from, is to, since somebody has renamed it or moved it: the files are
-// there now. Nothing happens where they are in another one.
+// Moved is called when somebody has renamed or moved the server's working directory: the files that were in from are in to
+// now. Nothing happens if they are in another one.
 func (a *AOF) Moved(from, to string) {
 	if a.dir.root == filepath.Clean(from) {
 		a.setDir(to)
@@ -388,6 +388,6 @@ func (a *AOF) shut() error {
 		}
 		a.sync.add(job{file: a.file, name: a.name, close: true})
 	}
-	a.file, a.buf, a.feeding, a.unit = nil, nil, false, false
+	a.file, a.buf, a.feeding, a.inMulti = nil, nil, false, false
 	return err
 }

@@ -19,9 +19,9 @@ const keepBuffer = 1 << 20
 // a commands.Sink, and must be called in every state, so that it knows where a transaction is. Flush must be called before
 // the reply is sent.
 func (a *AOF) Feed(db int, argv [][]byte) {
-	within := a.unit
+	within := a.inMulti
 	if db < 0 {
-		a.unit = len(argv) > 0 && isWord(argv[0], "multi")
+		a.inMulti = len(argv) > 0 && isWord(argv[0], "multi")
 	}
 	if !a.feeding {
 		return

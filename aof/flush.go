@@ -69,7 +69,7 @@ func (a *AOF) Flush(force bool) error {
 	if a.fatal != nil {
 		return a.fatal
 	}
-	if a.rewrite != nil && a.rewrite.held && !a.unit {
+	if a.rewrite != nil && a.rewrite.held && !a.inMulti {
 		a.rewrite.held = false
 		a.step(a.rewrite)
 	}
@@ -221,8 +221,8 @@ func (a *AOF) fsync(now int64) {
 		}
 		if err := a.file.Sync(); err != nil {
 			a.die(err, "Can't persist AOF for fsync error when the AOF fsync policy is 'always': %s. Exiting...", vfs.Text(err))
-			// Nobody was told of what is behind asked. Where it would have been the disk may have anything after a power
-			// failure, which the next start would refuse, so it is cut off if that can be done.
+			// No reply has confirmed what is behind asked. After a power failure the disk may have anything in its place,
+			// which the next start would refuse. So it is cut off if that can be done.
 			if a.file.Truncate(a.asked) == nil {
 				a.file.Sync()
 			}

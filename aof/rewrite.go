@@ -109,8 +109,8 @@ const (
 	limitRefusing = 1  // minutes, while writes are refused
 )
 
-// limited reports whether automatic rewrites wait because the last ones have failed.
-func (a *AOF) limited() bool {
+// heldBack reports whether automatic rewrites wait because the last ones have failed.
+func (a *AOF) heldBack() bool {
 	s := &a.stats
 	if s.failures < limitFailures {
 		s.delay, s.notBefore = 0, 0
@@ -146,14 +146,14 @@ func (a *AOF) RewriteDue() bool {
 		return false
 	}
 	if a.stats.scheduled {
-		return !a.limited()
+		return !a.heldBack()
 	}
 	s := &a.Settings
 	if a.state != On || s.RewritePercentage <= 0 || a.total <= s.RewriteMinSize {
 		return false
 	}
 	growth := a.total/max(a.baseSize, 1)*100 + a.total%max(a.baseSize, 1)*100/max(a.baseSize, 1) - 100
-	if growth < int64(s.RewritePercentage) || a.limited() {
+	if growth < int64(s.RewritePercentage) || a.heldBack() {
 		return false
 	}
 	a.opt.Logf(Notice, "Starting automatic rewriting of AOF on %d%% growth", growth)
@@ -271,7 +271,7 @@ func (a *AOF) step(w *rewrite) {
 
 // prepared is the switch.
 func (a *AOF) prepared(w *rewrite) {
-	if w.err == nil && a.unit {
+	if w.err == nil && a.inMulti {
 		w.held = true // Flush comes back
 		return
 	}

@@ -68,3 +68,36 @@ func TestBaseOfCommands(t *testing.T) {
 		}
 	}
 }
+
+// Scripts in an append-only file write whatever the server refuses its clients: their effects were there before.
+func TestFileOfScriptsIsObeyed(t *testing.T) {
+	content := wire([]string{"EVAL", "redis.call('SET', KEYS[1], '100')", "1", "k"},
+		[]string{"EVAL", "redis.call('INCR', KEYS[1])", "1", "k"},
+		[]string{"EVAL", "#!lua\nredis.call('INCR', KEYS[1])", "1", "k"},
+		[]string{"MULTI"}, []string{"EVAL", "redis.call('INCR', KEYS[1])", "1", "k"}, []string{"EXEC"},
+		[]string{"FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('f', function(k) redis.call('INCR', k[1]) end)"},
+		[]string{"FCALL", "f", "1", "k"})
+	for name, refuse := range map[string]func(ts *testServer){
+		"nothing is refused": nil,
+		"a replica":          func(ts *testServer) {},
+		"a stale replica":    func(ts *testServer) { ts.sync.down = true; ts.Config.ReplicaServeStaleData = false },
+		"memory is short":    func(ts *testServer) { ts.Config.ReplicaOf.Host = ""; ts.evict.full = true },
+	} {
+		ts := newTestServer(t)
+		if refuse != nil {
+			ts.Config.ReplicaOf.Host = "127.0.0.1"
+			refuse(ts)
+		}
+		ts.updateRefusing()
+		refused := ts.do("EVAL", "return redis.call('SET', 'other', 'v')", "0")
+		if (refused[0] == '-') != (refuse != nil) {
+			t.Errorf("%s: a client's script: %s", name, refused)
+		}
+		if err := loadCommands(t, ts, content); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if r := ts.Keyspace.DBs()[0].Peek([]byte("k")); r == nil || string(r.String(make([]byte, 20))) != "104" {
+			t.Errorf("%s: %v", name, r)
+		}
+	}
+}

@@ -210,7 +210,7 @@ func (r *recount) clients() {
 			doomed++
 		}
 		if !r.alive(c) || int(c.orderIndex) != i {
-			r.add("client %d: in the order, but not in the books or not at %d", c.id, c.orderIndex)
+			r.add("client %d: in the order, but not in the registry or not at %d", c.id, c.orderIndex)
 			continue
 		}
 		held += c.counted

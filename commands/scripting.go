@@ -280,7 +280,7 @@ const errScriptDisk = "but it's currently unable to persist to disk. Writable sc
 // one. Admission has refused nearly all of these with other texts: what is left are scripts in a transaction that were not
 // known when they were queued.
 func (s *Server) refusedScript(c *Client, flags lua.Flags) string {
-	obeyed, replica := c.master, s.isReplica()
+	obeyed, replica := c.Trusted, s.isReplica()
 	stale := replica && s.sync.down && !s.Config.ReplicaServeStaleData && !obeyed
 	switch p := &s.persist; {
 	case flags&lua.CompatMode != 0:
@@ -427,18 +427,18 @@ func (b *bridge) Call(argv [][]byte) []byte {
 	if x.readOnly && e.Flags&(session.Write|session.MayReplicate) != 0 {
 		return s.refuseInner(e, "ERR "+lua.ErrReadOnlyScript)
 	}
-	if s.refusing && !x.caller.master {
+	if s.refusing && !x.caller.Trusted {
 		if s.refusedByRole(0, ^e.Flags) != "" {
 			return s.refuseInner(e, "ERR Can not execute the command on a stale replica")
 		}
 	}
 	if e.Flags&session.Write != 0 {
-		if s.refusing && !x.wrote && !x.caller.master {
+		if s.refusing && !x.wrote && !x.caller.Trusted {
 			if msg := cmp.Or(s.diskRefusal(), s.refusedByRole(e.Flags, 0)); msg != "" {
 				return s.refuseInner(e, msg)
 			}
 		}
-		if e.Flags&session.DenyOOM != 0 && s.evict.full && !x.wrote && !x.allowOOM && !x.caller.master {
+		if e.Flags&session.DenyOOM != 0 && s.evict.full && !x.wrote && !x.allowOOM && !x.caller.Trusted {
 			return s.refuseInner(e, errOOM)
 		}
 		x.wrote = true

@@ -107,6 +107,7 @@ type side struct {
 	ended   bool // the loop has been told the end
 	again   bool // it is in ioThread.more
 	parted  bool // the peer knows that nothing follows
+	closed  bool // the socket is closed, and its number may be another's
 
 	// Guarded by ioThread.mu.
 	buf     []byte // to be written
@@ -339,6 +340,9 @@ func (t *ioThread) serve(sd *side) {
 	t.mu.Lock()
 	reading, gone := !sd.stopped && !sd.ended, sd.gone
 	t.mu.Unlock()
+	if sd.closed {
+		return
+	}
 	fd := sd.s.FD()
 	for fd >= len(t.sides) {
 		t.sides = append(t.sides, nil)
@@ -350,6 +354,7 @@ func (t *ioThread) serve(sd *side) {
 		t.mu.Lock()
 		t.count--
 		t.mu.Unlock()
+		sd.closed = true
 		sd.s.Close()
 		return
 	}

@@ -22,7 +22,7 @@ func (c *Conn) listen(on bool) {
 	}
 }
 
-// replace puts the socket in the place of fd, the accepted end of an inner connection, as takePlace does.
+// replace puts the socket in the place of fd, the accepted end of an inner connection, as replaceInner does.
 func (l *Loop) replace(ec evio.Conn, fd int, a *adoption) error {
 	defer syscall.Close(a.fd)
 	defer syscall.Close(a.inner)

@@ -9,7 +9,7 @@ import (
 
 const (
 	abstractSockets = false
-	places          = noPlace
+	lastInner       = bytesInner
 	maxUnixPath     = 104
 )
 

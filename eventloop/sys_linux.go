@@ -10,7 +10,7 @@ import (
 
 const (
 	abstractSockets = true
-	places          = flushPlace // evio reads a timerfd and an eventfd
+	lastInner       = flushInner // evio reads a timerfd and an eventfd
 	maxUnixPath     = 108
 	// rawMax bounds a write or read that bypasses the scheduler. It never waits; the copy of as much takes some 150
 	// microseconds. The scheduler's monitor would take the processor away after 20 and wake threads: with values of 1 MB

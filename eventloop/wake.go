@@ -13,7 +13,7 @@ package eventloop
 // refused. Elsewhere the socket lies in a private directory.
 //
 // On Linux there are two more such connections, whose accepted ends are replaced
-// as soon as they stand (takePlace). One becomes the timerfd of the loop's timers:
+// as soon as they stand (replaceInner). One becomes the timerfd of the loop's timers:
 // evio reads the expirations as if they had come from a peer, and no other thread
 // has to wake up for a timer. Through the watcher, as elsewhere, a timer of 2 ms
 // cost 7 µs of CPU a request of others: a thread that wakes takes processors from
@@ -41,33 +41,33 @@ import (
 )
 
 type innerConn struct {
-	name string // address of the listener; a path, or @ and an abstract name
-	dir  string // private directory to remove
-	fd   int    // accepted end, -1 until it stands
-	next int    // dialled end of the connection for the next place until that stands, -1 without
-	last place  // the last one for which a connection was dialled
+	name string    // address of the listener; a path, or @ and an abstract name
+	dir  string    // private directory to remove
+	fd   int       // accepted end, -1 until it stands
+	next int       // dialled end of the next inner connection until that stands, -1 without
+	last innerKind // the last one for which a connection was dialled
 }
 
-// place is what takes the place of an inner connection.
-type place int
+// innerKind is a kind of inner connection.
+type innerKind int
 
 const (
-	noPlace place = iota // the inner connection itself
-	timerPlace
-	flushPlace
+	bytesInner innerKind = iota // the one that bytes are written to
+	timerInner
+	flushInner
 )
 
 // innerContext marks evio connections of the inner listener, by which data and closed distinguish them from clients.
 type innerContext struct {
 	foreign bool
-	place   place
+	kind    innerKind
 }
 
 // prepare chooses the address for one life of evio.
 func (in *innerConn) prepare() error {
 	var r [16]byte
 	rand.Read(r[:])
-	in.fd, in.next, in.last = -1, -1, noPlace
+	in.fd, in.next, in.last = -1, -1, bytesInner
 	if abstractSockets {
 		in.name = "@ferrous-" + hex.EncodeToString(r[:])
 		return nil
@@ -101,10 +101,10 @@ func (l *Loop) dial() error {
 	return l.inner.dialNext()
 }
 
-// dialNext dials the connection for the next place, if there is one. They are dialled one after the other, so that a
-// restart needs few descriptors where these are short.
+// dialNext dials the next inner connection, if there is one. They are dialled one after the other, so that a restart needs few
+// descriptors where these are short.
 func (in *innerConn) dialNext() (err error) {
-	if in.last == places {
+	if in.last == lastInner {
 		return nil
 	}
 	in.last++
@@ -139,20 +139,20 @@ func (in *innerConn) hangUpNext() {
 // openedInner is evio's event for a connection to the inner listener.
 func (l *Loop) openedInner(ec evio.Conn, bound []net.Addr) evio.Action {
 	if l.inner.fd >= 0 && l.inner.next < 0 {
-		return l.adopt(ec) // all places are taken: it is for a dialled socket
+		return l.adopt(ec) // all inner connections stand: it is for a dialled socket
 	}
 	ctx := &innerContext{foreign: true}
 	ec.SetContext(ctx)
 	fd, err := l.connFD(ec)
 	if l.inner.fd >= 0 {
-		ctx.place = l.inner.last
+		ctx.kind = l.inner.last
 	}
 	if err == nil {
-		err = l.checkInner(fd, ctx.place)
+		err = l.checkInner(fd, ctx.kind)
 	}
-	if err == nil && ctx.place != noPlace {
+	if err == nil && ctx.kind != bytesInner {
 		l.inner.hangUpNext()
-		if err = l.takePlace(ec, fd, ctx.place); err == nil {
+		if err = l.replaceInner(ec, fd, ctx.kind); err == nil {
 			err = l.inner.dialNext()
 		}
 	}
@@ -164,7 +164,7 @@ func (l *Loop) openedInner(ec evio.Conn, bound []net.Addr) evio.Action {
 		return evio.Shutdown
 	}
 	ctx.foreign = false
-	if ctx.place == noPlace {
+	if ctx.kind == bytesInner {
 		closeOnExec(fd)
 		l.inner.fd = fd
 	}
@@ -222,11 +222,10 @@ func goroutineHead() string {
 
 var errForeign = errors.New("eventloop: peer of another process")
 
-// checkInner tests that fd is the accepted end of the inner connection, or of
-// the next one for a place. It writes only to a descriptor that has proved to be
-// a socket of our listener.
-func (l *Loop) checkInner(fd int, p place) error {
-	if p != noPlace {
+// checkInner tests that fd is the accepted end of the inner connection, or of the next inner connection. It writes only to a
+// descriptor that has proved to be a socket of our listener.
+func (l *Loop) checkInner(fd int, k innerKind) error {
+	if k != bytesInner {
 		return l.checkPeer(fd, l.inner.next)
 	}
 	return l.checkPeer(fd, l.wfd)
@@ -314,13 +313,13 @@ func (l *Loop) woken(ec evio.Conn) evio.Action {
 	if !ok || ctx.foreign {
 		return evio.Close
 	}
-	switch ctx.place {
-	case timerPlace:
+	switch ctx.kind {
+	case timerInner:
 		l.waking = true
 		l.timers.run()
 		l.rested()
 		return evio.None
-	case flushPlace:
+	case flushInner:
 		l.rested()
 		return evio.None
 	}

@@ -103,8 +103,8 @@ func (l *Loop) ring() {
 	l.mu.Unlock()
 }
 
-// takePlace is not called here: the timers of kqueue have no descriptor.
-func (l *Loop) takePlace(evio.Conn, int, place) error { return nil }
+// replaceInner is not called here: the timers of kqueue have no descriptor.
+func (l *Loop) replaceInner(evio.Conn, int, innerKind) error { return nil }
 
 // flush leaves the flush phase to the inner connection.
 func (w *watcher) flush() bool { return false }

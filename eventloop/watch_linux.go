@@ -10,7 +10,7 @@ package eventloop
 // it always takes output, so a report of it comes at once when it is added.
 //
 // The timerfd of the loop's timers and the eventfd of the flush phase are made
-// here and then read by evio itself (takePlace). A time.Timer would be late:
+// here and then read by evio itself (replaceInner). A time.Timer would be late:
 // while the loop sleeps in evio's poll no thread may be left that looks after the
 // runtime's timers, and its monitor comes round every 10 ms only (measured on a
 // busy machine: 1.3 ms late at the median, 31 ms at p99).
@@ -55,12 +55,12 @@ func (w *watcher) open() (err error) {
 	return err
 }
 
-// takePlace puts the timerfd or the eventfd in the place of fd, the accepted end
+// replaceInner puts the timerfd or the eventfd in the place of fd, the accepted end
 // of an inner connection, and into evio's poll under its number. The socket goes
 // with its last descriptor, and with it what evio had in its poll.
-func (l *Loop) takePlace(ec evio.Conn, fd int, p place) error {
+func (l *Loop) replaceInner(ec evio.Conn, fd int, k innerKind) error {
 	from := l.watch.tfd
-	if p == flushPlace {
+	if k == flushInner {
 		from = l.watch.ffd
 	}
 	poll, err := l.pollFD(ec)

@@ -10,7 +10,7 @@
 // server that may use it. Servers in tests have none.
 //
 // Take must be the first thing that a program does, because the title is written
-// over the arguments (title.go) and os.Args would change under those who keep
+// over the arguments (title_linux.go) and os.Args would change under those who keep
 // parts of it.
 //
 // Go cannot fork: a daemon is a second process that runs the same program with the same arguments in a session of its own

@@ -19,7 +19,7 @@ type Client struct {
 	Repl *Replication // what the running command says of its propagation; all connections share W and Repl
 
 	NoTouch bool // CLIENT NO-TOUCH: reading leaves access clocks as they are
-	Trusted bool // what it sends was propagated: it comes from an append-only file
+	Trusted bool // what it sends was propagated, by a master or to an append-only file: no rule refuses it any more
 }
 
 // A Host is the connection or inner client that a Client belongs to, as far as handlers need it.

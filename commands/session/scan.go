@@ -55,9 +55,6 @@ const (
 	maxScanCount = 1 << 40
 )
 
-// scanTypes are the types that TYPE can ask for, in Redis's spelling, which any case fits.
-var scanTypes = []record.Type{record.String, record.List, record.Set, record.ZSet, record.Hash, record.Stream}
-
 // ScanOptions parses the options from argument i on; TYPE is one only where keys are scanned. On failure it has
 // replied.
 func (c *Client) ScanOptions(i int, keys bool) (o scanOptions, ok bool) {
@@ -86,8 +83,8 @@ func (c *Client) ScanOptions(i int, keys bool) (o scanOptions, ok bool) {
 			i-- // it takes no argument
 		case more && keys && c.Is(i, "type"):
 			o.Typ = unknownType
-			for _, t := range scanTypes {
-				if EqualFold([]byte(CString(c.Args[i+1])), t.String()) {
+			for t := range record.NumTypes {
+				if t != record.Module && EqualFold([]byte(CString(c.Args[i+1])), t.String()) { // no key is a module's
 					o.Typ = ScanType(t)
 				}
 			}

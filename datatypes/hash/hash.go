@@ -355,7 +355,7 @@ func text(v Value, buf []byte) []byte {
 	return v.AppendTo(buf)
 }
 
-// Delete removes a field and reports whether it was there.
+// Remove removes a field and reports whether it was there.
 func (h *Hash) Remove(field []byte) bool {
 	l := h.large()
 	if l == nil {

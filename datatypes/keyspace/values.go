@@ -18,8 +18,8 @@ import (
 // # Types of values
 //
 // A value that is not a string is a struct, a Value, that a record of its Type points to. valueKinds is the one place that
-// knows which: a new type is a package of its own and a line there. (How it is read from dumps is a matter of the format and
-// stands in rdb/values.go.)
+// knows which: a new type is a package of its own and a line there, and its number with its name in package record. (How it is read
+// from dumps is a matter of the format: its numbers stand in package serial, the reading in rdb/values.go.)
 //
 // # Copy-on-write of collections
 //

@@ -53,6 +53,9 @@ const (
 
 var typeNames = [...]string{"string", "list", "set", "zset", "hash", "module", "stream"}
 
+// NumTypes is the number of types.
+const NumTypes = Type(len(typeNames))
+
 // String returns the name that TYPE answers.
 func (t Type) String() string { return typeNames[t] }
 

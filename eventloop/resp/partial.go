@@ -126,7 +126,7 @@ func (t *partial) takeBulk(in []byte, s *Scratch) (used int) {
 	return used
 }
 
-// appendOwn appends to the buffer of a large bulk, which doubles as bytes come
+// appendOwn appends to the buffer of a large bulk, which grows as bytes come
 // but never grows to more than the bulk.
 func appendOwn(own, data []byte, size int) []byte {
 	if len(own)+len(data) > cap(own) {
@@ -135,9 +135,14 @@ func appendOwn(own, data []byte, size int) []byte {
 	return append(own, data...)
 }
 
-// growOwn makes room for n more bytes.
+// growOwn makes room for n more bytes: twice as many as there are, and four times as many of a bulk of megabytes, whose bytes
+// would else be copied once more.
 func growOwn(own []byte, n, size int) []byte {
-	grown := make([]byte, len(own), min(size, 2*(len(own)+n)))
+	factor := 2
+	if len(own) >= 1<<20 {
+		factor = 4
+	}
+	grown := make([]byte, len(own), min(size, factor*(len(own)+n)))
 	copy(grown, own)
 	return grown
 }

@@ -12,7 +12,7 @@ import (
 // A case file is a list of commands with directives between them, one a line.
 //
 // A command is written as redis-cli takes it: words separated by blanks, "double quotes" with \n \r \t \b \a \\ \" \xHH,
-// 'single quotes' with \'. A line that begins with # is a comment. Within a line these are replaced:
+// 'single quotes' with \'. A line that begins with # is a comment. Within a line, but for @expect, these are replaced:
 //
 //	%{x*5000}   the text x 5000 times
 //	%{s+100}    unix time in seconds, plus 100; %{ms-5} in milliseconds

@@ -22,7 +22,7 @@ type floor struct {
 	may    []string
 }
 
-// floors is the house of DESIGN section 2. The root package (main) and tests may import everything.
+// floors is the house of ARCHITECTURE.md. The root package (main) and tests may import everything.
 var floors = map[string]floor{
 	"commands":    {3, []string{"aof/...", "replication/...", "rdb/...", "lua/...", "eventloop/...", "datatypes/..."}},
 	"aof":         {2, []string{"rdb/...", "datatypes/..."}},

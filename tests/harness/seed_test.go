@@ -42,7 +42,7 @@ func TestSeed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if filled(t, shipped, seed) == filled(t, shipped, seed) {
+	if one := filled(t, shipped, seed); one == filled(t, shipped, seed) {
 		t.Error("FERROUS_SEED decides what the shipped server does")
 	}
 }

@@ -254,7 +254,7 @@ func TestRefusedStart(t *testing.T) {
 	}{
 		{[]string{"/nonexistent/f.conf"}, " # Fatal error, can't open config file '/nonexistent/f.conf': No such file or directory\n"},
 		{[]string{"--include", "/nonexistent/g.conf"}, " # Fatal error, can't open config file '/nonexistent/g.conf': No such file or directory\n"},
-		{[]string{"f.conf", "--sentinel"}, "Ferrous is no sentinel: it does not watch over other servers.\n"},
+		{[]string{"f.conf", "--sentinel"}, "Ferrous is no sentinel. Use redis-sentinel, which watches over Ferrous servers, too.\n"},
 		{[]string{"--test-memory", "100"}, "Ferrous tests neither the memory nor the system; a tool such as memtester does.\n"},
 	} {
 		cmd, out := launch(t, nil, nil, tt.args...)

@@ -105,9 +105,7 @@ func TestTLS(t *testing.T) {
 	if in := info(t, c, "server"); !strings.Contains(in, "\nlistener2:name=tls,bind=127.0.0.1,port="+s.addr[strings.LastIndexByte(s.addr, ':')+1:]+"\r") {
 		t.Error(in)
 	}
-	if !strings.Contains(s.Logs(), "Ready to accept connections tls") {
-		t.Error("the log does not tell of the port")
-	}
+	eventually(t, "the log tells of the port", func() bool { return strings.Contains(s.Logs(), "Ready to accept connections tls") })
 	replies(t, s.plain, "CLIENT KILL TYPE pubsub", "1")
 	if v, err := d.Read(); err == nil {
 		t.Errorf("killed, it reads %v", v)
@@ -211,9 +209,7 @@ func TestTLSSettings(t *testing.T) {
 		t.Error("PING without TLS is answered")
 	}
 	eventually(t, "INFO counts it", func() bool { return number(t, info(t, s.plain, "stats"), "tls_handshake_failures") > 0 })
-	if !strings.Contains(s.Logs(), "# Error accepting a client connection: tls: ") {
-		t.Error("the log does not tell of failures")
-	}
+	eventually(t, "the log tells of failures", func() bool { return strings.Contains(s.Logs(), "# Error accepting a client connection: tls: ") })
 	s.plain.Must("CONFIG", "RESETSTAT")
 	if n := number(t, info(t, s.plain, "stats"), "tls_handshake_failures"); n != 0 {
 		t.Errorf("after CONFIG RESETSTAT it counts %v", n)

@@ -51,7 +51,7 @@ func TestMasterEvicts(t *testing.T) {
 			continue
 		}
 		t.Run(pairing[1], func(t *testing.T) {
-			master := start(t, pairing[0], "--maxmemory-policy", "allkeys-random")
+			master := start(t, pairing[0], "--maxmemory-policy", "allkeys-random", "--repl-backlog-size", "16384")
 			replica := start(t, pairing[1])
 			follow(t, replica, master.Port)
 			linkUp(t, replica)

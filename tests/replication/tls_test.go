@@ -169,9 +169,7 @@ func TestTLSRefused(t *testing.T) {
 	set("tls-client-cert-file", strange, "tls-client-key-file", strangeKey)
 	master.Dial(t).Must("CLIENT", "KILL", "TYPE", "replica")
 	logs("remote error: tls: ")
-	if !strings.Contains(master.Logs(), "Error accepting a client connection: ") {
-		t.Error("the master does not tell")
-	}
+	until(t, "the master tells", func() bool { return strings.Contains(master.Logs(), "Error accepting a client connection: ") })
 	set("tls-client-cert-file", "", "tls-client-key-file", "") // its own
 	set("tls-cert-file", cert, "tls-key-file", key)
 	linkUp(t, replica.Server)
@@ -227,9 +225,8 @@ func TestTLSCertificateUser(t *testing.T) {
 	if want := "ERR CONFIG SET failed (possibly related to argument 'tls-client-key-file-pass') - Unable to update TLS configuration. Check server logs."; err != nil || v.Str != want {
 		t.Errorf("a wrong password: %v, %v", v, err)
 	}
-	if want := key + ": the password is missing or wrong (tls-client-key-file-pass)"; !strings.Contains(replica.Logs(), want) {
-		t.Errorf("the log does not say: %s", want)
-	}
+	want := key + ": the password is missing or wrong (tls-client-key-file-pass)"
+	until(t, "the log says "+want, func() bool { return strings.Contains(replica.Logs(), want) })
 }
 
 // TestTLSFailover: roles change by FAILOVER, which names the TLS port.
