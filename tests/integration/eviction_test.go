@@ -26,7 +26,11 @@ func TestWarningsOfMemory(t *testing.T) {
 		if c.gomemlimit != "" {
 			o.Env = []string{"GOMEMLIMIT=" + c.gomemlimit}
 		}
-		log := harness.StartWith(t, o).Logs()
+		s := harness.StartWith(t, o)
+		eventually(t, "the log says that the server is ready", func() bool {
+			return strings.Contains(s.Logs(), "Ready to accept connections")
+		})
+		log := s.Logs()
 		warned := strings.Contains(log, "maxmemory") || strings.Contains(log, "GOMEMLIMIT")
 		if warned != (c.want != "") || !strings.Contains(log, c.want) {
 			t.Errorf("maxmemory %s, GOMEMLIMIT %q: the log is without %q:\n%s", c.maxmemory, c.gomemlimit, c.want, log)
