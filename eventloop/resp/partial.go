@@ -137,10 +137,13 @@ func appendOwn(own, data []byte, size int) []byte {
 
 // growOwn makes room for n more bytes.
 func growOwn(own []byte, n, size int) []byte {
-	grown := make([]byte, len(own), min(size, 2*(len(own)+n)))
-	copy(grown, own)
-	return grown
+	b := make([]byte, len(own), grown(len(own), n, size))
+	copy(b, own)
+	return b
 }
+
+// grown is the capacity that a buffer of n bytes of a bulk is given for more.
+func grown(n, more, size int) int { return min(size, 2*(n+more)) }
 
 // takeWhole takes the arguments that lie whole in the packet and need no second
 // look, and returns their bytes.
