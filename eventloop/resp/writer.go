@@ -20,7 +20,7 @@ type Writer struct {
 	Sharing bool   // BulkShared may leave the bulk where it is
 	Shared  []byte // a bulk that follows Buf, and behind it the line's end
 
-	cut   int // length of Buf when Limit was passed; 0 if it was not
+	cut int // length of Buf when Limit was passed; 0 if it was not
 }
 
 // Reset empties Buf and keeps its memory.
