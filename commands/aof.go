@@ -350,7 +350,7 @@ func (s *Server) baseWriter(snap *keyspace.Snapshot) func(*aof.BaseFile) error {
 // loadFile begins to load the append-only file. then is called when all is in memory and the file is open.
 func (s *Server) loadFile(then func()) {
 	a := &s.aof
-	loader := &fileClient{s: s}
+	loader := &fileClient{s: s, delay: s.loadDelay()}
 	var status aof.LoadStatus
 	var loadErr error
 	stopped := false
@@ -387,8 +387,9 @@ func (s *Server) writeFirstBase(f *aof.BaseFile) error {
 
 // fileClient executes the commands of an append-only file.
 type fileClient struct {
-	s *Server
-	c *Client
+	s     *Server
+	c     *Client
+	delay func() // before each command, nil for none
 }
 
 func (f *fileClient) loader(progress func(int64) error) *aof.Loader {
@@ -434,6 +435,12 @@ func (f *fileClient) apply(argv [][]byte) error {
 	}
 	if e.Arity > 0 && len(argv) != e.Arity || len(argv) < -e.Arity {
 		return errors.New(session.ErrArity(e.Full))
+	}
+	if l := s.persist.loading; l != nil {
+		l.commands = true
+	}
+	if f.delay != nil {
+		f.delay()
 	}
 	c.Args, c.last = argv, e
 	c.W.Reset()
@@ -516,7 +523,7 @@ func debugLoadAOF(c *Client) {
 		s.aof.file.CollectHistory()
 	}
 	s.emptyAll(false)
-	loader := &fileClient{s: s}
+	loader := &fileClient{s: s, delay: s.loadDelay()}
 	sinks := s.Sinks
 	s.Sinks = nil
 	s.beginLoading(0)

@@ -35,6 +35,7 @@ func (s *Server) cron() {
 	s.gc.Adjust(live, s.activity.Busy())
 	if ended && s.activity.Idle() {
 		s.Requests.Trim()
+		s.sync.scratch.Trim()
 		if s.tidy.Due(s.Keyspace.Now, live) {
 			go debug.FreeOSMemory()
 		}

@@ -45,7 +45,7 @@ func (s *Server) replied(c *Client, start int, now int64) int64 {
 	if c.suppressed() {
 		s.w.Truncate(start)
 	}
-	if s.w.Shared != nil && !s.w.Over() {
+	if s.Shared != nil {
 		s.sendShared(c)
 	}
 	if c.pushes != nil {

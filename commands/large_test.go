@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -147,4 +148,96 @@ func testLargeValuesWaitUnchanged(t *testing.T) {
 		t.Fatalf("of %d bytes of replies that at %d is %q, want %q", len(want), at, got[at:min(at+20, len(got))], want[at:min(at+20, len(want))])
 	}
 	s.on(func() { s.checkCounters(t) })
+}
+
+// A large value as a bulk, and the request that sets k to it.
+var (
+	largeValue = "$102400\r\n" + strings.Repeat("v", 100<<10) + "\r\n"
+	setLarge   = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n" + largeValue
+)
+
+// A reply that is dropped lets go of the value that it shares.
+func TestDroppedReplyKeepsNoValue(t *testing.T) {
+	s := startServer(t)
+	kept := func() bool { return s.Shared != nil || s.w.Shared != nil }
+	for _, before := range []string{"CLIENT REPLY SKIP\r\n", "CLIENT REPLY OFF\r\n", "CONFIG SET client-output-buffer-limit \"normal 60000 0 0\"\r\n"} {
+		c := s.dial()
+		c.send(setLarge)
+		c.expect("+OK\r\n")
+		var calls int64
+		s.on(func() { calls = s.stats.commands })
+		c.send(before + "GET k\r\n")
+		s.eventually("GET ran", func() bool { return s.stats.commands == calls+2 })
+		s.on(func() {
+			if kept() {
+				t.Errorf("%q and GET: the value is kept", before)
+			}
+		})
+		c.Close()
+	}
+}
+
+// The reply buffer that Redis's rules would give a client sees large replies too.
+func TestLargeReplyCounts(t *testing.T) {
+	s := startServer(t)
+	c := s.dial()
+	c.send(setLarge)
+	c.expect("+OK\r\n")
+	s.on(func() {
+		for _, c := range s.clients {
+			c.replyBuffer = replyBuffer{size: replyBufferMax, since: uint32(s.Keyspace.Now)}
+		}
+	})
+	c.send("GET k\r\n")
+	c.expect(largeValue)
+	s.on(func() {
+		for _, c := range s.clients {
+			if c.replyBuffer.peak != replyBufferMax {
+				t.Errorf("the longest reply is %d bytes long", c.replyBuffer.peak)
+			}
+		}
+	})
+}
+
+// What is made for one large message, and what prefetching looks at, is not kept behind it.
+func TestLargeRequestsLeaveNoScratch(t *testing.T) {
+	s := startServer(t, "notify-keyspace-events", "KEA")
+	request := func(words ...string) string {
+		text := "*" + strconv.Itoa(len(words)) + "\r\n"
+		for _, w := range words {
+			text += "$" + strconv.Itoa(len(w)) + "\r\n" + w + "\r\n"
+		}
+		return text
+	}
+	calls := func() (n int64) {
+		s.on(func() { n = s.stats.commands })
+		return n
+	}
+	key, value := strings.Repeat("k", 2*keepBuffer), strings.Repeat("v", 2*keepBuffer)
+	for _, p := range []struct {
+		text  string
+		calls int64
+	}{{"MONITOR\r\n", 1}, {"PSUBSCRIBE *\r\n", 1}, {"HELLO 3\r\nCLIENT TRACKING ON\r\n" + request("GET", key), 3}} {
+		before := calls()
+		s.dial().send(p.text)
+		s.eventually("it is prepared", func() bool { return s.stats.commands == before+p.calls })
+	}
+	c := s.dial()
+	c.send(request("SET", key, value) + request("PUBLISH", "c", value) + request("PUBLISH", "c", "x"))
+	c.expect("+OK\r\n:1\r\n:1\r\n")
+	c.send(strings.Repeat("SET a b\r\n", 10) + strings.Repeat(request("SET", "a", "b"), 2*len(s.Peeked)) + request("MSET", "a", "b", "c", "d"))
+	c.expect(strings.Repeat("+OK\r\n", 10+2*len(s.Peeked)+1))
+	s.on(func() {
+		o := &s.outbox
+		for name, n := range map[string]int{"event": cap(o.event), "raw": cap(o.raw), "own": cap(o.own), "gather": cap(o.gather)} {
+			if n > keepBuffer {
+				t.Errorf("%d bytes are kept for %s", n, name)
+			}
+		}
+		for i, k := range s.Peeked {
+			if k != nil || s.members[i] != nil {
+				t.Errorf("%q and %q are kept of prefetching", k, s.members[i])
+			}
+		}
+	})
 }

@@ -75,7 +75,7 @@ func (s *Server) show(c *Client) {
 			s.queueMessage(o, &m)
 		}
 	}
-	s.outbox.event = b
+	s.outbox.event = reusable(b)
 }
 
 // appendShown appends the line.

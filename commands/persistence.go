@@ -117,6 +117,8 @@ type loading struct {
 	start time.Time
 	total int64 // bytes
 	read  int64
+
+	commands bool // of an append-only file are executed; clients are served after so many of them, how few bytes they may be
 }
 
 // saveOptions says how a dump is written now.
@@ -168,6 +170,11 @@ const delayStep = 10 * time.Millisecond
 
 // saveDelay is rdb-key-save-delay. Any goroutine may call it.
 func (s *Server) saveDelay() int { return int(s.persist.delay.Load()) }
+
+// loadDelay returns a function that waits as key-load-delay says, or nil.
+func (s *Server) loadDelay() func() {
+	return delayed(func() int { return s.Config.KeyLoadDelayUs }, nil, nil)
+}
 
 // tempDump is the name of a dump that is being written.
 func tempDump() string { return fmt.Sprintf("temp-%d.rdb", os.Getpid()) }
@@ -600,7 +607,7 @@ func (s *Server) endLoading() {
 }
 
 // loadAlone is how long clients wait at the start until the data is in memory. After that they are accepted, and get LOADING.
-// With less than loading-process-events-interval-bytes of data they wait to the end, as in Redis.
+// With a dump or base file of less than loading-process-events-interval-bytes they wait to the end, as in Redis.
 const loadAlone = 100 * time.Millisecond
 
 // inTurns runs a loader as a coroutine that yields how many bytes it has read. Each turn is a posted function. done is called
@@ -629,7 +636,8 @@ func (s *Server) inTurns(load iter.Seq[int64], done func()) {
 				return
 			}
 			s.persist.loading.read = offset
-			if offset >= int64(s.Config.LoadingProcessInterval) && !time.Now().Before(s.persist.alone) {
+			due := s.persist.loading.commands || offset >= int64(s.Config.LoadingProcessInterval)
+			if due && !time.Now().Before(s.persist.alone) {
 				s.loop.Post(turn)
 				return
 			}
@@ -688,7 +696,7 @@ func (s *Server) readDump(src io.Reader, size int64, progress func(offset int64)
 	if n := int64(s.Config.LoadingProcessInterval); n < l.ProgressBytes {
 		l.ProgressBytes = n
 	}
-	if delay := delayed(func() int { return s.Config.KeyLoadDelayUs }, nil, nil); delay != nil {
+	if delay := s.loadDelay(); delay != nil {
 		l.OnKey = func(*keyspace.DB, *record.Record) { delay() }
 	}
 	libraries := scripting.NewLibraries(s.scripts.engine)

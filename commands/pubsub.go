@@ -279,7 +279,7 @@ func (s *Server) publishEvent(_ config.NotifyFlags, event string, key []byte, db
 		buf = append(appendEventChannel(buf[:n], "__keyevent@", db.ID), event...)
 		s.publish(kindChannel, buf[n:], key)
 	}
-	s.outbox.event = buf
+	s.outbox.event = reusable(buf)
 }
 
 func appendEventChannel(b []byte, prefix string, db int) []byte {

@@ -301,10 +301,11 @@ func (s *Server) sendParts(c *Client, q *pushes) {
 	if q.nparts == 1 {
 		total = s.sendPart(c, q.part)
 	} else {
-		buf := append(s.outbox.gather[:0], q.part.bytes()...)
+		buf := s.outbox.gather[:0]
 		if q.part.ch.big {
 			total += s.sendPart(c, q.part)
-			buf = buf[:0]
+		} else {
+			buf = append(buf, q.part.bytes()...)
 		}
 		for _, p := range q.parts {
 			if p.ch.big || len(buf) > flushAbove {
@@ -377,12 +378,16 @@ func (s *Server) finish(c *Client) {
 	}
 	if len(o.own) > 0 {
 		s.w.Raw(o.own)
-		if cap(o.own) > keepBuffer {
-			o.own = nil
-		} else {
-			o.own = o.own[:0]
-		}
+		o.own = reusable(o.own)
 	}
+}
+
+// reusable returns a buffer that has been used, empty, to be used again: nil if it is too large to be kept.
+func reusable(b []byte) []byte {
+	if cap(b) > keepBuffer {
+		return nil
+	}
+	return b[:0]
 }
 
 // suppressed reports whether the reply to the command that runs is not to be sent.

@@ -489,6 +489,9 @@ func (s *Server) prefetch(c *Client, args [][]byte) int {
 	case s.members[0] != nil:
 		c.DB.PrefetchMembers(args[1], s.members[:n])
 	}
+	// They may lie in a backlog of any size.
+	clear(s.Peeked[:n])
+	clear(s.members[:n])
 	return n
 }
 
@@ -520,7 +523,7 @@ func (s *Server) limitsOf(c *Client) *resp.Limits {
 	return &s.early
 }
 
-// keepBuffer is the largest reply buffer that is kept for the next client.
+// keepBuffer is the largest buffer for replies or messages that is kept for the next ones.
 const keepBuffer = 1 << 20
 
 // send writes the collected replies.
@@ -570,10 +573,14 @@ func (s *Server) afterSend(c *Client) {
 var lineEnd = []byte("\r\n")
 
 // sendShared writes the collected replies and from where it lies the large string that follows them. What of it the socket does
-// not take waits there: the string is lent.
+// not take waits there: the string is lent. It does nothing if that reply was dropped or is too long.
 func (s *Server) sendShared(c *Client) {
 	shared, r := s.w.Shared, s.Shared
-	s.w.Shared, s.Shared = nil, nil
+	s.Shared = nil
+	if shared == nil || s.w.Over() {
+		return
+	}
+	s.w.Shared = nil
 	if c.source || c.conn.Closing() {
 		s.w.Raw(shared)
 		s.w.Raw(lineEnd)
@@ -586,7 +593,7 @@ func (s *Server) sendShared(c *Client) {
 	}
 	s.stats.netOut += int64(n + len(shared) + len(lineEnd))
 	s.stats.writes++
-	c.replyBuffer.note(n)
+	c.replyBuffer.note(n + len(shared))
 	s.w.Reset()
 	s.afterSend(c)
 }

@@ -316,8 +316,8 @@ func (s *Server) invalidateFor(id int64, key []byte, modified bool, inv *invalid
 		return
 	}
 	if inv.keys == nil {
-		s.outbox.raw = appendKeys(s.outbox.raw[:0], key)
-		inv.keys = s.outbox.raw
+		inv.keys = appendKeys(s.outbox.raw[:0], key)
+		s.outbox.raw = reusable(inv.keys)
 	}
 	s.sendInvalidation(c, inv)
 }
@@ -383,8 +383,8 @@ func (s *Server) sendStaleKeys(c *Client) {
 		}
 		inv := invalidation{all: key == nil}
 		if key != nil {
-			o.raw = appendKeys(o.raw[:0], key)
-			inv.keys = o.raw
+			inv.keys = appendKeys(o.raw[:0], key)
+			o.raw = reusable(inv.keys)
 		}
 		s.sendInvalidation(c, &inv)
 	}

@@ -102,6 +102,7 @@ func (c *Client) PrefetchKeys(step int) {
 		keys = append(keys, c.Args[i])
 	}
 	c.DB.Prefetch(keys)
+	clear(keys) // they may lie in a request of any size
 }
 
 // Look finds a key for a command that asks about it without using its value: hits and misses count, the access clock

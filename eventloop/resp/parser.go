@@ -67,6 +67,7 @@ func DefaultLimits() Limits {
 const (
 	maxLine     = 64 << 10 // index of the last byte at which a line may end
 	bigBulk     = 32 << 10 // from this announced length on, a cut bulk gets a buffer of its own
+	minRoom     = 16 << 10 // least part of such a buffer that is worth a read of its own
 	authMaxArgs = 10       // most arguments before authentication
 	authMaxBulk = 16384    // longest bulk before authentication
 	authMaxWait = 1 << 20  // most bytes of queries that wait before authentication
@@ -207,8 +208,9 @@ func (p *Parser) Coming() int {
 
 // Room returns the free part of the buffer of the large bulk that is being read,
 // never more than the bytes that are missing, and whether it is all of them. It is
-// nil if no such bulk is being read or all of it is there. What is read into it is
-// told by Fill. It is valid until the next call of any other method.
+// nil if no such bulk is being read or all of it is there, and if it would be so small
+// a part that a packet brings more. What is read into it is told by Fill. It is valid
+// until the next call of any other method.
 func (p *Parser) Room(s *Scratch) (room []byte, whole bool) {
 	t := p.part
 	if t == nil || t.state != inBulk || t.size < bigBulk || t.got >= t.size || p.pos < len(p.in) {
@@ -217,11 +219,18 @@ func (p *Parser) Room(s *Scratch) (room []byte, whole bool) {
 	if t.own == nil {
 		t.own = s.takeLarge(t.size)
 	}
-	if len(t.own) == cap(t.own) {
+	end := cap(t.own)
+	if len(t.own) == end {
+		end = grown(end, 1, t.size)
+	}
+	end = min(end, t.size)
+	if whole = end == t.size; !whole && end-len(t.own) < minRoom {
+		return nil, false
+	}
+	if end > cap(t.own) {
 		t.own = growOwn(t.own, 1, t.size)
 	}
-	room = t.own[len(t.own):min(cap(t.own), t.size)]
-	return room, len(t.own)+len(room) == t.size
+	return t.own[len(t.own):end], whole
 }
 
 // Fill says that the first n bytes of what Room returned were read.

@@ -874,3 +874,27 @@ func FuzzParser(f *testing.F) {
 		}
 	})
 }
+
+// A large bulk whose first bytes come alone is not read in pieces that begin as small.
+func TestRoomIsWorthARead(t *testing.T) {
+	const size = 1 << 20
+	for _, first := range []int{0, 1, 100, 5000, minRoom - 1, minRoom} {
+		f := newFeeder(t, DefaultLimits())
+		f.packet([]byte("*2\r\n$3\r\nSET\r\n$1048576\r\n" + strings.Repeat("v", first)))
+		room, _ := f.p.Room(f.s)
+		if want := first >= minRoom; (room != nil) != want || want && len(room) < minRoom {
+			t.Errorf("after %d bytes there is room for %d", first, len(room))
+		}
+		f.packet(bytes.Repeat([]byte("v"), 64<<10))
+		for n := 64<<10 + first; n < size; {
+			room, whole := f.p.Room(f.s)
+			if len(room) < min(minRoom, size-n) {
+				t.Fatalf("after %d bytes there is room for %d", n, len(room))
+			}
+			if n += len(room); whole != (n == size) {
+				t.Fatalf("after %d bytes: whole is %v", n, whole)
+			}
+			f.p.Fill(len(room))
+		}
+	}
+}

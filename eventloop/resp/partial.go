@@ -135,16 +135,21 @@ func appendOwn(own, data []byte, size int) []byte {
 	return append(own, data...)
 }
 
-// growOwn makes room for n more bytes: twice as many as there are, and four times as many of a bulk of megabytes, whose bytes
-// would else be copied once more.
+// growOwn makes room for n more bytes.
 func growOwn(own []byte, n, size int) []byte {
+	b := make([]byte, len(own), grown(len(own), n, size))
+	copy(b, own)
+	return b
+}
+
+// grown is the capacity that a buffer of n bytes of a bulk is given for more: twice as many as there are, and four times as many
+// of a bulk of megabytes, whose bytes would else be copied once more.
+func grown(n, more, size int) int {
 	factor := 2
-	if len(own) >= 1<<20 {
+	if n >= 1<<20 {
 		factor = 4
 	}
-	grown := make([]byte, len(own), min(size, factor*(len(own)+n)))
-	copy(grown, own)
-	return grown
+	return min(size, factor*(n+more))
 }
 
 // takeWhole takes the arguments that lie whole in the packet and need no second

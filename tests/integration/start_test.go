@@ -132,25 +132,45 @@ func TestLoadingIsTold(t *testing.T) {
 	c.Must("SAVE")
 	s.Kill()
 	for _, interval := range []int{1024, 20_000} { // also less than the buffer that files are read through
-		port := freePort(t)
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		exited, stop := startNow(t, dir, "--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--save", "",
-			"--key-load-delay", "20000", "--loading-process-events-interval-bytes", strconv.Itoa(interval))
-		if v := firstReply(t, "tcp", addr, exited, "SET", "a", "1"); !strings.HasPrefix(v.Str, "LOADING ") {
-			t.Fatalf("interval %d: the first reply is %q", interval, v)
-		}
-		c, err := harness.DialConn("tcp", addr, harness.DefaultTimeout)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if v := c.Must("INFO", "persistence"); !strings.Contains(v.Str, "\nloading:1\r\n") {
-			t.Error("INFO does not say that data is loaded")
-		}
-		c.Must("CONFIG", "SET", "key-load-delay", "0")
-		eventually(t, "all is loaded", func() bool { v, err := c.Do("DBSIZE"); return err == nil && v.Int() == 1000 })
-		_ = c.Close()
-		stop()
+		t.Run(fmt.Sprintf("dump, interval %d", interval), func(t *testing.T) {
+			loadingIsTold(t, 1000, dir, "--key-load-delay", "20000", "--loading-process-events-interval-bytes", strconv.Itoa(interval))
+		})
 	}
+	// Commands are counted, whatever their bytes.
+	dir = t.TempDir()
+	const commands = 20_000
+	var file strings.Builder
+	for i := range commands {
+		fmt.Fprintf(&file, "*3\r\n$3\r\nSET\r\n$5\r\n%05d\r\n$1\r\nv\r\n", i)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "appendonly.aof"), []byte(file.String()), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Run("commands", func(t *testing.T) {
+		loadingIsTold(t, commands, dir, "--appendonly", "yes", "--key-load-delay", "500")
+	})
+}
+
+// loadingIsTold looks whether clients of a server that loads keys slowly are told so.
+func loadingIsTold(t *testing.T, keys int, dir string, args ...string) {
+	port := freePort(t)
+	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	args = append([]string{"--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--save", ""}, args...)
+	exited, stop := startNow(t, dir, args...)
+	if v := firstReply(t, "tcp", addr, exited, "SET", "a", "1"); !strings.HasPrefix(v.Str, "LOADING ") {
+		t.Fatalf("the first reply is %q", v)
+	}
+	c, err := harness.DialConn("tcp", addr, harness.DefaultTimeout)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := c.Must("INFO", "persistence"); !strings.Contains(v.Str, "\nloading:1\r\n") {
+		t.Error("INFO does not say that data is loaded")
+	}
+	c.Must("CONFIG", "SET", "key-load-delay", "0")
+	eventually(t, "all is loaded", func() bool { v, err := c.Do("DBSIZE"); return err == nil && v.Int() == int64(keys) })
+	_ = c.Close()
+	stop()
 }
 
 // The limit of open files lowers maxclients as in Redis; all of these clients are served while files are written, and a
