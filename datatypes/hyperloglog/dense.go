@@ -75,9 +75,6 @@ func (u *Union) Add(b []byte) error {
 	first := 0
 	for p := HeaderSize; p < len(b); {
 		r := runAt(b, p)
-		if r.pastEnd(first) {
-			break
-		}
 		if first += r.registers; first > Registers {
 			return ErrCorrupt
 		}

@@ -169,9 +169,6 @@ func ToDense(b []byte) ([]byte, error) {
 	first := 0
 	for p := HeaderSize; p < len(b); {
 		r := runAt(b, p)
-		if r.pastEnd(first) {
-			break
-		}
 		if first += r.registers; first > Registers {
 			return nil, ErrCorrupt
 		}

@@ -45,10 +45,6 @@ func runAt(b []byte, p int) run {
 	}
 }
 
-// pastEnd reports whether the run, whose first register is first, ends the reading of a value: as in Redis 7.2, a value run that
-// would go beyond the last register is not read any more, nor is anything behind it.
-func (r run) pastEnd(first int) bool { return r.rank > 0 && first+r.registers > Registers }
-
 // valueRun returns the byte of a value run.
 func valueRun(rank uint8, registers int) byte { return valueBit | (rank-1)<<2 | byte(registers-1) }
 
