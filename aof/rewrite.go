@@ -209,7 +209,7 @@ func (a *AOF) run(w *rewrite, work func()) {
 	do := func() {
 		work()
 		close(ended)
-		post(func() { a.step(w) })
+		post(func() { a.stepSettled(w) })
 	}
 	if a.opt.Go != nil {
 		a.opt.Go(do)
@@ -251,6 +251,16 @@ func (w *rewrite) prepare(dir *folder) {
 		}
 	}
 	w.file = f
+}
+
+// stepSettled is step as soon as the data are settled: a snapshot in the middle of a script would have a half of it, whose whole
+// comes after the base file or, after a crash, never.
+func (a *AOF) stepSettled(w *rewrite) {
+	if a.opt.Unsettled != nil && a.opt.Unsettled() {
+		a.opt.Post(func() { a.stepSettled(w) })
+		return
+	}
+	a.step(w)
 }
 
 // step goes on after a phase's goroutine has ended.
