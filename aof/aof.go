@@ -69,9 +69,9 @@ type Options struct {
 	FileName string // appendfilename
 	// Post has a function run on the loop later. It is called from any goroutine.
 	Post func(func())
-	// Unsettled, if not nil, reports whether the data are in the middle of a change that is fed later: a script that has given
-	// others a turn. A rewrite takes no step then.
-	Unsettled func() bool
+	// PostSettled, if not nil, is Post for what takes snapshots: the function does not run in the middle of a change that is
+	// fed later, as that of a script that has given others a turn.
+	PostSettled func(func())
 	// Go, if not nil, runs a function in a goroutine of its own, as a go statement does.
 	Go   func(func())
 	Logf func(level Level, format string, args ...any)

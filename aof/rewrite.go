@@ -204,12 +204,15 @@ func (a *AOF) StartRewrite(r Rewrite) error {
 // run has a phase's work done in a goroutine.
 func (a *AOF) run(w *rewrite, work func()) {
 	post := a.opt.Post
+	if w.phase == preparing && a.opt.PostSettled != nil {
+		post = a.opt.PostSettled // the snapshot follows
+	}
 	ended := make(chan struct{})
 	w.ended = ended
 	do := func() {
 		work()
 		close(ended)
-		post(func() { a.stepSettled(w) })
+		post(func() { a.step(w) })
 	}
 	if a.opt.Go != nil {
 		a.opt.Go(do)
@@ -251,16 +254,6 @@ func (w *rewrite) prepare(dir *folder) {
 		}
 	}
 	w.file = f
-}
-
-// stepSettled is step as soon as the data are settled: a snapshot in the middle of a script would have a half of it, whose whole
-// comes after the base file or, after a crash, never.
-func (a *AOF) stepSettled(w *rewrite) {
-	if a.opt.Unsettled != nil && a.opt.Unsettled() {
-		a.opt.Post(func() { a.stepSettled(w) })
-		return
-	}
-	a.step(w)
 }
 
 // step goes on after a phase's goroutine has ended.

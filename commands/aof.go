@@ -123,13 +123,13 @@ func (s *Server) aofOptions() aof.Options {
 		aof.Notice: config.LogNotice, aof.Warning: config.LogWarning}
 	return aof.Options{
 		Dir: s.Config.Dir, DirName: s.Config.AppendDirname, FileName: s.Config.AppendFilename,
-		Unsettled: func() bool { return s.busy.on || s.pendingOps.open },
-		Post:      func(fn func()) { s.loop.Post(func() { fn(); s.resumeReplies() }) },
-		Go:        s.crash.Go,
-		Logf:      func(l aof.Level, format string, args ...any) { s.Logf(levels[l], format, args...) },
-		Now:       func() int64 { return s.Keyspace.Now },
-		Offset:    func() int64 { return s.sync.node.History.Offset },
-		Latency:   func(event string, d time.Duration) { s.latencySample(event, d.Milliseconds()) },
+		PostSettled: func(fn func()) { s.postSettled(func() { fn(); s.resumeReplies() }) },
+		Post:        func(fn func()) { s.loop.Post(func() { fn(); s.resumeReplies() }) },
+		Go:          s.crash.Go,
+		Logf:        func(l aof.Level, format string, args ...any) { s.Logf(levels[l], format, args...) },
+		Now:         func() int64 { return s.Keyspace.Now },
+		Offset:      func() int64 { return s.sync.node.History.Offset },
+		Latency:     func(event string, d time.Duration) { s.latencySample(event, d.Milliseconds()) },
 	}
 }
 

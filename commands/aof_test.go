@@ -2,6 +2,8 @@ package commands
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -99,5 +101,32 @@ func TestFileOfScriptsIsObeyed(t *testing.T) {
 		if r := ts.Keyspace.DBs()[0].Peek([]byte("k")); r == nil || string(r.String(make([]byte, 20))) != "104" {
 			t.Errorf("%s: %v", name, r)
 		}
+	}
+}
+
+// A rewrite takes no snapshot in the middle of a script: half of what the script does would be in the base file.
+func TestRewriteWaitsForScript(t *testing.T) {
+	s := startServer(t, "appendonly", "yes")
+	s.on(func() {
+		s.busy.on = true
+		if err := s.rewriteFile(); err != nil {
+			t.Error(err)
+		}
+	})
+	s.eventually("the rewrite waits", func() bool { return len(s.busy.after) == 1 })
+	s.on(func() {
+		if s.aof.snap != nil {
+			t.Error("a snapshot was taken")
+		}
+		s.busy.on = false
+		for _, f := range s.busy.after {
+			s.postSettled(f)
+		}
+		s.busy.after = nil
+	})
+	s.eventually("it has ended", func() bool { return !s.rewriting() })
+	base := filepath.Join(filepath.Dir(s.path), "appendonlydir", "appendonly.aof.2.base.rdb")
+	if _, err := os.Stat(base); err != nil {
+		t.Error(err)
 	}
 }

@@ -46,10 +46,23 @@ type busy struct {
 	w     resp.Writer // replies of its client, while others are served
 	args  [][]byte    // copy of its arguments, those of the command that EXEC has come to
 	late  []*blocked  // waits whose time is over
+	after []func()    // of postSettled
 
 	yielded int64  // when the turn of the other clients began
 	served  uint64 // what the loop had done by its last round
 	idle    int    // rounds since it did something
+}
+
+// postSettled has a function run on the loop, as Loop.Post does, but not while a script is busy: the function takes a snapshot
+// or replaces the data, and would do so in the middle of what the script does. Any goroutine may call it.
+func (s *Server) postSettled(f func()) {
+	s.loop.Post(func() {
+		if s.busy.on {
+			s.busy.after = append(s.busy.after, f)
+			return
+		}
+		f()
+	})
 }
 
 // setPace has the script that begins run as the configuration says.
@@ -183,8 +196,8 @@ func (s *Server) busyTurn() {
 	} else {
 		s.endTurn(c, outer)
 	}
-	late := b.late
-	b.late = nil
+	late, after := b.late, b.after
+	b.late, b.after = nil, nil
 	s.setNow(now)
 	for _, w := range late {
 		if w.c != nil && w.c.blocked == w {
@@ -193,6 +206,9 @@ func (s *Server) busyTurn() {
 	}
 	s.rearmExpiry()
 	s.reap()
+	for _, f := range after {
+		s.postSettled(f)
+	}
 	s.resumeMaster()
 }
 

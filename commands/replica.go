@@ -450,7 +450,7 @@ func (s *Server) transferComplete(l *replication.Link) {
 		if cerr := f.Close(); err == nil {
 			err = cerr
 		}
-		s.loop.Post(func() { s.loadTransferred(t, err) })
+		s.postSettled(func() { s.loadTransferred(t, err) })
 	})
 }
 
@@ -687,7 +687,7 @@ func (l *socketLoader) run() {
 	}
 	if l.behind {
 		l.in = append([]byte(nil), l.in...)
-		l.s.loop.Post(func() {
+		l.s.postSettled(func() {
 			if l.err == nil && l.behind {
 				l.run()
 				if !l.behind {
