@@ -293,6 +293,7 @@ func TestTLSStartErrors(t *testing.T) {
 // Connections that have not shaken hands are bounded by maxclients: they take no descriptor that a client needs.
 func TestTLSHalfOpen(t *testing.T) {
 	s := startSecured(t, "--maxclients", "20")
+	eventually(t, "there is one client", func() bool { return number(t, info(t, s.plain, "clients"), "connected_clients") == 1 })
 	var open []net.Conn
 	for range 60 {
 		c, err := net.Dial("tcp", s.addr)
