@@ -23,9 +23,11 @@ import (
 //
 // A round looks at perSample keys for each of maxmemory-samples and victim, three times what Redis draws, at less CPU.
 // Under LFU it looks at one: new keys all have the lowest counter, and the more thoroughly the lowest is looked for, the
-// fewer new keys live until they are read again. (TestHitRate, long, with three and one: Zipf 0.8 54.50 and 55.05 per cent, Zipf
-// 1.0 78.09 and 78.28, the same with a scan 61.17 and 61.34; Redis with 10 samples 54.05, 77.97 and 61.35.) The access clock is a part of the record's header (package record): of LRU eighths of a second where Redis counts whole ones,
-// of LFU Redis's counter and minute with three bits more, by which keys of the same counter are told apart.
+// fewer new keys live until they are read again. (TestHitRate, long, with three and one: Zipf 0.8 54.50 and 55.05 per cent,
+// Zipf 1.0 78.09 and 78.28, the same with a scan 61.17 and 61.34; Redis with 10 samples 54.05, 77.97 and 61.35.)
+//
+// The access clock is a part of the record's header (package record): of LRU eighths of a second where Redis counts whole
+// ones, of LFU Redis's counter and minute with three bits more, by which keys of the same counter are told apart.
 //
 // TestHitRate compares with an exact LRU and with a model of Redis's pool.
 //

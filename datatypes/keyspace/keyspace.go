@@ -568,7 +568,8 @@ func (db *DB) RemoveAs(r *record.Record, lazily bool) {
 	db.remove(table.Hash(r.Key()), r)
 }
 
-// Flush deletes all keys and returns how many there were; lazily tells how, see lazyfree.go. The memory goes back when the collector comes by.
+// Flush deletes all keys and returns how many there were; lazily says how, see lazyfree.go. The memory goes back when the
+// collector comes by.
 func (db *DB) Flush(lazily bool) int {
 	n := db.t.Len()
 	if lazily {
