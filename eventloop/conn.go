@@ -129,18 +129,7 @@ func (c *Conn) SendShared(head, shared, tail []byte) (queued bool) {
 		c.enqueue(tail)
 		return true
 	}
-	var n int
-	var errno syscall.Errno
-	if c.flags&fBeside != 0 {
-		n, errno = c.write(head)
-		if n == len(head) {
-			var m int
-			m, errno = c.write(shared)
-			n += m
-		}
-	} else {
-		n, errno = sendThree(int(c.fd), head, shared, tail)
-	}
+	n, errno := c.writeAll([][]byte{head, shared, tail})
 	if errno != 0 && errno != syscall.EAGAIN {
 		c.lose(errno)
 		return false

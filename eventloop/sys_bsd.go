@@ -35,9 +35,6 @@ func send(fd int, p []byte) (n int, errno syscall.Errno) {
 	}
 }
 
-// sendThree is send for three pieces, the first of which is not empty; it writes that.
-func sendThree(fd int, a, _, _ []byte) (n int, errno syscall.Errno) { return send(fd, a) }
-
 // sendAll is send for several pieces, of which it writes the first.
 func sendAll(fd int, bufs [][]byte) (n int, errno syscall.Errno) { return send(fd, bufs[0]) }
 

@@ -43,16 +43,20 @@ func send(fd int, p []byte) (n int, errno syscall.Errno) {
 	}
 }
 
-// sendThree is send for three pieces.
-func sendThree(fd int, a, b, c []byte) (n int, errno syscall.Errno) {
-	bufs := [3]syscall.Iovec{{Base: unsafe.SliceData(a)}, {Base: unsafe.SliceData(b)}, {Base: unsafe.SliceData(c)}}
-	bufs[0].SetLen(len(a))
-	bufs[1].SetLen(min(len(b), rawMax))
-	bufs[2].SetLen(len(c))
-	msg := syscall.Msghdr{Iov: &bufs[0]}
-	if msg.Iovlen = 3; len(b) > rawMax {
-		msg.Iovlen = 2
+// sendAll is send for several pieces, at most maxPieces, of which it writes no more than rawMax bytes.
+func sendAll(fd int, bufs [][]byte) (n int, errno syscall.Errno) {
+	var vec [maxPieces]unix.Iovec
+	pieces, left := 0, rawMax
+	for _, b := range bufs {
+		if b = b[:min(len(b), left)]; len(b) > 0 && pieces < maxPieces {
+			vec[pieces].Base = &b[0]
+			vec[pieces].SetLen(len(b))
+			pieces++
+			left -= len(b)
+		}
 	}
+	msg := unix.Msghdr{Iov: &vec[0]}
+	msg.SetIovlen(pieces)
 	for {
 		r, _, errno := syscall.RawSyscall(syscall.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(&msg)),
 			syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT)
@@ -62,21 +66,6 @@ func sendThree(fd int, a, b, c []byte) (n int, errno syscall.Errno) {
 		case syscall.EINTR:
 		default:
 			return 0, errno
-		}
-	}
-}
-
-// sendAll is send for several pieces.
-func sendAll(fd int, bufs [][]byte) (n int, errno syscall.Errno) {
-	for {
-		n, err := unix.SendmsgBuffers(fd, bufs, nil, nil, syscall.MSG_NOSIGNAL|syscall.MSG_DONTWAIT)
-		switch e, _ := err.(syscall.Errno); {
-		case err == nil:
-			return n, 0
-		case e == 0:
-			return 0, syscall.EIO
-		case e != syscall.EINTR:
-			return 0, e
 		}
 	}
 }
