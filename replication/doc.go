@@ -26,9 +26,10 @@
 //
 // # How the owner drives a Node
 //
-// All methods are called on the loop. now is Unix time in ms and should not run backwards. After each call (but Feed, which needs
-// none) the owner calls Take and carries out the actions in order, until Take returns nothing. While it carries them out it may call what an action asks for (JobStarted, Dialed …): what comes of it is in the next Take. Slices
-// in actions are valid until the actions are carried out.
+// All methods are called on the loop. now is Unix time in ms and should not run backwards. After each call (but Feed, which
+// needs none) the owner calls Take and carries out the actions in order, until Take returns nothing. While it carries them out
+// it may call what an action asks for (JobStarted, Dialed …): what comes of it is in the next Take. Slices in actions are valid
+// until the actions are carried out.
 //
 //	every 100 ms or oftener    n.Tick(now); n.Deadline tells when earlier
 //	at the end of a round      n.EndRound(now); flush the append-only file; then write to replicas (below)

@@ -67,17 +67,8 @@ func evictPatternNames() (names []string) {
 }
 
 func (b *bench) evictionSection() error {
-	for _, name := range b.evictParts {
-		part := map[string]func() error{"hits": b.evictHits, "cpu": b.evictCPU, "paced": b.evictPaced, "resident": b.evictResident,
-			"shrink": b.evictShrink}[name]
-		if part == nil {
-			return fmt.Errorf("unknown part %q: there are %s", name, strings.Join(evictPartNames, ", "))
-		}
-		if err := part(); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	return nil
+	return runParts(b.evictParts, evictPartNames, map[string]func() error{"hits": b.evictHits, "cpu": b.evictCPU,
+		"paced": b.evictPaced, "resident": b.evictResident, "shrink": b.evictShrink})
 }
 
 func (b *bench) evictHeader(format string, args ...any) {

@@ -399,3 +399,17 @@ func numbers(list string) ([]int, error) {
 	}
 	return out, nil
 }
+
+// runParts runs the parts of a section that were asked for. all are their names, in order.
+func runParts(wanted, all []string, parts map[string]func() error) error {
+	for _, name := range wanted {
+		part := parts[name]
+		if part == nil {
+			return fmt.Errorf("unknown part %q: there are %s", name, strings.Join(all, ", "))
+		}
+		if err := part(); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}

@@ -44,17 +44,8 @@ const (
 )
 
 func (b *bench) replicationSection() error {
-	parts := map[string]func() error{"feed": b.feedPart, "sync": b.syncPart, "apply": b.applyPart, "wait": b.waitPart, "backlog": b.backlogPart}
-	for _, name := range b.replParts {
-		part := parts[name]
-		if part == nil {
-			return fmt.Errorf("unknown part %q: there are %s", name, strings.Join(replicaPartNames, ", "))
-		}
-		if err := part(); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	return nil
+	return runParts(b.replParts, replicaPartNames, map[string]func() error{"feed": b.feedPart, "sync": b.syncPart,
+		"apply": b.applyPart, "wait": b.waitPart, "backlog": b.backlogPart})
 }
 
 func (b *bench) replicaHeader(title string, args ...any) {

@@ -10,7 +10,6 @@ import (
 	"net"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -117,16 +116,8 @@ func appendEntryAs(dst []byte, id string) []byte {
 var streamPartNames = []string{"cpu", "waiters", "memory"}
 
 func (b *bench) streamSection() error {
-	for _, name := range b.streamParts {
-		part := map[string]func() error{"cpu": b.streamCPU, "waiters": b.streamWaiters, "memory": b.streamMemory}[name]
-		if part == nil {
-			return fmt.Errorf("unknown part %q: there are %s", name, strings.Join(streamPartNames, ", "))
-		}
-		if err := part(); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	return nil
+	return runParts(b.streamParts, streamPartNames, map[string]func() error{"cpu": b.streamCPU, "waiters": b.streamWaiters,
+		"memory": b.streamMemory})
 }
 
 func (b *bench) streamHeader(title string) {

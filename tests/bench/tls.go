@@ -42,16 +42,7 @@ func (b *bench) tlsSection() error {
 	defer func() { _ = os.RemoveAll(dir) }()
 	b.authority = harness.NewAuthorityIn(dir, func(v ...any) { panic(fmt.Sprint(v...)) })
 	defer func() { b.authority = nil }()
-	for _, name := range b.tlsParts {
-		part := map[string]func() error{"cpu": b.tlsCPU, "conns": b.tlsConns}[name]
-		if part == nil {
-			return fmt.Errorf("unknown part %q: there are %s", name, strings.Join(tlsPartNames, ", "))
-		}
-		if err := part(); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	return nil
+	return runParts(b.tlsParts, tlsPartNames, map[string]func() error{"cpu": b.tlsCPU, "conns": b.tlsConns})
 }
 
 func (b *bench) tlsCPU() error {
