@@ -37,6 +37,7 @@ func TestCrashState(t *testing.T) {
 }
 
 func TestLogOptions(t *testing.T) {
+	t.Chdir(t.TempDir()) // the directive logfile opens the file
 	cfg := config.New()
 	if o := LogOptions(cfg); o.Syslog != nil || o.File != "" {
 		t.Errorf("by default: %+v", o)
