@@ -91,7 +91,7 @@ type Server struct {
 	monitors         []*Client
 	observed         bool   // MONITOR or tracking needs every executed command; see Server.observe
 	calling          int    // commands that run, one within the other
-	expiring         bool   // the key that is being reported as modified has expired
+	expiring         bool   // the key that is being reported as modified has expired, or was evicted
 	outbox           outbox // messages that wait for clients; see push.go
 	ready            bool   // the data has been loaded
 	socket           socketFile

@@ -249,7 +249,7 @@ func (s *Server) trackedModified(_ *keyspace.DB, key []byte) {
 	if len(s.tracking.prefixes) > 0 {
 		s.collectModified(key)
 	}
-	s.invalidate(key, true)
+	s.invalidate(key, !s.expiring)
 }
 
 // collectModified remembers a modified key for the clients in mode BCAST.
@@ -373,7 +373,7 @@ func (s *Server) sendInvalidation(c *Client, inv *invalidation) {
 	s.queueMessage(target, m)
 }
 
-// sendStaleKeys sends the client whose turn it is the invalidations that its own command has caused.
+// sendStaleKeys sends the client whose turn it is the invalidations that its own command, or the eviction before it, has caused.
 func (s *Server) sendStaleKeys(c *Client) {
 	o := &s.outbox
 	for i, key := range o.stale {
