@@ -139,6 +139,14 @@ func (s *Server) streamMemory() (backlog, behind int64) {
 	return all, 0
 }
 
+// countedStream returns how many bytes of the stream count for maxmemory, and how many do not: what is beyond the backlog's size,
+// with replicas that need it or since they left, until it has been freed.
+func (s *Server) countedStream() (counted, beyond int) {
+	all := s.sync.node.Backlog.Memory()
+	counted = int(min(all, s.Config.ReplBacklogSize))
+	return counted, int(all) - counted
+}
+
 // startJob takes a snapshot for replicas.
 func (s *Server) startJob(j *replication.Job) {
 	n := s.sync.node
