@@ -26,10 +26,10 @@ func Arg(L *lua.LState, n int) lua.LValue {
 // Discarded tells that the caller of the function that runs drops its results.
 func Discarded(L *lua.LState) bool { return layoutOf(L).currentFrame.NRet == 0 }
 
-// None tells whether the caller gave fewer than n arguments.
+// None reports whether the caller gave fewer than n arguments.
 func None(L *lua.LState, n int) bool { return Arg(L, n) == nil }
 
-// NoneOrNil tells whether argument n is absent or nil.
+// NoneOrNil reports whether argument n is absent or nil.
 func NoneOrNil(L *lua.LState, n int) bool {
 	v := Arg(L, n)
 	return v == nil || v == lua.LNil

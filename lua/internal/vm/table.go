@@ -531,7 +531,7 @@ func Count(t *lua.LTable) int {
 	return n
 }
 
-// Readonly tells whether scripts may not change t.
+// Readonly reports whether scripts may not change t.
 func Readonly(t *lua.LTable) bool { return tableOf(t).readonly }
 
 // SetReadonly makes t read-only for scripts, with all tables that it leads to by plain values.
@@ -627,5 +627,5 @@ func NewField(key, val lua.LValue) *lua.LTable {
 	return &t.LTable
 }
 
-// HasStringKeys tells whether t may hold keys other than those of its array.
+// HasStringKeys reports whether t may hold keys other than those of its array.
 func HasStringKeys(t *lua.LTable) bool { return tableOf(t).live > 0 }
