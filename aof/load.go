@@ -3,14 +3,14 @@ package aof
 // Loading: the base, then the incremental files, in the order of the manifest. A file begins with the RDB format or with
 // commands; one that begins with RDB may go on with commands (Redis 4 to 6 wrote such files).
 //
-// What a crash does to a file is that its end is missing. With aof-load-truncated a torn end is cut off, and the server goes
-// on from there; without, the start ends. So it is when the file ends between MULTI and EXEC: the whole transaction is cut
-// off. (Redis 7.2 leaves its MULTI in the file when it is a command within that is torn, and appends to that.) Cutting is
-// allowed only at the end of the data: in the last file, or in one behind which all are empty, which is what a power failure
-// between the two steps of a rewrite may leave. Bytes that are not the beginning of a command are never cut off.
+// After a crash the end of a file may be missing. With aof-load-truncated the loader truncates the file before the torn command
+// and the server starts; without it the server does not start. If the file ends between MULTI and EXEC, the whole transaction
+// is cut off. (Redis 7.2 leaves MULTI in the file if a command after it is torn, and appends to that.) Only the end of the data
+// may be cut off: in the last file, or in a file with only empty files behind it, which a power failure between two steps of
+// a rewrite may leave. Bytes that are not the beginning of a command are never cut off.
 //
-// Messages are those of Redis, since tests and operators look for them, with the offset added. Where Load returns an error
-// the operator has been told.
+// Messages are those of Redis, since tests and operators look for them, with the offset added. An error of Load has been
+// logged.
 
 import (
 	"errors"
