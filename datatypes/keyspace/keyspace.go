@@ -67,7 +67,7 @@ type Keyspace struct {
 	// ExpiredKeys counts the keys that expired, ExpiredFields the fields of hashes.
 	ExpiredKeys, ExpiredFields int64
 
-	// Lazy tells which keys are deleted lazily. LazilyFreed counts their values, see lazyfree.go.
+	// Lazy has the directives lazyfree-lazy-*. LazilyFreed counts the values that were deleted lazily, see lazyfree.go.
 	Lazy        Laziness
 	LazilyFreed int64
 
