@@ -72,10 +72,10 @@ func (c *Client) flushType(arity int) (lazily, ok bool) {
 	return lazily, lazily || c.Is(arity-1, "sync")
 }
 
-// emptyAll deletes all keys of all databases because others take their place; lazily tells how.
+// emptyAll deletes all keys of all databases before other data are loaded; lazily is as for FLUSHALL ASYNC.
 func (s *Server) emptyAll(lazily bool) { s.emptyDatabases(lazily, s.Keyspace.DBs()...) }
 
-// emptyDatabases deletes all keys and returns how many there were; lazily tells how.
+// emptyDatabases deletes all keys and returns how many there were; lazily is as for FLUSHALL ASYNC.
 func (s *Server) emptyDatabases(lazily bool, dbs ...*keyspace.DB) int64 {
 	n := int64(0)
 	for _, db := range dbs {

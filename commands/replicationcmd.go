@@ -420,7 +420,7 @@ func (t *infoText) replication() {
 	t.int("repl_backlog_histlen", size)
 }
 
-// link writes what INFO tells of the link to the master.
+// link writes INFO's fields of the link to the master.
 func (t *infoText) link(l replication.LinkInfo, now int64) {
 	s := t.s
 	host, port := s.masterAddr()
