@@ -23,7 +23,7 @@ func Arg(L *lua.LState, n int) lua.LValue {
 	return nil
 }
 
-// Discarded tells that the caller of the function that runs drops its results.
+// Discarded reports whether the caller of the running function discards its results.
 func Discarded(L *lua.LState) bool { return layoutOf(L).currentFrame.NRet == 0 }
 
 // None reports whether the caller gave fewer than n arguments.
@@ -160,7 +160,7 @@ func CheckStack(L *lua.LState, n int, text string) {
 	t.ensure(t.reg.top + n)
 }
 
-// HasStack makes room for n more pushed values and tells whether it could: a C function has 8,000.
+// HasStack makes room for n more pushed values. It returns false if that exceeds the 8,000 of a C function.
 func HasStack(L *lua.LState, n int) bool {
 	t := threadOf(L)
 	if n > maxCStack || t.reg.top-layoutOf(L).currentFrame.LocalBase+n > maxCStack {

@@ -35,7 +35,7 @@ type table struct {
 	entries []entry
 	index   []uint32
 	live    int
-	// integers tells that entries may hold positive integer keys.
+	// integers is true if entries may hold positive integer keys.
 	integers bool
 	// readonly: scripts may not change it.
 	readonly bool
