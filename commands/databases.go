@@ -5,7 +5,8 @@ import (
 	"ferrous/datatypes/keyspace"
 )
 
-// Commands on whole databases. What changes all keys at once concerns the clients that watch keys, wait for them or track them.
+// Commands on whole databases. A command that changes all keys at once must also handle the clients that watch keys, are
+// blocked on them or track them.
 
 var databaseCommands = []session.Command{
 	{Name: "flushall", Arity: -1, Flags: session.Write, ACL: session.CatKeyspace | session.CatDangerous, Handler: connected(flushall),

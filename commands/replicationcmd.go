@@ -11,7 +11,7 @@ import (
 	"ferrous/replication"
 )
 
-// The commands of replication. What a server decides of them is the node's (package replication).
+// The commands of replication. The node (package replication) decides; the handlers only parse and reply.
 
 var replicationCommands = []session.Command{
 	{Name: "failover", Arity: -1, Flags: session.Admin | session.NoScript | session.Stale, Handler: connected(failover),
