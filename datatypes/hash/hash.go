@@ -26,11 +26,11 @@
 //
 // # Copy-on-write
 //
-// A hash bears the stamp of the generation that made it, see package cow. Whoever changes one must own it, or change a
-// Fork: a small hash is then copied, of a large one only the head of the table; its pages and segments are copied when they
-// are first changed, and field records are replaced, never written, while a snapshot is held. Reads change nothing.
+// A hash bears the stamp of the generation that made it, see package cow. A caller that changes a hash must own it or a Fork
+// of it. Fork copies a small hash, and of a large one only the head of the table. Pages and segments are copied before their
+// first change, and field records are replaced, never written, while a snapshot is held. Reads change nothing.
 //
-// What is returned points into the hash and is valid until its next change.
+// Returned slices point into the hash and are valid until its next change.
 package hash
 
 import (

@@ -43,8 +43,7 @@ type Keyspace struct {
 	Clock uint32
 	// LFU, if not nil, makes access clocks count frequencies.
 	LFU *LFU
-	// WritesOnly says that reading does not set access clocks. Lookup does so all the same: it is for whoever counts
-	// accesses to ask.
+	// WritesOnly means that reads do not set access clocks. Lookup sets them all the same: the caller checks WritesOnly.
 	WritesOnly bool
 	// OnExpire, if not nil, is called for each key that expired, before it is deleted.
 	OnExpire func(db *DB, r *record.Record)

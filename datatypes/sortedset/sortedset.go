@@ -15,16 +15,15 @@
 // place when its score changes is written in place. Giving an existing member a score allocates nothing but, in a small
 // set, what a longer text of the score takes.
 //
-// What commands select is a Span of ranks, whose length is known before its members are visited (package zset).
+// Commands select a Span of ranks, whose length is known before its members are visited (package zset).
 //
 // # Copy-on-write
 //
-// A set bears the stamp of the generation that made it, see package cow. Whoever changes one must own it, or change a
-// Fork: a small set is then copied, of a large one only the directory of the table and the root of the tree; segments,
-// nodes and records are copied when they are first changed. Reads change nothing.
+// A set bears the stamp of the generation that made it, see package cow. A caller that changes a set must own it or a Fork of
+// it. Fork copies a small set, and of a large one only the directory of the table and the root of the tree. Segments, nodes
+// and records are copied before their first change. Reads change nothing.
 //
-// What is returned points into the set and is valid until its next change, members of large sets for as long as they are
-// held.
+// Returned members point into the set and are valid until its next change; those of large sets stay valid.
 package sortedset
 
 import (
