@@ -113,7 +113,7 @@ func TestScanIterations(t *testing.T) {
 	}
 }
 
-// TestScanExpired meets thousands of expired keys: they are deleted, told of, and not returned.
+// TestScanExpired scans thousands of expired keys: they are deleted, notified and propagated, and not returned.
 func TestScanExpired(t *testing.T) {
 	for _, options := range []string{"COUNT 50", "COUNT 50 TYPE string", "COUNT 50 TYPE hash"} {
 		ts := newTestServer(t)
