@@ -3,7 +3,7 @@
 //
 // # Structure
 //
-// A small sorted set is one listpack (package listpack), member and score by turns in ascending order, byte for byte what
+// A small sorted set is one listpack (package listpack), member and score alternately in ascending order, byte for byte what
 // an RDB file holds. A score that is a whole number of up to 2^62 is an integer there, any other the text that Redis
 // prints (see Text); so a small set knows no -0. A large one is a zset.ZSet: a hash table and a counted B+ tree of the
 // same records. Rules say where small ends; a set that has become large stays so.

@@ -37,7 +37,7 @@ func (s *Stream) NextSeq(ms uint64) (ID, bool) {
 	return id, ok && id.Ms == ms
 }
 
-// Append adds an entry at the end: fields and values by turns, which are copied. The stream is owned. It returns ErrOrder
+// Append adds an entry at the end: fields and values alternately, which are copied. The stream is owned. It returns ErrOrder
 // if id is not greater than the last ID, ErrTooLarge if the entry is too large.
 func (s *Stream) Append(id ID, pairs [][]byte, limits Limits, gen *cow.Generation) error {
 	if !s.Last.less(id) {

@@ -239,8 +239,8 @@ func (s *Stream) Nodes(fn func(master ID, lp listpack.Listpack) bool) {
 	s.nodes.each(func(id ID, n node) bool { return fn(id, n.lp()) })
 }
 
-// Each calls fn for each entry in the order of their IDs until it returns false. Fields and values are by turns in pairs,
-// which is good until fn returns.
+// Each calls fn for each entry in the order of their IDs until it returns false. pairs holds fields and values alternately, and
+// is valid until fn returns.
 func (s *Stream) Each(fn func(id ID, pairs []listpack.Value) bool) {
 	var pairs []listpack.Value
 	var it Iter
