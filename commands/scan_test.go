@@ -171,7 +171,7 @@ func TestScanUnderWrites(t *testing.T) {
 		if calls > 1_000_000 {
 			t.Fatal("no end")
 		}
-		if calls%40 < 20 { // by turns many more keys, and all of them away
+		if calls%40 < 20 { // add many keys, then delete all, and so on
 			for range 500 {
 				ts.do("SET", "go:"+strconv.Itoa(n), "v")
 				n++
