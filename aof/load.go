@@ -30,7 +30,7 @@ var ErrUnknownCommand = errors.New("unknown command")
 // ErrLoad is what Load returns for files that cannot be loaded. What is wrong with them has been logged.
 var ErrLoad = errors.New("the append-only file cannot be loaded")
 
-// Loader is what the caller does with what is loaded.
+// Loader has the functions that Load calls with what it reads.
 type Loader struct {
 	// LoadBase reads an RDB file from r, which has size bytes. n is where the RDB ends; it may have read more.
 	LoadBase func(r io.Reader, size int64) (n int64, err error)
@@ -270,7 +270,7 @@ func (l *loading) progress(offset int64) error {
 	return l.Progress(l.reported)
 }
 
-// readMost is the most that is read at once, so that there is a look between the pieces of one large command.
+// readMost is the most that is read at once, so that Progress is also called while one large command is read.
 const readMost = 1 << 20
 
 // progressReader reports what is read of a file: at least once in progressBytes, whatever the keys and commands in it are.
@@ -296,7 +296,7 @@ func (p *progressReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// broken decides what becomes of a file that cannot be read beyond valid.
+// broken handles a file that cannot be read beyond valid: it truncates the file or returns an error.
 func (l *loading) broken(name string, size, valid int64, err error) (cut int64, _ error) {
 	a := l.a
 	var bad *formatError
@@ -339,8 +339,8 @@ func (a *AOF) truncate(name string, size int64) error {
 	return nil
 }
 
-// upgrade moves the file of a Redis before 7.0 into the folder, as its base. The manifest comes first: it names a file that
-// is not there yet, and a start that finds it so, and the file at its old place, goes on from there.
+// upgrade moves the file of a Redis before 7.0 into the folder, as its base. It writes the manifest first. A start that finds
+// the manifest and the file still at its old place completes the upgrade.
 func (a *AOF) upgrade() error {
 	d := &a.dir
 	old := filepath.Join(d.root, d.name)
