@@ -51,7 +51,8 @@ type busy struct {
 	late  []*blocked  // waits whose time is over
 	after []func()    // of postSettled
 
-	yielded int64  // when the turn of the other clients began
+	resume  func() // ends the turn of the other clients
+	yielded int64  // when it began
 	served  uint64 // what the loop had done by its last round
 	idle    int    // rounds since it did something
 }
@@ -136,13 +137,13 @@ func (s *Server) callScript(c *Client, e *session.Entry, now int64, start int) (
 	b.w, s.w = s.w, b.w
 	s.w.Reset()
 	s.w.Proto, s.w.Limit = b.w.Proto, b.w.Limit
-	s.beginOtherTurns()
+	s.beginOtherTurns(s.busyTurn)
 	return s.nanos(), false
 }
 
-// beginOtherTurns is called when the busy script has yielded.
-func (s *Server) beginOtherTurns() {
-	s.busy.yielded, s.busy.idle = s.nanos(), 0
+// beginOtherTurns is called when the busy script has yielded. resume goes on with it.
+func (s *Server) beginOtherTurns(resume func()) {
+	s.busy.yielded, s.busy.idle, s.busy.resume = s.nanos(), 0, resume
 	s.loop.Post(s.otherTurns)
 }
 
@@ -158,7 +159,7 @@ func (s *Server) otherTurns() {
 		s.loop.Post(s.otherTurns)
 		return
 	}
-	s.busyTurn()
+	b.resume()
 }
 
 func (s *Server) killCommand() string {
@@ -207,7 +208,7 @@ func (s *Server) busyTurn() {
 	if done, _ := b.next(); !done {
 		b.args = c.Args
 		b.w, s.w, s.current = s.w, outer.w, outer.current
-		s.beginOtherTurns()
+		s.beginOtherTurns(s.busyTurn)
 		return
 	}
 	b.on, b.in, b.c, b.w = false, false, nil, resp.Writer{}

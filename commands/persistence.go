@@ -639,7 +639,11 @@ func (s *Server) inTurns(load iter.Seq[int64], done func()) {
 			s.persist.loading.read = offset
 			due := s.persist.loading.commands || offset >= int64(s.Config.LoadingProcessInterval)
 			if due && !time.Now().Before(s.persist.alone) {
-				s.loop.Post(turn)
+				if s.busy.on {
+					s.beginOtherTurns(turn)
+				} else {
+					s.loop.Post(turn)
+				}
 				return
 			}
 		}
