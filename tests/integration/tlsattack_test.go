@@ -166,7 +166,7 @@ func TestTLSAttack(t *testing.T) {
 			t.Fatalf("%q: %v, %v", line, v, err)
 		}
 		at := a.done.Load()
-		eventually(t, "the attack goes on", func() bool { return a.done.Load() > at+10 })
+		eventually(t, "the attack goes on", func() bool { return a.done.Load() > at+10 || ctx.Err() != nil })
 		open()
 	}
 	group.Wait()
