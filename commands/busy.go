@@ -19,8 +19,8 @@ import (
 // blocked clients are served, and the client's further requests run.
 //
 // While Server.busy.on is set nothing may change the data or look at it: admission lets only commands with the flag AllowBusy
-// through (limited), background expiry and cron rest, the timeouts of blocked clients wait (busy.late), and nobody is served.
-// What the script has changed is in Server.pendingOps, which the sinks get at the end.
+// through (limited), background expiry and cron pause, the timeouts of blocked clients wait (busy.late), and no blocked client
+// is served. The changes of the script are in Server.pendingOps, which the sinks get at the end.
 
 // scriptTurn is how long a busy script runs before other clients have their turn, and how long that is at most.
 const scriptTurn = 5 * time.Millisecond

@@ -342,7 +342,7 @@ func TestRestoredClocks(t *testing.T) {
 	}
 }
 
-// TestMemoryFigures holds that MEMORY STATS, INFO memory and the limit tell the same.
+// TestMemoryFigures checks that MEMORY STATS, INFO memory and the check of maxmemory agree.
 func TestMemoryFigures(t *testing.T) {
 	s := newTestServer(t, "maxmemory", "200mb")
 	for i := range 3000 {

@@ -189,7 +189,7 @@ func TestPushToSilent(t *testing.T) {
 	}
 }
 
-// All output arrives before the end, which is told as TLS does.
+// All output arrives before the end, which is a close_notify.
 func TestCloseAfterSend(t *testing.T) {
 	r := newRig(t, nil)
 	c := r.dial(t, nil)
@@ -298,7 +298,7 @@ func TestEndOfLoop(t *testing.T) {
 	eventually(t, "it is closed", func() bool { return r.closed.Load() == 1 })
 }
 
-// A loop dials with TLS: what comes is handed to it, can be held back and comes again, and the end is told also while it is held back.
+// A loop dials with TLS: it gets the input, can stop and resume reading, and gets the end also while reading is stopped.
 func TestDial(t *testing.T) {
 	r := newRig(t, nil)
 	cert, err := tls.LoadX509KeyPair(r.settings.CertFile, r.settings.KeyFile)
@@ -363,7 +363,7 @@ func TestDial(t *testing.T) {
 	r.do(conn.StopReading)
 	r.do(conn.CloseNow)
 	eventually(t, "it is closed", func() bool { return r.closed.Load() == closed+1 })
-	// Held back, and closed by the peer, also by a reset: the end is told when it is read.
+	// Reading is stopped, and the peer closes or resets the connection: the loop gets the end when it reads again.
 	for _, linger := range []int{-1, 0} {
 		if err := dial(r.port.Context()); err != nil {
 			t.Fatal(err)

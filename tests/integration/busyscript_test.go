@@ -121,8 +121,8 @@ const untilConnections = `
 // busyOptions are those of the servers that TestBusyServer compares.
 var busyOptions = []string{"--lua-time-limit", "50", "--notify-keyspace-events", "KEA", "--repl-diskless-sync-delay", "0"}
 
-// While a script is busy, many connections open, ask, and are told so; nothing expires, no snapshot starts, no client that
-// waits is served or times out, replicas hear of nothing. Then all is made up for. redis-server passes, too.
+// While a script is busy, many clients connect and get BUSY errors; no key expires, no snapshot starts, no blocked client is
+// served or times out, and replicas get nothing. All of that happens when the script has ended. redis-server passes, too.
 func TestBusyServer(t *testing.T) {
 	t.Run("ferrous", func(t *testing.T) { testBusyServer(t, harness.StartFerrous) })
 	t.Run("redis", func(t *testing.T) { testBusyServer(t, harness.StartRedis) })
