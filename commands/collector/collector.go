@@ -1,6 +1,6 @@
-// Package collector says when the garbage of a server is collected: Pacer sets the pace of Go's collector and collects large
-// heaps itself, Activity measures how busy the server is, Tidier gives a small heap back when the server has come to rest.
-// Cron drives all three.
+// Package collector decides when Go's garbage collector runs: Pacer sets its pace and starts the collections of large heaps
+// itself, Activity measures how busy the server is, Tidier returns the memory of a small heap to the system when the server
+// is idle. Cron calls all three.
 package collector
 
 import (
