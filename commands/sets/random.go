@@ -46,8 +46,9 @@ func spop(c *session.Client) {
 	edit.Shrunk(1, config.NotifySet, "spop")
 }
 
-// popFew is the ratio of remaining to drawn members: if there are more remaining ones, the drawn members are removed from the
-// set, otherwise a new set is made of the remaining ones. The limit is Redis's, since the new set may have a smaller form.
+// popFew says how SPOP takes n members from a set: if n is less than popFew times the remaining ones, it removes them from
+// the set, otherwise it makes a new set of the remaining ones. The limit is Redis's, since the new set may have a smaller
+// form.
 const popFew = 5
 
 // popMembers is SPOP with a count.
