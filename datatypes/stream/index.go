@@ -657,7 +657,7 @@ func (x *index[T]) mergeInner(p *path, h int, gen *cow.Generation) bool {
 		return false
 	}
 	l, r := x.ownInner(&n.child[i], gen), *(*inner)(n.child[i+1])
-	// The least of a first child is not kept up to date, so take the one of the node.
+	// The least of a first child is not a valid bound among others, so take the node's own.
 	r.least[0] = n.least[i+1]
 	l.take(&r, 0)
 	x.bytes -= innerSize
