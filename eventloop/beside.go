@@ -106,7 +106,7 @@ type side struct {
 	wait    bool   // the loop wants to know of room
 	done    bool   // the loop adds nothing to buf any more: CloseWrite when it is empty
 	lost    bool   // nothing is written any more
-	clogged bool   // the Stream waits for the socket
+	clogged bool   // the Stream has output that the socket may not have taken
 	gone    bool   // the loop has done with it
 }
 
@@ -450,7 +450,6 @@ func (t *ioThread) write(sd *side) {
 		}
 		waiting := err == nil && sd.s.Waiting()
 		t.mu.Lock()
-		sd.clogged = waiting
 		var buf []byte
 		room, part := false, false
 		if err == nil && !waiting && !sd.lost {
@@ -460,6 +459,7 @@ func (t *ioThread) write(sd *side) {
 			}
 			part = len(buf) == 0 && sd.done && !sd.parted
 		}
+		sd.clogged = waiting || len(buf) > 0
 		gone := sd.gone
 		t.mu.Unlock()
 		if room {
