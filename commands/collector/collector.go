@@ -205,7 +205,7 @@ func (a *Activity) Idle() bool { return a.idle }
 // Restart says that the number of commands begins again at 0 after n.
 func (a *Activity) Restart(n int64) { a.commands -= n }
 
-// A Tidier gives the garbage of a small heap back when the server has come to rest.
+// A Tidier returns the garbage of a small heap to the system when the server is idle.
 //
 // What a burst of commands left behind would stay until the next one brings the collector: on a heap of some ten
 // megabytes a quarter more than the data or worse, which no one needs. So when a whole second brought next to no

@@ -1,6 +1,6 @@
 // Package btree is the ordered half of a large sorted set: a counted B+ tree of records (package record, encoding
 // Score) in the order of their scores and, where scores are equal, of their members' bytes. It is copy-on-write, so that
-// a snapshot takes constant time and another goroutine can read it while the owner goes on.
+// a snapshot takes constant time and another goroutine can read it while the owner changes the tree.
 //
 // # Structure
 //

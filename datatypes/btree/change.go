@@ -84,7 +84,7 @@ func (t *Tree) overflow(p *path, l *leaf, i int, r *record.Record, score float64
 	var right *leaf
 	side := t.side(p, i)
 	switch {
-	case side < 0: // descending order: l stays full and goes to the right of a new leaf
+	case side < 0: // descending order: l stays full, and a new leaf is inserted to its left
 		right = &leaf{}
 		*right = *l
 		*l = leaf{stamp: l.stamp}

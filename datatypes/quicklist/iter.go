@@ -35,7 +35,7 @@ type Iter struct {
 	scratch []byte // holds the content of a compressed node
 }
 
-// From returns an iterator that goes from the element at index, 0 <= index <= Len, to the tail.
+// From returns an iterator from the element at index, 0 <= index <= Len, to the tail.
 func (v *View) From(index int) Iter {
 	it := Iter{view: v, next: v.nodes}
 	if index >= 0 && index < v.count {
@@ -49,7 +49,7 @@ func (v *View) From(index int) Iter {
 	return it
 }
 
-// FromBack returns an iterator that goes from the element at index, -1 <= index < Len, to the head.
+// FromBack returns an iterator from the element at index, -1 <= index < Len, to the head.
 func (v *View) FromBack(index int) Iter {
 	it := Iter{view: v, back: true, next: -1}
 	if index >= 0 && index < v.count {

@@ -170,8 +170,8 @@ type path [maxHeight]struct {
 	i int
 }
 
-// atFront reports whether the path goes to one of the first leaves: those below the first node of the lowest row, some
-// 2,000 items.
+// atFront reports whether the path leads to one of the first leaves: those below the first node of the lowest row, some 2,000
+// items.
 func (p *path) atFront(height int) bool {
 	for _, s := range p[:max(height-1, 0)] {
 		if s.i != 0 {
@@ -181,7 +181,7 @@ func (p *path) atFront(height int) bool {
 	return true
 }
 
-// last reports whether the path goes to the last leaf.
+// last reports whether the path leads to the last leaf.
 func (p *path) last(height int) bool {
 	for _, s := range p[:height] {
 		if s.i != s.n.n-1 {

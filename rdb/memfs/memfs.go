@@ -6,7 +6,7 @@
 // Create, Rename and Remove change the first; Sync of a file and SyncDir of a folder copy the first onto the second. After
 // a crash a new FS is made from one of them:
 //
-//	Kill   the process ended: everything is as it was seen last
+//	Kill   the process ended: everything that processes saw is there
 //	Power  the machine ended: only what was on the disk is there
 //	Torn   the machine ended, and the kernel had written some by itself: names as with Power, but of what was
 //	       appended to a file since its last Sync the first half is there
