@@ -172,7 +172,7 @@ func (s *Server) evictKey(db *keyspace.DB, r *record.Record) {
 	}
 }
 
-// evictLater sets the timer that goes on with eviction.
+// evictLater sets the timer that continues eviction.
 func (s *Server) evictLater() {
 	e := &s.evict
 	if e.running || s.loop == nil {

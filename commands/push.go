@@ -96,7 +96,7 @@ type outbox struct {
 	flushing bool             // the end of the round has come
 	early    bool             // messages may be about changes that are not in the append-only file yet
 	own      []byte           // for the client whose turn it is, behind the reply
-	stale    [][]byte         // keys whose invalidation the client whose turn it is gets behind the reply; nil stands for all
+	stale    [][]byte         // keys whose invalidations the running client gets behind its reply; a nil key means all
 	gather   []byte           // scratch of flush
 	raw      []byte           // scratch of invalidations
 	event    []byte           // scratch of keyspace events

@@ -23,10 +23,10 @@ import (
 //
 // # Snapshots
 //
-// A payload is a snapshot that a goroutine encodes. One that is streamed goes to the replicas as it is encoded: the goroutine
-// takes no more than Payload.Room allows and then waits (streamedDump), so that a slow replica holds the snapshot and not
-// memory for its encoded form. Otherwise it is a background save, as BGSAVE makes it, whose file is then read for each replica.
-// Any background save serves replicas that come while it runs.
+// A payload is a snapshot that a goroutine encodes. One that is streamed is sent to the replicas while it is encoded: the
+// goroutine takes no more than Payload.Room allows and then waits (streamedDump), so that a slow replica holds the snapshot
+// and not memory for its encoded form. Otherwise it is a background save, as BGSAVE makes it, whose file is then read for
+// each replica. Any background save serves replicas that come while it runs.
 
 // replicaSource is the output of a replica's connection.
 type replicaSource struct {
@@ -318,7 +318,7 @@ func (s *Server) payloadDropped(p *replication.Payload) {
 	}
 }
 
-// cancelJob ends a snapshot that nobody waits for. A background save goes on where save points want one.
+// cancelJob ends a snapshot that no replica waits for. A background save continues if save points need one.
 func (s *Server) cancelJob(j *replication.Job) {
 	switch d := j.Ctx.(type) {
 	case *streamedDump:

@@ -503,7 +503,7 @@ const (
 )
 
 // followLogin returns the limits of the client after a command. AUTH and RESET change them; was are those before the command.
-// If they differ, the limits of the client's replies are set anew.
+// If they differ, the limits of the client's replies are set again.
 func (s *Server) followLogin(c *Client, was *resp.Limits) *resp.Limits {
 	lim := s.limitsOf(c)
 	if lim != was {

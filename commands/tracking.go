@@ -35,7 +35,7 @@ import (
 //
 // Without tracking clients neither reads nor writes cost more: Server.observed is false and Server.listeners is empty. The
 // entries of a client that has gone are not looked for, since it may have many; they go when their keys are modified, and
-// cron sweeps the table as long as there are any (dead). With the last client that tracks the whole table goes.
+// cron sweeps the table as long as there are any (dead). When the last client stops tracking, the whole table is dropped.
 
 // trackingTable is the server's part.
 type trackingTable struct {

@@ -1,6 +1,6 @@
-// Package collector says when the garbage of a server is collected: Pacer sets the pace of Go's collector and collects large
-// heaps itself, Activity measures how busy the server is, Tidier gives a small heap back when the server has come to rest.
-// Cron drives all three.
+// Package collector decides when Go's garbage collector runs: Pacer sets its pace and starts the collections of large heaps
+// itself, Activity measures how busy the server is, Tidier returns the memory of a small heap to the system when the server
+// is idle. Cron calls all three.
 package collector
 
 import (
@@ -246,7 +246,7 @@ func (a *Activity) Idle() bool { return a.idle }
 // Restart says that the number of commands begins again at 0 after n.
 func (a *Activity) Restart(n int64) { a.commands -= n }
 
-// A Tidier gives the garbage of a small heap back when the server has come to rest.
+// A Tidier returns the garbage of a small heap to the system when the server is idle.
 //
 // What a burst of commands left behind would stay until the next one brings the collector: on a heap of some ten
 // megabytes a quarter more than the data or worse, which no one needs. So when a whole second brought next to no
