@@ -24,8 +24,8 @@
 // # Work in pieces
 //
 // Entries are popped off a slot one at a time, so work can stop after any of them. The structure itself shows unfinished
-// work: above level 0, an occupied slot whose number is now's digit at this level is a slot in progress. The deadlines of its
-// entries are never before now.
+// work: an occupied slot whose number is now's digit at its level is a slot in progress. The deadlines of its entries are
+// never before now.
 //
 // Deadlines that are not after now cannot be in a slot. They wait, with the whole deadline, in the list behind, which the
 // next Advance takes over as its list late and fires first.
