@@ -13,6 +13,9 @@ func (s *Server) cron() {
 	from := s.nanos()
 	s.tick()
 	if s.cronPaused || s.busy.on {
+		if s.busy.on && s.persist.loading != nil {
+			s.obeySignal() // what is loaded is not saved, so it may end anywhere
+		}
 		s.cronTimer.Reset(time.Second / time.Duration(max(s.Config.Hz, 1)))
 		return
 	}

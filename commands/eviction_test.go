@@ -37,7 +37,8 @@ func TestPolicies(t *testing.T) {
 				samples = "15"
 			}
 			s := newTestServer(t, "maxmemory-policy", c.policy, "maxmemory-samples", samples, "maxmemory-eviction-tenacity", "100")
-			const n = 200
+			// More victims of each kind than the hand takes in its first turn, in which each round has enough of them.
+			const n = 400
 			for i := range n {
 				s.do("SET", fmt.Sprint("idle", i), "value")
 				s.do("SET", fmt.Sprint("used", i), "value")
@@ -131,7 +132,7 @@ func TestVolatileTTL(t *testing.T) {
 	checkBytes(t, s, "volatile-ttl")
 }
 
-// TestOOM goes through the refusals.
+// TestOOM checks the refusals.
 func TestOOM(t *testing.T) {
 	s := newTestServer(t)
 	s.do("SET", "list", "x")

@@ -118,7 +118,8 @@ type loading struct {
 	total int64 // bytes
 	read  int64
 
-	commands bool // of an append-only file are executed; clients are served after so many of them, how few bytes they may be
+	turn     func() error // gives clients a turn; an error ends the loading; nil while everybody waits
+	commands bool         // of an append-only file are executed; clients are served after so many of them, how few bytes they may be
 }
 
 // saveOptions says how a dump is written now.
@@ -366,10 +367,10 @@ func (s *Server) refusalOf(e *session.Entry, flags, lacks session.Flags) string 
 		return msg
 	}
 	switch {
-	case s.busy.on && flags&session.AllowBusy == 0:
-		return s.busyText()
 	case s.persist.loading != nil && lacks&session.Loading != 0, flags&session.NoAsyncLoading != 0 && s.asyncLoading():
 		return errLoading
+	case s.busy.on && flags&session.AllowBusy == 0:
+		return s.busyText()
 	}
 	return ""
 }
@@ -638,7 +639,11 @@ func (s *Server) inTurns(load iter.Seq[int64], done func()) {
 			s.persist.loading.read = offset
 			due := s.persist.loading.commands || offset >= int64(s.Config.LoadingProcessInterval)
 			if due && !time.Now().Before(s.persist.alone) {
-				s.loop.Post(turn)
+				if s.busy.on {
+					s.beginOtherTurns(turn)
+				} else {
+					s.loop.Post(turn)
+				}
 				return
 			}
 		}

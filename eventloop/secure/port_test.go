@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -444,4 +445,34 @@ func FuzzRecords(f *testing.F) {
 		c.Close()
 		roundTrip(t, good, []byte("y"))
 	})
+}
+
+// What gathers for a peer that does not read is bounded, also where crypto/tls answers by itself, as it does to a request for new
+// keys.
+func TestWaitingIsBounded(t *testing.T) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fds[1])
+	if err := syscall.SetNonblock(fds[0], true); err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{fd: fds[0]}
+	defer w.Close()
+	answer := make([]byte, 1<<10)
+	most := 0
+	for range 4 * maxWaiting / len(answer) {
+		if _, err = w.Write(answer); err != nil {
+			break
+		}
+		if err := w.flush(); err != nil {
+			t.Fatal(err)
+		}
+		most = max(most, len(w.out))
+	}
+	if err != syscall.ENOBUFS || most > maxWaiting {
+		t.Errorf("%v, and %d bytes waited", err, most)
+	}
+	w.drop()
 }

@@ -112,7 +112,12 @@ type wire struct {
 // outputs are buffers for encrypted bytes. One is in use while something waits for a socket.
 var outputs = sync.Pool{New: func() any { return new([]byte) }}
 
-// maxKept is the capacity up to which a buffer goes back to the pool.
+// maxWaiting bounds what waits for a socket. The loop gives less than half of it at a time, and nothing more until it is sent; what
+// crypto/tls answers by itself comes on top. Who asks for new keys again and again and reads nothing would gather answers
+// without an end.
+const maxWaiting = 1 << 20
+
+// maxKept is the capacity up to which a buffer is returned to the pool.
 const maxKept = 64 << 10
 
 func (w *wire) Read(p []byte) (int, error) {
@@ -144,6 +149,9 @@ func (w *wire) Write(p []byte) (int, error) {
 	if w.held == nil {
 		w.held = outputs.Get().(*[]byte)
 		w.out = (*w.held)[:0]
+	}
+	if len(w.out)+len(p) > maxWaiting {
+		return 0, syscall.ENOBUFS
 	}
 	w.out = append(w.out, p...)
 	return len(p), nil
