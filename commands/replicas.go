@@ -183,6 +183,7 @@ type streamedDump struct {
 	room   int // bytes that may be handed to the loop
 	flying int // handed over, and not with the loop yet
 	ended  bool
+	free   [][]byte // pieces that the replicas have read: a payload of any size makes no garbage to speak of
 }
 
 var errDropped = errors.New("nobody waits for the payload any more")
@@ -225,12 +226,40 @@ func (d *streamedDump) end() {
 	d.mu.Unlock()
 }
 
-// makeRoom allows the goroutine to hand over n bytes.
-func (d *streamedDump) makeRoom(n int) {
+// makeRoom allows the goroutine to hand over more. taken bytes that it has handed over are with the payload.
+func (d *streamedDump) makeRoom(p *replication.Payload, taken int) {
 	d.mu.Lock()
-	d.room = n
+	d.flying -= taken
+	d.room = p.Room()
+	for b := p.Spent(); b != nil; b = p.Spent() {
+		d.free = append(d.free, b)
+	}
 	d.cond.Broadcast()
 	d.mu.Unlock()
+}
+
+// piece waits until there is room, and returns a buffer of most bytes or less to fill and to hand over; nil when the payload is not
+// wanted any more.
+func (d *streamedDump) piece(most int) []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for d.room <= d.flying && !d.ended {
+		d.cond.Wait()
+	}
+	if d.ended {
+		return nil
+	}
+	n := min(most, outputOnce, d.room-d.flying)
+	d.flying += n
+	for k := len(d.free) - 1; k >= 0; k-- {
+		b := d.free[k]
+		d.free[k] = nil
+		d.free = d.free[:k]
+		if cap(b) >= n {
+			return b[:n]
+		}
+	}
+	return make([]byte, n)
 }
 
 // dumpWriter hands what is written to it to the loop, as there is room.
@@ -243,19 +272,11 @@ type dumpWriter struct {
 func (w *dumpWriter) Write(b []byte) (int, error) {
 	d := w.d
 	for done := 0; done < len(b); {
-		d.mu.Lock()
-		for d.room <= d.flying && !d.ended {
-			d.cond.Wait()
-		}
-		if d.ended {
-			d.mu.Unlock()
+		data := d.piece(len(b) - done)
+		if data == nil {
 			return done, errDropped
 		}
-		n := min(len(b)-done, d.room-d.flying)
-		d.flying += n
-		d.mu.Unlock()
-		data := append([]byte(nil), b[done:done+n]...)
-		done += n
+		done += copy(data, b[done:])
 		w.s.loop.Post(func() { w.s.payloadData(d, data) })
 	}
 	return len(b), nil
@@ -269,11 +290,7 @@ func (s *Server) payloadData(d *streamedDump, data []byte) {
 		s.act()
 		s.flushReplicas()
 	}
-	d.mu.Lock()
-	d.flying -= len(data)
-	d.room = d.job.Payload.Room()
-	d.cond.Broadcast()
-	d.mu.Unlock()
+	d.makeRoom(d.job.Payload, len(data))
 }
 
 // streamedDumpDone ends a payload whose goroutine has ended.
@@ -302,9 +319,9 @@ func (s *Server) snapshotFree() {
 func (s *Server) payloadRoom(p *replication.Payload) {
 	switch d := p.Ctx.(type) {
 	case *streamedDump:
-		d.makeRoom(p.Room())
+		d.makeRoom(p, 0)
 	case *sentFile:
-		d.makeRoom(p.Room())
+		d.makeRoom(p, 0)
 	}
 }
 
@@ -408,17 +425,11 @@ func (s *Server) sendFile(a replication.SendFile) {
 // read hands the file to the loop, as there is room.
 func (d *sentFile) read(s *Server) error {
 	for at := int64(0); ; {
-		d.mu.Lock()
-		for d.room <= d.flying && !d.ended {
-			d.cond.Wait()
-		}
-		n, ended := min(outputOnce, d.room-d.flying), d.ended
-		d.flying += n
-		d.mu.Unlock()
-		if ended {
+		data := d.piece(outputOnce)
+		if data == nil {
 			return errDropped
 		}
-		data := make([]byte, n)
+		n := len(data)
 		m, err := d.file.f.ReadAt(data, at)
 		at += int64(m)
 		data = data[:m]
@@ -428,11 +439,7 @@ func (d *sentFile) read(s *Server) error {
 				s.act()
 				s.flushReplicas()
 			}
-			d.mu.Lock()
-			d.flying -= n
-			d.room = d.payload.Room()
-			d.cond.Broadcast()
-			d.mu.Unlock()
+			d.makeRoom(d.payload, n)
 		})
 		if errors.Is(err, io.EOF) {
 			return nil
