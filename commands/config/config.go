@@ -75,6 +75,7 @@ type Config struct {
 	temp  atomic.Pointer[string] // the file that is being written; see Abandon
 	file  string                 // absolute path of the configuration file, "" without one
 	rows  []*row                 // in the order of table.go
+	part  string                 // the section of the rows that are being added
 	index map[string]*row        // by name and by alias, in lower case
 
 	entered  bool // the process works in dir: EnterDir
@@ -111,6 +112,7 @@ const (
 // row is one directive.
 type row struct {
 	name    string
+	section string // for documents: which part of the table it stands in
 	aliases []string
 	flags   Flags
 	kind    string // for documents: "yes/no", "integer", …
@@ -255,6 +257,8 @@ func (c *Config) HasFlag(name string, f Flags) bool {
 // Directive describes a row of the table, for documents and for tools.
 type Directive struct {
 	Name    string
+	Section string // "TLS", "Replication", …
+	Summary string // one or two sentences
 	Aliases []string
 	Type    string // "yes/no", "integer", "memory", "one of a, b", …
 	Default string // as CONFIG GET prints it; meaningful on an unchanged Config
@@ -267,7 +271,7 @@ type Directive struct {
 func (c *Config) Directives() []Directive {
 	out := make([]Directive, len(c.rows))
 	for i, r := range c.rows {
-		out[i] = Directive{r.name, r.aliases, r.kind, r.value.get(), r.flags, r.noop}
+		out[i] = Directive{r.name, r.section, summaries[r.name], r.aliases, r.kind, r.value.get(), r.flags, r.noop}
 	}
 	return out
 }
