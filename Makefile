@@ -12,7 +12,7 @@ PKG         ?= ./...
 ONLY        ?=
 BENCH       ?=
 
-.PHONY: all build run help deps-test deps-race test race race-short lint fuzz bench stress clean FORCE
+.PHONY: all build run help docs deps-test deps-race test race race-short lint fuzz bench stress clean FORCE
 
 all: build
 
@@ -27,6 +27,9 @@ run: build ## build and serve on port 6379 (PORT=, ARGS= to change)
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 14
+
+docs: ## write the man pages and shell completions anew from the tables
+	$(GO) run ./packaging/mkdocs
 
 deps-test: ## install redis-server and redis-tools (apt-get) where they are missing
 	@./tests/install-deps.sh redis-server redis-cli redis-benchmark
