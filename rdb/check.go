@@ -17,8 +17,9 @@ import (
 
 // Check reads the file at path to its end as redis-check-rdb does and writes to w what it finds, line by line in the form
 // of that tool: every value is made, with the checks of sanitize-dump-payload, and dropped. Values of modules are passed
-// over. It reports whether the file is sound.
-func Check(w io.Writer, path string) bool {
+// over. It reports whether the file is sound. watch, if not nil, returns what the file, of size bytes (-1 if not known), is read
+// through.
+func Check(w io.Writer, path string, watch func(r io.Reader, size int64) io.Reader) bool {
 	c := &checker{w: w}
 	c.info(0, "Checking RDB file %s", path)
 	f, err := os.Open(path)
@@ -31,7 +32,11 @@ func Check(w io.Writer, path string) bool {
 	if s, err := f.Stat(); err == nil && s.Mode().IsRegular() {
 		size = s.Size()
 	}
-	_, ok := c.check(f, size)
+	var src io.Reader = f
+	if watch != nil {
+		src = watch(f, size)
+	}
+	_, ok := c.check(src, size)
 	return ok
 }
 

@@ -39,7 +39,8 @@ var floors = map[string]floor{
 var leaves = map[string][]string{
 	"commands/glob":      nil,
 	"commands/config":    {"commands/glob", "rdb/vfs"},
-	"commands/logging":   nil,
+	"commands/logging":   {"commands/progress"},
+	"commands/progress":  nil,
 	"commands/acl":       {"commands/glob"},
 	"commands/pubsub":    {"commands/glob"},
 	"commands/process":   nil,
