@@ -78,6 +78,7 @@ type Config struct {
 	part  string                 // the section of the rows that are being added
 	index map[string]*row        // by name and by alias, in lower case
 
+	asking   bool // ModePing: this process starts nothing, and makes no log file
 	entered  bool // the process works in dir: EnterDir
 	loading  int  // depth of configuration files being read
 	saveSeen bool // a save directive was read
