@@ -63,20 +63,17 @@ func Start(what string, out Output) *Meter {
 }
 
 // Bytes tells how many bytes of how many are done; total is 0 or less where it is not known.
-func (m *Meter) Bytes(done, total int64) {
-	if m != nil {
-		m.inBytes = true
-		m.At(done, total, done)
-	}
-}
+func (m *Meter) Bytes(done, total int64) { m.tell(done, total, done, true) }
 
 // At tells that part of whole is done, in keys or what else the work counts, and how many bytes that took. whole is 0 or less
 // where it is not known.
-func (m *Meter) At(part, whole, bytes int64) {
+func (m *Meter) At(part, whole, bytes int64) { m.tell(part, whole, bytes, false) }
+
+func (m *Meter) tell(part, whole, bytes int64, inBytes bool) {
 	if m == nil {
 		return
 	}
-	m.part, m.whole, m.bytes = part, whole, bytes
+	m.part, m.whole, m.bytes, m.inBytes = part, whole, bytes, inBytes
 	now := m.out.Now()
 	if m.out.Show != nil && now.Sub(m.shown) >= onTerminal {
 		m.shown = now
