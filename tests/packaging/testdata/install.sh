@@ -12,8 +12,16 @@ cli() { redis-cli -s /run/ferrous/ferrous.sock "$@"; }
 
 . ./service.sh
 
-rm -f /usr/bin/redis-server         # as on a machine without Debian's package: the alternative may be made
-rm -f /var/lib/man-db/auto-update   # the index of all manuals takes its time
+rm -f /var/lib/man-db/auto-update # the index of all manuals takes its time
+
+step "beside Debian's redis-server"
+before=$(readlink -f /usr/bin/redis-server)
+dpkg -i old.deb
+is redis-server "$(readlink -f /usr/bin/redis-server)" "$before"
+dpkg --purge ferrous
+is redis-server "$(readlink -f /usr/bin/redis-server)" "$before"
+gone /var/lib/ferrous
+rm -f /usr/bin/redis-server # from here on as on a machine without it
 
 step install
 dpkg -i old.deb
