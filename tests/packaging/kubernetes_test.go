@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
@@ -96,7 +97,7 @@ func TestKubernetes(t *testing.T) {
 	}
 	conf, _ := kinds["ConfigMap"].at("data", "ferrous.conf").v.(string)
 	cfg := config.New()
-	if err := cfg.LoadString(conf); err != nil || !cfg.AppendOnly || cfg.MaxMemoryPercent != 70 {
+	if err := cfg.LoadString(strings.ReplaceAll(conf, "dir /data", "dir "+t.TempDir())); err != nil || !cfg.AppendOnly || cfg.MaxMemoryPercent != 70 {
 		t.Errorf("the configuration: %v\n%s", err, conf)
 	}
 }
