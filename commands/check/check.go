@@ -1,4 +1,4 @@
-// Package check is ferrous --check-rdb and --check-aof, which look at a file as redis-check-rdb and redis-check-aof do, and
+// Package check is ferrous --check-rdb and --check-aof, which check a file as redis-check-rdb and redis-check-aof do, and
 // ferrous --ping, which asks a server whether it is ready. None of them starts a server.
 package check
 
@@ -18,8 +18,8 @@ const usage = `Usage: ferrous --check-rdb <file>
        ferrous --check-aof [--fix|--truncate-to-timestamp <unix second>] <file.manifest|file.aof>
 `
 
-// File looks at a file: mode is config.ModeCheckRDB or ModeCheckAOF, args are the words behind the option. It writes to the
-// standard output and returns the code to exit with.
+// File checks a file: mode is config.ModeCheckRDB or ModeCheckAOF, args are the words behind the option. It writes to
+// standard output and returns the exit code.
 func File(mode config.Mode, args []string) int {
 	var o aof.CheckOptions
 	if mode == config.ModeCheckAOF {
