@@ -15,7 +15,7 @@ mkdir -p "$folder"
 for arch in amd64 arm64; do
   binary=$folder/ferrous-$version-linux-$arch
   packaging/build.sh linux $arch "$binary" "$version"
-  $GO tool -modfile=packaging/tools/go.mod cyclonedx-gomod bin -json -noserial -version "$version" -output "$binary.cdx.json" "$binary"
+  GOFLAGS=-trimpath $GO tool -modfile=packaging/tools/go.mod cyclonedx-gomod bin -json -noserial -version "$version" -output "$binary.cdx.json" "$binary"
   sed -i '/^    "timestamp": /d' "$binary.cdx.json" # the only thing that differs between two runs
 done
 cd "$folder"
