@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"ferrous/commands/config"
+	"ferrous/commands/progress"
 	"ferrous/datatypes/keyspace"
 	"ferrous/rdb"
 	"ferrous/replication"
@@ -202,8 +203,11 @@ func (s *Server) streamDump(j *replication.Job, snap *keyspace.Snapshot) {
 	if j.Filtered && !j.WithFunctions {
 		o.Functions = nil
 	}
+	meter, total := s.meter("Sending the data to replicas"), int64(snap.Len())
+	o.OnProgress = func(keys, bytes int64) error { meter.At(keys, total, bytes); return nil }
 	s.crash.Go(func() {
 		err := rdb.Save(&dumpWriter{s, d}, snap, &o)
+		meter.End()
 		s.loop.Post(func() { s.streamedDumpDone(d, err) })
 	})
 }
@@ -411,8 +415,10 @@ func (s *Server) sendFile(a replication.SendFile) {
 	d.room = a.Payload.Room()
 	a.Payload.Ctx = d
 	d.file.users++
+	meter := s.meter("Sending the dump to a replica")
 	s.crash.Go(func() {
-		err := d.read(s)
+		err := d.read(s, meter)
+		meter.End()
 		s.loop.Post(func() {
 			d.file.release()
 			s.sync.node.PayloadEnd(s.replNow(), d.payload, err)
@@ -423,7 +429,11 @@ func (s *Server) sendFile(a replication.SendFile) {
 }
 
 // read hands the file to the loop, as there is room.
-func (d *sentFile) read(s *Server) error {
+func (d *sentFile) read(s *Server, meter *progress.Meter) error {
+	size := int64(-1)
+	if info, err := d.file.f.Stat(); err == nil {
+		size = info.Size()
+	}
 	for at := int64(0); ; {
 		data := d.piece(outputOnce)
 		if data == nil {
@@ -432,6 +442,7 @@ func (d *sentFile) read(s *Server) error {
 		n := len(data)
 		m, err := d.file.f.ReadAt(data, at)
 		at += int64(m)
+		meter.Bytes(at, size)
 		data = data[:m]
 		s.loop.Post(func() {
 			if d.stopped() == nil && len(data) > 0 {
