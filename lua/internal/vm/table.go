@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"math"
 	"math/bits"
+	"slices"
 	"unsafe"
 
 	lua "github.com/yuin/gopher-lua"
@@ -282,7 +283,7 @@ func (t *table) setNumber(f float64, k, v lua.LValue) {
 					t.bury(e)
 				}
 			}
-			t.array = append(t.array, v)
+			t.push(v)
 			if t.integers {
 				t.migrate()
 			}
@@ -296,6 +297,15 @@ func (t *table) setNumber(f float64, k, v lua.LValue) {
 		k = lua.LNumber(f)
 	}
 	t.setEntry(k, v)
+}
+
+// push appends v to the array. The capacity doubles, as Lua's does: append's smaller steps would leave some five times the
+// size of a large array behind as garbage.
+func (t *table) push(v lua.LValue) {
+	if len(t.array) == cap(t.array) {
+		t.array = slices.Grow(t.array, max(4, len(t.array)))
+	}
+	t.array = append(t.array, v)
 }
 
 // trim drops the nils at the end of the array. It moves no keys from entries to the array.
@@ -315,7 +325,7 @@ func (t *table) migrate() {
 		if e < 0 || t.entries[e].val == lua.LNil {
 			return
 		}
-		t.array = append(t.array, t.entries[e].val)
+		t.push(t.entries[e].val)
 		t.bury(e)
 	}
 	t.integers = false
