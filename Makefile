@@ -28,8 +28,8 @@ run: build ## build and serve on port 6379 (PORT=, ARGS= to change)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 14
 
-deps-test: ## install redis-server and redis-tools (apt-get) where they are missing
-	@./tests/install-deps.sh redis-server redis-cli redis-benchmark
+deps-test: ## install redis-server, redis-tools and chromium (apt-get) where they are missing
+	@./tests/install-deps.sh redis-server redis-cli redis-benchmark chromium
 
 deps-race:
 	@./tests/install-deps.sh cc

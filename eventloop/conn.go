@@ -29,21 +29,22 @@ import (
 )
 
 const (
-	fHeld    = 1 << iota // Send queues only
-	fQueued              // q is in use
-	fClosing             // CloseAfterSend
-	fClosed              // evio is to close it
-	fDead                // evio has closed it
-	fArmed               // the watcher will report it
-	fWatched             // the watcher knows the descriptor
-	fRefused             // not the Handler's
-	fLinger              // write side shut, waiting for the peer
-	fDialled             // made by Dial
-	fSourced             // has a Source, see source.go
-	fBeside              // not evio's, see beside.go
+	fHeld     = 1 << iota // Send queues only
+	fQueued               // q is in use
+	fClosing              // CloseAfterSend
+	fClosed               // evio is to close it
+	fDead                 // evio has closed it
+	fArmed                // the watcher will report it
+	fWatched              // the watcher knows the descriptor
+	fRefused              // not the Handler's
+	fLinger               // write side shut, waiting for the peer
+	fDialled              // made by Dial
+	fSourced              // has a Source, see source.go
+	fBeside               // not evio's, see beside.go
+	fDetached             // evio is to give it away, see detach.go
 
-	fNoDirect = fHeld | fQueued | fClosing | fClosed | fDead
-	fNoOutput = fClosing | fClosed | fDead
+	fNoDirect = fHeld | fQueued | fClosing | fClosed | fDead | fDetached
+	fNoOutput = fClosing | fClosed | fDead | fDetached
 )
 
 const (

@@ -49,7 +49,7 @@ if [ ! -e $policy ]; then
   "${as_root[@]}" chmod 755 $policy
 fi
 
-echo "Installing ${packages[*]} with apt-get (the tests compare with a real redis-server)."
+echo "Installing ${packages[*]} with apt-get (the tests compare with a real redis-server, and look at the page in a browser)."
 export DEBIAN_FRONTEND=noninteractive
 "${as_root[@]}" apt-get update -q
 "${as_root[@]}" apt-get install -q -y --no-install-recommends "${packages[@]}"
