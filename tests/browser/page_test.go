@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
 	"ferrous/tests/harness"
@@ -55,66 +53,57 @@ func chromium(t *testing.T) context.Context {
 
 // tab is a page that is open.
 type tab struct {
-	t      *testing.T
-	ctx    context.Context
-	faults *[]string
+	t   *testing.T
+	ctx context.Context
 }
 
 // open opens the page of a server. What its script throws, and what its policy forbids, fails the test at its end.
 func open(t *testing.T, addr string) *tab {
 	t.Helper()
-	p := &tab{t: t, ctx: chromium(t), faults: new([]string)}
-	faults := make(chan string, 100)
-	chromedp.ListenTarget(p.ctx, func(ev any) {
-		text := ""
-		switch ev := ev.(type) {
-		case *runtime.EventExceptionThrown:
-			text = ev.ExceptionDetails.Error()
-		case *runtime.EventConsoleAPICalled:
-			text = fmt.Sprint("console: ", ev.Type)
-		}
-		if text != "" {
-			select {
-			case faults <- text:
-			default:
-			}
-		}
-	})
-	t.Cleanup(func() {
-		for {
-			select {
-			case f := <-faults:
-				t.Errorf("the page: %s", f)
-			default:
-				return
-			}
-		}
-	})
+	p := &tab{t: t, ctx: chromium(t)}
 	p.run(chromedp.Navigate("http://" + addr + "/"))
+	p.is(`window.faults = [];
+		for (const kind of ["error", "unhandledrejection"]) addEventListener(kind, e => faults.push(kind + ": " + (e.message || e.reason)));
+		document.addEventListener("securitypolicyviolation", e => faults.push("policy: " + e.violatedDirective));
+		true`)
 	return p
 }
 
-func (p *tab) run(actions ...chromedp.Action) {
+// close ends the look at the page.
+func (p *tab) close() {
 	p.t.Helper()
-	if err := chromedp.Run(p.ctx, actions...); err != nil {
+	if faults := eval[string](p, "faults.join('; ')"); faults != "" {
+		p.t.Errorf("the page: %s", faults)
+	}
+}
+
+func (p *tab) run(actions ...chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	if err := chromedp.Do(p.ctx, actions...); err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+// eval returns the value of an expression in the page.
+func eval[T any](p *tab, script string) T {
+	p.t.Helper()
+	v, err := chromedp.Run(p.ctx, chromedp.Evaluate[T](script))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return v
 }
 
 // text returns the text that a part of the page shows.
 func (p *tab) text(selector string) string {
 	p.t.Helper()
-	var out string
-	p.run(chromedp.Evaluate(fmt.Sprintf("(document.querySelector(%q) || {innerText: ''}).innerText", selector), &out))
-	return out
+	return eval[string](p, fmt.Sprintf("(document.querySelector(%q) || {innerText: ''}).innerText", selector))
 }
 
 // is evaluates a condition in the page.
 func (p *tab) is(script string) bool {
 	p.t.Helper()
-	var out bool
-	p.run(chromedp.Evaluate(script, &out))
-	return out
+	return eval[bool](p, script)
 }
 
 // until waits for a condition.
@@ -141,8 +130,10 @@ func (p *tab) picture(name string) {
 	if dir == "" {
 		return
 	}
-	var png []byte
-	p.run(chromedp.FullScreenshot(&png, 100))
+	png, err := chromedp.Run(p.ctx, chromedp.FullScreenshot(100))
+	if err != nil {
+		p.t.Fatal(err)
+	}
 	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil {
 		p.t.Fatal(err)
 	}
@@ -209,11 +200,11 @@ func TestPage(t *testing.T) {
 	p.run(chromedp.Click("#theme"))
 	p.picture("dark")
 	for _, width := range []int64{375, 320} {
-		p.run(emulation.SetDeviceMetricsOverride(width, 800, 1, true))
+		p.run(chromedp.EmulateViewport(width, 800))
 		p.until(fmt.Sprintf("the page fits %d pixels", width), func() bool { return p.is("document.documentElement.scrollWidth <= innerWidth") })
 		p.picture(fmt.Sprint("phone", width))
 	}
-	p.run(emulation.ClearDeviceMetricsOverride())
+	p.run(chromedp.ResetViewport())
 	// The server goes, and another comes.
 	port, _ := strconv.Atoi(addr[strings.LastIndexByte(addr, ':')+1:])
 	s.Kill()
@@ -258,5 +249,6 @@ func TestPageLogin(t *testing.T) {
 		logIn("default", "root")
 		p.shows("#settings table", "requirepass")
 		p.shows("#settings table", "(redacted)")
+		p.close()
 	}
 }

@@ -92,7 +92,7 @@ func value(families map[string]*dto.MetricFamily, name, label string) float64 {
 }
 
 // startMetrics starts a server with a metrics-port, whose address it returns.
-func startMetrics(t testing.TB, args ...string) (*harness.Server, string) {
+func startMetrics(t *testing.T, args ...string) (*harness.Server, string) {
 	t.Helper()
 	port := strconv.Itoa(freePort(t))
 	s := harness.StartFerrous(t, append([]string{"--metrics-port", port}, args...)...)
