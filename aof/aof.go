@@ -141,7 +141,7 @@ type AOF struct {
 
 	rewrite  *rewrite
 	leaving  []*rewrite // stopped, and their goroutines are still writing bases
-	rewrites int64      // started ever, which tells their temporary files apart
+	rewrites int64      // started ever; the number is part of their temporary names
 	stats    rewriteStats
 	total    int64 // bytes of base and incremental files
 	baseSize int64 // total when the last rewrite ended
@@ -173,8 +173,8 @@ func (a *AOF) useDir(d folder) {
 	a.shown.Store(&d)
 }
 
-// Abandon removes the files that a rewrite has not put in place, for an end of the process that waits for nothing else. It may
-// be called from any goroutine, once; a rewrite that is putting its files in place has a second to be done.
+// Abandon removes the temporary files of a rewrite, for an exit of the process that waits for nothing else. It may be called
+// from any goroutine, once. If the rewrite is putting its files in place, Abandon waits a second for it.
 func (a *AOF) Abandon() {
 	d := a.shown.Load()
 	for range 100 {
@@ -240,7 +240,7 @@ func (a *AOF) Start(writeBase func(*BaseFile) error) error {
 		f.Close()
 		return err
 	}
-	// What an earlier process wrote and did not force to disk is seen by clients from now on.
+	// Clients see from now on what an earlier process wrote without an fsync.
 	if err := f.Sync(); err != nil {
 		a.opt.Logf(Warning, "Fail to fsync the AOF file: %s", vfs.Text(err))
 		f.Close()
@@ -319,8 +319,8 @@ func (a *AOF) Enable(dir string) error {
 	return nil
 }
 
-// Probe looks, without forcing anything to disk, whether the files of a rewrite could be made now, so that who asks for one
-// is not told that it runs when it will fail right away. An error has been logged.
+// Probe checks, without forcing anything to disk, whether the files of a rewrite could be made now, so that BGREWRITEAOF does
+// not reply that it has started a rewrite that fails right away. An error has been logged.
 func (a *AOF) Probe() error {
 	if a.rewrite != nil && a.rewrite.detached {
 		return nil // it has made them
@@ -332,8 +332,8 @@ func (a *AOF) Probe() error {
 	return err
 }
 
-// Moved is called when somebody has renamed or moved the server's working directory: the files that were in from are in to
-// now. Nothing happens if they are in another one.
+// Moved is called when the server's working directory was renamed or moved: the files that were in from are in to now.
+// Nothing happens if the files are in another directory.
 func (a *AOF) Moved(from, to string) {
 	if a.dir.root == filepath.Clean(from) {
 		a.setDir(to)
@@ -361,14 +361,14 @@ func (a *AOF) Close() error {
 	err := a.shut()
 	a.sync.wait()
 	for _, w := range a.leaving {
-		w.dir.remove(w.temp) // what is written to it goes with the process
+		w.dir.remove(w.temp) // what is still written to it is lost with the process
 	}
 	a.state = Off
 	return err
 }
 
-// StopRewrite ends a rewrite, if one is running. It waits for a goroutine that is busy with the disk for a moment only. The
-// rewrite is not begun anew. For an end of the server that leaves the file as it is.
+// StopRewrite ends a rewrite, if one is running, and does not restart it. It waits at most stopWait for a goroutine that is busy
+// with the disk. It is for a shutdown that leaves the file as it is.
 func (a *AOF) StopRewrite() { a.stopRewrite() }
 
 func (a *AOF) shut() error {

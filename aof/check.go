@@ -4,8 +4,8 @@ package aof
 // them. Given a manifest it looks at all the files named there; given another file, at that one, which may begin with RDB.
 //
 // It goes further than the loader does: every number, line break and transaction must be in order, and it counts lines. What
-// is wrong at the end of the last file may be cut off (Fix), bytes that are no commands included, since whoever runs the tool
-// has been told to make a copy. With Timestamp, the last file is cut at the first annotation that is later. A transaction
+// is wrong at the end of the last file may be cut off (Fix), bytes that are no commands included, since the tool asks the
+// operator to make a copy first. With Timestamp, the last file is cut at the first annotation that is later. A transaction
 // is never cut in two.
 
 import (

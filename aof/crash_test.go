@@ -8,7 +8,7 @@ import (
 	"ferrous/rdb/memfs"
 )
 
-// acked tells what a client of a run knows: with always, what Flush returned for.
+// acked is what a client of a run may rely on: with appendfsync always, the changes for which Flush returned.
 type acked struct {
 	fed, flushed int
 	fatal        bool

@@ -5,38 +5,38 @@ package aof
 // Flush runs in the flush phase, after a round's commands and before the replies that wait for it go out. It writes the
 // buffer with one write(2). Then, by appendfsync:
 //
-//	always    fsync, right there. All commands of the round share it, and clients that come meanwhile the next one. (A
-//	          goroutine that hands back through Post was measured, BenchmarkGroupCommit: 19 to 26 µs a request of 50 clients
-//	          instead of 12 to 19, since it splits what would have been one group in two. And what the loop would show
-//	          meanwhile, a power failure may take back.)
-//	everysec  the syncer does it, once a second. The buffer is written all the same while it is at it: what write(2) has
-//	          taken survives the end of the process, and replies leave after it. (Redis waits up to 2 s for the fsync to
-//	          end, since write(2) may block meanwhile, and a kill loses what waits. Measured on ext4, fsyncs of 8 to 17 ms:
-//	          a write during one takes 10 µs at the median, 2.5 ms at p99, 6.9 ms at most.) What is written 2 s after an
-//	          fsync has begun that has not ended counts as delayed.
-//	no        nothing.
+//	always    fsync on the loop. All commands of the round share it; requests that arrive meanwhile share the next one. (An
+//	          fsync in a goroutine that reports through Post was measured, BenchmarkGroupCommit: 19 to 26 µs a request of
+//	          50 clients instead of 12 to 19, since it splits one group into two. And other clients could read changes
+//	          meanwhile that a power failure may undo.)
+//	everysec  the syncer calls fsync once a second. The buffer is also written while an fsync runs: what write(2) has taken
+//	          survives the end of the process, and replies are sent after it. (Redis waits up to 2 s for the fsync to end,
+//	          since write(2) may block meanwhile, and a kill loses the buffer. Measured on ext4, fsyncs of 8 to 17 ms: a
+//	          write during one takes 10 µs at the median, 2.5 ms at p99, 6.9 ms at most.) A write later than 2 s after
+//	          the begin of an fsync that has not ended counts as delayed (aof_delayed_fsync).
+//	no        no fsync.
 //
-// After a rewrite has switched to a new incremental file, the buffer waits until the old one is on the disk, and replies with
-// it (Postponed): else a power failure might leave what came later without what came before, which nobody would notice.
-// After 2 s it is written all the same, and delayed counts. (Under always the old file is on the disk by then.)
+// After a rewrite has switched to a new incremental file, the buffer and the replies wait until the old file is on the disk
+// (Postponed). Otherwise a power failure could leave later changes without earlier ones, and the loader would not notice. After
+// 2 s the buffer is written all the same, and the write counts as delayed. (Under always the old file is on the disk by then.)
 //
 // The syncer is one goroutine at a time that works off a queue of jobs, so that files are forced to disk in the order in
 // which they were written. Results come back through Post (collect).
 //
 // # When write fails
 //
-// No space, mostly. The file is cut back to what it was, so that it ends with a whole command. The buffer stays; writes are
-// refused (Refusal); each second it is tried again; when it works, writes go on. Under always the replies to what is in the
-// buffer cannot be sent, nor the commands taken back: the server must stop (FatalError), as Redis does.
+// Mostly the disk is full. The file is truncated to its size before the write, so that it ends with a whole command. The buffer
+// is kept, write commands get MISCONF errors (Refusal), and the write is retried each second until it succeeds. Under always the
+// server can neither send the replies to the buffered commands nor undo them: it must stop (FatalError), as Redis does.
 //
 // # When fsync fails
 //
-// The kernel may have dropped what it could not write and will report the error only once; a later fsync that returns no
-// error means nothing. So the file is never written to again. Under always nothing was answered that is not on the disk: the
-// server stops, and a restart has all that was acknowledged. Under everysec the state becomes waiting: nothing is written,
-// writes are refused, and a rewrite puts the data that is in memory into a new base and incremental file; when these are in
-// the manifest, writes go on. If the file that failed is an older one that a running rewrite is about to replace, only the
-// refusing is done, until that rewrite has ended well.
+// The kernel may have dropped the pages that it could not write, and reports the error only once: a later fsync without an error
+// proves nothing. So the file is never written to again. Under always every acknowledged change is on the disk: the server
+// stops, and a restart loads all of them. Under everysec the state becomes waiting: nothing is written, write commands get
+// MISCONF errors, and a rewrite writes the data in memory to a new base and incremental file. When these are in the manifest,
+// writes are accepted again. If the failed file is an older one that a running rewrite is about to replace, write commands
+// only get errors until that rewrite has succeeded.
 
 import (
 	"fmt"
@@ -46,8 +46,8 @@ import (
 	"ferrous/rdb/vfs"
 )
 
-// FatalError says that the server must log it and stop at once, without answering anything: what replies would confirm is not
-// on the disk and cannot be put there.
+// FatalError is an error after which the server must log it and stop at once, without sending replies: the changes that they
+// would acknowledge are not on the disk.
 type FatalError struct {
 	Text  string // the line for the log, in the words of Redis
 	Cause error
@@ -63,8 +63,8 @@ const (
 	logEvery     = 30_000 // ms between two lines about it
 )
 
-// Flush writes what was fed. force writes even where an fsync of the file before or an earlier failure is a reason to wait. The error
-// is a *FatalError; all else is in Refusal. Where nothing is to be done it costs a few comparisons.
+// Flush writes the buffer. With force it writes even if an fsync of the file before or an earlier failure is a reason to wait.
+// The error is a *FatalError; other failures are in Refusal. If there is nothing to do it costs a few comparisons.
 func (a *AOF) Flush(force bool) error {
 	if a.fatal != nil {
 		return a.fatal
@@ -105,7 +105,7 @@ func (a *AOF) flush(force bool) error {
 	return a.fatalOrNil()
 }
 
-// late reports whether writes have met an fsync for too long, and logs it.
+// late reports whether an fsync has been running for too long to wait for it, and logs that.
 func (a *AOF) late(now int64) bool {
 	if a.slow == 0 || now < a.slow {
 		a.slow = now
@@ -119,8 +119,8 @@ func (a *AOF) late(now int64) bool {
 	return true
 }
 
-// Postponed reports whether Flush has left what was fed for later, until the file before the current one is on the disk.
-// Replies to it wait until it is written; what comes back through Options.Post may have done that.
+// Postponed reports whether Flush has kept the buffer until the file before the current one is on the disk. Replies wait until
+// the buffer is written, which a function posted through Options.Post may do.
 func (a *AOF) Postponed() bool {
 	return len(a.buf) > 0 && a.behind != nil && a.state == On && a.Settings.Fsync != FsyncAlways && a.writeErr == nil
 }
@@ -188,7 +188,7 @@ func (a *AOF) writeFailed(n int, err error, now int64) {
 			if log {
 				a.opt.Logf(Warning, "Could not remove short write from the append-only file.  The server may refuse to load the AOF the next time it starts.  ftruncate: %s", vfs.Text(e))
 			}
-			// What is there stays there, and the rest is to follow it.
+			// The bytes that were written stay in the file; the next write continues behind them.
 			a.wrote(n)
 			a.buf = a.buf[:copy(a.buf, a.buf[n:])]
 		}
@@ -218,8 +218,8 @@ func (a *AOF) fsync(now int64) {
 		began := time.Now()
 		if err := a.file.Sync(); err != nil {
 			a.die(err, "Can't persist AOF for fsync error when the AOF fsync policy is 'always': %s. Exiting...", vfs.Text(err))
-			// No reply has confirmed what is behind asked. After a power failure the disk may have anything in its place,
-			// which the next start would refuse. So it is cut off if that can be done.
+			// No reply has acknowledged the bytes behind asked. After a power failure the disk may have any bytes in their place,
+			// with which the next start would fail. So they are truncated if possible.
 			if a.file.Truncate(a.asked) == nil {
 				a.file.Sync()
 			}
@@ -266,14 +266,14 @@ func (a *AOF) HoldReplies() bool {
 	return a.state == On && a.Settings.Fsync == FsyncAlways
 }
 
-// Tick is to be called some ten times a second. It does what is due without a command having come: a flush that was
-// put off or has failed, the fsync of what was written last. The error is Flush's.
+// Tick is called some ten times a second. It does what is due without a new command: a flush that was postponed or has
+// failed, and the fsync of the last write. The error is Flush's.
 func (a *AOF) Tick() error { return a.Flush(false) }
 
-// misconf is what commands are refused with.
+// misconf is the error of write commands, before its reason.
 const misconf = "MISCONF Errors writing to the AOF file: "
 
-// Failure returns why what was fed cannot be written, "" if it can.
+// Failure returns why the buffer cannot be written, "" if it can.
 func (a *AOF) Failure() string {
 	switch {
 	case a.state == Off:
@@ -286,7 +286,7 @@ func (a *AOF) Failure() string {
 	return ""
 }
 
-// Refusal returns the error that commands which change data are to be answered with, "" if they are welcome.
+// Refusal returns the error reply for write commands, "" if they are accepted.
 func (a *AOF) Refusal() string {
 	if why := a.Failure(); why != "" {
 		return misconf + why
@@ -312,7 +312,7 @@ func (a *AOF) fsynced(mark int64) {
 	}
 }
 
-// fsyncFailed is called by the syncer when a file is not to be trusted.
+// fsyncFailed handles the failed fsync of a file. The syncer reports it.
 func (a *AOF) fsyncFailed(j job) {
 	current := a.file != nil && j.file == a.file
 	if a.state == Off || !current && !a.manifest.listed(j.name) {
@@ -335,7 +335,7 @@ func (a *AOF) fsyncFailed(j job) {
 	}
 }
 
-// distrust gives up the current file.
+// distrust ends the use of the current file: its contents on the disk are not known.
 func (a *AOF) distrust() {
 	a.stopRewrite() // its incremental file is the current one, or it is about to leave the manifest as it is
 	if a.file != nil {

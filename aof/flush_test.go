@@ -142,7 +142,7 @@ func TestAlwaysStops(t *testing.T) {
 		}
 		on := true
 		once := failing(&on, c.op, incr1, c.fault)
-		fs.SetInject(func(op memfs.Op, name string, size int) *memfs.Fault { // the kernel tells of it once
+		fs.SetInject(func(op memfs.Op, name string, size int) *memfs.Fault { // the kernel reports the error once
 			f := once(op, name, size)
 			on = on && f == nil
 			return f
@@ -298,7 +298,7 @@ func TestPostponed(t *testing.T) {
 	}
 }
 
-// TestLatency: the events that an operator is told of, by what else was going on.
+// TestLatency: which latency events are reported, depending on what runs in the background.
 func TestLatency(t *testing.T) {
 	r := newRig(t, memfs.New(), settings(FsyncAlways))
 	events := map[string]bool{}
@@ -468,7 +468,7 @@ func TestFsyncFailsUnderAlways(t *testing.T) {
 	if err := r.Tick(); err == nil {
 		t.Error("it went on")
 	}
-	// Of a file that is no part of the data any more only the operator is told.
+	// The failed fsync of a file that the manifest does not name any more is only logged.
 	r2 := newRig(t, memfs.New(), settings(FsyncEverysec))
 	r2.mustStart()
 	r2.fsyncFailed(job{name: "gone", err: syscall.EIO})

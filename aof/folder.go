@@ -1,13 +1,13 @@
 package aof
 
-// The folder that holds the files, and the ways in which its content is changed. What is named by the manifest is the data;
-// so every change has the order: the new files complete and on the disk, then the manifest, then the old files away.
+// The folder that holds the files, and the ways to change its content. The files that the manifest names are the data. So
+// every change has three steps: force the new files to disk, replace the manifest, delete the old files.
 //
-// The manifest is written beside the old one, forced to disk, renamed over it, and then the folder is forced to disk. From
-// the rename on, whoever looks sees the new list, but a power failure may bring back the old one until the folder's Sync has
-// returned. When that Sync fails, nobody can say which of the two is on the disk, so both must stay loadable: persist tells
-// the two failures apart, and whoever gets visible keeps the files of both lists. (Redis 7.2 removes the new base file then,
-// which the manifest names already.)
+// The manifest is written beside the old one, forced to disk, renamed over it, and then the folder is forced to disk. After
+// the rename every process reads the new manifest, but until the folder's Sync has returned a power failure may bring back
+// the old one. If that Sync fails, either of the two may be on the disk, so both must stay loadable. persist then returns
+// visible with the error, and the caller keeps the files of both manifests. (Redis 7.2 removes the new base file then, which
+// the manifest names already.)
 //
 // Temporary names begin with temp- and the name of the append-only file, as several servers may share one folder under
 // different names. They mean nothing to the loader; those of a server that crashed are removed when the next one starts.
@@ -158,16 +158,16 @@ func (d *folder) persist(m *Manifest) (visible bool, err error) {
 	return true, nil
 }
 
-// remove deletes a file that no manifest names any more. It not being there is no error, and of any other error only
-// the operator is told: the file does no harm.
+// remove deletes a file that no manifest names any more. A missing file is no error. Another error is only logged, because
+// the file does no harm.
 func (d *folder) remove(name string) {
 	if err := d.fs.Remove(d.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		d.logf(Warning, "Can't remove the AOF file %s: %s", name, vfs.Text(err))
 	}
 }
 
-// dropHistory deletes the history files and takes them out of m, which is on the disk. The files go first: a name of a
-// file that is gone does no harm, a file that no manifest names would stay for ever.
+// dropHistory deletes the history files and removes them from m, which is on the disk. The files are deleted first: the name
+// of a missing file does no harm, while a file that no manifest names would stay for ever.
 func (d *folder) dropHistory(m *Manifest) {
 	if len(m.History) == 0 {
 		return

@@ -3,14 +3,14 @@ package aof
 // Loading: the base, then the incremental files, in the order of the manifest. A file begins with the RDB format or with
 // commands; one that begins with RDB may go on with commands (Redis 4 to 6 wrote such files).
 //
-// What a crash does to a file is that its end is missing. With aof-load-truncated a torn end is cut off, and the server goes
-// on from there; without, the start ends. So it is when the file ends between MULTI and EXEC: the whole transaction is cut
-// off. (Redis 7.2 leaves its MULTI in the file when it is a command within that is torn, and appends to that.) Cutting is
-// allowed only at the end of the data: in the last file, or in one behind which all are empty, which is what a power failure
-// between the two steps of a rewrite may leave. Bytes that are not the beginning of a command are never cut off.
+// After a crash the end of a file may be missing. With aof-load-truncated the loader truncates the file before the torn command
+// and the server starts; without it the server does not start. If the file ends between MULTI and EXEC, the whole transaction
+// is cut off. (Redis 7.2 leaves MULTI in the file if a command after it is torn, and appends to that.) Only the end of the data
+// may be cut off: in the last file, or in a file with only empty files behind it, which a power failure between two steps of
+// a rewrite may leave. Bytes that are not the beginning of a command are never cut off.
 //
-// Messages are those of Redis, since tests and operators look for them, with the offset added. Where Load returns an error
-// the operator has been told.
+// Messages are those of Redis, since tests and operators look for them, with the offset added. An error of Load has been
+// logged.
 
 import (
 	"errors"
@@ -30,7 +30,7 @@ var ErrUnknownCommand = errors.New("unknown command")
 // ErrLoad is what Load returns for files that cannot be loaded. What is wrong with them has been logged.
 var ErrLoad = errors.New("the append-only file cannot be loaded")
 
-// Loader is what the caller does with what is loaded.
+// Loader has the functions that Load calls with what it reads.
 type Loader struct {
 	// LoadBase reads an RDB file from r, which has size bytes. n is where the RDB ends; it may have read more.
 	LoadBase func(r io.Reader, size int64) (n int64, err error)
@@ -270,7 +270,7 @@ func (l *loading) progress(offset int64) error {
 	return l.Progress(l.reported)
 }
 
-// readMost is the most that is read at once, so that there is a look between the pieces of one large command.
+// readMost is the most that is read at once, so that Progress is also called while one large command is read.
 const readMost = 1 << 20
 
 // progressReader reports what is read of a file: at least once in progressBytes, whatever the keys and commands in it are.
@@ -296,7 +296,7 @@ func (p *progressReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// broken decides what becomes of a file that cannot be read beyond valid.
+// broken handles a file that cannot be read beyond valid: it truncates the file or returns an error.
 func (l *loading) broken(name string, size, valid int64, err error) (cut int64, _ error) {
 	a := l.a
 	var bad *formatError
@@ -339,8 +339,8 @@ func (a *AOF) truncate(name string, size int64) error {
 	return nil
 }
 
-// upgrade moves the file of a Redis before 7.0 into the folder, as its base. The manifest comes first: it names a file that
-// is not there yet, and a start that finds it so, and the file at its old place, goes on from there.
+// upgrade moves the file of a Redis before 7.0 into the folder, as its base. It writes the manifest first. A start that finds
+// the manifest and the file still at its old place completes the upgrade.
 func (a *AOF) upgrade() error {
 	d := &a.dir
 	old := filepath.Join(d.root, d.name)

@@ -289,7 +289,7 @@ func TestTail(t *testing.T) {
 	}
 }
 
-// TestProgress: what is told while loading, and that it can end it.
+// TestProgress: the calls of the progress function while loading, which may also end the load.
 func TestProgress(t *testing.T) {
 	base := append(encode(make([]int, 1_200_000)), add(1)...)
 	var b strings.Builder

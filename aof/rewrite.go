@@ -1,7 +1,7 @@
 package aof
 
-// A rewrite replaces all files by a new base, which is the data as it is at one moment, and a new incremental file, which
-// takes what happens from that moment on. It goes through phases, each of which is a goroutine that ends with a Post:
+// A rewrite replaces all files by a new base, which has the data of one moment, and a new incremental file, which gets the
+// changes from that moment on. It has four phases. Each but switch is a goroutine that ends with a Post:
 //
 //	prepare   make the incremental file, empty, and put it into the manifest behind the others
 //	switch    on the loop: write the rest of the buffer to the old file, take the snapshot, go on in the new file. The old
@@ -20,16 +20,16 @@ package aof
 //
 // With the file off, BGREWRITEAOF writes a base only: prepare makes nothing, and finish makes all else history.
 //
-// Stopping: between phases nothing of a rewrite is visible but in the manifest. A goroutine that writes the base is asked to
-// stop, which its next write sees; prepare and finish count as done, and are waited for. The base is waited for only for
-// stopWait: it belongs to nobody any more, and its goroutine may hang at the disk. Done is called once in any case, when no
-// goroutine of the rewrite is left: only then its snapshot is free, and another save may begin.
+// Stopping: between phases only the manifest shows anything of a rewrite. If the base is being written, stop is closed, which the
+// goroutine's next write sees; the loop waits for the goroutine no longer than stopWait, since it may hang at the disk. If prepare
+// or finish runs, the loop waits until it has ended. Done is called once in any case, when no goroutine of the rewrite is left:
+// only then its snapshot is released, and another save may begin.
 //
 // # When it fails
 //
-// The old chain with the new incremental file behind it goes on. The next automatic one is due at once; after three failures
-// in a row it waits a minute, then two, four and so on up to an hour. (While writes are refused for a failed fsync: a minute
-// at most.) BGREWRITEAOF is not held back.
+// The old chain with the new incremental file behind it stays in use. The next automatic rewrite is due at once; after three
+// failures in a row it waits a minute, then two, four and so on up to an hour. (While writes are refused for a failed fsync: a
+// minute at most.) BGREWRITEAOF never waits.
 
 import (
 	"errors"
@@ -65,14 +65,14 @@ const (
 	finishing
 )
 
-// rewrite is one under way. Its goroutine, while there is one, owns the fields from err on, else the loop.
+// rewrite is a rewrite in progress. While a phase's goroutine runs it owns the fields from err on, else the loop does.
 type rewrite struct {
 	Rewrite
 	phase    phase
 	detached bool
 	baseOnly bool
 	preamble bool
-	over     bool // stopped or failed: what still comes is only cleaned up
+	over     bool // stopped or failed: the next step only removes the files
 	held     bool // prepared, but between MULTI and EXEC
 	started  int64
 	dir      folder
@@ -84,11 +84,11 @@ type rewrite struct {
 	file     vfs.File // incremental file
 	name     string
 	base     BaseFile
-	manifest *Manifest // the one to be put in place
-	visible  bool      // it is
+	manifest *Manifest // the manifest that the phase writes
+	visible  bool      // it has replaced the old one
 }
 
-// rewriteStats is what is known of rewrites past and to come.
+// rewriteStats has the counters of past rewrites and the time of the next one.
 type rewriteStats struct {
 	scheduled bool
 	count     int64 // started
@@ -133,14 +133,14 @@ func (a *AOF) heldBack() bool {
 	return true
 }
 
-// Schedule has RewriteDue ask for a rewrite as soon as may be, as BGREWRITEAOF does while something else is being saved.
+// Schedule makes RewriteDue true as soon as possible, for a BGREWRITEAOF while another save is in progress.
 func (a *AOF) Schedule() {
 	a.stats.scheduled = true
 	a.stats.failures = 0
 }
 
-// RewriteDue reports whether StartRewrite is to be called: one was scheduled, or the files have grown as much as
-// auto-aof-rewrite-percentage says. It is for the cron, to be asked only while nothing else is being saved.
+// RewriteDue reports whether a rewrite is due: one was scheduled, or the files have grown by auto-aof-rewrite-percentage. The
+// cron calls it while no other save is in progress, and then calls StartRewrite.
 func (a *AOF) RewriteDue() bool {
 	if a.rewrite != nil || a.fatal != nil {
 		return false
@@ -256,7 +256,7 @@ func (w *rewrite) prepare(dir *folder) {
 	w.file = f
 }
 
-// step goes on after a phase's goroutine has ended.
+// step begins the next phase. It is called when a phase's goroutine has ended.
 func (a *AOF) step(w *rewrite) {
 	if w.over {
 		a.clean(w)
@@ -313,8 +313,8 @@ func (a *AOF) switchFile(w *rewrite) error {
 		if err := a.flush(true); err != nil {
 			return err
 		}
-		// An empty file behind the one that is being written to does no harm. What must not be is that what follows lands in
-		// it while what is in the buffer does not land in the old one.
+		// An empty file behind the current one does no harm. But later changes must not be written to it while the buffer,
+		// which belongs to the old file, was not written.
 		if len(a.buf) > 0 {
 			return errPending
 		}
@@ -434,7 +434,7 @@ func (a *AOF) finished(w *rewrite) {
 	a.end(w, nil)
 }
 
-// failed ends one that did not work.
+// failed ends a rewrite after an error.
 func (a *AOF) failed(w *rewrite) {
 	a.stats.failures++
 	a.stats.lastErr = w.err
@@ -447,7 +447,7 @@ func (a *AOF) failed(w *rewrite) {
 	}
 }
 
-// clean removes what a rewrite that did not work has left. It has no goroutine any more.
+// clean removes the files of a rewrite that was stopped or has failed, and that has no goroutine any more.
 func (a *AOF) clean(w *rewrite) {
 	if w.file != nil {
 		w.file.Close()
@@ -489,7 +489,7 @@ func (a *AOF) end(w *rewrite, err error) {
 	}
 }
 
-// stopWait is how long the goroutine that writes a base is waited for after it was asked to stop.
+// stopWait is how long the loop waits for the goroutine that writes a base after it has stopped the rewrite.
 const stopWait = 100 * time.Millisecond
 
 // stopRewrite ends a rewrite that is running. Its Done is called with ErrStopped when its goroutine has ended, unless the
@@ -537,11 +537,11 @@ type BaseFile struct {
 	incremental bool
 }
 
-// syncBytes is after how many bytes a base file is forced to disk while it grows (aof-rewrite-incremental-fsync), so that
-// the disk has no long queue at the end in which the incremental file would wait.
+// syncBytes is the number of bytes after which a growing base file is forced to disk (aof-rewrite-incremental-fsync), so that
+// the disk has no long queue at the end which would delay the fsync of the incremental file.
 const syncBytes = 4 << 20
 
-// Stop returns a channel that is closed when nobody wants the file any more, nil if that cannot be.
+// Stop returns a channel that is closed when the rewrite was stopped; nil if it cannot be stopped.
 func (b *BaseFile) Stop() <-chan struct{} { return b.stop }
 
 func (b *BaseFile) stopped() bool {
@@ -553,7 +553,7 @@ func (b *BaseFile) stopped() bool {
 	}
 }
 
-// Stopped returns ErrStopped once nobody wants the file any more.
+// Stopped returns ErrStopped once the rewrite was stopped.
 func (b *BaseFile) Stopped() error {
 	if b.stopped() {
 		return ErrStopped
@@ -561,7 +561,7 @@ func (b *BaseFile) Stopped() error {
 	return nil
 }
 
-// writeMost is the most that one write(2) is given: what it has begun nobody can stop.
+// writeMost is the most that one write(2) gets, because a system call that has begun cannot be stopped.
 const writeMost = 1 << 20
 
 // Write appends. Pieces should be large: each is a write(2), or several.

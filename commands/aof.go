@@ -354,14 +354,19 @@ func (s *Server) loadFile(then func()) {
 	loader := &fileClient{s: s, delay: s.loadDelay()}
 	var status aof.LoadStatus
 	var loadErr error
-	stopped := false
+	stopped, read := false, int64(0)
 	s.beginLoading(0)
 	s.inTurns(func(yield func(int64) bool) {
-		status, loadErr = a.file.Load(loader.loader(func(at int64) error {
-			if stopped = stopped || !yield(at); stopped {
+		turn := func() error {
+			if stopped = stopped || !yield(read); stopped {
 				return errCanceled
 			}
 			return nil
+		}
+		s.persist.loading.turn = turn
+		status, loadErr = a.file.Load(loader.loader(func(at int64) error {
+			read = at
+			return turn()
 		}))
 	}, func() {
 		took := time.Since(s.persist.loading.start)
@@ -455,6 +460,11 @@ func (f *fileClient) apply(argv [][]byte) error {
 		*c.Repl = session.Replication{}
 	}
 	s.current = outer
+	if s.busy.on && !s.busy.in {
+		s.busy.on = false
+		s.updateRefusing()
+		s.busyEnded(s.nanos())
+	}
 	return nil
 }
 
@@ -496,9 +506,9 @@ func debugFlushSleep(c *Client) {
 	c.W.OK()
 }
 
-// debugLoadAOF empties the databases and loads the append-only file while everybody waits. With the file off that is what
-// the manifest names all the same: BGREWRITEAOF makes a base then. Nothing of it is a change, and it is refused while files
-// are loaded: one of them may name it.
+// debugLoadAOF empties the databases and loads the append-only file. Everybody waits, but has turns while a script of the file is
+// slow. With the file off that is what the manifest names all the same: BGREWRITEAOF makes a base then. Nothing of it is a change,
+// and it is refused while files are loaded: one of them may name it.
 func debugLoadAOF(c *Client) {
 	s := c.srv
 	if s.persist.loading != nil {

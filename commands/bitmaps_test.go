@@ -68,7 +68,7 @@ func TestBitEffects(t *testing.T) {
 		{"", "bitfield k get u8 0", "*1\r\n:0\r\n", "", 0, "keymiss k"},
 		{"", "bitfield_ro k get u8 0", "*1\r\n:0\r\n", "", 0, "keymiss k"},
 		{"set k ab", "bitfield k overflow fail incrby u8 0 200", "*1\r\n$-1\r\n", "", 0, ""},
-		// Not as in Redis, which makes the key and tells nobody.
+		// Redis differs: it creates the key without propagating it.
 		{"", "bitfield k overflow fail set u2 100 9", "*1\r\n$-1\r\n", "=", 1, ""},
 	})
 }

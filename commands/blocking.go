@@ -111,7 +111,7 @@ type blocking struct {
 	free     []*blocked
 }
 
-// What is kept of requests that no longer wait, for the next ones.
+// Buffers of requests that no longer wait, kept for the next ones.
 const (
 	keptBlocked    = 1024
 	keptBlockedBuf = 1 << 10 // bytes of arguments

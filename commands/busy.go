@@ -18,9 +18,12 @@ import (
 // (Server.otherTurns), resumes the coroutine (Server.busyTurn), and so on until the request is done. Then the reply is sent,
 // blocked clients are served, and the client's further requests run.
 //
+// A script in an append-only file is no request. It runs on the coroutine of the loader (Server.inTurns) and yields there. DEBUG
+// LOADAOF is a request whose scripts are the file's: it runs on the server's coroutine.
+//
 // While Server.busy.on is set nothing may change the data or look at it: admission lets only commands with the flag AllowBusy
-// through (limited), background expiry and cron rest, the timeouts of blocked clients wait (busy.late), and nobody is served.
-// What the script has changed is in Server.pendingOps, which the sinks get at the end.
+// through (limited), background expiry and cron pause, the timeouts of blocked clients wait (busy.late), and no blocked client
+// is served. The changes of the script are in Server.pendingOps, which the sinks get at the end.
 
 // scriptTurn is how long a busy script runs before other clients have their turn, and how long that is at most.
 const scriptTurn = 5 * time.Millisecond
@@ -36,7 +39,7 @@ type busy struct {
 	next  func() (done, ok bool)
 	yield func(done bool) bool // of the coroutine
 	slow  func()               // giveTurn
-	on    bool                 // the request has yielded
+	on    bool                 // a script has yielded, and its request or its command of a file is not done
 	in    bool                 // the coroutine runs a request
 
 	c     *Client
@@ -48,7 +51,8 @@ type busy struct {
 	late  []*blocked  // waits whose time is over
 	after []func()    // of postSettled
 
-	yielded int64  // when the turn of the other clients began
+	resume  func() // ends the turn of the other clients
+	yielded int64  // when it began
 	served  uint64 // what the loop had done by its last round
 	idle    int    // rounds since it did something
 }
@@ -69,17 +73,45 @@ func (s *Server) postSettled(f func()) {
 func (s *Server) setPace() {
 	p := &s.scripts.engine.Pace
 	p.After, p.Slow = 0, nil
-	if ms := s.Config.BusyReplyThresholdMs; ms > 0 && s.busy.in {
+	if ms := s.Config.BusyReplyThresholdMs; ms > 0 && (s.busy.in || s.persist.loading != nil && s.persist.loading.turn != nil) {
 		p.After = time.Duration(min(ms, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond
 		p.Slow = s.busy.slow
 	}
 }
 
 // giveTurn is called by a script that runs long, each scriptTurn.
-func (s *Server) giveTurn() { s.busy.yield(false) }
+func (s *Server) giveTurn() {
+	x, b, current := &s.scripts, &s.busy, s.current
+	if !x.slow {
+		x.slow = true
+		s.Logf(config.LogWarning, "Slow script detected: still in execution after %d milliseconds. You can try killing the script using the %s "+
+			"command. Script name is: %s.", (s.nanos()-x.started)/1e6, s.killCommand(), x.name)
+	}
+	if b.in {
+		b.yield(false)
+	} else {
+		if !b.on {
+			b.on = true
+			s.updateRefusing()
+		}
+		s.current = nil
+		if s.persist.loading.turn() != nil {
+			x.engine.Kill(errKilled) // the server ends
+		}
+	}
+	s.current, s.Keyspace.Now = current, x.now
+}
 
 // mayRunScript reports whether a request may run a script.
-func (c *Client) mayRunScript(e *session.Entry) bool { return !e.Exec || c.inMulti() && c.tx.scripts }
+func (c *Client) mayRunScript(e *session.Entry) bool {
+	switch {
+	case e.Exec:
+		return c.inMulti() && c.tx.scripts
+	case e.Name == "debug":
+		return c.Is(1, "loadaof")
+	}
+	return true
+}
 
 // callScript is Server.call for a request that may run a script. It returns false if the script is still running.
 func (s *Server) callScript(c *Client, e *session.Entry, now int64, start int) (end int64, done bool) {
@@ -102,18 +134,16 @@ func (s *Server) callScript(c *Client, e *session.Entry, now int64, start int) (
 	}
 	b.on, c.stopped = true, true
 	s.updateRefusing()
-	s.Logf(config.LogNotice, "Slow script detected: still in execution after %d milliseconds. You can try killing the script using the %s "+
-		"command. Script name is: %s.", (s.nanos()-s.scripts.started)/1e6, s.killCommand(), s.scripts.name)
 	b.w, s.w = s.w, b.w
 	s.w.Reset()
 	s.w.Proto, s.w.Limit = b.w.Proto, b.w.Limit
-	s.beginOtherTurns()
+	s.beginOtherTurns(s.busyTurn)
 	return s.nanos(), false
 }
 
-// beginOtherTurns is called when the busy script has yielded.
-func (s *Server) beginOtherTurns() {
-	s.busy.yielded, s.busy.idle = s.nanos(), 0
+// beginOtherTurns is called when the busy script has yielded. resume goes on with it.
+func (s *Server) beginOtherTurns(resume func()) {
+	s.busy.yielded, s.busy.idle, s.busy.resume = s.nanos(), 0, resume
 	s.loop.Post(s.otherTurns)
 }
 
@@ -129,7 +159,7 @@ func (s *Server) otherTurns() {
 		s.loop.Post(s.otherTurns)
 		return
 	}
-	s.busyTurn()
+	b.resume()
 }
 
 func (s *Server) killCommand() string {
@@ -174,12 +204,11 @@ func (s *Server) busyTurn() {
 	c := b.c
 	outer := turn{s.current, s.w}
 	s.w, s.current = b.w, c
-	s.Keyspace.Now = s.scripts.now
 	c.Args = b.args
 	if done, _ := b.next(); !done {
 		b.args = c.Args
 		b.w, s.w, s.current = s.w, outer.w, outer.current
-		s.beginOtherTurns()
+		s.beginOtherTurns(s.busyTurn)
 		return
 	}
 	b.on, b.in, b.c, b.w = false, false, nil, resp.Writer{}
@@ -196,6 +225,12 @@ func (s *Server) busyTurn() {
 	} else {
 		s.endTurn(c, outer)
 	}
+	s.busyEnded(now)
+}
+
+// busyEnded goes on with what has waited for the end of a busy script.
+func (s *Server) busyEnded(now int64) {
+	b := &s.busy
 	late, after := b.late, b.after
 	b.late, b.after = nil, nil
 	s.setNow(now)
@@ -226,6 +261,8 @@ func (s *Server) killScript(c *Client, eval bool) {
 	switch {
 	case x.caller == nil:
 		c.Error(errNotBusy)
+	case x.caller.Trusted:
+		c.Error(errUnkillableByMaster)
 	case x.wrote:
 		c.Error(errUnkillable)
 	case x.eval != eval:

@@ -309,8 +309,8 @@ func clientKill(c *Client) {
 }
 
 // doom ends a client's session: nothing more is read from it, executed for it or sent to it. The client stays in the
-// registry, and in all queues and lists, until reap, since the caller may be walking one of them, or be called by
-// somebody who is.
+// registry, and in all queues and lists, until reap, because a function further up the stack may be iterating over one of
+// them.
 func (s *Server) doom(c *Client) {
 	if c.doomed || c.orderIndex < 0 {
 		return

@@ -220,7 +220,8 @@ func TestCloseWhileBroadcasting(t *testing.T) {
 	})
 }
 
-// The only tracker must not go while it is told of a key: the table goes with it, under the hands of who tells.
+// The only tracking client must not leave while an invalidation is sent to it: the tracking table would be removed while the
+// sender still reads it.
 func TestCloseWhileInvalidating(t *testing.T) {
 	s := startServer(t, "client-output-buffer-limit", "pubsub 256kb 0 0")
 	slow := s.dial()

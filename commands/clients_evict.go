@@ -8,10 +8,10 @@ import (
 
 // Client eviction: connections are closed while the clients hold more memory together than maxmemory-clients.
 //
-// What a client holds is tot-mem of CLIENT LIST (clientinfo.go); Server.classMemory has the sums by class. Clients that may
-// be evicted, those of the classes normal and pubsub without NO-EVICT, stand in buckets by the logarithm of their size, so
-// that one of the largest is found without looking at all of them. A client is put into another bucket when its account is
-// brought up to date. While the directive is 0 there are no buckets, and all of it costs one comparison a packet.
+// The memory of a client is tot-mem of CLIENT LIST (clientinfo.go); Server.classMemory has the sums by class. Clients that may
+// be evicted, those of the classes normal and pubsub without NO-EVICT, are in buckets by the logarithm of their size, so that
+// one of the largest is found without looking at all of them. A client changes its bucket when its memory is counted again.
+// While the directive is 0 there are no buckets, and the check costs one comparison a packet.
 //
 // Clients are evicted between commands, never within one (Server.settle): at the end of a packet, inside a packet when replies
 // had to be queued, at the end of a round in which clients were sent messages, and by cron.

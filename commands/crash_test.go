@@ -7,7 +7,7 @@ import (
 	"ferrous/commands/config"
 )
 
-// The report shows of a request its beginning, but no secrets, and survives what cannot be told.
+// The crash report shows the beginning of a request but no secrets, and it is written also if a part of it cannot be formatted.
 func TestCrashState(t *testing.T) {
 	ts := newTestServer(t)
 	ts.doLine("SET key value")

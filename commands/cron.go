@@ -13,6 +13,9 @@ func (s *Server) cron() {
 	from := s.nanos()
 	s.tick()
 	if s.cronPaused || s.busy.on {
+		if s.busy.on && s.persist.loading != nil {
+			s.obeySignal() // what is loaded is not saved, so it may end anywhere
+		}
 		s.cronTimer.Reset(time.Second / time.Duration(max(s.Config.Hz, 1)))
 		return
 	}
@@ -136,8 +139,8 @@ func (s *Server) closeOverLimit(c *Client) {
 const freeReply = 16 << 10
 
 // limitReply bounds the replies to a client, all those that have not been sent yet, by the hard limit of its class. It is
-// called whenever what that depends on may have changed. What passes the bound is dropped as it is made (resp.Writer), and
-// execute closes the client at the end of the command.
+// called whenever the limit or the client's queue may have changed. The writer discards replies beyond the bound (resp.Writer),
+// and execute closes the client at the end of the command.
 func (s *Server) limitReply(c *Client) {
 	hard := s.Config.OutputBufferLimits[c.outputClass()].Hard
 	if c.mustLogIn() && c.conn != nil {

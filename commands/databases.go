@@ -5,7 +5,8 @@ import (
 	"ferrous/datatypes/keyspace"
 )
 
-// Commands on whole databases. What changes all keys at once concerns the clients that watch keys, wait for them or track them.
+// Commands on whole databases. A command that changes all keys at once must also handle the clients that watch keys, are
+// blocked on them or track them.
 
 var databaseCommands = []session.Command{
 	{Name: "flushall", Arity: -1, Flags: session.Write, ACL: session.CatKeyspace | session.CatDangerous, Handler: connected(flushall),
@@ -72,10 +73,10 @@ func (c *Client) flushType(arity int) (lazily, ok bool) {
 	return lazily, lazily || c.Is(arity-1, "sync")
 }
 
-// emptyAll deletes all keys of all databases because others take their place; lazily tells how.
+// emptyAll deletes all keys of all databases before other data are loaded; lazily is as for FLUSHALL ASYNC.
 func (s *Server) emptyAll(lazily bool) { s.emptyDatabases(lazily, s.Keyspace.DBs()...) }
 
-// emptyDatabases deletes all keys and returns how many there were; lazily tells how.
+// emptyDatabases deletes all keys and returns how many there were; lazily is as for FLUSHALL ASYNC.
 func (s *Server) emptyDatabases(lazily bool, dbs ...*keyspace.DB) int64 {
 	n := int64(0)
 	for _, db := range dbs {

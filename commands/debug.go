@@ -18,8 +18,8 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// DEBUG: what test suites and people who look for a fault need of the server's inside. Unlike other containers it is
-// one command; a form is chosen by its word and its number of arguments.
+// DEBUG: access to the server's internals, for test suites and for debugging. Unlike other containers it is one command:
+// the first argument and the number of arguments choose the subcommand.
 
 var debugRow = session.Command{
 	Name: "debug", Arity: -2, Flags: session.Admin | session.NoScript | session.Loading | session.Stale | session.Protected, Handler: connected(debugCommand),

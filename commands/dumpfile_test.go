@@ -63,8 +63,8 @@ func dumpSteps(t *testing.T) (first, n int) {
 	return first, probe.disk.Steps() - first
 }
 
-// TestDumpFaults lets each step of writing a dump fail: the failure is told, one of the two dumps is there, nothing else
-// is, and the next dump succeeds.
+// TestDumpFaults lets each step of writing a dump fail: the failure is reported, the old or the new dump is there and no other
+// file, and the next dump succeeds.
 func TestDumpFaults(t *testing.T) {
 	_, n := dumpSteps(t)
 	if n < 7 {

@@ -257,7 +257,7 @@ func (s *Server) applyPolicy() error {
 	return nil
 }
 
-// applyLaziness tells the keyspace which keys are deleted lazily.
+// applyLaziness applies the directives lazyfree-lazy-* to the keyspace.
 func (s *Server) applyLaziness() error {
 	s.Keyspace.Lazy = keyspace.Laziness{
 		Expiry:   s.Config.LazyfreeExpire,

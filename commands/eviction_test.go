@@ -37,7 +37,8 @@ func TestPolicies(t *testing.T) {
 				samples = "15"
 			}
 			s := newTestServer(t, "maxmemory-policy", c.policy, "maxmemory-samples", samples, "maxmemory-eviction-tenacity", "100")
-			const n = 200
+			// More victims of each kind than the hand takes in its first turn, in which each round has enough of them.
+			const n = 400
 			for i := range n {
 				s.do("SET", fmt.Sprint("idle", i), "value")
 				s.do("SET", fmt.Sprint("used", i), "value")
@@ -342,7 +343,7 @@ func TestRestoredClocks(t *testing.T) {
 	}
 }
 
-// TestMemoryFigures holds that MEMORY STATS, INFO memory and the limit tell the same.
+// TestMemoryFigures checks that MEMORY STATS, INFO memory and the check of maxmemory agree.
 func TestMemoryFigures(t *testing.T) {
 	s := newTestServer(t, "maxmemory", "200mb")
 	for i := range 3000 {

@@ -12,8 +12,8 @@ import (
 	"ferrous/commands/process"
 )
 
-// What the server does to the process that it runs in: title, pid file, supervisor, out of memory score. Only the server
-// that main gives the process to does so; others (in tests) leave it alone.
+// The process that the server runs in: title, pid file, supervisor, out of memory score. Only the server that main passes the
+// process to changes these; other servers (in tests) do not.
 
 // LogOptions are the settings of the log that a configuration asks for.
 func LogOptions(cfg *config.Config) logging.Options {
@@ -28,7 +28,7 @@ func LogOptions(cfg *config.Config) logging.Options {
 	return o
 }
 
-// Supervise finds out, by the directive supervised, who looks after this process, and makes itself known there.
+// Supervise finds the supervisor of this process (directive supervised) and notifies it that the server has started.
 func Supervise(cfg *config.Config, p *process.Process, log *logging.Logger) {
 	by := process.Nobody
 	switch cfg.Supervised {
@@ -80,7 +80,7 @@ func (s *Server) tellSupervisor(state ...string) {
 	}
 }
 
-// supervisor is the name of who looks after the process.
+// supervisor is the name of the process's supervisor.
 func (s *Server) supervisor() string {
 	if s.host == nil {
 		return process.Nobody.String()

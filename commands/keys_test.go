@@ -149,8 +149,8 @@ func TestExpireEffects(t *testing.T) {
 	ts.expect(t, []effect{{"EXPIRE e 0", ":1\r\n", "UNLINK e", "del e", 1}})
 }
 
-// TestExpiredKeys moves the clock past deadlines: keys are there in their last millisecond and gone after it, and who
-// meets them tells their end before anything else, and in one transaction with what it does then.
+// TestExpiredKeys moves the clock past deadlines: keys exist in their last millisecond and not after it. A command that finds
+// an expired key first propagates its deletion, in one transaction with its own effects.
 func TestExpiredKeys(t *testing.T) {
 	for _, c := range []struct{ line, last, after, fed, events string }{
 		{"EXISTS k", ":1\r\n", ":0\r\n", "DEL k", "expired k; keymiss k"},
@@ -223,7 +223,7 @@ func TestPropagatedDatabase(t *testing.T) {
 	}
 }
 
-// TestModifiedKeys checks who is told of what: each changed key once, whole databases as a nil key.
+// TestModifiedKeys checks the calls of the listeners: once for each changed key, with a nil key for a whole database.
 func TestModifiedKeys(t *testing.T) {
 	ts := newTestServer(t)
 	var told []string

@@ -178,7 +178,7 @@ func memoryStats(c *Client) {
 	w.EndMap(mark, n)
 }
 
-// What MEMORY DOCTOR finds worth a word. The limits are Redis's, so that the same alarms go off.
+// The problems that MEMORY DOCTOR reports. The limits are Redis's, so that both report the same problems.
 const (
 	doctorTiny      = 5 << 20   // used bytes below which nothing can be said
 	doctorPeak      = 1.5       // peak to used

@@ -58,8 +58,8 @@ func TestMessagesFollowTheFile(t *testing.T) {
 	}
 }
 
-// What is told after a rewrite has switched to a new file waits for the fsync of the old one, as replies do: until then the
-// new file has nothing of what was changed. Messages, invalidations and lines of MONITOR alike.
+// After a rewrite has switched to a new file, messages, invalidations and lines of MONITOR wait for the fsync of the old file,
+// as replies do.
 func TestMessagesFollowTheSwitchOfFiles(t *testing.T) {
 	for _, policy := range []string{"no", "everysec"} {
 		disk := &busyDisk{FS: vfs.OS{}, reached: make(chan struct{}), gate: make(chan struct{})}

@@ -22,17 +22,16 @@ import (
 // MIGRATE: keys move to another server.
 //
 // The server is a client of the target: it sends one RESTORE a key, all in one pipeline, reads the replies, and deletes the
-// keys that the target has taken. As in Redis this happens within the command: nobody sees a key on both servers or on
-// none, and everybody waits. What bounds the wait is the timeout of the command, which holds for each connect, each write
-// of 64 KiB and each reply.
+// keys that the target has accepted. As in Redis this happens within the command: no client of this server sees a state in
+// between, and all of them wait. The timeout of the command bounds the wait; it applies to each connect, each write of 64 KiB
+// and each reply.
 //
 // Payloads are made one after another and written as they come, so that beside the data there is never more than one of
 // them in memory, however many keys are moved.
 //
-// A connection is kept for further keys and closed ten seconds after its last use. It belongs to the target and to the
-// credentials that were given for it: who gives none does not get a connection that somebody else has logged in. The
-// target may have closed it meanwhile; so an error before the first reply, unless it is a timeout, is answered by one more
-// attempt over a new connection.
+// A connection is kept for further keys and closed ten seconds after its last use. It is reused only for the same target and
+// the same credentials, so that a MIGRATE without AUTH does not get an authenticated connection. The target may have closed it
+// meanwhile: after an error before the first reply, unless it is a timeout, MIGRATE tries once more over a new connection.
 //
 // All of it belongs to the loop.
 

@@ -12,7 +12,8 @@ import (
 	"ferrous/rdb"
 )
 
-// Files of old writers of which one key is odd: package rdb tells what is put right, here it is by which setting.
+// Files of old writers with one odd key. The tests of package rdb check what is corrected; this one checks which setting
+// decides.
 func TestOddFiles(t *testing.T) {
 	for _, x := range []struct{ name, key, warning, refusal string }{
 		{"hash-field-twice", "h", `The key "h" in DB 0 was put right while it was loaded: a field comes twice; its first value is kept`,

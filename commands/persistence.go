@@ -29,13 +29,13 @@ import (
 // A snapshot of the keyspace is taken in the loop (keyspace.Snapshot) and written by a goroutine: to temp-<pid>.rdb, fsync,
 // rename to dbfilename, fsync of the folder, so that at any moment there is one whole dump. What the goroutine needs of the
 // configuration is copied before it starts; it reports back with Loop.Post. There is one snapshot at a time. SAVE does the
-// same in the loop, from the live data, which nobody changes meanwhile, so that it needs no snapshot.
+// same in the loop, from the live data, which no command changes meanwhile, so that it needs no snapshot.
 //
 // Canceling (SHUTDOWN, FLUSHALL, DEBUG RELOAD) is a flag that the writer looks at before each piece of 128 KiB, within the
-// compression of a long string, and before it renames. What is canceled can no longer take the dump's place (claim), so
-// nobody has to wait for the end of the goroutine: the loop gives it cancelWait, in which it ends unless it hangs at the
-// disk, and goes on. Until it has ended it counts as in progress, as Redis's child does that was killed and not yet waited
-// for. rdb.SaveFile writes the file.
+// compression of a long string, and before it renames. A canceled save can no longer replace the dump (claim), so the loop
+// need not wait for the goroutine to end: it waits for cancelWait, in which the goroutine ends unless the disk hangs, and
+// continues. Until the goroutine has ended the save counts as in progress, like a child of Redis that was killed and not yet
+// waited for. rdb.SaveFile writes the file.
 //
 // # Loading
 //
@@ -118,7 +118,8 @@ type loading struct {
 	total int64 // bytes
 	read  int64
 
-	commands bool // of an append-only file are executed; clients are served after so many of them, how few bytes they may be
+	turn     func() error // gives clients a turn; an error ends the loading; nil while everybody waits
+	commands bool         // of an append-only file are executed; clients are served after so many of them, how few bytes they may be
 }
 
 // saveOptions says how a dump is written now.
@@ -366,10 +367,10 @@ func (s *Server) refusalOf(e *session.Entry, flags, lacks session.Flags) string 
 		return msg
 	}
 	switch {
-	case s.busy.on && flags&session.AllowBusy == 0:
-		return s.busyText()
 	case s.persist.loading != nil && lacks&session.Loading != 0, flags&session.NoAsyncLoading != 0 && s.asyncLoading():
 		return errLoading
+	case s.busy.on && flags&session.AllowBusy == 0:
+		return s.busyText()
 	}
 	return ""
 }
@@ -638,7 +639,11 @@ func (s *Server) inTurns(load iter.Seq[int64], done func()) {
 			s.persist.loading.read = offset
 			due := s.persist.loading.commands || offset >= int64(s.Config.LoadingProcessInterval)
 			if due && !time.Now().Before(s.persist.alone) {
-				s.loop.Post(turn)
+				if s.busy.on {
+					s.beginOtherTurns(turn)
+				} else {
+					s.loop.Post(turn)
+				}
 				return
 			}
 		}
@@ -684,7 +689,7 @@ func (s *Server) loadDump(src io.Reader, size int64, progress func(offset int64)
 	return res, nil
 }
 
-// readDump is loadDump for who does something else with the libraries. They are nil where l.OnFunction takes them.
+// readDump is loadDump without installing the libraries: it returns them. They are nil if l.OnFunction takes them.
 func (s *Server) readDump(src io.Reader, size int64, progress func(offset int64), l rdb.Loader) (*rdb.Result, *scripting.Libraries, error) {
 	l.Keyspace, l.Rules, l.Checksum = s.Keyspace, s.RDBRules(), s.Config.RDBChecksum && !s.SkipChecksum
 	l.OnProgress, l.ProgressBytes = progress, 512<<10

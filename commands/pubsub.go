@@ -12,8 +12,8 @@ import (
 
 // Channels: SUBSCRIBE and its relatives, PUBLISH, PUBSUB, and keyspace events, which are published like messages.
 //
-// Who is subscribed to what is kept by package pubsub, in three registries: channels, patterns, and shard channels, which have
-// nothing to do with the other two. push.go describes how a message reaches a subscriber.
+// Package pubsub keeps the subscriptions in three registries: channels, patterns, and shard channels, which are separate from
+// the other two. push.go describes how a message reaches a subscriber.
 //
 // A client that speaks RESP2 and is subscribed to something may only subscribe, unsubscribe, PING, QUIT and RESET, since
 // messages and replies look alike (admit). With RESP3 messages are pushes, and there is no restriction.
@@ -222,7 +222,7 @@ func ssubscribe(c *Client) {
 }
 
 // publish sends a message to the subscribers of a channel, and unless it is a shard channel to those of patterns that
-// match it. It returns how many received it, those twice who are subscribed twice.
+// match it. It returns the number of messages sent: a client that is subscribed twice counts twice.
 func (s *Server) publish(kind channelKind, channel, text []byte) (receivers int64) {
 	ch := &s.channels
 	if ch.clients == 0 {

@@ -119,7 +119,7 @@ func TestMessagesInOrder(t *testing.T) {
 	}
 }
 
-// What a client is told by its own command comes behind the reply, that of EXEC as a whole.
+// A message that a client's own command causes is sent after the reply, and after the whole reply of EXEC.
 func TestOwnMessagesBehindReply(t *testing.T) {
 	ts := newTestServer(t)
 	ts.c.proto = 3

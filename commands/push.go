@@ -6,7 +6,7 @@ import (
 	"ferrous/eventloop/resp"
 )
 
-// What the server sends to clients unasked: messages of channels, keyspace events, invalidations of cached keys, lines of
+// Messages that clients get without a request: messages of channels, keyspace events, invalidations of cached keys, lines of
 // MONITOR. A client that may get such messages has a pushes (Client.pushes); all others pay one nil pointer.
 //
 // # The outbox
@@ -18,9 +18,9 @@ import (
 // parts are written with one call; after that the chunks are used again. A message of at least bigMessage bytes gets a chunk of
 // its own, which connections that are slow to read may keep without copying.
 //
-// The end of a round costs the loop a turn (eventloop.RequestFlush), which pays where the messages of many packets come
-// together in it. Where those of one packet are all there is, as from a single publisher, they are written at the end of
-// that packet instead (endPacket); what the last rounds were like decides.
+// The end of a round costs the loop a turn (eventloop.RequestFlush), which pays if the messages of many packets are written
+// together. If a round has the messages of one packet only, as from a single publisher, endPacket writes them at the end of
+// that packet instead. The last rounds decide which of the two is done.
 //
 // If maxOutbox bytes have gathered before the end of the round, they are written at once.
 //
@@ -54,7 +54,8 @@ type pushes struct {
 // prefixBytes is what a client in mode BCAST costs for each of its prefixes.
 const prefixBytes = 64
 
-// mem is the memory that the client's subscriptions and prefixes hold. What waits is a matter of one round.
+// mem is the memory of the client's subscriptions and prefixes. Waiting messages are not counted: they are written within a
+// round.
 func (q *pushes) mem() int {
 	n := 0
 	for i := range q.subs {

@@ -27,15 +27,15 @@ import (
 //
 // # The link
 //
-// masterLink is one connection to a master, from its dialling to its end; a new attempt has a new one, so that nothing is left of
-// a former one. What comes goes to the node, which eats handshake and payload and gives back the stream. While a script is busy or
-// a payload is loaded, what comes waits (masterLink.pending), and the connection is not read.
+// masterLink is one connection to a master, from its dialling to its end. Each attempt makes a new one, so that no state of an
+// earlier one remains. The received bytes are passed to the node, which consumes handshake and payload and returns the stream.
+// While a script is busy or a payload is loaded, they wait in masterLink.pending, and the connection is not read.
 //
 // # The stream
 //
 // Its commands are executed by a client without rights to check, replies to send and limits to keep (Client.master). For these
-// commands no key is expired: the master has not deleted it yet (Keyspace.Loading). After each one the node is told how far the
-// parser has come, which is the applied offset.
+// commands no key is expired: the master has not deleted it yet (Keyspace.Loading). After each command Node.Executed gets the
+// position of the parser, which is the applied offset.
 //
 // # The payload
 //

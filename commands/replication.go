@@ -295,8 +295,8 @@ func (s *Server) unblockAll(errText string) {
 	}
 }
 
-// attachSinks has changes go to those who follow by now: the stream while there is a backlog, or a file whose place in the stream counts, and
-// the append-only file while it is on.
+// attachSinks sets the Sinks of this moment: the stream while there is a backlog, or an append-only file whose offset in the
+// stream counts, and the append-only file while it is on.
 func (s *Server) attachSinks() {
 	stream := !s.isReplica() && (s.sync.node.Active() || s.aof.on())
 	want := 0

@@ -11,7 +11,7 @@ import (
 	"ferrous/replication"
 )
 
-// The commands of replication. What a server decides of them is the node's (package replication).
+// The commands of replication. The node (package replication) decides; the handlers only parse and reply.
 
 var replicationCommands = []session.Command{
 	{Name: "failover", Arity: -1, Flags: session.Admin | session.NoScript | session.Stale, Handler: connected(failover),
@@ -420,7 +420,7 @@ func (t *infoText) replication() {
 	t.int("repl_backlog_histlen", size)
 }
 
-// link writes what INFO tells of the link to the master.
+// link writes INFO's fields of the link to the master.
 func (t *infoText) link(l replication.LinkInfo, now int64) {
 	s := t.s
 	host, port := s.masterAddr()

@@ -130,7 +130,7 @@ func (r *restored) step() {
 	r.do(words...)
 }
 
-// check looks whether the keys are whole: what is told of them can be told, what is dumped is taken back as the same.
+// check checks that the keys are intact: commands that describe them succeed, and RESTORE of their DUMP gives the same value.
 func (r *restored) check() {
 	for _, key := range []string{"key", "other"} {
 		if r.do("EXISTS", key).Int == 0 {

@@ -10,16 +10,15 @@ import (
 	"ferrous/commands/session"
 )
 
-// Who may do what: the part of ACL that stands between requests and handlers. Users and their rights are package acl; the
-// ACL command is in aclcmd.go.
+// ACL checks of requests. Package acl has the users and their rights; the ACL command is in aclcmd.go.
 //
 // Dispatch asks Server.forbidden before it runs or queues a request of a client that is not logged in or whose user is
 // limited; EXEC asks once more for each queued command, since rights may have changed; requests that were held back or
 // have waited pass admission again. Clients that are not connections (Client.user is nil) may do everything.
 //
-// What is checked is what is used: the keys of a request are found by the function that COMMAND GETKEYS shows
-// (session/keyspecs.go), its channels by Command.Channels. SORT, whose BY and GET name keys that are not known beforehand,
-// asks Client.ReadsAll.
+// The checked keys are those that the handler uses: the function behind COMMAND GETKEYS finds them (session/keyspecs.go), and
+// Command.Channels finds the channels. The keys of BY and GET of SORT are not known beforehand, so its handler calls
+// Client.ReadsAll.
 
 // security is what a server has of users.
 type security struct {
@@ -166,8 +165,8 @@ func (s *Server) mustAuthenticate() bool {
 	return !def.NoPass() || !def.Enabled()
 }
 
-// mustLogIn reports whether the client may do nothing before it has logged in. What it can make the server hold is
-// bounded: its requests (resp.Limits) and the replies to them (freeReply).
+// mustLogIn reports whether the client must authenticate before it may do anything else. Until then the memory of its requests
+// (resp.Limits) and of the replies to them (freeReply) is bounded.
 func (c *Client) mustLogIn() bool { return !c.authed && c.srv.mustAuthenticate() }
 
 // startAs makes the client what a new connection is.
@@ -250,7 +249,7 @@ func (s *Server) endSessions(gone ...*acl.User) {
 	}
 }
 
-// endSession ends a session at once, or that of the client who runs a command after its reply.
+// endSession closes a client at once, or after the reply if the client is running a command.
 func (s *Server) endSession(c *Client) {
 	if c == s.current {
 		c.closeAfterReply()
@@ -348,8 +347,8 @@ func (s *Server) loadUsers() error {
 	return nil
 }
 
-// readUsers puts the users of the ACL file in the place of all users. On errors nothing changes. The sessions of all
-// former users but the default one end, also of those who are in the file.
+// readUsers replaces all users by those of the ACL file. On errors nothing changes. It closes the clients of all former users
+// but the default one, also of users that are in the file.
 func (s *Server) readUsers() error {
 	text, err := s.Config.ReadFile(s.Config.Path(s.Config.ACLFile))
 	if err != nil {

@@ -128,7 +128,8 @@ func (ts *testServer) refill() {
 	ts.fillTyped("b")
 }
 
-// guardedRun runs a request of a user who may touch a* and words in upper case only. broken tells what it did to a key that is not one of these.
+// guardedRun runs a request of a user who may access a* and words in upper case only. broken is what the request did to another
+// key, "" for nothing.
 func (ts *testServer) guardedRun(c *Client, words []string) (reply, broken string) {
 	db := ts.Keyspace.DBs()[0]
 	name := []byte("b0")

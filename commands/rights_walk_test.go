@@ -13,8 +13,8 @@ import (
 )
 
 // Walks over the whole command table with users who have few rights. The requests are made from the rows' grammar
-// (Command.Args), which also tells which words are keys and by which spec; what finds the keys of a request when it is
-// checked takes no part in that.
+// (Command.Args), which also says which words are keys and by which spec. The code under test, which finds the keys of a
+// request for the ACL check, is not used for that.
 
 // sampler makes requests from a grammar. Without rng they are the shortest ones.
 type sampler struct {
@@ -299,7 +299,7 @@ func TestEveryKeyIsChecked(t *testing.T) {
 	})
 }
 
-// What depends on other arguments, and what the grammar cannot tell.
+// Commands whose keys depend on other arguments, and keys that the grammar cannot describe.
 func TestKeysOfSpecialCommands(t *testing.T) {
 	ts, _ := newRightsServer(t)
 	ts.doLine("ACL SETUSER both on nopass +@all %R~a* %W~b* ~c*")

@@ -113,7 +113,7 @@ func TestScanIterations(t *testing.T) {
 	}
 }
 
-// TestScanExpired meets thousands of expired keys: they are deleted, told of, and not returned.
+// TestScanExpired scans thousands of expired keys: they are deleted, notified and propagated, and not returned.
 func TestScanExpired(t *testing.T) {
 	for _, options := range []string{"COUNT 50", "COUNT 50 TYPE string", "COUNT 50 TYPE hash"} {
 		ts := newTestServer(t)
@@ -171,7 +171,7 @@ func TestScanUnderWrites(t *testing.T) {
 		if calls > 1_000_000 {
 			t.Fatal("no end")
 		}
-		if calls%40 < 20 { // by turns many more keys, and all of them away
+		if calls%40 < 20 { // add many keys, then delete all, and so on
 			for range 500 {
 				ts.do("SET", "go:"+strconv.Itoa(n), "v")
 				n++

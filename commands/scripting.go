@@ -37,6 +37,7 @@ type scripts struct {
 	eval     bool    // it is a script and no function
 	readOnly bool
 	wrote    bool  // a write command was called
+	slow     bool  // it has yielded
 	allowOOM bool  // its commands are not refused while memory is full
 	repl     int   // redis.set_repl
 	now      int64 // the clock that it sees, Unix ms
@@ -174,9 +175,9 @@ var scriptingCommands = []session.Command{
 		}},
 }
 
-// runsScripts are the commands that may run a script.
+// runsScripts are the commands that may run a script, DEBUG with its form LOADAOF.
 var runsScripts = map[string]bool{"eval": true, "evalsha": true, "eval_ro": true, "evalsha_ro": true, "fcall": true,
-	"fcall_ro": true}
+	"fcall_ro": true, "debug": true}
 
 const (
 	errScriptDebug   = "ERR SCRIPT DEBUG is not supported: there is no debugger of scripts"
@@ -193,6 +194,7 @@ const (
 	errNotBusy       = "NOTBUSY No scripts in execution right now."
 	errUnkillable    = "UNKILLABLE Sorry the script already executed write commands against the dataset. You can either wait " +
 		"the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE command."
+	errUnkillableByMaster = "UNKILLABLE The busy script was sent by a master instance in the context of replication and cannot be killed."
 )
 
 // numKeys parses the number of keys of EVAL and FCALL. On failure it has replied, with bad where it is no number.
@@ -315,6 +317,7 @@ func (s *Server) refusedScript(c *Client, flags lua.Flags) string {
 func (x *scripts) flagsOf(e *session.Entry, args [][]byte) session.Flags {
 	declared := lua.CompatMode
 	switch e.Name {
+	case "debug":
 	case "fcall", "fcall_ro":
 		if f := x.libraries.Function(args[1]); f != nil {
 			declared = f.Flags
@@ -359,7 +362,7 @@ func (s *Server) runScript(c *Client, script *lua.Script, f *lua.Function, keys 
 	x.caller, x.name, x.eval = c, name, script != nil
 	x.readOnly = c.Cmd.Flags&session.ReadOnly != 0 || flags&lua.CompatMode == 0 && flags&lua.NoWrites != 0
 	x.allowOOM = flags&(lua.CompatMode|lua.AllowOOM) == lua.AllowOOM
-	x.wrote, x.repl = false, lua.ReplAll
+	x.wrote, x.slow, x.repl = false, false, lua.ReplAll
 	x.now, x.started = s.Keyspace.Now, s.nanos()
 	x.micros = s.wall + x.started/1000
 	x.clock = x.started

@@ -175,6 +175,22 @@ func TestScriptRefusedInTransaction(t *testing.T) {
 	}
 }
 
+// A script that a master has sent cannot be killed, whether it has written or not: the replica would differ from its master.
+func TestMasterScriptIsNotKilled(t *testing.T) {
+	ts := newTestServer(t)
+	ts.scripts.caller = ts.newInnerClient()
+	ts.scripts.caller.Trusted = true
+	for _, wrote := range []bool{false, true} {
+		ts.scripts.wrote = wrote
+		for _, kill := range []string{"SCRIPT", "FUNCTION"} {
+			const want = "-UNKILLABLE The busy script was sent by a master instance in the context of replication and cannot be killed.\r\n"
+			if got := ts.do(kill, "KILL"); got != want {
+				t.Errorf("%s KILL: %q", kill, got)
+			}
+		}
+	}
+}
+
 // What redis.acl_check_cmd says is what redis.call then does, for scripts and functions.
 func TestCheckOfRightsAgrees(t *testing.T) {
 	ts := newTestServer(t)

@@ -5,8 +5,9 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// A shutdown waits for replicas, up to shutdown-timeout seconds, so that one of them can take over with all that was answered, and
-// all of them can go on after a restart. Meanwhile what may change data is paused; who has asked for the shutdown waits.
+// A shutdown waits up to shutdown-timeout seconds until replicas have acknowledged the whole stream, so that one of them can be
+// promoted without losing a write, and all of them can continue after a restart. Meanwhile writes are paused, and the client
+// that sent SHUTDOWN is blocked.
 
 // shutdownWait is a shutdown that waits for replicas.
 type shutdownWait struct {

@@ -92,7 +92,7 @@ func TestBaseOfStreams(t *testing.T) {
 	}
 	for _, line := range []string{"XINFO STREAM s FULL", "XINFO STREAM new FULL", "XINFO STREAM drained FULL", "XINFO STREAM dangling FULL", "DEBUG DIGEST"} {
 		want, got := ts.doLine(line), other.doLine(line)
-		// Commands do not tell that a consumer never got anything.
+		// No command can make a consumer with the active-time -1.
 		want = strings.ReplaceAll(want, ":-1\r\n", ":1700000000000\r\n")
 		got = strings.ReplaceAll(got, ":-1\r\n", ":1700000000000\r\n")
 		if got != want {

@@ -93,11 +93,11 @@ func (s *Server) listenTLS() error {
 	return s.tls.port.Listen(addrs, s.Config.TCPBacklog)
 }
 
-// countRoom tells the port how many more clients there may be. Handshakes have no other descriptors than those of clients.
+// countRoom updates how many more clients the port may accept. Handshakes use the descriptors of clients.
 func (s *Server) countRoom() { s.tls.room.Store(int64(s.Config.MaxClients - len(s.clients))) }
 
-// dialTLS makes TLS of a connection to a master (tls-replication); nil where it stays plain. It is told the settings of now,
-// and may run later.
+// dialTLS returns the function that encrypts a connection to a master; nil without tls-replication. The function uses the TLS
+// settings of this moment, also if it runs later.
 func (s *Server) dialTLS() func(context.Context, *net.TCPConn) (eventloop.Stream, error) {
 	if !s.Config.TLSReplication {
 		return nil
@@ -112,7 +112,7 @@ func (s *Server) dialTLS() func(context.Context, *net.TCPConn) (eventloop.Stream
 	}
 }
 
-// replicationPort is the port that a master is told, if replica-announce-port does not say.
+// replicationPort is the port of REPLCONF listening-port without replica-announce-port.
 func (s *Server) replicationPort() int {
 	if s.Config.TLSReplication && s.Config.TLSPort != 0 {
 		return s.Config.TLSPort

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// invalid is the push that tells of keys.
+// invalid is the push that invalidates keys.
 func invalid(keys ...string) string { return ">2\r\n$10\r\ninvalidate\r\n" + array(keys...) }
 
 func (ts *testServer) tracker(options ...string) *Client {

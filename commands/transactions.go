@@ -116,7 +116,7 @@ func (c *Client) transaction() *transaction {
 	return c.tx
 }
 
-// What the server keeps of used transactions.
+// Used transactions that the server keeps for the next clients.
 const (
 	keptTransactions = 64
 	keptData         = 16 << 10 // bytes of arguments that a kept one has room for

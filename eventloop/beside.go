@@ -25,14 +25,14 @@ package eventloop
 // once for all.
 //
 // A peer that does not read keeps nobody from reading: nothing here waits for a
-// socket. What the kernel does not take stays with the Stream until the poll tells
-// that there is room (side.clogged).
+// socket. What the kernel does not take stays with the Stream until the poll reports
+// the socket as writable (side.clogged).
 //
 // # Who owns what
 //
 // The Stream belongs to the thread. What lies between both is guarded by
 // ioThread.mu. Conn.fd is the socket itself, so that shutting it down ends both
-// directions: the thread then reads the end, and tells the loop by a packet. The
+// directions: the thread then reads the end, and posts it to the loop in a packet. The
 // number of the descriptor is the connection's place in Loop.byFD until Closed; the
 // thread closes the socket after that (side.gone).
 //
@@ -54,7 +54,7 @@ import (
 // A Stream is a connection whose bytes are not those of its socket. Its methods are called by one goroutine, and none of them
 // waits.
 type Stream interface {
-	// Ready tells that the socket may have something to read.
+	// Ready is called when the socket may have something to read.
 	Ready()
 	// Read reads what there is; syscall.EAGAIN means that there is no more until Ready.
 	Read(p []byte) (int, error)
@@ -62,9 +62,9 @@ type Stream interface {
 	Write(p []byte) error
 	// Flush gives the socket what waits for it.
 	Flush() error
-	// Waiting tells whether something waits.
+	// Waiting reports whether something waits.
 	Waiting() bool
-	// CloseWrite tells the peer that nothing follows, after what waits.
+	// CloseWrite ends this direction once the waiting bytes are sent (close_notify).
 	CloseWrite() error
 	// Close closes the socket.
 	Close() error
@@ -104,7 +104,7 @@ type side struct {
 	// Of the thread.
 	in, out bool // what the poll is to report
 	polled  bool // the poll knows the socket
-	ended   bool // the loop has been told the end
+	ended   bool // the end was posted to the loop
 	again   bool // it is in ioThread.more
 	parted  bool // the peer knows that nothing follows
 	closed  bool // the socket is closed, and its number may be another's
@@ -114,9 +114,9 @@ type side struct {
 	asked   bool   // it is in ioThread.asked
 	stopped bool   // the loop wants no input
 	wait    bool   // the loop wants to know of room
-	done    bool   // nothing comes to buf any more: tell the peer when it is empty
+	done    bool   // the loop adds nothing to buf any more: CloseWrite when it is empty
 	lost    bool   // nothing is written any more
-	clogged bool   // the Stream waits for the socket
+	clogged bool   // the Stream has output that the socket may not have taken
 	gone    bool   // the loop has done with it
 }
 
@@ -162,7 +162,7 @@ type packetItem struct {
 	errno syscall.Errno // of writing
 }
 
-// sideEvent is what a poll tells of a descriptor.
+// sideEvent is what a poll reports of a descriptor.
 type sideEvent struct {
 	fd            int
 	in, out, hung bool
@@ -284,7 +284,7 @@ func (t *ioThread) run() {
 				t.write(sd)
 			}
 			switch {
-			case !sd.in && e.hung: // the poll would tell it again and again
+			case !sd.in && e.hung: // the poll would report it in each round
 				t.forget(sd)
 			case e.in || e.hung:
 				sd.s.Ready()
@@ -310,8 +310,8 @@ func (t *ioThread) close() {
 	t.poll.close()
 }
 
-// attend does what the loop has asked for. wait tells that nothing is left to do; the loop then believes that the thread
-// sleeps.
+// attend does what the loop has asked for. wait is true if nothing is left to do: then asleep is set, and the loop wakes the
+// thread for its next request.
 func (t *ioThread) attend() (wait bool) {
 	for {
 		t.mu.Lock()
@@ -460,7 +460,6 @@ func (t *ioThread) write(sd *side) {
 		}
 		waiting := err == nil && sd.s.Waiting()
 		t.mu.Lock()
-		sd.clogged = waiting
 		var buf []byte
 		room, part := false, false
 		if err == nil && !waiting && !sd.lost {
@@ -470,6 +469,7 @@ func (t *ioThread) write(sd *side) {
 			}
 			part = len(buf) == 0 && sd.done && !sd.parted
 		}
+		sd.clogged = waiting || len(buf) > 0
 		gone := sd.gone
 		t.mu.Unlock()
 		if room {
@@ -631,10 +631,10 @@ func (sd *side) stop() { sd.tell(func() { sd.stopped = true }) }
 
 func (sd *side) resume() { sd.tell(func() { sd.stopped = false }) }
 
-// release tells that the loop has done with it.
+// release lets the thread close the socket: the loop does not use the connection any more.
 func (sd *side) release() { sd.tell(func() { sd.gone = true }) }
 
-// tell changes what is between both sides.
+// tell changes a field that the loop and the thread share, and makes the thread look at it.
 func (sd *side) tell(change func()) {
 	sd.thread.mu.Lock()
 	change()
@@ -642,7 +642,7 @@ func (sd *side) tell(change func()) {
 	sd.thread.mu.Unlock()
 }
 
-// pending tells whether output is on its way still.
+// pending reports whether output was not yet passed to the kernel.
 func (sd *side) pending() bool {
 	sd.thread.mu.Lock()
 	defer sd.thread.mu.Unlock()

@@ -276,7 +276,7 @@ func TestDescriptorZeroClosed(t *testing.T) {
 	}
 }
 
-// childConnect connects to a unix address and tells what it reads.
+// childConnect connects to a unix address and prints what it reads.
 func childConnect(addr string) {
 	c, err := net.Dial("unix", addr)
 	if err != nil {

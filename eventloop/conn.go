@@ -153,7 +153,7 @@ func (c *Conn) SendShared(head, shared, tail []byte) (queued bool) {
 // Read reads from the socket what is there, into the first buffer and when that is
 // full into the second, and returns how many bytes that were. 0 means that there
 // is nothing now: the end of the stream and errors are left for the loop to find.
-// It may be called in Data, for who knows a better place for bytes than the
+// A Handler may call it in Data if it has a better place for the bytes than the
 // packets of the loop.
 func (c *Conn) Read(first, second []byte) int {
 	if c.flags&(fBeside|fDialled|fClosing|fClosed|fDead) != 0 {

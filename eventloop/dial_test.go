@@ -77,7 +77,7 @@ func TestDial(t *testing.T) {
 	s.eventually("the end of all", func() bool { return closed == n && s.Conns() == 0 })
 }
 
-// TestDialFails: the reason is told, and nothing after cancel.
+// TestDialFails: the callback gets the reason, and is not called after cancel.
 func TestDialFails(t *testing.T) {
 	port, err := harness.FreePort()
 	if err != nil {
@@ -106,7 +106,7 @@ func TestDialFails(t *testing.T) {
 	}
 }
 
-// TestDialCanceledLate: a connection that is canceled at any moment of its making is never told to the Handler.
+// TestDialCanceledLate: the Handler never gets a connection that was canceled, at whatever moment of the dialing.
 func TestDialCanceledLate(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

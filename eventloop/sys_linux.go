@@ -107,8 +107,8 @@ func unsent(fd int) int {
 }
 
 // tuneTCP sets TCP_NODELAY, and keep-alive as Redis does: the first probe after
-// idle, the next ones every third of it, three of them. Errors (the peer is
-// already gone) are ignored: reading will tell.
+// idle, the next ones every third of it, three of them. Errors are ignored: if
+// the peer has already closed, the next read fails.
 func tuneTCP(fd int, idle time.Duration) {
 	syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
 	if idle < time.Second {

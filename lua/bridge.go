@@ -14,7 +14,7 @@ import (
 
 // The table redis of scripts.
 
-// The version that redis.REDIS_VERSION tells scripts.
+// The version that scripts read in redis.REDIS_VERSION.
 const (
 	Version    = "7.2.4"
 	VersionNum = 7<<16 | 2<<8 | 4
@@ -67,8 +67,8 @@ func raiseText(text string) { vm.Raise(errorTable(text)) }
 
 const errArguments = "Lua redis lib command arguments must be strings or integers"
 
-// arguments collects the arguments of a call as the vector of a command, in memory that the next call uses again. It
-// returns a text where they are none.
+// arguments returns the arguments of a call as the argument vector of a command, in memory that the next call reuses. If
+// they are not strings and numbers, or there are none, it returns the text of the error.
 func (e *Engine) arguments(L *glua.LState) (argv [][]byte, text string) {
 	n := L.GetTop()
 	if n == 0 {

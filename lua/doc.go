@@ -5,8 +5,8 @@
 //
 //	e := lua.New(bridge)
 //
-// There is one Engine a server, used by one goroutine at a time. It may be suspended inside a call (see Pace) and then
-// continued on another goroutine, as iter.Pull does.
+// There is one Engine a server, used by one goroutine at a time. A goroutine may be suspended inside a call (see Pace), and
+// another one may continue the call, as with iter.Pull.
 //
 // # Scripts
 //
@@ -15,14 +15,14 @@
 //	s := e.FindText(body)                  // the same by its text, cheaper than hashing it
 //	err := e.Run(s, keys, args, out)
 //
-// An error of Load is for the client as it is ("Error compiling script (new function): …", without code or "ERR").
-// The cache keeps what came by FromEval up to MaxEvalScripts, the oldest go first (Evicted counts them); what came by
-// FromLoad, or was run by its SHA1 (s.Keep), stays until Flush.
+// An error of Load is the text for the client ("Error compiling script (new function): …", without code or "ERR").
+// The cache keeps at most MaxEvalScripts scripts that were loaded with FromEval, and evicts the oldest first (Evicted counts
+// them). Scripts loaded with FromLoad, or run by their SHA1 (s.Keep), stay until Flush.
 //
 // Run calls the script with keys and args, and writes its result to out. Its error is an *Error: Text is the reply
-// ("CODE text script: …, on @user_script:1.", CR and LF replaced, without '-'), Counted tells that its cause was an
-// error reply of a command that is in the statistics already. Nothing was written to out then. keys and args are
-// copied.
+// ("CODE text script: …, on @user_script:1.", CR and LF replaced, without '-'). Counted is true if the cause was the error
+// reply of a command, which the server has counted in its error statistics already. After an error nothing was written to
+// out. Run copies keys and args.
 //
 // # Functions
 //
@@ -34,19 +34,19 @@
 //
 // # Calls back
 //
-// The Bridge executes commands. Call gets the arguments of redis.call and answers the reply in RESP, in the protocol that
-// the script chose with redis.setresp (RESP 2 at the beginning of each run; SetProtocol tells). The arguments are views
-// of Lua strings: they are valid during the call, and must not be written to. An error reply ("-CODE text\r\n") is what
-// the script gets: redis.call raises it, redis.pcall returns it. Texts for what the bridge itself refuses are the
-// constants Err…
+// The Bridge executes commands. Call gets the arguments of redis.call and returns the reply in RESP, in the protocol that
+// the engine last passed to SetProtocol (RESP 2 at the beginning of each run, then what redis.setresp chooses). The arguments
+// are views of Lua strings: they are valid during the call, and must not be written to. If Call returns an error reply
+// ("-CODE text\r\n"), redis.call raises it and redis.pcall returns it. The constants Err… are the texts of the errors that a
+// Bridge itself replies.
 //
 // # Pace
 //
-// Each 20,000 steps or so of a script (well under a millisecond) the engine looks at the clock. Past Pace.After since
-// the run began it calls Pace.Slow, and from then on again every Pace.Every. Slow may suspend the goroutine (yield of a
-// coroutine) and return later. Kill, called meanwhile, ends the script at once with an error that nothing in it can
+// About every 20,000 steps of a script (well under a millisecond) the engine looks at the clock. When the script has run for
+// Pace.After, the engine calls Pace.Slow, and then again every Pace.Every. Slow may suspend the goroutine (yield of a
+// coroutine) and return later. A call of Kill meanwhile ends the script at once with an error that pcall does not
 // catch. LoadLibrary never calls Slow: it fails with "FUNCTION LOAD timeout" after LoadTimeout.
 //
-// A script that makes the heap grow by more than MemoryLimit bytes ends with "not enough memory", which it cannot catch
-// either. Memory reports what scripts occupy, for INFO.
+// A script that makes the heap grow by more than MemoryLimit bytes ends with "not enough memory", which pcall does not catch
+// either. Memory returns the bytes that the scripts take, for INFO.
 package lua

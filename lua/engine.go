@@ -23,7 +23,7 @@ type Bridge interface {
 	Log(level int, text string)
 	// SetRepl chooses where writes of the script go: a combination of ReplAOF and ReplReplica.
 	SetRepl(flags int)
-	// CheckACL tells whether the script's user may run a command. known is false where there is no such command.
+	// CheckACL reports whether the script's user may run a command. known is false where there is no such command.
 	CheckACL(argv [][]byte) (allowed, known bool)
 }
 
@@ -46,15 +46,15 @@ const (
 // Error is how a script failed. Text is the reply to the client, without the '-'.
 type Error struct {
 	Text string
-	// Counted tells that the error came from a command's reply, which the server has counted already.
+	// Counted is true if the error is a command's reply, which the server has counted already.
 	Counted bool
 }
 
 func (e *Error) Error() string { return e.Text }
 
-// Pace says when a running script calls the server back. The zero value: never.
+// Pace sets when the engine calls the server during a script. The zero value never calls it.
 type Pace struct {
-	// After is how long a script runs undisturbed; Every the time between two calls of Slow from then on.
+	// After is how long a script runs before the first call of Slow; Every is the time between later calls.
 	After, Every time.Duration
 	Slow         func()
 }
@@ -153,7 +153,7 @@ func (e *Engine) now() time.Time {
 	return time.Now()
 }
 
-// begin starts the account of a run.
+// begin starts a run: it resets the step counter, the clock and the text of Kill, and chooses RESP 2.
 func (e *Engine) begin() {
 	e.killed, e.ticked = "", false
 	e.running = true
@@ -167,7 +167,7 @@ func (e *Engine) begin() {
 // Kill ends the running script at its next step, with text as its error.
 func (e *Engine) Kill(text string) { e.killed = text }
 
-// Running tells whether a script is under way (it may be suspended in Pace.Slow).
+// Running reports whether a script is under way (it may be suspended in Pace.Slow).
 func (e *Engine) Running() bool { return e.running }
 
 // tick runs every 20,000 steps of a script.
@@ -203,7 +203,7 @@ func (e *Engine) tick() {
 			if e.heapBytes()-e.heap > e.MemoryLimit {
 				panic(&vm.Kill{Text: "not enough memory"})
 			}
-			// A collection is dear: the next look comes later.
+			// A garbage collection is expensive: the next check is 100 ms later.
 			e.heapCheck = e.now().Sub(e.began) + 100*time.Millisecond
 		}
 	}
@@ -214,7 +214,7 @@ func (e *Engine) heapBytes() int64 {
 	return int64(e.sample[0].Value.Uint64())
 }
 
-// failure is what the handler of an error found while the frames stood.
+// failure holds what the error handler found before the stack was unwound.
 type failure struct {
 	text    string
 	source  string
@@ -230,7 +230,7 @@ func (e *Engine) call(fn *glua.LFunction, name string, args []glua.LValue, out R
 	defer func() {
 		e.running = false
 		if r := recover(); r != nil {
-			// A fault of the engine, not of the script: nothing is known of the state that it leaves.
+			// The engine itself has panicked: the Lua state cannot be trusted any more.
 			e.open()
 			err = &Error{Text: oneLine(fmt.Sprintf("ERR internal error of the script engine: %v", r))}
 		}
@@ -259,7 +259,7 @@ func (e *Engine) call(fn *glua.LFunction, name string, args []glua.LValue, out R
 	return &Error{Text: oneLine(f.text), Counted: f.counted}
 }
 
-// explain reads the value of an error, as Redis's own handler does.
+// explain turns the value of an error into an Error, as Redis's own handler does.
 func (e *Engine) explain(v glua.LValue) (f failure) {
 	f.source, f.line, f.placed = e.host.Position()
 	t, ok := v.(*glua.LTable)
@@ -284,7 +284,7 @@ func safeToString(h *vm.Host, v glua.LValue) glua.LValue {
 	return vm.ToStringMeta(h.Main(), v)
 }
 
-// ignoreStats is the field by which the error of a command tells that it is counted already.
+// ignoreStats is the field that marks the error of a command as counted already.
 const ignoreStats = "ignore_error_stats_update"
 
 func cString(s string) string {

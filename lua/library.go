@@ -21,7 +21,7 @@ type Library struct {
 type Function struct {
 	Name        string
 	Description string
-	// Described tells that a description was given.
+	// Described is true if the function was registered with a description.
 	Described bool
 	Flags     Flags
 	Library   *Library
@@ -35,7 +35,7 @@ const EngineName = "LUA"
 
 const errName = "Library names can only contain letters, numbers, or underscores(_) and must be at least one character long"
 
-// metadata reads the first line of a library. It returns how many bytes the compiler does not see.
+// metadata reads the first line of a library. It returns how many bytes the caller must hide from the compiler.
 func (lib *Library) metadata() (skip int, err error) {
 	if !strings.HasPrefix(lib.Code, "#!") {
 		return 0, refusal("Missing library metadata")
@@ -81,7 +81,7 @@ func validName(name string) bool {
 	return name != ""
 }
 
-// ParseLibrary reads the metadata of a library without running it: its name, or the error that LoadLibrary would answer.
+// ParseLibrary reads the metadata of a library without running it. It returns the name, or the error of LoadLibrary.
 func ParseLibrary(code []byte) (name string, err error) {
 	lib := &Library{Code: string(code)}
 	_, err = lib.metadata()
@@ -124,8 +124,8 @@ func (e *Engine) register(lib *Library, skip int) error {
 	return nil
 }
 
-// openFunctions makes the globals of functions: those of scripts without KEYS and ARGV. While a library is loaded
-// another content takes their place.
+// openFunctions makes the globals of functions: those of scripts without KEYS and ARGV. While a library is being loaded,
+// other globals replace them.
 func (e *Engine) openFunctions() {
 	h := e.host
 	guard := vm.NewTable(0, 1)
@@ -243,7 +243,7 @@ func (f *Function) named(t *glua.LTable) {
 // RunFunction calls a function with tables of keys and args, and writes its result to out. The error is an *Error.
 func (e *Engine) RunFunction(f *Function, keys, args [][]byte, out Reply) error {
 	if f.host != e.host {
-		// The state was made anew since: so are the library's functions, in the same order.
+		// The Lua state was replaced since: load the library again, which registers its functions in the same order.
 		again := &Library{Code: f.Library.Code}
 		skip, err := again.metadata()
 		if err == nil {

@@ -12,7 +12,7 @@ import (
 // length, a double a bulk string and so on. Texts of statuses and errors come without CR and LF.
 type Reply interface {
 	Status(text string)
-	// Error writes "-" and text; counted tells that the error is in the statistics already.
+	// Error writes "-" and text. counted is true if the server has counted the error already.
 	Error(text string, counted bool)
 	Integer(n int64)
 	Bulk(s string)

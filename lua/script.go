@@ -60,7 +60,7 @@ type Script struct {
 
 	fn   *glua.LFunction
 	host *vm.Host
-	// keep: it came by SCRIPT LOAD or was called by its SHA1, so that its place in the cache is sure.
+	// keep: the script came by SCRIPT LOAD or was called by its SHA1, so the cache never evicts it.
 	keep bool
 	// older and newer link the scripts that came by EVAL only.
 	older, newer *Script
@@ -69,7 +69,7 @@ type Script struct {
 	usesArgs     bool
 }
 
-// Origin tells how a script came.
+// Origin is the command that loaded a script.
 type Origin int
 
 const (
@@ -77,7 +77,7 @@ const (
 	FromLoad
 )
 
-// MaxEvalScripts is the number of scripts that came by EVAL only which are kept.
+// MaxEvalScripts is how many scripts that came by EVAL only the cache keeps.
 const MaxEvalScripts = 500
 
 // cache holds scripts by SHA1 and by text.
@@ -130,7 +130,7 @@ func (c *cache) add(s *Script, from Origin) {
 	}
 }
 
-// Keep makes sure of the script's place in the cache: it is named by its SHA1.
+// Keep protects a script from eviction. The server calls it when a client has called the script by its SHA1.
 func (e *Engine) Keep(s *Script) {
 	if !s.keep {
 		s.keep = true
@@ -155,7 +155,7 @@ func (e *Engine) FindText(body []byte) *Script { return e.scripts.byText[string(
 // Count returns the number of cached scripts.
 func (e *Engine) Count() int { return len(e.scripts.bySHA) }
 
-// Evicted returns how many scripts the bound of the cache has pushed out since the start.
+// Evicted returns how many scripts the cache has evicted since the start.
 func (e *Engine) Evicted() int64 { return e.scripts.evicted }
 
 // Memory returns about how many bytes the cached scripts occupy.
@@ -203,8 +203,8 @@ func (e *Engine) compile(s *Script, skip int) error {
 	return nil
 }
 
-// names tells which of the tables KEYS and ARGV the code names. Code that can reach the globals otherwise (by _G, or by
-// compiling more) counts as naming both.
+// names returns which of the tables KEYS and ARGV the code names. Code that can reach the globals in another way (by _G, or
+// by compiling more code) counts as naming both.
 func names(p *glua.FunctionProto) (keys, args bool) {
 	for _, k := range p.Constants {
 		switch k {
@@ -223,8 +223,8 @@ func names(p *glua.FunctionProto) (keys, args bool) {
 	return keys, args
 }
 
-// shebang reads the first line of the script, where it begins with "#!". It returns how many bytes the compiler does not
-// see: the newline stays, so that the line counts.
+// shebang reads the first line of a script that begins with "#!". It returns how many bytes the caller must hide from the
+// compiler: the line without its newline, so that line numbers stay right.
 func (s *Script) shebang() (skip int, err error) {
 	if !strings.HasPrefix(s.Body, "#!") {
 		s.Flags = CompatMode
@@ -279,7 +279,7 @@ func DeclaredFlags(body []byte) Flags {
 // Run calls the script and writes its result to out. The error is an *Error.
 func (e *Engine) Run(s *Script, keys, args [][]byte, out Reply) error {
 	if s.host != e.host {
-		// The state was made anew since.
+		// The Lua state was replaced since.
 		skip, _ := s.shebang()
 		if err := e.compile(s, skip); err != nil {
 			return &Error{Text: "ERR " + err.Error()}
@@ -367,7 +367,7 @@ func hexValue(c byte) int {
 	return -1
 }
 
-// A refusal is an error whose text the client gets behind its code: Redis's own words.
+// A refusal is an error whose text follows the error code in the reply. The texts are Redis's.
 type refusal string
 
 func (r refusal) Error() string { return string(r) }

@@ -20,8 +20,8 @@
 //
 // # What is odd, and what becomes of it
 //
-// A file of which one value is odd must not keep all others out of reach. So what Redis loads is loaded, but put right, and
-// told with its key (Loader.OnRepair):
+// One odd value must not make a whole file useless. So a value that Redis loads is loaded here, too, but corrected, and its
+// key is reported (Loader.OnRepair):
 //
 //	what                                                   sanitize-dump-payload no, clients   yes
 //	a stream is said to have more or fewer entries         the entries are counted             the same

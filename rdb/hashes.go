@@ -7,7 +7,7 @@ import (
 )
 
 // Hashes with deadlines of fields. Redis 7.4 writes small ones as the listpack of triples that they are in memory, large
-// ones as deadline, field and value by turns, where the deadline is 0 for none, else relative to the earliest (plus one),
+// ones as deadline, field and value alternately, where the deadline is 0 for none, else relative to the earliest (plus one),
 // which stands in front of either form. Its release candidates had neither the earliest deadline nor relative ones, under
 // types of their own. Valkey 9 gave the first of these types another meaning: field, value and deadline in eight bytes by
 // turns, -1 for none.
@@ -148,7 +148,7 @@ func (d *decoder) timedField(h *hash.Hash, field, value []byte, when int64) {
 	}
 }
 
-// timedFields reads the forms of fields and deadlines by turns.
+// timedFields reads the RDB types with deadlines that are not listpacks.
 func (d *decoder) timedFields(t Type) *hash.Hash {
 	earliest := uint64(0)
 	if t == typeHashTTL {

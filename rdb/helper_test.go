@@ -48,7 +48,7 @@ func testRules(ks *keyspace.Keyspace) *Rules {
 	}
 }
 
-// describe tells type, encoding and contents of a record in a form that is equal for equal values.
+// describe returns type, encoding and contents of a record as a text that is equal for equal values.
 func describe(r *record.Record) string {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%v/%v expiry %d: ", r.Type(), keyspace.Encoding(r), r.Expiry())

@@ -14,7 +14,7 @@ import (
 // maxIdle is the longest idle time in seconds that an access clock can hold.
 const maxIdle = record.ClockMask / keyspace.ClocksPerSecond
 
-// What a file consists of, for those who read one: Loader, which fills a keyspace, and checker, which only looks.
+// The items of a file, and its two visitors: Loader, which fills a keyspace, and checker, which only checks.
 
 // A visitor receives the items of a file in their order.
 type visitor interface {

@@ -338,7 +338,7 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// A source that fails is told apart from bytes that are wrong.
+// An error of the source is another error than wrong bytes.
 func TestSourceError(t *testing.T) {
 	broken := errors.New("broken pipe")
 	ks := newKeyspace()

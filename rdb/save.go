@@ -114,9 +114,8 @@ func Save(dst io.Writer, snap *keyspace.Snapshot, o *Options) error {
 	return w.err
 }
 
-// VersionFor returns the version to begin with that a stream is written in, whose header cannot be changed later: the lowest
-// that holds the data of the databases as far as they can tell without a walk over all keys, which is all but what needs
-// serial.SetListpacks.
+// VersionFor returns the RDB version for a payload whose header cannot be changed later. It is the lowest version that can
+// hold the data, as far as the databases know without a walk over all keys: only what needs serial.SetListpacks is not known.
 func VersionFor(ks *keyspace.Keyspace) int {
 	for _, db := range ks.DBs() {
 		if db.FieldExpires() > 0 {

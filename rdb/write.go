@@ -45,8 +45,8 @@ type writer struct {
 	digits   [20]byte
 }
 
-// VersionError is returned when data cannot be written in the version that was asked for, or that the header, which
-// cannot be changed any more, tells.
+// VersionError is returned when data cannot be written in the version that was asked for, or in the version of a header that
+// was sent already.
 type VersionError struct {
 	Have, Need int
 	What       string

@@ -20,15 +20,15 @@ type (
 		Level Level
 		Text  string
 	}
-	// CloseReplica closes the connection of a replica; ReplicaClosed need not be called.
+	// CloseReplica closes the connection of a replica. The owner need not call ReplicaClosed.
 	CloseReplica struct {
 		Replica     *Replica
-		AfterOutput bool // it has got all it wanted: what the kernel has of it still goes out
+		AfterOutput bool // the replica needs nothing more: bytes in the kernel's socket buffer are still sent
 		OutputLimit bool // for client-output-buffer-limit; the owner logs the client
 	}
 	// StartJob takes a snapshot; see the head of the package.
 	StartJob struct{ Job *Job }
-	// CancelJob ends one that nobody waits for. A dump on disk may go on, and be joined again.
+	// CancelJob ends a job that no replica waits for. A dump on disk may continue, and replicas may join it again.
 	CancelJob struct{ Job *Job }
 	// SendFile feeds a replica's payload from the file that a job has made.
 	SendFile struct {
@@ -36,9 +36,9 @@ type (
 		Replica *Replica
 		Payload *Payload
 	}
-	// PayloadRoom tells that a payload may be fed again.
+	// PayloadRoom asks the owner to go on feeding a payload: its readers have made room.
 	PayloadRoom struct{ Payload *Payload }
-	// PayloadDropped tells that nobody reads a payload any more: stop its goroutine.
+	// PayloadDropped asks the owner to stop the goroutine that feeds a payload: its last reader has left.
 	PayloadDropped struct{ Payload *Payload }
 	// WaitDone answers a WAIT or WAITAOF.
 	WaitDone struct {
@@ -50,7 +50,7 @@ type (
 	// PauseWrites stops writes, expiry and eviction: a failover is under way. ResumeWrites ends that.
 	PauseWrites  struct{}
 	ResumeWrites struct{}
-	// RoleChanged tells that the server became a master, a replica, or the replica of another master (n.Master tells which).
+	// RoleChanged: the server became a master, a replica, or the replica of another master. n.Master returns the new master.
 	RoleChanged struct{ Replica bool }
 
 	// Dial connects to a master.

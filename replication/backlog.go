@@ -3,11 +3,11 @@ package replication
 // Backlog is the newest part of the stream. Position p of its Chunks is the byte with offset p+1: a replica that has the
 // bytes up to offset o stands at position o.
 //
-// On a master everything that is in it may be sent. On a replica the bytes of the master are appended as they come, and
-// those up to shown, which were executed, may be sent to replicas of its own; what was not executed when the link ends is
-// cut off again.
+// On a master every byte of the backlog may be sent to replicas. On a replica the bytes of the master are appended as they
+// arrive. Only those up to shown were executed and may be sent to sub-replicas. When the link ends, bytes behind shown are
+// removed again.
 //
-// What is older than repl-backlog-size is freed a few chunks a command, unless a replica has still to get it.
+// Each command frees a few of the chunks that are older than repl-backlog-size, unless a replica has not read them yet.
 
 import "strconv"
 
@@ -36,7 +36,7 @@ func (b *Backlog) begin(offset, size int64) {
 // drop ends it.
 func (b *Backlog) drop() { *b = Backlog{} }
 
-// Active tells whether there is a backlog.
+// Active reports whether there is a backlog.
 func (b *Backlog) Active() bool { return b.active }
 
 // First returns the offset of the first byte that is kept, as INFO shows it: the first byte of a history has offset 1.
@@ -58,7 +58,7 @@ func (b *Backlog) Len() int64 {
 // Memory returns the bytes that it takes.
 func (b *Backlog) Memory() int64 { return b.mem }
 
-// covers tells whether a replica that has the bytes before offset can go on.
+// covers reports whether the backlog holds all that a replica needs which has the bytes before offset.
 func (b *Backlog) covers(offset int64) bool {
 	return b.active && offset >= b.First() && offset <= b.First()+b.Len()
 }

@@ -33,7 +33,7 @@ type chunk struct {
 	buf   []byte
 	refs  int
 	next  *chunk
-	owned bool // the buffer belongs to whoever appended it
+	owned bool // the buffer is the caller's of own: nothing may be appended to it
 }
 
 func (c *chunk) end() int64 { return c.start + int64(len(c.buf)) }
@@ -92,7 +92,7 @@ func (s *Chunks) push(c *chunk) *chunk {
 	return c
 }
 
-// release takes back what push counted, for a chunk that is in the list no more.
+// release subtracts a chunk that left the list from mem, and keeps its buffer for the next chunk.
 func (s *Chunks) release(c *chunk) {
 	s.mem -= int64(cap(c.buf)) + chunkOverhead
 	if !c.owned && cap(c.buf) == s.size {
@@ -165,7 +165,7 @@ func (s *Chunks) cut(position int64) {
 // at makes a cursor at a position that is kept, or at the end.
 func (s *Chunks) at(position int64) Cursor {
 	if len(s.list) == 0 {
-		// The cursor must hold what comes.
+		// The cursor must hold a chunk, so that trim keeps the bytes that are appended from now on.
 		s.push(&chunk{start: s.end})
 	}
 	i := sort.Search(len(s.list), func(i int) bool { return s.list[i].start > position }) - 1
@@ -183,10 +183,10 @@ type Cursor struct {
 	pos   int64
 }
 
-// open tells whether the cursor reads anything.
+// open reports whether the cursor reads anything.
 func (c *Cursor) open() bool { return c.s != nil }
 
-// close gives the chunk free.
+// close releases the cursor's chunk, which trim may then free.
 func (c *Cursor) close() {
 	if c.chunk != nil {
 		c.chunk.refs--
@@ -194,7 +194,7 @@ func (c *Cursor) close() {
 	*c = Cursor{}
 }
 
-// settle leaves a chunk that was read to its end.
+// settle moves the cursor from a chunk that was read to its end to the next chunk, if there is one.
 func (c *Cursor) settle() {
 	for c.pos == c.chunk.end() && c.chunk.next != nil {
 		c.chunk.refs--

@@ -31,7 +31,7 @@
 // it may call what an action asks for (JobStarted, Dialed …): what comes of it is in the next Take. Slices in actions are valid
 // until the actions are carried out.
 //
-//	every 100 ms or oftener    n.Tick(now); n.Deadline tells when earlier
+//	every 100 ms or oftener    n.Tick(now), and at n.Deadline if that is earlier
 //	at the end of a round      n.EndRound(now); flush the append-only file; then write to replicas (below)
 //	a change, a PUBLISH        n.Feed(db, argv); MULTI and EXEC have database -1. A replica ignores it. Without a
 //	                           backlog it only counts
@@ -44,9 +44,9 @@
 // # Replicas
 //
 // A client that sends REPLCONF, PSYNC or SYNC gets a Replica (n.NewReplica); its dispatcher hands the arguments over and
-// sends the Reply if there is one. An accepted PSYNC replies nothing itself: the bytes are in the Replica's output, in front
-// of what follows. From then on (Replica.Attached) the owner sends this client nothing else, closes it if it makes a
-// reply to anything, and writes its output like this, at the end of a round or when the socket is writable again:
+// sends the Reply if there is one. An accepted PSYNC returns no Reply: +FULLRESYNC or +CONTINUE is the first part of the
+// Replica's output. From then on (Replica.Attached) the owner sends this client nothing else, and closes it if one of its
+// commands has a reply. At the end of a round, or when the socket is writable again, the owner writes its output like this:
 //
 //	for r.Pending() {
 //		bufs = r.Output(bufs[:0], 256<<10) // slices of shared chunks: writev
@@ -55,15 +55,15 @@
 //		if wrote is short { watch for writability; break }
 //	}
 //
-// Output gives everything in its order: replies, newlines while waiting, the payload and its frame, the stream. For a
-// client that closes: n.ReplicaClosed(now, r). Empty lines that a replica sends are life: n.ReplicaAlive(now, r).
+// Output returns all in the order of sending: replies, newlines while waiting, the payload and its frame, the stream. When the
+// client closes, call n.ReplicaClosed(now, r). When a replica sends an empty line as a keepalive, call n.ReplicaAlive(now, r).
 //
 // # Full synchronisation
 //
 //	StartJob{Job}       Take a snapshot now, in this very call if possible: then n.JobStarted(now, job), which notes the
-//	                    offset; job.History goes into the aux fields. Another snapshot is in the way: n.JobDelayed(now,
-//	                    job); it is asked for again each second, and when n.SnapshotFree(now) tells that it is out of the
-//	                    way. It failed: n.JobFailed(now, job, err).
+//	                    offset; job.History goes into the aux fields. If another snapshot is in progress:
+//	                    n.JobDelayed(now, job). The Node then repeats StartJob each second, and at once when the owner
+//	                    calls n.SnapshotFree(now). If it failed: n.JobFailed(now, job, err).
 //	  job.Streamed      A goroutine encodes; the loop appends what comes: n.PayloadData(job.Payload, data) while
 //	                    job.Payload.Room() > 0 (a piece may be larger than the room); at the end n.JobDone(now, job, size,
 //	                    err). Frame and mark are added by the Node.
@@ -71,13 +71,13 @@
 //	                    SendFile{Job, Replica, Payload}: open the file now; a goroutine reads it, n.PayloadData(payload,
 //	                    data) while there is Room, at the end n.PayloadEnd(now, payload, err).
 //	PayloadRoom         A payload whose Room was used up has room again: let its goroutine go on.
-//	PayloadDropped      Nobody reads a payload that is read from a file any more.
-//	CancelJob           Nobody waits for a job any more. JobDone need not be called for a streamed one; of one that writes a
-//	                    dump n.JobDone(now, job, 0, err) tells that it ends, unless it is to go on and job.Wanted() may
-//	                    become true again.
+//	PayloadDropped      No replica reads a payload any more that is fed from a file: stop its goroutine.
+//	CancelJob           No replica waits for the job any more. A streamed job needs no JobDone. For a job that writes a
+//	                    file the owner either ends it with n.JobDone(now, job, 0, err), or lets it continue: then replicas
+//	                    may join it, and job.Wanted() may become true again.
 //
-// A dump that the server makes for itself may serve replicas, too: n.NewDump() in the moment of its snapshot gives a Job
-// that is ended by n.JobDone like any other.
+// A BGSAVE of the server itself may serve replicas, too: the owner calls n.NewDump() at the moment of the snapshot, and
+// ends the Job that it returns with n.JobDone like any other.
 //
 // # The link to the master
 //
@@ -85,25 +85,25 @@
 //	Dial                Connect to link.Host, link.Port; then n.Dialed(now, link, err).
 //	SendMaster          Send Data.
 //	CloseLink           Close; the link is dead, and its events are ignored from then on.
-//	bytes came          stream := n.Received(now, link, p). Handshake and payload are eaten; what is returned is stream:
-//	                    parse it with the parser of this link, execute, and after each command tell n.Executed(now, link,
-//	                    consumed, db, inMulti): bytes that the parser took since LinkUp, the database that is selected,
-//	                    whether a transaction is open. History.Offset moves then, and our own replicas get these bytes.
-//	                    REPLCONF in the stream goes to n.MasterReplconf before Executed.
+//	bytes came          stream := n.Received(now, link, p). The Node consumes handshake and payload, and returns the bytes
+//	                    of the stream. Parse them with the parser of this link and execute them. After each command call
+//	                    n.Executed(now, link, consumed, db, inMulti): bytes that the parser took since LinkUp, the
+//	                    selected database, whether a transaction is open. It moves History.Offset, and our sub-replicas
+//	                    get these bytes. For REPLCONF in the stream call n.MasterReplconf before Executed.
 //	connection ended    n.LinkClosed(now, link, err); garbage in the stream: n.LinkBroken(now, link, reason)
 //	PayloadBegin        The first nine bytes have come and name an RDB file that we can load. Open a temporary file, or
 //	                    begin to load; nothing was flushed yet. Log "MASTER <-> REPLICA sync: receiving …" here.
 //	PayloadBytes        More of it.
 //	PayloadComplete     It is complete. Stop reading the link until n.Loaded was called.
-//	before data go      n.Taking(now, link) right before the old data are flushed or swapped away: history, backlog and own
-//	                    replicas end here. While it flushes and loads, Tick sends newlines.
-//	loaded or not       stream := n.Loaded(now, link, streamDB, err); execute what it returns, after the actions, as with
-//	                    Received; go on reading. An error in the middle of the payload may be told at once.
+//	before the flush    n.Taking(now, link) right before the old data are flushed or swapped away. It drops the history and
+//	                    the backlog, and disconnects sub-replicas. While the server flushes and loads, Tick sends newlines.
+//	loaded or failed    stream := n.Loaded(now, link, streamDB, err); carry out the actions, then execute what it returned as
+//	                    with Received; resume reading. After an error call it at once, also in the middle of the payload.
 //	LinkUp              The stream goes on after a partial or full synchronisation: its parser begins anew in database DB.
-//	LinkDown            Drop parser and half transactions.
+//	LinkDown            Drop the parser and a transaction that is not complete.
 //
 // # Roles
 //
-// RoleChanged tells the owner to switch what depends on the role: expiry, read-only, blocked clients. It comes after the Node
-// has changed. A promotion re-emits SELECT with the next change. WaitDone.Unblock ends WAIT on a change of role.
+// On RoleChanged the owner switches what depends on the role: expiry, read-only, blocked clients. The Node already has the new
+// role then. After a promotion the next change is preceded by SELECT. WaitDone.Unblock ends WAIT on a change of role.
 package replication

@@ -5,21 +5,22 @@ package replication
 //	noFailover
 //	  | FAILOVER: writes are paused; two GETACKs are sent
 //	waitingForSync
-//	  | a replica has acknowledged everything but the last GETACK. (Timeout: back, or on if FORCE.)
+//	  | a replica has acknowledged everything but the last GETACK. (On timeout: abort, or with FORCE go on.)
 //	inProgress
-//	  | we are a replica of the target, and ask it by PSYNC <replid> <offset+1> FAILOVER
+//	  | we are a replica of the target, and send it PSYNC <replid> <offset+1> FAILOVER
 //	  |   +CONTINUE, +FULLRESYNC: the target is the master; done
 //	  |   refused: we are a master again
 //	noFailover
 //
-// An acknowledgement that a GETACK asked for does not count that GETACK itself, so after one of them a quiet replica would
-// be equal only a second later. Of two, the answer to the second proves that the replica has everything: what it does not count
-// is the second GETACK. We ask for the stream from the acknowledged offset on, and forget these bytes when it is granted.
+// The offset in an acknowledgement does not include the GETACK that asked for it. After one GETACK the offsets would be equal
+// only a second later, with the next unasked acknowledgement. So we send two: the reply to the second proves that the replica
+// has everything but the second GETACK. We ask for the stream from the acknowledged offset on, and remove the GETACKs behind
+// it from our history when the target accepts.
 //
-// If the link ends after PSYNC FAILOVER was sent, nobody knows whether the target was promoted. Becoming a master again could
-// make two of them. So the next attempt asks without FAILOVER: a target that was promoted goes on with us (or gives us all of its
-// data, if its role has changed again meanwhile), one that is still a replica says NOMASTERLINK, and then FAILOVER is asked
-// for again.
+// If the link ends after PSYNC FAILOVER was sent, we do not know whether the target was promoted. If we became a master again,
+// there could be two masters. So the next PSYNC has no FAILOVER. A target that was promoted accepts it (or replies FULLRESYNC,
+// if its role has changed again meanwhile). A target that is still a replica replies NOMASTERLINK, and we send PSYNC FAILOVER
+// again.
 
 import (
 	"bytes"
@@ -32,9 +33,9 @@ type failover struct {
 	port     int
 	force    bool
 	deadline int64 // ms; 0: none
-	ask      int64 // the offset that the target has acknowledged: what is behind it are GETACKs
-	unsure   bool  // PSYNC FAILOVER was sent, and no answer came
-	probe    bool  // the next PSYNC asks without FAILOVER
+	ask      int64 // the offset that the target has acknowledged; only GETACKs are behind it
+	unsure   bool  // PSYNC FAILOVER was sent, and the link ended before the reply
+	probe    bool  // send the next PSYNC without FAILOVER
 }
 
 type failoverState int
@@ -146,7 +147,7 @@ func (n *Node) tickFailover(now int64) {
 	n.handOver(now)
 }
 
-// checkFailover goes on if the target has everything.
+// checkFailover begins the handover if the target has acknowledged everything.
 func (n *Node) checkFailover(now int64) {
 	f := &n.failover
 	if f.state != waitingForSync {
@@ -165,8 +166,8 @@ func (n *Node) checkFailover(now int64) {
 	}
 }
 
-// rewind forgets what the target may not have: GETACKs and nothing else. It returns where our history ended, or 0 if there
-// was nothing to forget. If the target sends the same bytes, its history and ours have the same end (reclaim).
+// rewind removes from our history what the target may not have: GETACKs and nothing else. It returns where our history
+// ended, or 0 if nothing was removed. If the target then sends the same bytes, reclaim moves the end of the old history back.
 func (n *Node) rewind(offset int64) (end int64) {
 	end = n.History.Offset
 	if offset >= end {
@@ -177,8 +178,8 @@ func (n *Node) rewind(offset int64) (end int64) {
 	return end
 }
 
-// reclaim looks whether the new master has what we have forgotten. Then other replicas, which have it too, may go on from our
-// end of the old history.
+// reclaim checks whether the new master sends the bytes that rewind removed. If it does, SecondOffset covers them again, so
+// that other replicas that have them can continue, too.
 func (n *Node) reclaim(l *Link) {
 	end := min(n.Backlog.end, l.forgotten)
 	c := n.Backlog.reader(l.base)

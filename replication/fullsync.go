@@ -6,13 +6,13 @@ package replication
 //	asked     StartJob was given out; the owner may have to wait for another snapshot
 //	running   the snapshot was taken. The offset of the history at this moment is the job's; its members hold the
 //	          stream from there on in the backlog
-//	gone      JobDone, JobFailed, or all members of a streamed one have left
+//	gone      JobDone or JobFailed was called, or all members of a streamed job have left
 //
-// There is one job at a time, and beside it a dump of the server itself, which replicas may join, too. A replica may join
-// what goes into a file as long as the backlog reaches back to the job's offset: the stream after it begins with SELECT,
-// as after every snapshot.
+// There is one job at a time, and beside it at most one BGSAVE of the server itself, which replicas may join, too. A replica
+// may join a job that writes a file while the backlog still covers the job's offset. The stream after it begins with
+// SELECT, as after every snapshot.
 //
-// A Payload keeps what its slowest reader has not read, and its producer waits when that is payloadRoom.
+// A Payload keeps what its slowest reader has not read. Its producer waits while that is payloadRoom or more.
 
 import (
 	"errors"
@@ -27,11 +27,11 @@ type Job struct {
 	Streamed      bool   // to the replicas' sockets as it is encoded; else into a file
 	Filtered      bool   // the payload has no keys, and functions only if WithFunctions
 	WithFunctions bool   //
-	Version       string // what all of its members said by REPLCONF version; "" if they did not, or not the same
+	Version       string // REPLCONF version of all members; "" if they differ or sent none
 
-	// History is what the aux fields say; known from JobStarted on.
+	// History goes into the aux fields of the payload. JobStarted sets it.
 	History Aux
-	// Payload is what a streamed job goes to; known from JobStarted on.
+	// Payload receives the bytes of a streamed job. JobStarted sets it.
 	Payload *Payload
 
 	members []*Replica
@@ -50,7 +50,7 @@ type Payload struct {
 	Chunks
 	size    int64 // what was announced; -1: a mark ends it
 	ended   bool
-	full    bool // the producer was told to wait
+	full    bool // Room was 0: the producer waits for PayloadRoom
 	readers []*Replica
 }
 
@@ -66,8 +66,8 @@ func newPayload(size int64) *Payload {
 	return p
 }
 
-// Room returns how many bytes may be added before the slowest reader has read more. What is added may be a little more;
-// when there is none left, PayloadRoom will tell that there is again.
+// Room returns how many bytes the producer may add before the slowest reader has read more. The last piece may be larger.
+// At 0 the producer waits for the action PayloadRoom.
 func (p *Payload) Room() int {
 	return max(payloadRoom-int(p.end-p.start()), 0)
 }
@@ -111,7 +111,7 @@ func (n *Node) startJobs(now int64) {
 	n.do(StartJob{j})
 }
 
-// JobStarted tells that the snapshot was taken at this moment: the offset of the history is its offset.
+// JobStarted notes the history's offset as the job's. The owner calls it at the moment of the snapshot.
 func (n *Node) JobStarted(now int64, j *Job) {
 	if n.job != j {
 		n.do(CancelJob{j})
@@ -131,7 +131,7 @@ func (n *Node) JobStarted(now int64, j *Job) {
 	}
 }
 
-// begin notes the history of a job.
+// begin notes the history of a job at the moment of its snapshot. On a master the next command is preceded by SELECT.
 func (n *Node) begin(j *Job) {
 	j.running = true
 	if n.IsReplica() {
@@ -180,7 +180,7 @@ func (n *Node) joinable(r *Replica) *Job {
 	return nil
 }
 
-// JobDelayed tells that another snapshot is in the way.
+// JobDelayed puts a job off for a second. The owner calls it when another snapshot is in progress.
 func (n *Node) JobDelayed(now int64, j *Job) {
 	if n.job != j {
 		return
@@ -192,13 +192,13 @@ func (n *Node) JobDelayed(now int64, j *Job) {
 	n.busyUntil = now + 1000
 }
 
-// SnapshotFree tells that what stood in the way of a job has ended.
+// SnapshotFree retries a delayed job at once. The owner calls it when the other snapshot has ended.
 func (n *Node) SnapshotFree(now int64) {
 	n.busyUntil = 0
 	n.startJobs(now)
 }
 
-// JobFailed tells that the snapshot could not be taken.
+// JobFailed disconnects the replicas of a job. The owner calls it when the snapshot could not be taken.
 func (n *Node) JobFailed(now int64, j *Job, err error) {
 	if n.job != j {
 		return
@@ -208,7 +208,7 @@ func (n *Node) JobFailed(now int64, j *Job, err error) {
 	n.failMembers(now, j)
 }
 
-// NewDump tells that a dump is being made for the server's own sake, of the data of this moment.
+// NewDump returns the job of a BGSAVE of the server itself. The owner calls it at the moment of the snapshot.
 func (n *Node) NewDump() *Job {
 	j := new(Job)
 	n.begin(j)
@@ -216,7 +216,7 @@ func (n *Node) NewDump() *Job {
 	return j
 }
 
-// JobDone tells that all of the payload was encoded, size bytes, or why not.
+// JobDone ends a job. The owner calls it when the payload is encoded (size bytes) or has failed (err).
 func (n *Node) JobDone(now int64, j *Job, size int64, err error) {
 	switch j {
 	case n.job:
@@ -255,7 +255,7 @@ func (n *Node) JobDone(now int64, j *Job, size int64, err error) {
 	n.startJobs(now)
 }
 
-// failMembers ends the connections of those that waited for a job.
+// failMembers closes the connections of the replicas that waited for a job.
 func (n *Node) failMembers(now int64, j *Job) {
 	members := j.members
 	j.members = nil
@@ -265,8 +265,8 @@ func (n *Node) failMembers(now int64, j *Job) {
 	}
 }
 
-// leaveJob takes a replica out of its job. A streamed job without members is of no use. A dump that is being written may be
-// joined as long as its owner lets it run.
+// leaveJob removes a replica from its job. A streamed job without members is cancelled. A job that writes a file remains, and
+// can be joined, until the owner ends it.
 func (n *Node) leaveJob(r *Replica) {
 	for _, j := range [...]*Job{n.job, n.dump} {
 		if j == nil {
@@ -301,7 +301,7 @@ func (n *Node) PayloadData(p *Payload, data []byte) {
 	p.full = p.Room() == 0
 }
 
-// PayloadEnd tells that a payload that is fed from a file is complete.
+// PayloadEnd ends a payload that is fed from a file. The owner calls it when the whole file was added, or reading it failed.
 func (n *Node) PayloadEnd(now int64, p *Payload, err error) {
 	if len(p.readers) == 0 || p.ended {
 		return
@@ -320,7 +320,8 @@ func (n *Node) PayloadEnd(now int64, p *Payload, err error) {
 	n.payloadRead(now, r)
 }
 
-// payloadRead looks at what a replica has read of its payload.
+// payloadRead is called when a replica has read of its payload, or when the payload has ended. A replica that has read all
+// of it goes online.
 func (n *Node) payloadRead(now int64, r *Replica) {
 	p := r.payload
 	if r.reading.pos < p.end || !p.ended {
@@ -336,7 +337,7 @@ func (n *Node) payloadRead(now int64, r *Replica) {
 	n.putOnline(now, r)
 }
 
-// payloadMoved frees what all have read, and wakes the producer.
+// payloadMoved frees what all readers have read, and wakes a waiting producer once half of the room is free.
 func (n *Node) payloadMoved(p *Payload) {
 	p.trim(p.end, payloadTrim)
 	if p.full && p.Room() >= payloadRoom/2 && !p.ended {
@@ -345,7 +346,7 @@ func (n *Node) payloadMoved(p *Payload) {
 	}
 }
 
-// leavePayload ends reading.
+// leavePayload removes a replica from the readers of its payload.
 func (r *Replica) leavePayload(n *Node) {
 	p := r.payload
 	if p == nil {

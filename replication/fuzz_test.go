@@ -15,7 +15,7 @@ type story struct {
 	history                    History
 }
 
-// tell gives the bytes of a master to a link, in pieces whose ends cuts tells.
+// tell passes the bytes of a master to a link, in pieces: cut returns true where a piece ends.
 func tell(t *testing.T, cached bool, data []byte, cut func(i int) bool) *story {
 	b := newBench(t, defaults())
 	b.ReplicaOf(b.now, "h", 1)

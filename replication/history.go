@@ -17,13 +17,13 @@ func (h *History) Restart(id string) {
 	h.ID, h.ID2, h.SecondOffset = id, NoID, -1
 }
 
-// Shift gives what follows a new name; what there is can still be asked for by the old one.
+// Shift gives the bytes that follow a new replid. Replicas may still ask for the bytes so far by the old one.
 func (h *History) Shift(id string) {
 	h.ID2, h.SecondOffset = h.ID, h.Offset+1
 	h.ID = id
 }
 
-// Names tells whether a replica that has the bytes of id below offset has only bytes of this history.
+// Names reports whether all bytes of history id before offset belong to this history, too.
 func (h *History) Names(id string, offset int64) bool {
 	return equalID(id, h.ID) || equalID(id, h.ID2) && h.ID2 != NoID && offset <= h.SecondOffset
 }
@@ -42,7 +42,7 @@ func equalID(a, b string) bool {
 	return true
 }
 
-// Aux is what a dump says of the history that its data belong to.
+// Aux is the position in a history that a dump's aux fields give.
 type Aux struct {
 	ID       string // repl-id
 	Offset   int64  // repl-offset

@@ -1,7 +1,7 @@
 package replication
 
-// A Link is one connection to the master. What belongs to a connection (what was read of a line, timers, how far the stream
-// was parsed) is in it and dies with it; what outlives it is in the Node: History, Backlog, cached, streamDB.
+// A Link is one connection to the master. It holds the state that ends with the connection: a line that is not complete,
+// timers, the position in the stream. The Node holds what outlives the connection: History, Backlog, cached, streamDB.
 //
 //	LinkConnect ------- retryAt ----> LinkConnecting --- Dialed ---> LinkHandshake
 //	LinkHandshake:      PING; AUTH and REPLCONFs in one piece; PSYNC, each when the replies before it have come
@@ -9,9 +9,10 @@ package replication
 //	    +FULLRESYNC, or SYNC sent --> LinkTransfer --- complete ---> LinkLoading --- Loaded ---> LinkConnected
 //	any failure ---------------------> LinkConnect: at once if the link was up, else after a second
 //
-// The stream: its bytes go into the backlog as they come, and to the owner, who parses and executes them. Executed moves
-// History.Offset to the end of the last command that was executed outside a transaction. Where the link ends, what lies
-// behind that is cut off again and asked for anew: half a command, or half a transaction.
+// The stream: Received appends its bytes to the backlog and returns them to the owner, which parses and executes them.
+// Executed moves History.Offset to the end of the last command that was executed outside a transaction. When the link ends,
+// the bytes behind that offset are removed from the backlog (half a command or half a transaction), and the next PSYNC asks
+// for them again.
 
 import (
 	"bytes"
@@ -48,14 +49,14 @@ type Link struct {
 	Port int
 
 	state  LinkState
-	line   []byte // what has come of a line
-	lastIO int64  // when something came last, or the link was made
+	line   []byte // a line that is not complete yet
+	lastIO int64  // when we last received bytes, or began to connect
 	sent   int64  // when we last sent an acknowledgement or a newline
 
 	// Handshake.
-	expected []string // what the next replies answer
+	expected []string // the requests whose replies have not come yet, in order
 	failover bool     // PSYNC was sent with FAILOVER
-	old      bool     // the master knows SYNC only: its history has no name
+	old      bool     // the master knows SYNC only: its history has no replid
 
 	transfer transfer
 
@@ -65,7 +66,7 @@ type Link struct {
 	forgotten int64 // the end of our history before a failover, while it is not clear whether the new master has it; 0: no
 }
 
-// retryDelay is how long after a failure a link is made again, ms.
+// retryDelay is the pause between a failure and the next attempt to connect, in ms.
 const retryDelay = 1000
 
 // maxLine bounds a line of the handshake.
@@ -76,7 +77,7 @@ var errLongLine = errors.New("the line is too long")
 // Link returns the link that there is, or nil.
 func (n *Node) Link() *Link { return n.link }
 
-// linkUp tells whether the stream is coming.
+// linkUp reports whether the link receives the stream (master_link_status:up).
 func (n *Node) linkUp() bool { return n.link != nil && n.link.state == LinkConnected }
 
 // connect makes a link.
@@ -101,7 +102,7 @@ func (n *Node) closeLink() {
 	n.do(CloseLink{l})
 }
 
-// dropLink ends the link and has it made again.
+// dropLink ends the link. A link that was up is reconnected at once, another one after retryDelay.
 func (n *Node) dropLink(now int64) {
 	l := n.link
 	up := l.state == LinkConnected
@@ -130,14 +131,14 @@ func (n *Node) fail(now int64, format string, args ...any) {
 	n.dropLink(now)
 }
 
-// LinkClosed tells that the connection ended.
+// LinkClosed ends the link. The owner calls it when the connection was closed or failed.
 func (n *Node) LinkClosed(now int64, l *Link, err error) {
 	if l != n.link {
 		return
 	}
 	switch l.state {
 	case LinkLoading:
-		// All that the connection was needed for is here.
+		// The payload is complete: loading goes on without the connection.
 		l.transfer.lost = true
 		return
 	case LinkConnected:
@@ -150,7 +151,7 @@ func (n *Node) LinkClosed(now int64, l *Link, err error) {
 	lost := l.state == LinkTransfer
 	n.dropLink(now)
 	if lost && n.link == nil {
-		n.retryAt = now // with the next Tick: the master is there, and what it has kept for us goes
+		n.retryAt = now // reconnect with the next Tick, while the master's backlog may still reach back far enough
 	}
 }
 
@@ -161,7 +162,7 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
-// LinkBroken tells that the stream is garbage: its history cannot be trusted.
+// LinkBroken ends the link and asks for a full resync next time. The owner calls it when the stream cannot be parsed.
 func (n *Node) LinkBroken(now int64, l *Link, reason string) {
 	if l != n.link {
 		return
@@ -170,7 +171,7 @@ func (n *Node) LinkBroken(now int64, l *Link, reason string) {
 	n.fail(now, "Protocol error from master: %s", reason)
 }
 
-// Dialed tells that a link is connected, or why not.
+// Dialed begins the handshake. The owner calls it when the connection is established, or has failed (err).
 func (n *Node) Dialed(now int64, l *Link, err error) {
 	if l != n.link || l.state != LinkConnecting {
 		return
@@ -221,8 +222,8 @@ func (n *Node) Received(now int64, l *Link, p []byte) (stream []byte) {
 	return nil
 }
 
-// takeLine takes what completes a line, and returns it without its end; empty lines and lines that are not complete are empty.
-// rest is what follows.
+// takeLine reads bytes of p up to the end of a line. It returns the line without its end; "" if the line is empty or not
+// complete yet. rest is what follows in p.
 func (l *Link) takeLine(p []byte) (line, rest []byte, err error) {
 	i := bytes.IndexByte(p, '\n')
 	if i < 0 {
@@ -240,7 +241,7 @@ func (l *Link) takeLine(p []byte) (line, rest []byte, err error) {
 	return line, p[i+1:], nil
 }
 
-// reply takes the answer to the first of what is expected.
+// reply handles the master's reply to the first request in expected.
 func (n *Node) reply(now int64, l *Link, line string) {
 	what := l.expected[0]
 	l.expected = l.expected[1:]
@@ -273,7 +274,7 @@ func (n *Node) reply(now int64, l *Link, line string) {
 	}
 }
 
-// introduce sends all that the master is told before PSYNC.
+// introduce sends AUTH and the REPLCONFs that precede PSYNC.
 func (n *Node) introduce(l *Link) {
 	s := &n.Settings
 	var out []byte
@@ -352,7 +353,7 @@ func (n *Node) psyncReply(now int64, l *Link, line string) {
 		n.dropLink(now)
 	case n.failover.state == inProgress:
 		if l.failover && n.failover.unsure {
-			// It may have taken the one that was not answered.
+			// The target may have accepted the earlier PSYNC FAILOVER, whose reply was lost with the connection.
 			l.failover = false
 			n.failover.probe = true
 			n.dropLink(now)
@@ -372,7 +373,7 @@ func (n *Node) psyncReply(now int64, l *Link, line string) {
 	}
 }
 
-// resume goes on where the history ends.
+// resume handles +CONTINUE: the stream goes on at the end of our history. id is the new replid, "" if there is none.
 func (n *Node) resume(now int64, l *Link, id string) {
 	h := &n.History
 	if !n.cached {
@@ -391,7 +392,7 @@ func (n *Node) resume(now int64, l *Link, id string) {
 	if id != "" && !equalID(id, h.ID) {
 		h.Shift(id)
 		n.logf(Notice, "Master replication ID changed to %s", id)
-		// Our own replicas have to hear the new id.
+		// Our sub-replicas reconnect and learn the new replid.
 		n.closeReplicas()
 	}
 	n.needBacklog()
@@ -406,8 +407,8 @@ func (n *Node) goOnline(now int64, l *Link, full bool) {
 	n.do(LinkUp{Link: l, DB: n.streamDB, Full: full})
 }
 
-// Executed tells that the stream was executed up to the end of a command: consumed bytes of it since LinkUp. db is what it has
-// selected, inMulti whether a transaction is open.
+// Executed moves the history's offset to the end of a command. The owner calls it after each command of the stream. consumed
+// counts the bytes of the stream since LinkUp, db is the selected database, inMulti reports an open transaction.
 func (n *Node) Executed(now int64, l *Link, consumed int64, db int, inMulti bool) {
 	if l != n.link || l.state != LinkConnected || inMulti && n.opt.Fault != FaultHalfTransaction {
 		return
@@ -422,8 +423,8 @@ func (n *Node) Executed(now int64, l *Link, consumed int64, db int, inMulti bool
 	n.trim()
 }
 
-// MasterReplconf is REPLCONF in the master's stream; args are the words after it. GETACK is answered with the offset before
-// it.
+// MasterReplconf is REPLCONF in the master's stream; args are the words after it. The acknowledgement that GETACK asks for
+// has the offset before the GETACK itself.
 func (n *Node) MasterReplconf(now int64, l *Link, args [][]byte) {
 	if l == n.link && l.state == LinkConnected && len(args) > 0 && strings.EqualFold(string(args[0]), "getack") {
 		n.sendAck(now, l)
@@ -445,7 +446,7 @@ func (n *Node) sendAck(now int64, l *Link) {
 	n.send(l, AppendCommand(nil, argv))
 }
 
-// fsyncedAck tells the master at once what it asked for.
+// fsyncedAck sends an acknowledgement as soon as the AOF has on disk what the last GETACK asked for.
 func (n *Node) fsyncedAck(now int64) {
 	if l := n.link; l != nil && l.state == LinkConnected && l.wanted > 0 && n.fsynced >= l.wanted {
 		l.wanted = 0
@@ -485,7 +486,7 @@ func (n *Node) tickLink(now int64) {
 	}
 }
 
-// sayAlive sends an empty line once a second while the old data go and the new ones are loaded.
+// sayAlive sends an empty line once a second while the old data are flushed and the payload is loaded.
 func (n *Node) sayAlive(now int64, l *Link) {
 	if !l.transfer.lost && now-l.sent >= 1000 {
 		l.sent = now
@@ -493,10 +494,10 @@ func (n *Node) sayAlive(now int64, l *Link) {
 	}
 }
 
-// LinkInfo is what INFO and ROLE tell of the link.
+// LinkInfo holds what INFO and ROLE show of the link.
 type LinkInfo struct {
 	State         LinkState
-	LastIO        int64 // when something came last, ms; 0: the link is down
+	LastIO        int64 // when we last received bytes, ms; 0: the link is down
 	DownSince     int64 // since when it is down, ms; 0: it is up
 	ReadOffset    int64 // slave_read_repl_offset
 	Size          int64 // of the payload that comes; -1: unknown
@@ -529,5 +530,5 @@ func (n *Node) LinkInfo() LinkInfo {
 	return i
 }
 
-// HistoryUsable tells whether the history can be continued: slave_repl_offset is -1 in ROLE if not.
+// HistoryUsable reports whether the history can be continued: slave_repl_offset is -1 in ROLE if not.
 func (n *Node) HistoryUsable() bool { return n.host == "" || n.cached }

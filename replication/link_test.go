@@ -257,7 +257,7 @@ func TestTransactionHoldsOffset(t *testing.T) {
 	}
 }
 
-// TestGetack is answered with the offset before it; what is not on disk yet is told as soon as it is.
+// TestGetack: the acknowledgement has the offset before the GETACK; a second one follows when the AOF has all of it on disk.
 func TestGetack(t *testing.T) {
 	m := linked(t)
 	m.Settings.AOF = true

@@ -91,7 +91,7 @@ func TestPartial(t *testing.T) {
 			b.ReplicaClosed(b.now, r)
 		}
 	}
-	// Without psync2 no id is told.
+	// Without psync2 +CONTINUE has no replid.
 	r := b.NewReplica(nil, "1.2.3.4")
 	b.Psync(b.now, r, args(fmt.Sprint(b.History.ID, " ", end+1)), false, "")
 	if got := b.output(r); got != "+CONTINUE\r\n" {
@@ -298,7 +298,7 @@ func TestJoin(t *testing.T) {
 	}
 }
 
-// TestDumpOfNobody: the owner of a dump is told when nobody waits for it any more, and may end it or let it be joined.
+// TestDumpOfNobody: the owner gets CancelJob when no replica waits for a dump any more, and may end it or let it be joined.
 func TestDumpOfNobody(t *testing.T) {
 	b := newBench(t, defaults())
 	join := func(n int) *Replica {

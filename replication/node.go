@@ -1,15 +1,15 @@
 package replication
 
 // A Node has a role. As a master it makes the stream itself (Feed); as a replica it takes the stream of its master (link.go)
-// and Feed does nothing. Both have a backlog and replicas. A change of role ends the links of all replicas: they come back,
-// hear the new replid, and go on by a partial synchronisation.
+// and Feed does nothing. Both have a backlog and replicas. A change of role disconnects all replicas: they reconnect, learn
+// the new replid, and continue by a partial synchronisation.
 //
 //	             ReplicaOf, a failover that has begun
 //	master ------------------------------------------> replica
 //	       <------------------------------------------
 //	        ReplicaOfNoOne, PSYNC FAILOVER, a failover that was refused
 //
-// What is done once a second is done by time passed, and not by counting ticks.
+// What is done once a second depends on the time that has passed, not on the number of ticks.
 
 import "fmt"
 
@@ -40,7 +40,7 @@ type Settings struct {
 type Options struct {
 	// NewID makes a random id of 40 hex digits.
 	NewID func() string
-	// Loadable tells why a payload that begins with these nine bytes cannot be loaded, or "".
+	// Loadable returns why a payload that begins with these nine bytes cannot be loaded, or "".
 	Loadable func(head []byte) string
 	// Fault plants a mistake, for the test that shows that the simulator finds it.
 	Fault Fault
@@ -63,7 +63,7 @@ type Node struct {
 	History  History
 	Backlog  Backlog
 
-	// WritesRefused tells that min-replicas-to-write is not met: writes of clients are answered with NOREPLICAS.
+	// WritesRefused is true while min-replicas-to-write is not met: the owner replies NOREPLICAS to writes of clients.
 	WritesRefused bool
 	// Counters of INFO's section stats.
 	SyncFull, SyncPartialOK, SyncPartialErr int64
@@ -76,13 +76,13 @@ type Node struct {
 	replicas  []*Replica
 	selected  int   // the database that the stream has selected; -1: the next command selects
 	pinged    int64 // when the last ping went out
-	alone     int64 // since when there are no replicas; 0: there are, or nobody has looked yet
-	job       *Job  // that is asked for or runs
-	busyUntil int64 // another snapshot is in the way: when a job is asked for again; 0: none is
-	dump      *Job  // of the server itself, while it runs
+	alone     int64 // since when there are no replicas; 0: there are, or Tick has not looked yet
+	job       *Job  // the job that is asked for or runs
+	busyUntil int64 // another snapshot is in progress: when to ask for the job again; 0: none is
+	dump      *Job  // the BGSAVE of the server itself, while it runs
 	waiters   []*Waiter
 	fsynced   int64 // offset up to which all changes are on our own disk
-	askAcks   bool  // at the end of the round
+	askAcks   bool  // EndRound sends GETACK
 	failover  failover
 
 	// As a replica.
@@ -156,20 +156,20 @@ func (n *Node) everySecond(now int64) {
 		n.alone = now
 	}
 	if s.BacklogTTL > 0 && n.Backlog.active && now-n.alone > s.BacklogTTL*1000 {
-		// Offsets go on without a backlog, but the stream is not kept, and commands may be counted as one byte: what
-		// follows must not have the name of what was.
+		// Without a backlog the stream is not kept, and Feed counts each command as one byte. So these offsets must not
+		// belong to the old replid.
 		n.History.Restart(n.opt.NewID())
 		n.Backlog.drop()
 		n.logf(Notice, "Replication backlog freed after %d seconds without connected replicas.", s.BacklogTTL)
 	}
 }
 
-// EndRound ends a round of the loop: it asks for acknowledgements if clients wait for them, and drops replicas whose output is over
-// the limit.
+// EndRound ends a round of the loop. It sends GETACK if clients wait for acknowledgements, and disconnects replicas over
+// their output buffer limit.
 func (n *Node) EndRound(now int64) {
 	if n.askAcks {
 		n.askAcks = false
-		// Clients are held by a failover: nothing may be added to the stream.
+		// A failover pauses clients, and nothing may be added to the stream meanwhile.
 		if !n.IsReplica() && n.failover.state == noFailover && n.online() > 0 {
 			n.Feed(-1, getack)
 		}
@@ -194,13 +194,13 @@ func (n *Node) Ping(now int64) {
 	n.Feed(-1, ping)
 }
 
-// IsReplica tells whether the server has a master.
+// IsReplica reports whether the server has a master.
 func (n *Node) IsReplica() bool { return n.host != "" }
 
 // Master returns host and port of the master of a replica.
 func (n *Node) Master() (host string, port int) { return n.host, n.port }
 
-// Active tells whether Feed does more than count: whether there is a stream.
+// Active reports whether Feed does more than count: whether there is a stream.
 func (n *Node) Active() bool { return n.Backlog.active && n.host == "" }
 
 // Feed appends a command that changed database db to the stream; -1 for commands that concern none. On a replica it does
@@ -212,7 +212,7 @@ func (n *Node) Feed(db int, argv [][]byte) {
 	case n.host != "":
 		return
 	case !b.active:
-		// The offset tells WAITAOF what is on disk.
+		// WAITAOF compares this offset with the one that the last fsync covers.
 		n.History.Offset++
 		return
 	case db >= 0 && db != n.selected:
@@ -231,18 +231,18 @@ func (n *Node) trim() {
 	}
 }
 
-// trimMany is trim for what was kept for a replica that has left.
+// trimMany is trim after a replica has left that may have held much.
 func (n *Node) trimMany() {
 	if b := &n.Backlog; b.end-b.start() > n.Settings.BacklogSize {
 		b.trim(b.shown-n.Settings.BacklogSize, trimmedMany)
 	}
 }
 
-// SettingsChanged tells that Settings were changed.
+// SettingsChanged applies new Settings. The owner calls it after it has changed them.
 func (n *Node) SettingsChanged(now int64) {
 	n.countGood(now)
 	if b := &n.Backlog; b.active {
-		// Chunks of another size come with the next one that is needed.
+		// Chunks that exist keep their size; the next one has the new size.
 		b.size = int(min(max(n.Settings.BacklogSize/16, minChunk), maxChunk))
 		b.spare = nil
 		n.trim()
@@ -256,8 +256,8 @@ func (n *Node) needBacklog() {
 	}
 }
 
-// ReplicaOf makes the server a replica of host and port. It tells false if it is that already. The owner refuses the command
-// while FailoverState is not no-failover.
+// ReplicaOf makes the server a replica of host and port. It returns false if the server is that already. The owner refuses
+// the command while FailoverState is not no-failover.
 func (n *Node) ReplicaOf(now int64, host string, port int) bool {
 	if n.host == host && n.port == port {
 		n.logf(Notice, "REPLICAOF would result into synchronization with the master we are already connected with. No operation performed.")
@@ -267,8 +267,7 @@ func (n *Node) ReplicaOf(now int64, host string, port int) bool {
 	return true
 }
 
-// Boot makes the server a replica at its start, before clients are served: its data have the history that Restore gave, or
-// none.
+// Boot makes the server a replica at its start, before it serves clients. Its data have the history that Restore set, or none.
 func (n *Node) Boot(now int64, host string, port int) {
 	n.host, n.port = host, port
 	n.retryAt, n.downAt = now, now
@@ -286,7 +285,7 @@ func (n *Node) setMaster(now int64, host string, port int) {
 	n.closeLink()
 	if wasMaster {
 		n.closeReplicas()
-	} // else they stay until the new master gives all data, or another id
+	} // else sub-replicas stay connected until a full resync, or until the new master has another replid
 	n.host, n.port = host, port
 	n.retryAt, n.downAt = now, now
 	n.endWaiters()
@@ -295,7 +294,7 @@ func (n *Node) setMaster(now int64, host string, port int) {
 	n.connect(now)
 }
 
-// ReplicaOfNoOne makes the server a master. It tells false if it is that already.
+// ReplicaOfNoOne makes the server a master. It returns false if the server is a master already.
 func (n *Node) ReplicaOfNoOne(now int64) bool {
 	if n.host == "" {
 		return false
@@ -311,12 +310,12 @@ func (n *Node) promote(now int64) {
 	if n.cached {
 		n.shiftID()
 	} else {
-		// The data are not those of the history, or not surely.
+		// The data may differ from the history's, so the old replid must not name them.
 		n.History.Restart(n.opt.NewID())
 		n.Backlog.drop()
 	}
 	n.cached = false
-	// The replicas that continue by the old id may have any database selected.
+	// Replicas that continue by the old replid may have any database selected, so the next command needs a SELECT.
 	if n.opt.Fault != FaultSelect {
 		n.selected = -1
 	}
@@ -326,16 +325,16 @@ func (n *Node) promote(now int64) {
 	n.countGood(now)
 }
 
-// shiftID gives the history a new name that the old one leads to.
+// shiftID gives the history a new replid and keeps the old one as replid2.
 func (n *Node) shiftID() {
 	n.History.Shift(n.opt.NewID())
 	n.logf(Notice, "Setting secondary replication ID to %s, valid up to offset: %d. New replication ID is %s",
 		n.History.ID2, n.History.SecondOffset, n.History.ID)
 }
 
-// Restore takes over the history of the dump that was loaded at the start. asReplica tells that a master is configured: then
-// the history is continued. A master begins one of its own that the dump's leads to, so that replicas which have exactly
-// what the dump has go on.
+// Restore takes over the history of the dump that was loaded at the start. With asReplica (the configuration names a master)
+// the history continues under its replid. A master begins a new history with the dump's replid as replid2, so that
+// replicas with exactly the dump's data can continue.
 func (n *Node) Restore(now int64, a Aux, asReplica bool) {
 	if len(a.ID) != len(NoID) || a.Offset < 0 {
 		return
@@ -353,7 +352,7 @@ func (n *Node) Restore(now int64, a Aux, asReplica bool) {
 	n.Backlog.begin(h.Offset, n.Settings.BacklogSize)
 }
 
-// Aux returns what a dump that is made now says of the history; false: there is none that anybody could continue.
+// Aux returns the aux fields of a dump that is made now; false if there is no history that a replica could continue.
 func (n *Node) Aux() (a Aux, ok bool) {
 	switch {
 	case n.host == "" && n.Backlog.active:

@@ -1,6 +1,6 @@
 package replication
 
-// PSYNC and SYNC: who may go on where it stands, and who needs everything.
+// PSYNC and SYNC: which replicas may continue (partial) and which need a payload (full).
 
 import (
 	"strconv"
@@ -17,8 +17,8 @@ const (
 	errOtherID     Reply = "-ERR PSYNC FAILOVER replid must match my replid."
 )
 
-// Psync is PSYNC; args are the words after it, two at least. pending tells that the client has output that was not sent
-// yet, client is its description for the log.
+// Psync is PSYNC; args are the words after it, two at least. pending is true if the client has output that was not sent
+// yet; client is its description for the log.
 func (n *Node) Psync(now int64, r *Replica, args [][]byte, pending bool, client string) Reply {
 	if r.Attached() {
 		return ""
@@ -86,7 +86,8 @@ func (n *Node) refuseSync(r *Replica, pending bool) Reply {
 	return ""
 }
 
-// partial lets a replica go on that has the bytes of id before offset.
+// partial lets a replica continue that has the bytes of history id before offset. It returns false if the replica needs a
+// full synchronisation.
 func (n *Node) partial(now int64, r *Replica, id string, offset int64) bool {
 	h, b := &n.History, &n.Backlog
 	if !h.Names(id, offset) {
@@ -127,7 +128,7 @@ func (n *Node) partial(now int64, r *Replica, id string, offset int64) bool {
 func (n *Node) full(now int64, r *Replica) {
 	n.SyncFull++
 	if !n.Backlog.active {
-		// Nothing is known of what was before.
+		// Without a backlog Feed did not count bytes: the history so far has no replid that a replica may continue.
 		n.History.Restart(n.opt.NewID())
 		n.Backlog.begin(n.History.Offset, n.Settings.BacklogSize)
 		n.logf(Notice, "Replication backlog created, my new replication IDs are '%s' and '%s'", n.History.ID, n.History.ID2)

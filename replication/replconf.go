@@ -1,14 +1,14 @@
 package replication
 
-// REPLCONF has pairs of an option and a value. What a master must not answer (ACK, GETACK) ends the command. An option that
-// is not known is an error: that is how versions meet, and a replica only logs it.
+// REPLCONF has pairs of an option and a value. ACK and GETACK end the command, and the master must not reply to them. An
+// unknown option is an error, which a replica only logs: so replicas may send options that older masters do not know.
 
 import (
 	"strconv"
 	"strings"
 )
 
-// Reply is what a command is answered with: "" nothing, else a line that begins with + or -, without the end of line.
+// Reply is the reply to a command: a line that begins with + or -, without its end; "" for no reply.
 type Reply string
 
 // Replies.
@@ -18,7 +18,7 @@ const (
 	errNoNumber Reply = "-ERR value is not an integer or out of range"
 )
 
-// maxAnnounced is the length from which an announced address is refused.
+// maxAnnounced is the length from which an announced address is an error.
 const maxAnnounced = 256
 
 // Replconf is REPLCONF from a connection; args are the words after it.
@@ -54,7 +54,7 @@ func (n *Node) Replconf(now int64, r *Replica, args [][]byte) Reply {
 			n.ack(now, r, args[i+1:])
 			return ""
 		case "getack":
-			// Only a master asks, and it does so in the stream.
+			// Only a master sends GETACK, and it does so in the stream.
 			return ""
 		case "rdb-only":
 			only, err := strconv.ParseInt(string(value), 10, 64)
@@ -91,7 +91,7 @@ func (n *Node) ack(now int64, r *Replica, args [][]byte) {
 	n.acked(now, r, offset, fack)
 }
 
-// filter is rdb-filter-only: the list names what the payload is to have beside its aux fields.
+// filter is rdb-filter-only: the list names what the payload contains beside its aux fields.
 func (r *Replica) filter(list string) Reply {
 	r.Filtered = true
 	r.WithFunctions = false
@@ -104,7 +104,7 @@ func (r *Replica) filter(list string) Reply {
 	return ""
 }
 
-// printable replaces what would break a line of a reply or of the log.
+// printable replaces bytes that would break a line of a reply or of the log.
 func printable(s []byte) string {
 	return strings.Map(func(c rune) rune {
 		if c < ' ' {

@@ -4,15 +4,15 @@ package replication
 // what INFO calls them:
 //
 //	Handshake   it has sent REPLCONF only
-//	WaitStart   wait_bgsave: it needs a payload, and no snapshot was taken for it yet; gets newlines
-//	WaitEnd     wait_bgsave: the snapshot was taken. A streamed payload is on its way to it; a file is being written,
-//	            and it gets newlines
-//	SendBulk    send_bulk: it gets the file
-//	Online      online: it gets the stream. After a streamed payload only from its first ACK on (awaitAck): until then it
-//	            could not tell payload and stream apart
+//	WaitStart   wait_bgsave: it needs a payload, and no snapshot was taken for it yet. We send newlines
+//	WaitEnd     wait_bgsave: the snapshot was taken. We send the payload if it is streamed, and newlines while a file
+//	            is being written
+//	SendBulk    send_bulk: we send the file
+//	Online      online: we send the stream. After a streamed payload we wait for the first ACK (awaitAck), because
+//	            Redis finds the payload's mark only at the end of what it has read
 //
-// Its output is, in this order: front (replies, newlines, frames), the payload, the stream from its cursor. From
-// the moment of the snapshot on the cursor holds the stream in the backlog, whatever the replica has still to read before.
+// Its output is, in this order: front (replies, newlines, frames), the payload, the stream from its cursor. From the moment
+// of the snapshot on, the cursor keeps the stream in the backlog, however long the replica reads the payload.
 
 import (
 	"net"
@@ -85,7 +85,7 @@ func (r *Replica) Name() string {
 	return r.IP() + ":<unknown-replica-port>"
 }
 
-// Attached tells whether the connection has asked for the stream: flag S of CLIENT LIST.
+// Attached reports whether the connection has sent PSYNC or SYNC: flag S of CLIENT LIST.
 func (r *Replica) Attached() bool { return r.State != Handshake }
 
 // Lag returns the seconds since the last acknowledgement; 0 for those that send none.
@@ -96,10 +96,10 @@ func (r *Replica) Lag(now int64) int64 {
 	return max(now-r.AckTime, 0) / 1000
 }
 
-// streaming tells whether the stream is what it gets after front and payload.
+// streaming reports whether the stream follows front and payload in the output.
 func (r *Replica) streaming() bool { return r.State == Online && !r.awaitAck && !r.RDBOnly }
 
-// Pending tells whether there is output to write now.
+// Pending reports whether there is output to write now.
 func (r *Replica) Pending() bool {
 	if len(r.front) > 0 || r.payload != nil && r.reading.pos < r.payload.end {
 		return true
@@ -125,7 +125,7 @@ func (r *Replica) Output(bufs [][]byte, most int) [][]byte {
 	return bufs
 }
 
-// Wrote tells that so many bytes of it were written.
+// Wrote advances the output by size bytes. The owner calls it after it has written them to the socket.
 func (r *Replica) Wrote(now int64, size int) {
 	if k := min(size, len(r.front)); k > 0 {
 		r.front = r.front[k:]
@@ -146,7 +146,7 @@ func (r *Replica) Wrote(now int64, size int) {
 	}
 }
 
-// OutputMemory returns the bytes of stream and payload that it has still to get: omem of CLIENT LIST.
+// OutputMemory returns how many bytes of output the replica has not read yet: omem of CLIENT LIST.
 func (r *Replica) OutputMemory() int64 {
 	m := int64(len(r.front))
 	if r.payload != nil {
@@ -161,8 +161,7 @@ func (r *Replica) OutputMemory() int64 {
 // say adds to the front.
 func (r *Replica) say(s string) { r.front = append(r.front, s...) }
 
-// NewReplica makes the replica of a connection that sends REPLCONF, PSYNC or SYNC for the first time. ip is where it comes
-// from.
+// NewReplica makes the Replica of a connection that sends REPLCONF, PSYNC or SYNC for the first time. ip is the peer's.
 func (n *Node) NewReplica(ctx any, ip string) *Replica {
 	return &Replica{Ctx: ctx, Addr: ip, FackOffset: -1, n: n}
 }
@@ -170,14 +169,14 @@ func (n *Node) NewReplica(ctx any, ip string) *Replica {
 // Replicas returns those that asked for the stream, in the order in which they did. The slice is the node's.
 func (n *Node) Replicas() []*Replica { return n.replicas }
 
-// ReplicaClosed tells that the connection has ended.
+// ReplicaClosed removes a replica. The owner calls it when the connection has ended.
 func (n *Node) ReplicaClosed(now int64, r *Replica) {
 	if r.Attached() && !r.closed {
 		n.forget(now, r)
 	}
 }
 
-// ReplicaAlive tells that an empty line came from it, which it sends while it loads.
+// ReplicaAlive resets the replica's timeout. The owner calls it for each empty line, which replicas send while they load.
 func (n *Node) ReplicaAlive(now int64, r *Replica) { r.AckTime = now }
 
 // attach adds a connection that asked for the stream.
@@ -190,7 +189,7 @@ func (n *Node) attach(now int64, r *Replica) {
 	n.alone = 0
 }
 
-// forget takes a replica out of everything.
+// forget removes a replica from the node.
 func (n *Node) forget(now int64, r *Replica) {
 	for i, other := range n.replicas {
 		if other == r {
@@ -205,7 +204,7 @@ func (n *Node) forget(now int64, r *Replica) {
 	n.countGood(now)
 }
 
-// release gives free what a replica holds.
+// release frees what a replica holds: its place in the backlog, its payload, its job.
 func (n *Node) release(r *Replica) {
 	r.closed = true
 	r.front = nil
@@ -215,7 +214,7 @@ func (n *Node) release(r *Replica) {
 	n.trimMany()
 }
 
-// closeReplicas ends the connections of all replicas: the history has another name, or is another one.
+// closeReplicas disconnects all replicas, because the replid changes.
 func (n *Node) closeReplicas() {
 	all := n.replicas
 	n.replicas = nil
@@ -236,7 +235,7 @@ func (n *Node) online() int {
 	return k
 }
 
-// putOnline begins the stream of a replica that has its payload.
+// putOnline begins the stream of a replica that has read its payload.
 func (n *Node) putOnline(now int64, r *Replica) {
 	r.State = Online
 	r.AckTime = now
@@ -252,7 +251,7 @@ func (n *Node) putOnline(now int64, r *Replica) {
 	n.countGood(now)
 }
 
-// acked takes an acknowledgement; fack is -1 if it had none.
+// acked handles REPLCONF ACK; fack is -1 without FACK.
 func (n *Node) acked(now int64, r *Replica, offset, fack int64) {
 	if r.State == Handshake || r.closed {
 		return
@@ -273,7 +272,7 @@ func (n *Node) acked(now int64, r *Replica, offset, fack int64) {
 	n.checkFailover(now)
 }
 
-// tickReplicas sends newlines to those that wait, and drops those that have gone silent.
+// tickReplicas sends newlines to replicas that wait for a payload, and disconnects those that have timed out.
 func (n *Node) tickReplicas(now int64) {
 	limit := n.Settings.Timeout * 1000
 	for i := 0; i < len(n.replicas); i++ {
@@ -308,8 +307,8 @@ func (n *Node) tickReplicas(now int64) {
 	}
 }
 
-// overLimit tells whether a replica must be dropped for what it has not read. A limit below the size of the backlog would
-// hold back less than the backlog does anyway, so it is not enforced.
+// overLimit reports whether a replica exceeds client-output-buffer-limit. A limit below repl-backlog-size counts as that
+// size, because the backlog keeps so much anyway.
 func (n *Node) overLimit(now int64, r *Replica) bool {
 	s := &n.Settings
 	used := r.OutputMemory()

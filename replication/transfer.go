@@ -2,17 +2,16 @@ package replication
 
 // The payload as it comes in:
 //
-//	"\n" ...                          while the master prepares it: life
+//	"\n" ...                          keepalives while the master prepares the payload
 //	"-..." "\n"                       the master has given up
-//	"$<length>\r\n" data              without anything behind it
+//	"$<length>\r\n" data              nothing follows data
 //	"$EOF:<mark>\r\n" data <mark>     mark: 40 random bytes
 //
-// The mark may be cut anywhere, and the stream may follow it at once. What looks like the beginning of the mark at the end of
-// a packet is held back until it is clear.
+// A packet may end anywhere in the mark, and the stream may follow the mark at once. Bytes at the end of a packet that may
+// begin the mark are held back until the next packet decides.
 //
-// The first nine bytes of the data (magic and version of an RDB file) are looked at before the owner hears of the payload:
-// a server that is no master, or one whose file we cannot load, must not cost us our data. The old history stays good
-// until Taking.
+// The first nine bytes of the data (magic and version of an RDB file) are checked before PayloadBegin: a server that is no
+// master, or whose file we cannot load, must not cost us our data. The old history stays valid until Taking.
 
 import (
 	"bytes"
@@ -24,19 +23,19 @@ type transfer struct {
 	id      string // of the history that follows
 	offset  int64
 	head    []byte // the first bytes of the data
-	framed  bool   // the frame's line has come
+	framed  bool   // the line before the data is complete
 	begun   bool   // PayloadBegin was given out
-	mark    []byte // nil: size tells the end
-	size    int64  // -1: a mark tells the end
+	mark    []byte // nil: data end after size bytes
+	size    int64  // -1: data end with the mark
 	read    int64  // bytes of data that have come
 	held    []byte // may be the beginning of the mark
-	early   []byte // stream that has come before the data were loaded
+	early   []byte // bytes of the stream that came before the data were loaded
 	started int64
-	taken   bool // the old data are gone
+	taken   bool // Taking was called: the old data are lost
 	lost    bool // the connection has ended, while the data are being loaded
 }
 
-// headSize is how much is looked at.
+// headSize is the length of magic and version of an RDB file.
 const headSize = 9
 
 func (l *Link) beginTransfer(now int64, id string, offset int64) {
@@ -45,7 +44,7 @@ func (l *Link) beginTransfer(now int64, id string, offset int64) {
 	l.sent = now
 }
 
-// transferred takes what has come, and returns what is behind the payload or its frame.
+// transferred handles bytes of the payload. It returns those behind the payload or behind the line before it.
 func (n *Node) transferred(now int64, l *Link, p []byte) (rest []byte) {
 	t := &l.transfer
 	switch {
@@ -96,7 +95,7 @@ func (n *Node) frame(now int64, l *Link, line string) {
 func (n *Node) untilMark(now int64, l *Link, p []byte) (rest []byte) {
 	t := &l.transfer
 	if len(t.held) > 0 {
-		// The mark, or the rest of what may be its beginning, lies across the border of packets.
+		// The mark may begin in held and end in p.
 		k := min(len(p), len(t.mark)-1)
 		both := append(t.held[:len(t.held):len(t.held)], p[:k]...)
 		if i := bytes.Index(both, t.mark); i >= 0 {
@@ -179,7 +178,7 @@ func (n *Node) complete(now int64, l *Link) {
 	n.do(PayloadComplete{l})
 }
 
-// Taking tells that the old data are about to go: nobody can go on from them any more.
+// Taking ends the old history. The owner calls it right before it flushes the old data: no replica can continue from them.
 func (n *Node) Taking(now int64, l *Link) {
 	if l != n.link || l.transfer.taken {
 		return
@@ -191,8 +190,8 @@ func (n *Node) Taking(now int64, l *Link) {
 	n.Backlog.drop()
 }
 
-// Loaded tells that the payload was loaded, or why not. streamDB is the file's repl-stream-db. It returns what has come of
-// the stream meanwhile.
+// Loaded ends a full synchronisation. The owner calls it when the payload is loaded, or loading has failed (err). streamDB is
+// the file's repl-stream-db. It returns the bytes of the stream that came meanwhile.
 func (n *Node) Loaded(now int64, l *Link, streamDB int, err error) (stream []byte) {
 	if l != n.link || l.state != LinkLoading && err == nil {
 		return nil

@@ -1,7 +1,7 @@
 package replication
 
-// Clients that wait for replicas (WAIT, WAITAOF), replicas that count for min-replicas-to-write, and those that a shutdown waits
-// for. One REPLCONF GETACK at the end of a round asks for all waiters together.
+// Clients that wait for replicas (WAIT, WAITAOF), the replicas that count for min-replicas-to-write, and the replicas that a
+// shutdown waits for. One REPLCONF GETACK at the end of a round serves all waiters.
 
 // Waiter is a client that waits for replicas.
 type Waiter struct {
@@ -47,7 +47,7 @@ func (n *Node) wait(now int64, w *Waiter, timeout int64) {
 	}
 }
 
-// count returns how far a waiter's wish is met.
+// count returns how many acknowledgements cover a waiter's offset: local of our own append-only file, acked of replicas.
 func (n *Node) count(w *Waiter) (local, acked int) {
 	if w.aof && n.Settings.AOF && n.fsynced >= w.offset {
 		local = 1
@@ -67,7 +67,7 @@ func (n *Node) count(w *Waiter) (local, acked int) {
 	return local, acked
 }
 
-// CancelWait forgets a waiter whose client is gone or was unblocked, and returns what was reached.
+// CancelWait removes a waiter whose client has closed or was unblocked. It returns the acknowledgements so far.
 func (n *Node) CancelWait(w *Waiter) (local, acked int) {
 	for i, other := range n.waiters {
 		if other == w {
@@ -78,7 +78,7 @@ func (n *Node) CancelWait(w *Waiter) (local, acked int) {
 	return n.count(w)
 }
 
-// checkWaiters answers those whose wish is met.
+// checkWaiters replies to waiters that have enough acknowledgements.
 func (n *Node) checkWaiters() { n.answer(func(w *Waiter) bool { return false }) }
 
 func (n *Node) tickWaiters(now int64) {
@@ -87,7 +87,7 @@ func (n *Node) tickWaiters(now int64) {
 	}
 }
 
-// answer answers waiters whose wish is met, or of which late tells that they must not wait any longer.
+// answer replies to waiters that have enough acknowledgements, and to those for which late returns true (their timeout).
 func (n *Node) answer(late func(*Waiter) bool) {
 	left := n.waiters[:0]
 	for _, w := range n.waiters {
@@ -102,7 +102,7 @@ func (n *Node) answer(late func(*Waiter) bool) {
 	n.waiters = left
 }
 
-// endWaiters unblocks all: the role has changed.
+// endWaiters replies -UNBLOCKED to all waiters, because the role has changed.
 func (n *Node) endWaiters() {
 	for _, w := range n.waiters {
 		n.do(WaitDone{Waiter: w, Unblock: true})
@@ -110,7 +110,7 @@ func (n *Node) endWaiters() {
 	n.waiters = nil
 }
 
-// Fsynced tells up to which offset all changes are on our own disk.
+// Fsynced notes that our append-only file has all changes up to offset on disk. The owner calls it after an fsync.
 func (n *Node) Fsynced(now int64, offset int64) {
 	if offset <= n.fsynced {
 		return
@@ -125,7 +125,7 @@ func (n *Node) Fsynced(now int64, offset int64) {
 // AskAcks asks all replicas for an acknowledgement at the end of the round.
 func (n *Node) AskAcks() { n.askAcks = true }
 
-// Lagging returns the replicas that get the stream and have not acknowledged all of it: a shutdown waits for them.
+// Lagging returns the online replicas that have not acknowledged the whole stream. A shutdown waits for them.
 func (n *Node) Lagging() []*Replica {
 	var lagging []*Replica
 	for _, r := range n.replicas {
@@ -147,7 +147,7 @@ func (n *Node) GoodReplicas(now int64) int {
 	return good
 }
 
-// countGood decides whether writes are refused.
+// countGood updates WritesRefused.
 func (n *Node) countGood(now int64) {
 	s := &n.Settings
 	n.WritesRefused = s.MinReplicas > 0 && s.MinReplicasMaxLag > 0 && n.host == "" && n.GoodReplicas(now) < s.MinReplicas

@@ -1,4 +1,4 @@
-// Package acl decides who may run what.
+// Package acl has the users and decides which commands, keys and channels a user may use.
 //
 // # Terms
 //
@@ -124,7 +124,7 @@ type keyPattern struct {
 	pattern []byte
 }
 
-// New returns users of whom there is but the default one, who may do everything without a password.
+// New returns users with the default user only, which may do everything and needs no password.
 func New(opts Options) *Users {
 	u := &Users{opts: opts, byName: make(map[string]*User)}
 	u.def = u.newDefault()

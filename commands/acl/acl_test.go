@@ -190,7 +190,7 @@ func TestCheck(t *testing.T) {
 		// A selector allows all or nothing.
 		{"+get ~a (+set ~b) (+get ~c)", "get a,set b 1,get c", "get b:key 1,set a 1:key 1,set c 1:key 1"},
 		{"+mget ~a (+mget ~b) (~c)", "mget a a,mget b", "mget a b:key 2,mget b a:key 2,mget c:key 1,set a 1:command 0"},
-		// The weightiest reason is told: channel before key before command; of equal ones the later argument.
+		// The most specific reason is returned: channel before key before command; of equal ones the later argument.
 		{"(+mget ~a) (+mget ~a ~b)", "", "mget a b c:key 3,select 0:command 0"},
 		{"(+@all ~*)", "set a 1", "publish c x:channel 1"},
 		{"+@all (&* ~* +@all)", "set a 1,publish c x", ""},

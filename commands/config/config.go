@@ -93,7 +93,7 @@ type logLine struct {
 	msg   string
 }
 
-// Flags say who may change or see a directive.
+// Flags restrict changing and showing a directive.
 type Flags uint16
 
 // Flags of directives, as Redis has them.

@@ -65,7 +65,7 @@ const (
 	JSON
 )
 
-// Role is the letter that says who speaks.
+// Role is the letter of a log line for the process's role.
 type Role byte
 
 // The roles.

@@ -9,9 +9,8 @@
 // by itself: main makes a Process before anything else and hands it to the one
 // server that may use it. Servers in tests have none.
 //
-// Take must be the first thing that a program does, because the title is written
-// over the arguments (title_linux.go) and os.Args would change under those who keep
-// parts of it.
+// A program must call Take before anything else, because the title overwrites the
+// arguments (title_linux.go), and strings that share memory with os.Args would change.
 //
 // Go cannot fork: a daemon is a second process that runs the same program with the same arguments in a session of its own
 // (daemon.go); an environment variable marks it.

@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// Supervisor is who started the process and wants to know how it is.
+// Supervisor is the service manager that started the process and expects notifications from it.
 type Supervisor int
 
 // The supervisors.
@@ -34,7 +34,7 @@ const (
 	upstartJob   = "UPSTART_JOB"
 )
 
-// Detect finds out from the environment who supervises this process.
+// Detect finds the supervisor of this process from the environment.
 func Detect() Supervisor {
 	switch {
 	case os.Getenv(upstartJob) != "":
@@ -72,7 +72,7 @@ func (p *Process) Supervise(by Supervisor) error {
 	return nil
 }
 
-// Supervisor returns who supervises this process.
+// Supervisor returns the supervisor of this process.
 func (p *Process) Supervisor() Supervisor { return p.supervisor }
 
 // Notify sends systemd a state: one or more lines of sd_notify(3), such as "READY=1". It does nothing under another supervisor

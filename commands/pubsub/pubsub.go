@@ -1,4 +1,4 @@
-// Package pubsub keeps who is subscribed to what.
+// Package pubsub keeps the subscriptions of clients to channels and patterns.
 //
 // # Terms
 //
@@ -46,7 +46,7 @@ type Registry[S comparable] struct {
 	bytes  int
 }
 
-// Channel is a name and those who are subscribed to it, of whom there is at least one.
+// Channel is a name and its subscribers, of which there is at least one.
 type Channel[S comparable] struct {
 	name  []byte
 	at    int // in Registry.list

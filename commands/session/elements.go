@@ -8,7 +8,7 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// What the commands of collections share.
+// Code that the commands of collections share.
 
 const (
 	// errCountRange is the refusal of a count whose negative would overflow.
@@ -84,7 +84,7 @@ type Edit[V collection] struct {
 	before int // the Size that it had
 }
 
-// BeginEdit begins to change the value of a record that WriteTyped found. What a snapshot needs is copied first.
+// BeginEdit begins to change the value of a record that WriteTyped found. Parts that a snapshot needs are copied first.
 func BeginEdit[T any, V interface {
 	*T
 	collection

@@ -6,9 +6,9 @@ import (
 	"ferrous/eventloop/resp"
 )
 
-// Finding the keys among a command's arguments. COMMAND GETKEYS shows what is found here, and whoever must know the
-// keys before a command runs (access rights, cluster slots, tracking) asks the same function, so that what is checked
-// is what is used.
+// Finding the keys among a command's arguments. COMMAND GETKEYS replies with the keys that are found here. Code that needs the
+// keys before a command runs (ACL, cluster slots, tracking) calls the same function, so that the checked keys are the used
+// keys.
 //
 // A row has key specs, which any client can follow too, and for what they cannot express a function of its own
 // (GetKeys). The specs decide unless one of them is incomplete, does not fit the arguments, or leaves open what is done

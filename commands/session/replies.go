@@ -12,8 +12,8 @@ import (
 // long replies ask it as they go.
 func (c *Client) OverLimit() bool { return c.W.Over() }
 
-// Help replies to the HELP subcommand of a container: a first line that names the command, then lines by turns of a
-// subcommand's form and, indented, what it does.
+// Help replies to the HELP subcommand of a container: a first line that names the command, then for each subcommand a line
+// with its syntax and an indented line with its description. lines alternate between the two.
 func (c *Client) Help(lines ...string) {
 	c.W.Array(len(lines) + 3)
 	c.W.Status(strings.ToUpper(CString(c.Args[0])) + " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:")

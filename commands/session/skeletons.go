@@ -8,8 +8,8 @@ import (
 	"ferrous/eventloop/resp"
 )
 
-// What commands of several families do in the same way, but for the collection that they do it to. What differs is handed in
-// as a type or a function; nothing of it allocates.
+// Code that commands of several families share, each for its own collection. The caller passes what differs as a type or a
+// function; nothing here allocates.
 
 // A remover is an Edit that elements can be removed in.
 type remover interface {

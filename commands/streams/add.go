@@ -38,7 +38,7 @@ type addOptions struct {
 	choose choice
 }
 
-// choice says what of an ID the server chooses.
+// choice is the part of an ID that the server chooses.
 type choice uint8
 
 const (
@@ -146,7 +146,7 @@ func (o *addOptions) parseThreshold(c *session.Client, i int) (ok bool) {
 	return ok
 }
 
-// parseRefs reports whether argument i says what becomes of references.
+// parseRefs reports whether argument i is KEEPREF, DELREF or ACKED, and reads it.
 func (o *addOptions) parseRefs(c *session.Client, i int) bool {
 	refs, ok := refsWord(c, i)
 	if ok {
@@ -271,12 +271,12 @@ func xadd(c *session.Client) {
 	}
 }
 
-// makeExact replaces ~ and the threshold among arguments by those that remove from the same stream what was removed.
+// makeExact replaces ~ and the threshold in the propagated arguments by an exact threshold that removes the same entries.
 func (o *addOptions) makeExact(argv [][]byte, s *stream.Stream) {
 	argv[o.threshold-1] = wordEquals
 	switch {
 	case o.ByID && o.Refs == stream.Acked:
-		// What is still referenced is before what was removed, so that no ID tells the two apart.
+		// Entries that are still referenced stay in front of entries that were removed, so no MINID separates them.
 		argv[o.threshold-2] = wordMaxLen
 		argv[o.threshold] = session.Decimal(int64(s.Len()))
 	case !o.ByID:

@@ -8,7 +8,7 @@ import (
 	"ferrous/eventloop/resp"
 )
 
-// What is pending changes its consumer: XCLAIM, XAUTOCLAIM; and who asks what is pending: XPENDING.
+// XCLAIM and XAUTOCLAIM give pending entries to another consumer; XPENDING lists pending entries.
 
 // numberOr parses argument i; on failure it replies with a text.
 func numberOr(c *session.Client, i int, text string) (int64, bool) {
@@ -145,10 +145,10 @@ func writeClaimed(c *session.Client, s *stream.Stream, id stream.ID, justID bool
 }
 
 const (
-	// attemptsEach is how many pending entries XAUTOCLAIM looks at for one that it may claim.
+	// attemptsEach times COUNT is how many pending entries XAUTOCLAIM scans at most.
 	attemptsEach = 10
 	maxClaims    = math.MaxInt64 / 16
-	// hugeClaims is a COUNT for which no server has the memory.
+	// hugeClaims is a COUNT whose reply would not fit into the memory of any server.
 	hugeClaims    = 1 << 42
 	defaultClaims = 100
 

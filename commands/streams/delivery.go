@@ -7,7 +7,7 @@ import (
 	"ferrous/datatypes/stream"
 )
 
-// What delivering entries to consumers has in common, whichever command does it: XREADGROUP, XCLAIM, XAUTOCLAIM.
+// Delivery of entries to consumers, shared by XREADGROUP, XCLAIM and XAUTOCLAIM.
 
 // A groupEdit is a group that is being changed, by a consumer or for one; see edit.
 type groupEdit struct {
@@ -18,13 +18,13 @@ type groupEdit struct {
 	now  int64
 }
 
-// ownGroup returns the group of a name for writing; the caller has seen that there is one.
+// ownGroup returns the group of that name for writing. The caller has checked that it exists.
 func ownGroup(c *session.Client, r *record.Record, key, name []byte) groupEdit {
 	e := own(c, r)
 	return groupEdit{e, e.OwnGroup(name, c.Gen()), key, name, c.Core.Keyspace.Now}
 }
 
-// consumer returns the consumer of a name for writing, and whether it had to be made. It is seen.
+// consumer returns the consumer of that name for writing, and whether it was created. It updates the consumer's seen-time.
 func (g *groupEdit) consumer(c *session.Client, name []byte) (consumer *stream.Consumer, fresh bool) {
 	consumer = g.OwnConsumer(g.Group, name, c.Gen())
 	if consumer == nil {
@@ -34,7 +34,7 @@ func (g *groupEdit) consumer(c *session.Client, name []byte) (consumer *stream.C
 	return consumer, fresh
 }
 
-// addConsumer makes a consumer, nil if there is one of that name.
+// addConsumer creates a consumer. It returns nil if there is one of that name.
 func (g *groupEdit) addConsumer(c *session.Client, name []byte) *stream.Consumer {
 	consumer := g.Stream.AddConsumer(g.Group, name, g.now, -1, c.Gen())
 	if consumer != nil {
@@ -44,14 +44,15 @@ func (g *groupEdit) addConsumer(c *session.Client, name []byte) *stream.Consumer
 	return consumer
 }
 
-// deliver makes an entry pending with a consumer, since a time and for the count-th time, and propagates that.
+// deliver adds an entry to a consumer's pending entries, with delivery time and delivery count, and propagates that.
 func (g *groupEdit) deliver(c *session.Client, consumer *stream.Consumer, id stream.ID, time int64, count uint64) {
 	g.SetPending(g.Group, consumer, id, time, count, c.Gen())
 	consumer.Active = g.now
 	g.propagate(c, consumer, id, time, count)
 }
 
-// forget takes an entry that is there no more out of what is pending. consumer stands in for an owner that it has not.
+// forget removes a deleted entry from the pending entries. consumer is named in the propagated command if the pending entry
+// has no owner.
 func (g *groupEdit) forget(c *session.Client, consumer *stream.Consumer, id stream.ID, p stream.Pending) {
 	if owner := g.Owner(p); owner != nil {
 		consumer = owner
@@ -61,8 +62,8 @@ func (g *groupEdit) forget(c *session.Client, consumer *stream.Consumer, id stre
 	c.Core.Dirty++
 }
 
-// propagate propagates that an entry is pending, as an XCLAIM which may be repeated. Those who execute it forget an entry
-// that is there no more.
+// propagate propagates that an entry is pending, as an XCLAIM that may be executed twice. The XCLAIM removes the pending entry
+// if the entry was deleted.
 func (g *groupEdit) propagate(c *session.Client, consumer *stream.Consumer, id stream.ID, time int64, count uint64) {
 	if c.Propagates() {
 		c.PropagateAlso(wordXClaim, g.key, g.name, consumer.Name(), wordZero, idWord(id), wordTime, session.Decimal(time),
@@ -70,8 +71,9 @@ func (g *groupEdit) propagate(c *session.Client, consumer *stream.Consumer, id s
 	}
 }
 
-// propagateLast propagates how far the group has read. XCLAIM does not tell how many entries that were, so that in Redis 7.2
-// XINFO GROUPS may show another lag after a restart; as later versions do, XREADGROUP propagates this behind the XCLAIMs.
+// propagateLast propagates how far the group has read, as XGROUP SETID with ENTRIESREAD. XCLAIM does not contain the number
+// of entries read, so in Redis 7.2 XINFO GROUPS may show another lag after a restart. As in later versions XREADGROUP
+// propagates this behind the XCLAIMs.
 func (g *groupEdit) propagateLast(c *session.Client) {
 	if c.Propagates() {
 		c.PropagateAlso(wordXGroup, wordSetID, g.key, g.name, idWord(g.Last), wordEntriesRead, session.Decimal(g.Read))
@@ -92,10 +94,10 @@ var (
 	wordZero           = []byte("0")
 )
 
-// idle is how long ago a pending entry was delivered; unowned for one without a consumer.
+// idle returns how long ago a pending entry was delivered; unowned for an entry without a consumer.
 func (g *groupEdit) idle(p stream.Pending) int64 { return idle(g.Group, p, g.now) }
 
-// unowned is the idle time of an entry that was given back with XNACK.
+// unowned is the idle time of an entry that a consumer released with XNACK.
 const unowned = int64(-1)
 
 func idle(g *stream.Group, p stream.Pending, now int64) int64 {

@@ -7,7 +7,7 @@ import (
 	"ferrous/datatypes/stream"
 )
 
-// XGROUP, and what consumers do with what was delivered to them: XACK.
+// XGROUP and XACK.
 
 const (
 	errBusyGroup   = "BUSYGROUP Consumer Group name already exists"
@@ -160,7 +160,7 @@ func xgroupDestroy(c *session.Client) {
 	c.W.Int(1)
 	c.Core.Dirty++
 	c.Notify(config.NotifyStream, "xgroup-destroy", key)
-	signal(c, key) // its consumers that wait are told
+	signal(c, key) // unblocks the group's waiting consumers: they get NOGROUP
 }
 
 func xgroupCreateConsumer(c *session.Client) {
@@ -212,7 +212,7 @@ func xgroupHelp(c *session.Client) {
 		"    Set the current group ID and entries_read counter.")
 }
 
-// xack takes entries out of what is pending.
+// xack removes entries from the pending entries of a group.
 func xack(c *session.Client) {
 	key, name := c.Args[1], c.Args[2]
 	r := c.Read(key)

@@ -43,8 +43,8 @@ func writeID(c *session.Client, id stream.ID) {
 // isWord reports whether an argument is the one character.
 func isWord(b []byte, ch byte) bool { return len(b) > 0 && b[0] == ch && (len(b) == 1 || b[1] == 0) }
 
-// parseID reads an ID. missing is the sequence number of one that has none. Strict ones may not be - and +, the lowest and
-// the greatest ID.
+// parseID reads an ID. missing is the sequence number of an ID without one. - and + stand for the lowest and the greatest
+// ID; if strict, they are errors.
 func parseID(b []byte, missing uint64, strict bool) (id stream.ID, ok bool) {
 	if len(b) > maxIDLength {
 		return id, false
@@ -77,8 +77,8 @@ func split(b []byte) (ms, seq []byte, found bool) {
 
 var hyphen = []byte{'-'}
 
-// parseUint reads a number of 64 bits. What is no canonical integer is read as C's strtoull does, which Redis falls back
-// on: white space and a sign may stand before it, and a negative number counts from 2^64 downwards.
+// parseUint reads a number of 64 bits. What is no canonical integer is read as C's strtoull does, which Redis uses then:
+// white space and a sign may precede the digits, and a negative number counts from 2^64 downwards.
 func parseUint(b []byte) (uint64, bool) {
 	if n, ok := resp.ParseInt(b); ok {
 		return uint64(n), n >= 0

@@ -57,13 +57,13 @@ func xinfoStream(c *session.Client) {
 	}
 }
 
-// errSubSyntax is the refusal of a subcommand's arguments.
+// errSubSyntax replies that a subcommand's arguments are wrong.
 func errSubSyntax(c *session.Client) string {
 	return "ERR unknown subcommand or wrong number of arguments for '" + session.Quoted(c.Args[1], 128) + "'. Try " +
 		strings.ToUpper(session.CString(c.Args[0])) + " HELP."
 }
 
-// infoKey returns the stream that XINFO is asked about. If there is none it has replied.
+// infoKey returns the stream at the key of XINFO. If there is none it has replied.
 func infoKey(c *session.Client) (s *stream.Stream, ok bool) {
 	s, ok = readStream(c, c.Args[2])
 	if ok && s == nil {
@@ -100,7 +100,7 @@ func edge(c *session.Client, s *stream.Stream, name string, last bool) {
 	}
 }
 
-// progress is how far a group has read: entries-read and lag.
+// progress replies with how far a group has read: entries-read and lag.
 func progress(c *session.Client, s *stream.Stream, g *stream.Group) {
 	c.W.BulkString("entries-read")
 	if g.Read == stream.Unknown {
@@ -116,7 +116,7 @@ func progress(c *session.Client, s *stream.Stream, g *stream.Group) {
 	}
 }
 
-// ownerName is the name of whom an entry is pending with, which is empty for nobody.
+// ownerName returns the name of a pending entry's consumer; "" if it has none.
 func ownerName(g *stream.Group, p stream.Pending) []byte {
 	if owner := g.Owner(p); owner != nil {
 		return owner.Name()

@@ -36,8 +36,8 @@ const (
 	optionStreams
 )
 
-// optionAt tells which option is at place i, and how many arguments it takes with its own word. The handlers and readKeys
-// both ask it, so that they agree where the streams begin.
+// optionAt returns which option is at place i, and how many arguments it takes, its own word included. The handlers and
+// readKeys both call it, so that they agree where the streams begin.
 func optionAt(args [][]byte, i int) (o readOption, width int) {
 	more := len(args) - 1 - i
 	switch b := args[i]; {
@@ -80,8 +80,8 @@ func readKeys(args [][]byte) ([]session.KeyRef, bool) {
 	return nil, false
 }
 
-// A reading is a call of XREAD or XREADGROUP. It has places of arguments and not the arguments, and no pointer to itself, so
-// that it stays on the stack.
+// A reading is a call of XREAD or XREADGROUP. It holds the indexes of arguments instead of the arguments, and no pointer to
+// itself, so that it stays on the stack.
 type reading struct {
 	grouped  bool
 	group    int // place of the group, which its consumer follows; 0 if it is not named
@@ -100,7 +100,7 @@ type reading struct {
 
 	served int
 	mark   resp.Mark
-	again  int64 // when an entry may be claimed that is not idle for long enough, Unix ms
+	again  int64 // when the next pending entry has been idle for long enough to be claimed, Unix ms
 }
 
 func xread(c *session.Client) {
@@ -111,7 +111,7 @@ func xread(c *session.Client) {
 func xreadgroup(c *session.Client) {
 	d := reading{grouped: true}
 	d.run(c)
-	c.PropagateNothing() // what is delivered is propagated entry by entry
+	c.PropagateNothing() // deliveries are propagated entry by entry
 }
 
 func (d *reading) run(c *session.Client) {
@@ -235,7 +235,7 @@ func errUnbalanced(name, symbol string) string {
 	return "ERR Unbalanced '" + name + "' list of streams: for each stream key an ID or '" + symbol + "' must be specified."
 }
 
-// check looks at a stream and its ID before anything is delivered. MaxID stands for >.
+// check checks a stream's key and parses its ID, before anything is delivered. MaxID stands for >.
 func (d *reading) check(c *session.Client, i int) bool {
 	key, b := d.key(c, i), c.Args[d.idArgs+i]
 	s, ok := readStream(c, key)
@@ -337,7 +337,7 @@ func (d *reading) deliver(c *session.Client, i int, r *record.Record) {
 	c.Core.Dirty++
 }
 
-// history replies with what is pending with the consumer behind an ID. Of what is there no more, only the ID is told.
+// history replies with the consumer's pending entries behind an ID. For an entry that was deleted it replies the ID and nil.
 func (d *reading) history(c *session.Client, g *groupEdit, consumer *stream.Consumer, id stream.ID) {
 	var it stream.Iter
 	m, n := c.W.BeginArray(), int64(0)
@@ -362,7 +362,7 @@ func (d *reading) history(c *session.Client, g *groupEdit, consumer *stream.Cons
 	c.W.EndArray(m, int(n))
 }
 
-// news delivers entries that the group has not got yet; n were claimed already.
+// news delivers entries that were never delivered to the group. n entries of the reply were claimed already.
 func (d *reading) news(c *session.Client, g *groupEdit, consumer *stream.Consumer, n int64) (delivered int64) {
 	start, ok := g.Last.Next()
 	if !ok {
@@ -393,8 +393,8 @@ func (d *reading) news(c *session.Client, g *groupEdit, consumer *stream.Consume
 	return delivered
 }
 
-// claimable reports whether a pending entry has been idle for long enough. If not, it notes when the one will be that was
-// delivered first.
+// claimable reports whether the pending entry that was delivered first has been idle for long enough. If not, it notes when
+// it will be.
 func (d *reading) claimable(g *groupEdit) bool {
 	_, p, ok := g.Oldest()
 	if ok && g.now-p.Time >= d.minIdle {
@@ -410,11 +410,11 @@ func (d *reading) claimable(g *groupEdit) bool {
 	return false
 }
 
-// pollClaims is how often a client that waits looks for entries to claim which others get meanwhile, in ms, if they may be
-// claimed sooner.
+// pollClaims is how often, in ms, a blocked client checks for claimable entries that were delivered to other consumers
+// after it blocked.
 const pollClaims = 10
 
-// claim delivers pending entries that have been idle for long enough, those first which were delivered first.
+// claim delivers pending entries that have been idle for long enough, in the order of their delivery.
 func (d *reading) claim(c *session.Client, g *groupEdit, consumer *stream.Consumer) (n int64) {
 	var claimed map[stream.ID]bool
 	if d.minIdle == 0 {
@@ -433,7 +433,7 @@ func (d *reading) claim(c *session.Client, g *groupEdit, consumer *stream.Consum
 	if claimed == nil {
 		return n
 	}
-	// Those that were delivered in this millisecond may be claimed too. They bear the time of those that were just claimed.
+	// Entries that were delivered in this millisecond may be claimed too. They have the same time as those just claimed.
 	for from := (stream.ID{}); (d.count == 0 || n < d.count) && !c.OverLimit(); {
 		id, p, ok := g.NextPending(from)
 		if !ok {
@@ -449,7 +449,7 @@ func (d *reading) claim(c *session.Client, g *groupEdit, consumer *stream.Consum
 	return n
 }
 
-// claimOne delivers a pending entry, or forgets one that is there no more, and returns how many it delivered.
+// claimOne delivers a pending entry and returns 1, or removes the pending entry of a deleted entry and returns 0.
 func (d *reading) claimOne(c *session.Client, g *groupEdit, consumer *stream.Consumer, id stream.ID, p stream.Pending) int64 {
 	var it stream.Iter
 	it.Start(g.Stream, id, id, false)
@@ -475,7 +475,7 @@ func (d *reading) wait(c *session.Client) {
 		if !isWord(c.Args[d.idArgs+i], '$') {
 			continue
 		}
-		// What comes from now on is new, also when the request runs again.
+		// $ means the entries from now on, also when the request runs again.
 		if w.Args == nil {
 			w.Args = append([][]byte(nil), c.Args...)
 		}

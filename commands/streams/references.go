@@ -59,14 +59,14 @@ func refArgs(c *session.Client, from int) (refs stream.Refs, ids [][]byte, ok bo
 	return refs, ids, checkIDs(c, ids)
 }
 
-// The answers about an entry.
+// The replies for an entry.
 const (
 	noSuchEntry  = int64(-1)
 	entryDeleted = int64(1)
 	entryStays   = int64(2) // it is still referenced
 )
 
-// noEntries answers that there is none of the entries.
+// noEntries replies that none of the entries exists.
 func noEntries(c *session.Client, ids [][]byte) {
 	c.W.Array(len(ids))
 	for range ids {
@@ -74,7 +74,7 @@ func noEntries(c *session.Client, ids [][]byte) {
 	}
 }
 
-// deleteEntry deletes an entry, and its references if they are to go. changed tells whether anything was done.
+// deleteEntry deletes an entry, and with DELREF its references. changed reports whether anything was changed.
 func deleteEntry(c *session.Client, s *stream.Stream, id stream.ID, refs stream.Refs) (answer int64, changed bool) {
 	if refs == stream.DelRef {
 		changed = s.DropRefs(id, c.Gen()) > 0
@@ -161,7 +161,7 @@ type nack struct {
 	force         bool
 }
 
-// count is the number of deliveries after it was count.
+// count returns the new number of deliveries of a pending entry that had count.
 func (o *nack) count(count uint64, fresh bool) uint64 {
 	switch {
 	case o.retry >= 0:
@@ -205,7 +205,7 @@ func nackArgs(c *session.Client) (o nack, ids [][]byte, ok bool) {
 	return o, ids, checkIDs(c, ids)
 }
 
-// xnack gives pending entries back: they stay pending, with nobody, and may be claimed at once.
+// xnack releases pending entries: they stay pending without a consumer, and may be claimed at once.
 func xnack(c *session.Client) {
 	o, ids, ok := nackArgs(c)
 	if !ok {

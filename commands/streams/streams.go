@@ -3,12 +3,12 @@
 //
 // What is particular about them:
 //
-//   - A stream stays when its last entry goes: only DEL and its like delete the key.
-//   - What is propagated names what was chosen: the ID that XADD gave, the exact place up to which was trimmed, and for
+//   - A stream stays when its last entry is deleted: only DEL and its like delete the key.
+//   - Propagated commands contain the choices of the server: the ID that XADD gave, an exact threshold for trimming, and for
 //     deliveries one XCLAIM an entry with the time, the count and the group's last ID, and XGROUP SETID (delivery.go). As in
 //     Redis, deliveries change the data and are propagated, but do not touch the key for WATCH and client side caching.
-//   - XREAD and XREADGROUP wait with Host.Wait, and XADD and XGROUP DESTROY tell those who wait with Core.Ready: a stream
-//     that exists gets entries without coming into being.
+//   - XREAD and XREADGROUP block with Host.Wait. XADD and XGROUP DESTROY signal the key with Core.Ready, because a stream
+//     that exists already gets entries without being created.
 package streams
 
 import (
@@ -30,7 +30,7 @@ func own(c *session.Client, r *record.Record) edit {
 	return edit{s, s.Size()}
 }
 
-// done counts the memory.
+// done updates the memory counters.
 func (e edit) done(c *session.Client) { c.DB.AddBytes(e.Size() - e.size) }
 
 // put stores a new stream at the key.
@@ -43,7 +43,7 @@ func readStream(c *session.Client, key []byte) (s *stream.Stream, ok bool) {
 	return session.ReadValue[stream.Stream](c, key, record.Stream)
 }
 
-// signal tells those who wait for the key that there is something for them.
+// signal marks the key as ready, so that clients blocked on it run their command again.
 func signal(c *session.Client, key []byte) {
 	if c.Core.Ready != nil {
 		c.Core.Ready(c.DB, key)
@@ -56,7 +56,7 @@ func writeEntry(c *session.Client, it *stream.Iter) {
 	writeFields(c, it)
 }
 
-// writeFields replies with the two elements of an entry: its ID, and its fields and values by turns.
+// writeFields replies with the two elements of an entry: its ID, and its fields and values alternately.
 func writeFields(c *session.Client, it *stream.Iter) {
 	writeID(c, it.ID())
 	c.W.Array(2 * it.Pairs())
@@ -127,7 +127,7 @@ func writeRange(c *session.Client, s *stream.Stream, start, end stream.ID, rever
 	c.W.EndArray(m, n)
 }
 
-// xdel deletes entries. Those that are pending stay so.
+// xdel deletes entries. Their pending entries stay.
 func xdel(c *session.Client) {
 	r, ok := c.WriteTyped(c.Args[1], record.Stream)
 	if !ok {
@@ -152,7 +152,7 @@ func xdel(c *session.Client) {
 	c.W.Int(int64(n))
 }
 
-// deleted tells that n entries were deleted.
+// deleted notifies and propagates that n entries were deleted.
 func deleted(c *session.Client, n int) {
 	if n > 0 {
 		c.Changed(c.Args[1], n, config.NotifyStream, "xdel")
@@ -167,7 +167,7 @@ const (
 	errAdded        = "ERR entries_added must be positive"
 )
 
-// xsetid sets what a stream knows beside its entries.
+// xsetid sets a stream's last ID, entries-added and max-deleted-id.
 func xsetid(c *session.Client) {
 	last, ok := idArg(c, 2)
 	if !ok {

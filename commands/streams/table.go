@@ -36,7 +36,7 @@ var (
 	count    = session.TokenArg("count", session.ArgInteger, "COUNT", "").Opt()
 	justID   = session.TokenWord("justid", "JUSTID", "").Opt()
 
-	// refsArg is what becomes of references, of Redis 8.2.
+	// refsArg is KEEPREF, DELREF or ACKED, of Redis 8.2.
 	refsArg = session.OneOf("condition", session.TokenWord("keepref", "KEEPREF", ""), session.TokenWord("delref", "DELREF", ""),
 		session.TokenWord("acked", "ACKED", "")).Opt()
 	idsBlock = session.Arg{Name: "ids", Type: session.ArgBlock, Token: "IDS",

@@ -2,7 +2,7 @@
 //
 // # Structure
 //
-// A small hash is one listpack (package listpack), field and value by turns in the order in which the fields came, byte
+// A small hash is one listpack (package listpack), field and value alternately in the order in which the fields came, byte
 // for byte what an RDB file holds. A large one is a hash table (package table) of field records: one pointer-free object
 // with the field, its value and a header, except for values above record.MaxInline bytes, which lie beside it. Rules say
 // where small ends; a hash that has become large stays so.
@@ -26,11 +26,11 @@
 //
 // # Copy-on-write
 //
-// A hash bears the stamp of the generation that made it, see package cow. Whoever changes one must own it, or change a
-// Fork: a small hash is then copied, of a large one only the head of the table; its pages and segments are copied when they
-// are first changed, and field records are replaced, never written, while a snapshot is held. Reads change nothing.
+// A hash bears the stamp of the generation that made it, see package cow. A caller that changes a hash must own it or a Fork
+// of it. Fork copies a small hash, and of a large one only the head of the table. Pages and segments are copied before their
+// first change, and field records are replaced, never written, while a snapshot is held. Reads change nothing.
 //
-// What is returned points into the hash and is valid until its next change.
+// Returned slices point into the hash and are valid until its next change.
 package hash
 
 import (
@@ -58,8 +58,8 @@ type Rules struct {
 type Hash struct{ head head.Head }
 
 const (
-	pairs   head.Form = iota // a listpack of field and value by turns
-	triples                  // a listpack of field, value and deadline by turns
+	pairs   head.Form = iota // a listpack of field and value alternately
+	triples                  // a listpack of field, value and deadline alternately
 	fields                   // a large
 )
 
@@ -224,7 +224,7 @@ func (h *Hash) Has(field []byte) bool {
 	return h.find(field) >= 0
 }
 
-// Expect prepares for arguments, fields and values by turns, that are about to be set: it makes the hash large if they
+// Expect prepares for arguments, fields and values alternately, that are about to be set: it makes the hash large if they
 // would make it so, by Redis's reckoning, which takes every field for a new one when there are more than a small hash
 // may have.
 func (h *Hash) Expect(args [][]byte, rules Rules, gen *cow.Generation) {

@@ -5,7 +5,7 @@ import (
 	"ferrous/datatypes/listpack"
 )
 
-// FromListpack returns a small hash of a listpack that holds fields and values by turns, no field twice. It takes the
+// FromListpack returns a small hash of a listpack that holds fields and values alternately, no field twice. It takes the
 // listpack over.
 func FromListpack(lp listpack.Listpack, gen *cow.Generation) *Hash {
 	return newSmall(lp, pairs, gen)

@@ -120,7 +120,7 @@ func (v View) Scan(cursor uint64, count int, fn func(field, value Value)) uint64
 	})
 }
 
-// shown returns the fields with their values, by turns.
+// shown returns the fields with their values, alternately.
 func (v View) shown() []Value {
 	all := make([]Value, 0, 2*v.Len())
 	v.Each(func(field, value Value) bool {

@@ -245,7 +245,7 @@ func TestSnapshotOfCollections(t *testing.T) {
 				for !started.Load() {
 					runtime.Gosched()
 				}
-				// One change of each collection by turns, so that all are forked while the walk is at its beginning.
+				// Change each collection once, again and again, so that all are forked while the walk is at its beginning.
 				for i := range slices.Max(sizes) {
 					for n := range copies * len(sizes) {
 						if size := sizes[n%len(sizes)]; i < size {

@@ -27,7 +27,7 @@ import (
 // Zipf 1.0 78.09 and 78.28, the same with a scan 61.17 and 61.34; Redis with 10 samples 54.05, 77.97 and 61.35.)
 //
 // The access clock is a part of the record's header (package record): of LRU eighths of a second where Redis counts whole
-// ones, of LFU Redis's counter and minute with three bits more, by which keys of the same counter are told apart.
+// ones, of LFU Redis's counter and minute with three bits more, which order keys with the same counter.
 //
 // TestHitRate compares with an exact LRU and with a model of Redis's pool.
 //

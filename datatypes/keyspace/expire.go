@@ -18,7 +18,7 @@ const (
 	staleTolerated = 4096 // stale entries that are not worth a rebuild
 )
 
-// agenda is a timing wheel with what keeps it small.
+// agenda is a timing wheel with the state for rebuilding it when most of its entries are stale.
 type agenda struct {
 	wheel   *wheel.Wheel
 	rebuild *rebuild
@@ -26,7 +26,7 @@ type agenda struct {
 	due     dueHeap
 }
 
-// rebuild is a wheel in the making; see the package comment.
+// rebuild is a wheel that is being built to replace another; see the package comment.
 type rebuild struct {
 	wheel  *wheel.Wheel
 	cursor uint64
@@ -43,12 +43,12 @@ func (a *agenda) bytes() int {
 	return n
 }
 
-// stale reports whether so few of the wheel's entries belong to living keys that it is worth making it anew.
+// stale reports whether so few of the wheel's entries belong to existing keys that the wheel should be rebuilt.
 func (a *agenda) stale() bool {
 	return a.wheel != nil && a.wheel.Len() > 2*a.live+staleTolerated
 }
 
-// schedule enters a deadline of the key with this hash.
+// schedule adds a deadline of the key with this hash to the wheel.
 func (db *DB) schedule(a *agenda, hash uint64, when int64) {
 	db.ks.scheduled = true
 	if a.wheel == nil {
@@ -63,7 +63,7 @@ func (db *DB) schedule(a *agenda, hash uint64, when int64) {
 	}
 }
 
-// rescheduled keeps the agenda when a key's deadline changes.
+// rescheduled updates the agenda when a key's deadline changes.
 func (db *DB) rescheduled(a *agenda, hash uint64, old, when int64) {
 	switch {
 	case when == record.NoExpiry:
@@ -87,8 +87,8 @@ func fieldExpiry(r *record.Record) int64 {
 	return record.Value[hash.Hash](r).Earliest()
 }
 
-// FieldsRescheduled says that the hash behind r, a live record of the database, was changed, and what its earliest
-// deadline of a field was before. It is to be called before anything else is done with the database.
+// FieldsRescheduled updates the wheel of hashes after a change of the hash behind r, a live record of the database. The caller
+// passes the earliest deadline of a field before the change, and calls it before anything else of the database.
 func (db *DB) FieldsRescheduled(r *record.Record, was int64) {
 	if now := fieldExpiry(r); now != was {
 		db.rescheduled(&db.fields, table.Hash(r.Key()), was, now)
@@ -103,7 +103,7 @@ func (ks *Keyspace) ActiveExpire(clock func() int64, spent func() bool) (more bo
 		return false
 	}
 	for i := range ks.dbs {
-		// When time is up the next step begins with the next database, so that none has to wait for all of another's.
+		// If the time is over, the next step begins with the next database, so that no database waits for all of another's keys.
 		turn := (ks.turn + i) % len(ks.dbs)
 		db := ks.dbs[turn]
 		if !db.activeExpire(&db.keys, advanceBatch, db.fire, (*record.Record).Expiry, clock, spent) ||
@@ -115,8 +115,8 @@ func (ks *Keyspace) ActiveExpire(clock func() int64, spent func() bool) (more bo
 	return false
 }
 
-// activeExpire is ActiveExpire for one agenda; it reports whether it came to the end. fire handles an entry, of which batch
-// are handled between two looks at the clock; deadline returns the deadline of a record.
+// activeExpire is ActiveExpire for one agenda; it reports whether all due entries were handled. fire handles an entry, batch is
+// the number of entries between two reads of the clock, deadline returns the deadline of a record.
 func (db *DB) activeExpire(a *agenda, batch int, fire func(hash uint64), deadline func(*record.Record) int64,
 	clock func() int64, spent func() bool) bool {
 	ks := db.ks
@@ -149,7 +149,7 @@ func (db *DB) activeExpire(a *agenda, batch int, fire func(hash uint64), deadlin
 	return true
 }
 
-// fire handles an entry of the wheel of keys: keys with this hash that have expired go, others are entered again.
+// fire handles an entry of the wheel of keys: expired keys with this hash are deleted, others are added to the wheel again.
 func (db *DB) fire(hash uint64) {
 	ks := db.ks
 	fired := ks.fired[:0]
@@ -170,7 +170,7 @@ func (db *DB) fire(hash uint64) {
 	ks.fired = fired[:0]
 }
 
-// fireFields handles an entry of the wheel of hashes: due fields go, and the hash is entered again for its next ones.
+// fireFields handles an entry of the wheel of hashes: due fields are deleted, and the hash is added again for its next ones.
 func (db *DB) fireFields(hash uint64) {
 	ks := db.ks
 	fired := ks.fired[:0]
@@ -194,7 +194,7 @@ func (db *DB) fireFields(hash uint64) {
 }
 
 // expireFields deletes due fields of the hash behind r, as many as one step may, and with the last field the key. It
-// returns the record that stands for the key from now on, nil if it is gone.
+// returns the key's record from now on, nil if the key was deleted.
 func (db *DB) expireFields(r *record.Record) *record.Record {
 	ks := db.ks
 	r = db.Own(r)
@@ -232,14 +232,14 @@ func (db *DB) rebuildStep(a *agenda, deadline func(*record.Record) int64) {
 	}
 }
 
-// TakeScheduled reports whether a deadline was entered since the last call, so that NextExpiry may have come nearer.
+// TakeScheduled reports whether a deadline was added since the last call, so that NextExpiry may be earlier now.
 func (ks *Keyspace) TakeScheduled() bool {
 	s := ks.scheduled
 	ks.scheduled = false
 	return s
 }
 
-// NextExpiry returns the time, in Unix milliseconds, at which ActiveExpire has something to do next.
+// NextExpiry returns the time, in Unix milliseconds, at which ActiveExpire must be called next.
 func (ks *Keyspace) NextExpiry() (when int64, ok bool) {
 	if ks.KeepExpired || ks.Loading {
 		return 0, false

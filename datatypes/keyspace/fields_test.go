@@ -11,12 +11,12 @@ import (
 	"ferrous/tests/random"
 )
 
-// fieldKeyspace is a keyspace of hashes whose fields expire, with a record of what was told.
+// fieldKeyspace is a keyspace of hashes whose fields expire. It records the callbacks.
 type fieldKeyspace struct {
 	t    *testing.T
 	ks   *Keyspace
-	gone map[string]int // key/field, times told
-	over int            // steps told
+	gone map[string]int // key/field, number of callbacks
+	over int            // calls of OnExpireFields
 }
 
 func newFieldKeyspace(t *testing.T) *fieldKeyspace {

@@ -43,8 +43,7 @@ type Keyspace struct {
 	Clock uint32
 	// LFU, if not nil, makes access clocks count frequencies.
 	LFU *LFU
-	// WritesOnly says that reading does not set access clocks. Lookup does so all the same: it is for whoever counts
-	// accesses to ask.
+	// WritesOnly means that reads do not set access clocks. Lookup sets them all the same: the caller checks WritesOnly.
 	WritesOnly bool
 	// OnExpire, if not nil, is called for each key that expired, before it is deleted.
 	OnExpire func(db *DB, r *record.Record)
@@ -67,7 +66,7 @@ type Keyspace struct {
 	// ExpiredKeys counts the keys that expired, ExpiredFields the fields of hashes.
 	ExpiredKeys, ExpiredFields int64
 
-	// Lazy tells which keys are deleted lazily. LazilyFreed counts their values, see lazyfree.go.
+	// Lazy has the directives lazyfree-lazy-*. LazilyFreed counts the values that were deleted lazily, see lazyfree.go.
 	Lazy        Laziness
 	LazilyFreed int64
 

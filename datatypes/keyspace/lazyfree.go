@@ -8,15 +8,15 @@ import (
 
 // # Lazy freeing
 //
-// The memory of every deleted value goes back when the collector comes by, so nothing here has to be freed in the
-// background. INFO's lazyfreed_objects counts all the same what Redis hands to its thread: the values of keys that are
-// deleted lazily, if freeing one takes more than a few steps.
+// The garbage collector frees every deleted value, so no code here frees memory in the background. INFO's lazyfreed_objects
+// still counts what Redis would pass to its lazyfree thread: the values of keys that are deleted lazily, if freeing one takes
+// more than LazyThreshold steps.
 
-// Laziness tells which keys are deleted lazily, by the reason why they go: the directives lazyfree-lazy-*.
+// Laziness says for each reason of a deletion whether it is lazy: the directives lazyfree-lazy-*.
 type Laziness struct {
-	Expiry   bool // their time has come
-	Eviction bool // memory is short
-	Deletion bool // all others: deleted by a command or replaced
+	Expiry   bool // the key has expired
+	Eviction bool // the key is evicted
+	Deletion bool // a command deletes or replaces the key
 }
 
 // LazyThreshold is how many steps Redis does not put off (LAZYFREE_THRESHOLD in src/lazyfree.c).

@@ -5,8 +5,8 @@ import (
 	"ferrous/datatypes/table"
 )
 
-// Aside returns as many empty databases as there are, to be loaded and then exchanged with those by Swap. Until then nobody
-// sees them: not snapshots, not expiry.
+// Aside returns an empty database for each database, to be loaded and then exchanged with it by Swap. Until then snapshots and
+// expiry do not see them.
 func (ks *Keyspace) Aside() []*DB {
 	dbs := make([]*DB, len(ks.dbs))
 	for i := range dbs {
@@ -16,15 +16,15 @@ func (ks *Keyspace) Aside() []*DB {
 	return dbs
 }
 
-// Reserve prepares an empty database for about n keys, at some 20 bytes for each. Trim is to be called when they have come.
+// Reserve prepares an empty database for about n keys, at some 20 bytes for each. Call Trim when they are loaded.
 func (db *DB) Reserve(n int) { db.t.Reserve(n) }
 
-// Trim gives back what Reserve took, if far fewer keys have come than announced.
+// Trim frees the memory of Reserve if far fewer keys were loaded than announced.
 func (db *DB) Trim() { db.t.Trim() }
 
-// Load adds records that were read from a file, and returns how many it added: it stops before a record whose key is there
-// already. It only inserts: OnAdd is not called, and passed deadlines are not looked at. Up to MaxPrefetch records at once are
-// faster than as many calls, since their places are brought into the cache together.
+// Load adds records that were read from a file, and returns how many it added: it stops before a record whose key exists
+// already. It only inserts: it does not call OnAdd and does not check deadlines. One call with up to MaxPrefetch records is
+// faster than a call for each, since Load prefetches their buckets together.
 func (db *DB) Load(recs []*record.Record) int {
 	for n := 0; n < len(recs); {
 		var hashes [MaxPrefetch]uint64

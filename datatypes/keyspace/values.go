@@ -17,18 +17,18 @@ import (
 
 // # Types of values
 //
-// A value that is not a string is a struct, a Value, that a record of its Type points to. valueKinds is the one place that
-// knows which: a new type is a package of its own and a line there, and its number with its name in package record. (How it is read
-// from dumps is a matter of the format: its numbers stand in package serial, the reading in rdb/values.go.)
+// A value that is not a string is a struct, a Value, that a record of its Type points to. valueKinds maps each Type to its
+// struct: a new type is a package of its own, a line there, and a constant with its name in package record. The RDB format of a
+// type is separate: its numbers are in package serial, its reader is in rdb/values.go.
 //
 // # Copy-on-write of collections
 //
 // A value bears the stamp of the generation that made it. While a snapshot is held, a value that it can reach must not be
-// changed, its struct included, since another goroutine reads it. Own therefore gives the key a fork: a new struct whose large
-// parts (segments, nodes) are still shared and copied by their own stamps when they are first changed. Every change of a value
-// begins with Own, and ends with AddBytes, for the change of its Size.
+// changed, its struct included, since another goroutine reads it. Own therefore gives the key a fork: a new struct that shares
+// the large parts (segments, nodes). These have stamps of their own and are copied before their first change. Every change of a
+// value begins with Own, and ends with AddBytes for the change of its Size.
 
-// A Value is what the server must know of a value that is not a string.
+// A Value is a value that is not a string, as the server sees it.
 type Value interface {
 	// Size returns the bytes that the value holds, as the allocator rounds them, in constant time.
 	Size() int
@@ -38,16 +38,16 @@ type Value interface {
 	Encoding() record.Encoding
 	// Stamp returns the generation in which the value was made or forked.
 	Stamp() uint64
-	// Digest takes what the value holds into a DEBUG DIGEST.
+	// Digest adds the value to a DEBUG DIGEST.
 	Digest(d *digest.Digest)
 	// WriteRDB writes the value to a dump.
 	WriteRDB(w serial.RDB)
-	// WriteCommands writes the commands that make the value at a key, and returns true. If no commands can make it, it
-	// returns false and has written nothing.
+	// WriteCommands writes the commands that create the value at a key, and returns true. If no commands can create it, it
+	// writes nothing and returns false.
 	WriteCommands(w serial.Commands, key []byte) bool
 }
 
-// A prefetcher is a Value that can bring what looking up some of its members will touch into the processor's cache.
+// A prefetcher is a Value that can load into the processor's cache the memory that a lookup of some members will read.
 type prefetcher interface {
 	Prefetch(members [][]byte) uint64
 }
@@ -55,7 +55,7 @@ type prefetcher interface {
 // valueKind is a type of values.
 type valueKind struct {
 	value func(r *record.Record) Value
-	fork  func(r *record.Record, gen *cow.Generation) unsafe.Pointer // written in the place of r's value from now on
+	fork  func(r *record.Record, gen *cow.Generation) unsafe.Pointer // from now on changed instead of r's value
 	clone func(r *record.Record, gen *cow.Generation) unsafe.Pointer // shares nothing with it
 
 	prefetches bool // it is a prefetcher
@@ -98,7 +98,7 @@ func ValueOf(r *record.Record) Value {
 	return valueKinds[r.Type()].value(r)
 }
 
-// Digest takes the value of a record into a DEBUG DIGEST.
+// Digest adds the value of a record to a DEBUG DIGEST.
 func Digest(r *record.Record, d *digest.Digest) {
 	if r.Type() == record.String {
 		d.Mix(r.String(make([]byte, 20)))
@@ -141,8 +141,8 @@ func Encoding(r *record.Record) record.Encoding {
 // Generation returns the stamps that collections of the database use.
 func (db *DB) Generation() *cow.Generation { return &db.ks.gen }
 
-// Own makes the collection behind r, a live record of the database, writable and returns the record that stands for the
-// key from now on.
+// Own makes the collection behind r, a live record of the database, writable. It returns the key's record from now on, which
+// may be another one than r.
 func (db *DB) Own(r *record.Record) *record.Record {
 	gen := &db.ks.gen
 	if !gen.Pinned() || gen.Owns(ValueOf(r).Stamp()) {
@@ -162,11 +162,11 @@ func (db *DB) Own(r *record.Record) *record.Record {
 	return n
 }
 
-// cachedMembers is up to how many members a collection is taken to be in the processor's cache anyway.
+// cachedMembers is the number of members up to which a collection is assumed to be in the processor's cache.
 const cachedMembers = 4096
 
-// PrefetchMembers brings what looking up these members, or fields, of the collection at key will touch into the cache, if
-// it is a large one. At most MaxPrefetch are looked at. It changes nothing.
+// PrefetchMembers loads into the processor's cache the memory that a lookup of these members, or fields, of the collection at
+// key will read, if the collection is large. It prefetches at most MaxPrefetch members. It changes nothing.
 func (db *DB) PrefetchMembers(key []byte, members [][]byte) {
 	r := db.t.Get(table.Hash(key), key)
 	if r == nil {

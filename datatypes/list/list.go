@@ -21,11 +21,11 @@
 //
 // # Copy-on-write
 //
-// A list bears the stamp of the generation that made it, see package cow. Whoever changes one must own it, or change a
-// Fork: of a small list the bytes are copied, of a large one a few words, and its nodes when they are first changed.
-// Reads change nothing.
+// A list bears the stamp of the generation that made it, see package cow. A caller that changes a list must own it or a Fork
+// of it. Fork copies the bytes of a small list, and a few words of a large one, whose nodes are copied before their first
+// change. Reads change nothing.
 //
-// What is returned points into the list and is valid until its next change.
+// Returned slices point into the list and are valid until its next change.
 package list
 
 import (

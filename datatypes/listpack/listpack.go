@@ -6,8 +6,8 @@
 //
 //	<total bytes: uint32><elements: uint16> <element> ... <element> <0xff>
 //
-// All numbers are little endian. The number of elements is 65535 when there are that many or more; then only counting
-// tells. An element is its encoding, its data, and its back length: the size of both before, written so that it can be
+// All numbers are little endian. The number of elements is 65535 if there are that many or more: then a reader has to count
+// them. An element is its encoding, its data, and its back length: the size of encoding and data, written so that it can be
 // read from the right:
 //
 //	0xxxxxxx                     integer 0..127

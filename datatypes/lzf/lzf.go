@@ -9,7 +9,7 @@
 //	111ooooo LLLLLLLL oooooooo   copy L+9 bytes (9 to 264) from there
 //
 // so a match reaches back 8192 bytes at most and may overlap what it makes. The stream does not contain the length of the
-// output: who stores it stores that too.
+// output: the caller stores that length, too.
 //
 // # Compressor
 //

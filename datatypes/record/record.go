@@ -293,7 +293,7 @@ func (r *Record) nearKey() (off, keyLen int) {
 	return off, int(r.header >> keyLenShift)
 }
 
-// Touch loads the header, for who wants the record in the cache.
+// Touch loads the header, which brings the record into the processor's cache.
 func (r *Record) Touch() uint64 { return r.header }
 
 // KeyIs reports whether the record's key is key.

@@ -5,8 +5,8 @@
 // A set has one of three forms, as in Redis. A small set of integers is an intset (package intset); a small set of any
 // members is a listpack (package listpack), in the order in which they came; both are byte for byte what an RDB file
 // holds. All others are a hash table (package table) of member records: one pointer-free object with a header and the
-// member. Rules say where small ends. Additions turn an intset into a listpack or a table, and a listpack into a table;
-// the way back is taken only by those who ask for it (Ints).
+// member. Rules has the limits of small sets. Additions turn an intset into a listpack or a table, and a listpack into a
+// table; only Ints turns a set back into an intset.
 //
 // # Costs
 //
@@ -16,12 +16,11 @@
 //
 // # Copy-on-write
 //
-// A set bears the stamp of the generation that made it, see package cow. Whoever changes one must own it, or change a
-// Fork: a small set is then copied, of a large one only the head of the table; its pages and segments are copied when they
-// are first changed. Member records are never written. Reads change nothing.
+// A set bears the stamp of the generation that made it, see package cow. A caller that changes a set must own it or a Fork of
+// it. Fork copies a small set, and of a large one only the head of the table. Pages and segments are copied before their first
+// change. Member records are never written. Reads change nothing.
 //
-// What is returned points into the set and is valid until its next change, members of large sets for as long as they are
-// held.
+// Returned members point into the set and are valid until its next change; those of large sets stay valid.
 package set
 
 import (

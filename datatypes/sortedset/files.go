@@ -9,7 +9,7 @@ func (s *SortedSet) WriteRDB(w serial.RDB) {
 		w.Text(lp)
 		return
 	}
-	// From the highest score on, as Redis does, so that whoever loads it inserts in front.
+	// From the highest score on, as Redis does, so that the loader always inserts in front.
 	w.Begin(serial.ZSet2)
 	w.Length(uint64(s.Len()))
 	it := s.Iter(s.All(), true)

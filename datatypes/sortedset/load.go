@@ -6,8 +6,8 @@ import (
 	"ferrous/datatypes/zset"
 )
 
-// FromListpack returns a small set of a listpack that holds members, all different, and scores by turns in ascending
-// order. It takes the listpack over.
+// FromListpack returns a small set of a listpack that holds member and score alternately, in ascending order and no member
+// twice. It takes the listpack over.
 func FromListpack(lp listpack.Listpack, gen *cow.Generation) *SortedSet {
 	return newSmall(lp, gen)
 }

@@ -3,7 +3,7 @@
 //
 // # Structure
 //
-// A small sorted set is one listpack (package listpack), member and score by turns in ascending order, byte for byte what
+// A small sorted set is one listpack (package listpack), member and score alternately in ascending order, byte for byte what
 // an RDB file holds. A score that is a whole number of up to 2^62 is an integer there, any other the text that Redis
 // prints (see Text); so a small set knows no -0. A large one is a zset.ZSet: a hash table and a counted B+ tree of the
 // same records. Rules say where small ends; a set that has become large stays so.
@@ -15,16 +15,15 @@
 // place when its score changes is written in place. Giving an existing member a score allocates nothing but, in a small
 // set, what a longer text of the score takes.
 //
-// What commands select is a Span of ranks, whose length is known before its members are visited (package zset).
+// Commands select a Span of ranks, whose length is known before its members are visited (package zset).
 //
 // # Copy-on-write
 //
-// A set bears the stamp of the generation that made it, see package cow. Whoever changes one must own it, or change a
-// Fork: a small set is then copied, of a large one only the directory of the table and the root of the tree; segments,
-// nodes and records are copied when they are first changed. Reads change nothing.
+// A set bears the stamp of the generation that made it, see package cow. A caller that changes a set must own it or a Fork of
+// it. Fork copies a small set, and of a large one only the directory of the table and the root of the tree. Segments, nodes
+// and records are copied before their first change. Reads change nothing.
 //
-// What is returned points into the set and is valid until its next change, members of large sets for as long as they are
-// held.
+// Returned members point into the set and are valid until its next change; those of large sets stay valid.
 package sortedset
 
 import (

@@ -37,7 +37,7 @@ func (s *Stream) NextSeq(ms uint64) (ID, bool) {
 	return id, ok && id.Ms == ms
 }
 
-// Append adds an entry at the end: fields and values by turns, which are copied. The stream is owned. It returns ErrOrder
+// Append adds an entry at the end: fields and values alternately, which are copied. The stream is owned. It returns ErrOrder
 // if id is not greater than the last ID, ErrTooLarge if the entry is too large.
 func (s *Stream) Append(id ID, pairs [][]byte, limits Limits, gen *cow.Generation) error {
 	if !s.Last.less(id) {
@@ -59,7 +59,7 @@ func (s *Stream) Append(id ID, pairs [][]byte, limits Limits, gen *cow.Generatio
 			break
 		}
 		if live, _ := counts(n.lp()); live > 0 {
-			return ErrOrder // the last ID is a lie
+			return ErrOrder // the last ID is lower than a live entry's: a file with a wrong last ID was loaded
 		}
 		// XSETID went back behind a node of tombstones.
 		s.removeNode(master, n, gen)
@@ -108,7 +108,7 @@ func (s *Stream) replace(master ID, n node, lp listpack.Listpack, owned bool, ge
 	return n
 }
 
-// seal gives back the room of a node to which nothing is appended any more.
+// seal frees the spare room of a node to which nothing is appended any more.
 func (s *Stream) seal(master ID, n node, gen *cow.Generation) {
 	before := s.room(n)
 	if lp := fitted(s.writable(n)); cap(lp) != before {
@@ -129,7 +129,7 @@ func (s *Stream) own(master ID, n node, gen *cow.Generation) node {
 	return s.replace(master, n, lp, false, gen)
 }
 
-// settle ends a change of the owned node n: lp is what has become of its writable listpack, before the room it had.
+// settle ends a change of the owned node n: lp is its changed listpack, before is the room that the node had.
 func (s *Stream) settle(master ID, n node, lp listpack.Listpack, before int, gen *cow.Generation) node {
 	p := unsafe.SliceData(lp)
 	if p == n.p && n.p == s.tail.p {
@@ -142,13 +142,13 @@ func (s *Stream) settle(master ID, n node, lp listpack.Listpack, before int, gen
 	return s.replace(master, n, lp, true, gen)
 }
 
-// removeNode takes the node n out of the index.
+// removeNode removes the node n from the index.
 func (s *Stream) removeNode(master ID, n node, gen *cow.Generation) {
 	s.dropped(n)
 	s.nodes.remove(master, gen)
 }
 
-// dropped accounts for a node that leaves the index.
+// dropped subtracts a node that leaves the index from the stream's counters.
 func (s *Stream) dropped(n node) {
 	s.bytes -= s.room(n)
 	if n.p == s.tail.p {
@@ -195,7 +195,7 @@ func (s *Stream) mark(lp listpack.Listpack, p int) listpack.Listpack {
 	return lp
 }
 
-// mendFirst sets First after entries were removed, if it was one of them or no entry is left.
+// mendFirst updates First after entries were removed, if First was one of them or no entry is left.
 func (s *Stream) mendFirst(removed bool) {
 	if s.length == 0 {
 		s.First = ID{}
@@ -234,18 +234,18 @@ const (
 	Acked               // an entry with references is not trimmed
 )
 
-// Trim says what Trim removes, from the first entry on.
+// Trim are the options of Stream.Trim, which removes entries from the first one on.
 type Trim struct {
 	MinID  ID  // with ByID: entries before it
 	MaxLen int // else: entries until this many are left
 	ByID   bool
 	Approx bool // only whole nodes
-	Limit  int  // no more entries than this, unless 0; what would remove a part of a node's entries stops before the node
+	Limit  int  // 0 for no limit: trimming stops before a node with which more than so many entries would be removed
 	Refs   Refs
 }
 
 // Trim removes entries and returns how many. The stream is owned. Unlike Delete it leaves MaxDeleted as it is, as Redis
-// does. With KeepRef it costs O(1) for each node that goes as a whole.
+// does. With KeepRef it costs O(1) for each node that is removed as a whole.
 func (s *Stream) Trim(t Trim, gen *cow.Generation) (deleted int) {
 	for from := (ID{}); ; {
 		l, i := s.nodes.seek(from)
@@ -301,8 +301,8 @@ func (t *Trim) whole(length int, master ID, lp listpack.Listpack) bool {
 	return length-live >= t.MaxLen
 }
 
-// dropNodes accounts for the nodes of the first leaf that go as a whole, and returns how many these are. stop says that
-// nothing else is to be removed.
+// dropNodes counts the nodes at the front of the first leaf that are removed as a whole, and subtracts them from the stream's
+// counters. stop is true if nothing else is to be removed.
 func (s *Stream) dropNodes(t Trim, items []item[node], deleted *int) (k int, stop bool) {
 	for i := range items {
 		n := items[i].v

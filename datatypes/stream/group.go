@@ -14,7 +14,7 @@ type Group struct {
 	name []byte
 	// Last is the ID of the last entry that was delivered.
 	Last ID
-	// Read is how many of the entries ever added were, Unknown if that cannot be told.
+	// Read is how many of the entries ever added were delivered (entries-read); Unknown if that is not known.
 	Read      int64
 	pending   index[nack]
 	counts    index[uint64] // of deliveries, where they do not fit into 32 bits
@@ -24,7 +24,7 @@ type Group struct {
 	stamp     uint64
 }
 
-// nack is what a group keeps of a pending entry.
+// nack is a pending entry as the group's index holds it.
 type nack struct {
 	time     int64
 	count    uint32 // wideCount: the index counts has it
@@ -131,7 +131,7 @@ func (s *Stream) RemoveGroup(name []byte) bool {
 }
 
 // AddGroup adds a group, whose name is copied, to a stream that is owned. It returns nil if there is one of that name.
-// A loader that then puts something into the group says that with Account.
+// A loader that then adds pending entries or consumers to the group calls Account at the end.
 func (s *Stream) AddGroup(name []byte, last ID, read int64, gen *cow.Generation) *Group {
 	i, ok := s.search(name)
 	if ok {
@@ -143,7 +143,7 @@ func (s *Stream) AddGroup(name []byte, last ID, read int64, gen *cow.Generation)
 	return g
 }
 
-// Account takes a group's size anew that was before when the group was last accounted for.
+// Account updates the stream's size by the change of a group's size; before is that size at the last Account.
 func (s *Stream) Account(g *Group, before int) { s.bytes += g.size() - before }
 
 // Size returns the bytes that the group holds.
@@ -193,7 +193,7 @@ func (g *Group) Owner(p Pending) *Consumer {
 	return g.numbered[p.consumer-1]
 }
 
-// AddPending adds an entry that is pending, of no consumer yet. It reports false if it was pending. It is for loaders.
+// AddPending adds a pending entry without a consumer. It reports false if the ID was pending already. It is for loaders.
 func (g *Group) AddPending(id ID, time int64, count uint64, gen *cow.Generation) bool {
 	n, fresh := g.pending.put(id, time, gen)
 	if fresh {
@@ -229,8 +229,8 @@ func (g *Group) search(name []byte) (int, bool) {
 	return slices.BinarySearchFunc(g.consumers, name, func(c *Consumer, name []byte) int { return bytes.Compare(c.name, name) })
 }
 
-// Own makes an entry that is pending in the group the consumer's. found is false if it is not pending, fresh if it is the
-// consumer's already. One that was another consumer's leaves that one. It is for loaders.
+// Own gives a pending entry of the group to the consumer, and takes it from its consumer so far. found is false if the ID is
+// not pending, fresh is false if the entry was the consumer's already. It is for loaders.
 func (g *Group) Own(c *Consumer, id ID, gen *cow.Generation) (found, fresh bool) {
 	if _, ok := g.pending.get(id); !ok {
 		return false, false
@@ -255,7 +255,7 @@ func (g *Group) Orphans() int {
 	return n
 }
 
-// DropOrphans removes the pending entries that no consumer has. The change of the group's size must be told with Account.
+// DropOrphans removes the pending entries without a consumer. The caller then calls Account.
 func (g *Group) DropOrphans(gen *cow.Generation) {
 	var orphans []ID
 	g.pending.each(func(id ID, n nack) bool {
@@ -322,11 +322,12 @@ func (s *Stream) AddConsumer(g *Group, name []byte, seen, active int64, gen *cow
 	return c
 }
 
-// filterShare is the part of what is pending in a group, as 1 of so many, that is removed by filtering the group's index.
+// filterShare: if a consumer has more than 1/filterShare of the group's pending entries, RemoveConsumer filters the group's
+// index as a whole instead of removing entries one by one.
 const filterShare = 64
 
-// RemoveConsumer removes the consumer of a name from an owned group with all that is pending with it. It returns how many
-// entries that were, and false if there is no such consumer.
+// RemoveConsumer removes a consumer and its pending entries from an owned group. It returns the number of these entries,
+// and false if there is no such consumer.
 func (s *Stream) RemoveConsumer(g *Group, name []byte, gen *cow.Generation) (pending int, ok bool) {
 	i, ok := g.search(name)
 	if !ok {
@@ -393,8 +394,8 @@ func (g *Group) LastPending() (ID, bool) {
 }
 
 // Oldest returns the pending entry with the earliest delivery time, of several the one with the lowest ID; false if there
-// is none. A loop over what has been idle for long gives each entry that it gets another time, or removes it, and asks
-// again: O(log n) each. The group is owned.
+// is none. A loop over idle entries sets a new delivery time for each entry, or removes it, and calls Oldest again:
+// O(log n) each. The group is owned.
 func (g *Group) Oldest() (ID, Pending, bool) {
 	id, ok := g.pending.oldest(func(n nack) int64 { return n.time })
 	if !ok {
@@ -404,10 +405,10 @@ func (g *Group) Oldest() (ID, Pending, bool) {
 	return id, p, true
 }
 
-// SetPending makes an entry pending in an owned group: with a consumer (nil for none), a time and a number of deliveries.
-// If it was pending already, with whatever consumer, that is changed. It reports whether it was not. Last and Read of the
-// group, and Active of the consumer, are left to the caller. Files have no place for an entry without a consumer: package
-// rdb gives it to one without a name.
+// SetPending makes an entry pending in an owned group, with a consumer (nil for none), a delivery time and a number of
+// deliveries. If the entry was pending already, with any consumer, its values are replaced. It reports whether the entry was
+// not pending before. The caller updates Last and Read of the group, and Active of the consumer. RDB files cannot hold a
+// pending entry without a consumer: package rdb writes it with a consumer whose name is empty.
 func (s *Stream) SetPending(g *Group, c *Consumer, id ID, time int64, count uint64, gen *cow.Generation) (fresh bool) {
 	before := g.pending.bytes + g.counts.bytes
 	n, fresh := g.pending.put(id, time, gen)
@@ -474,7 +475,7 @@ func (s *Stream) Referenced(id ID) bool {
 	return false
 }
 
-// DropRefs removes an entry from what is pending in any group, and returns in how many groups it was.
+// DropRefs removes the pending entries of an ID from all groups, and returns how many there were.
 func (s *Stream) DropRefs(id ID, gen *cow.Generation) (groups int) {
 	for i, g := range s.groups {
 		if _, ok := g.pending.get(id); ok {
@@ -485,8 +486,8 @@ func (s *Stream) DropRefs(id ID, gen *cow.Generation) (groups int) {
 	return groups
 }
 
-// Advance tells an owned group that an entry was delivered: unless it is behind the group, its ID becomes the group's
-// Last, and Read counts it or, where that cannot be told, is estimated. It reports whether Last has changed.
+// Advance updates Last and Read of an owned group after the delivery of an entry. An ID that is not greater than Last changes
+// nothing. Read is incremented or, if it cannot be counted, estimated. It reports whether Last has changed.
 func (s *Stream) Advance(g *Group, id ID) bool {
 	if !g.Last.less(id) {
 		return false
@@ -500,7 +501,7 @@ func (s *Stream) Advance(g *Group, id ID) bool {
 	return true
 }
 
-// Lag returns how many entries the group has yet to get, false if that cannot be told.
+// Lag returns the number of entries that were not delivered to the group yet; false if that is not known.
 func (s *Stream) Lag(g *Group) (int64, bool) {
 	if s.Added == 0 {
 		return 0, true
@@ -512,7 +513,7 @@ func (s *Stream) Lag(g *Group) (int64, bool) {
 	return int64(s.Added) - read, read != Unknown
 }
 
-// HasNews reports whether there may be entries that the group of a name has not got. It is true if there is no such group.
+// HasNews reports whether there may be entries that were not delivered to the group yet. It is true if there is no such group.
 func (s *Stream) HasNews(name []byte) bool {
 	g := s.Group(name)
 	return g == nil || s.length > 0 && g.Last.less(s.Last)

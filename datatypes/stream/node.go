@@ -20,14 +20,15 @@ import (
 // those that are not. Foreign nodes that passed Validate may hold entries whose IDs do not ascend: they are stored and
 // counted like others, though not every search finds them.
 //
-// The index holds nodes by value. Their listpack begins with its length, so a node is a pointer and a stamp. Its room is
-// the allocator's piece for that length, but for the last node, to which entries are appended: see Stream.tail.
+// The index holds nodes by value. A listpack begins with its length, so a node is a pointer and a stamp. The capacity of its
+// buffer is the allocator's size class for that length. Only the last node, to which entries are appended, may have more:
+// see Stream.tail.
 type node struct {
 	p     *byte // the listpack
 	stamp uint64
 }
 
-// A tail is the node that has more room than its length tells.
+// A tail is the last node, whose buffer may be larger than the size class of its length.
 type tail struct {
 	p    *byte // nil if there is none
 	room int
@@ -38,7 +39,7 @@ func (n node) lp() listpack.Listpack {
 	return unsafe.Slice(n.p, binary.LittleEndian.Uint32(unsafe.Slice(n.p, 4)))
 }
 
-// room returns the bytes that there are for the node's listpack: a size of the allocator.
+// room returns the capacity of the node's buffer: a size class of the allocator.
 func (s *Stream) room(n node) int {
 	if n.p == s.tail.p {
 		return s.tail.room
@@ -46,12 +47,12 @@ func (s *Stream) room(n node) int {
 	return mem.Size(len(n.lp()))
 }
 
-// writable returns the listpack of an owned node with its room as capacity. What becomes of it goes to settle.
+// writable returns the listpack of an owned node, to be changed in place or grown. The caller passes the result to settle.
 func (s *Stream) writable(n node) listpack.Listpack {
 	return unsafe.Slice(n.p, s.room(n))[:len(n.lp())]
 }
 
-// fitted returns lp in a piece of the size that its length tells.
+// fitted returns lp in a buffer of the size class of its length.
 func fitted(lp listpack.Listpack) listpack.Listpack {
 	if cap(lp) != mem.Size(len(lp)) {
 		return lp.Clone()
@@ -69,8 +70,8 @@ var (
 	errEntries = errors.New("stream: the number of entries of a node is wrong")
 )
 
-// walker reads the elements of a listpack one by one. It is bad when it was asked for more than there are, or for an
-// integer where there is none.
+// walker reads the elements of a listpack one by one. It becomes bad when a read passes the end, or finds no integer where
+// one must be.
 type walker struct {
 	lp  listpack.Listpack
 	p   int

@@ -13,8 +13,8 @@
 // counts that do not fit into 32 bits are in an index of their own. Groups, and the consumers of a group, are slices in
 // the order of their names.
 //
-// Beside the entries a stream remembers what was: the last ID given, the first ID still there, the greatest ID that was
-// deleted, and how many entries were ever added. Info is all of that.
+// Beside the entries a stream has the last ID given, the ID of the first entry, the greatest ID that was deleted, and the
+// number of entries ever added. Info holds these.
 //
 // # Costs
 //
@@ -27,10 +27,10 @@
 // # Copy-on-write
 //
 // A stream bears the stamp of the generation that made it, see package cow, and so do nodes, the parts of an index,
-// groups and consumers. Whoever changes a stream must own it, or change a Fork: a new head, which shares all below it.
-// Whatever is then changed for the first time is copied first: the bytes of a node (some 4 KiB), the path in an index (2
+// groups and consumers. The caller of a method that changes a stream must own the stream, or a Fork of it: a new head, which
+// shares all below it. Each part is copied before its first change: the bytes of a node (some 4 KiB), the path in an index (2
 // KiB for a leaf and 1 KiB for each row above), a group's head (16 bytes a consumer), a consumer's head. Reads change
-// nothing and may run beside the owner of a Fork. Oldest alone is for the owner: it corrects bounds that only it reads.
+// nothing and may run beside the owner of a Fork. Only the owner may call Oldest, which corrects bounds that only it reads.
 //
 // # Use
 //
@@ -41,7 +41,7 @@
 //     AddConsumer. What Group and Consumer return is for reading only,
 //  3. changes entries and what is pending with the methods of Stream, and the fields Last and Read of an owned group and
 //     Seen and Active of an owned consumer directly,
-//  4. tells the database by how much Size has changed.
+//  4. passes the change of Size to the database (keyspace.DB.AddBytes).
 //
 // Pointers to groups and consumers are good until the command ends: while a snapshot is held, a change may put a copy in
 // their place. A pointer from OwnGroup or OwnConsumer stays the right one until the next snapshot begins. The gen that
@@ -134,10 +134,10 @@ func ParseID(b []byte) ID {
 	return ID{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])}
 }
 
-// Unknown is the number of entries a group has read when that cannot be told.
+// Unknown stands for the number of entries a group has read when it is not known.
 const Unknown = int64(-1)
 
-// Info is what a stream knows beside its entries.
+// Info is the state of a stream beside its entries and groups.
 type Info struct {
 	Last       ID // the greatest ever given
 	First      ID // of the entries that are there, zero if none is
@@ -239,8 +239,8 @@ func (s *Stream) Nodes(fn func(master ID, lp listpack.Listpack) bool) {
 	s.nodes.each(func(id ID, n node) bool { return fn(id, n.lp()) })
 }
 
-// Each calls fn for each entry in the order of their IDs until it returns false. Fields and values are by turns in pairs,
-// which is good until fn returns.
+// Each calls fn for each entry in the order of their IDs until it returns false. pairs holds fields and values alternately, and
+// is valid until fn returns.
 func (s *Stream) Each(fn func(id ID, pairs []listpack.Value) bool) {
 	var pairs []listpack.Value
 	var it Iter
@@ -271,8 +271,8 @@ func (s *Stream) edge(reverse bool) ID {
 	return it.ID()
 }
 
-// Read estimates how many of all entries ever added a group has read whose last ID is id; Unknown if that cannot be told.
-// It is what Redis takes for groups that do not know it themselves (streamEstimateDistanceFromFirstEverEntry).
+// Read estimates how many of all entries ever added a group has read whose last ID is id; Unknown if no estimate is exact.
+// Redis uses the same estimate for groups without a count (streamEstimateDistanceFromFirstEverEntry).
 func (s *Stream) Read(id ID) int64 {
 	switch last := id.Compare(s.Last); {
 	case s.Added == 0:

@@ -373,7 +373,7 @@ func TestLag(t *testing.T) {
 	}
 	const none = "?"
 	step := 0
-	want := func(pairs ...string) { // entries read and lag by turns
+	want := func(pairs ...string) { // entries read and lag alternately
 		t.Helper()
 		step++
 		var got []string

@@ -489,8 +489,8 @@ func (t *Table) Sweep(pos *uint64, n int, out []*record.Record) []*record.Record
 	return out
 }
 
-// Walk is Each for long walks by who does something with each record: it loads a bucket's records together. It reports
-// whether fn never returned false.
+// Walk is Each for long walks whose fn reads each record: it loads a bucket's records together. It reports whether fn never
+// returned false.
 func (t *Table) Walk(fn func(*record.Record) bool) bool {
 	sum := uint64(0)
 	defer func() { runtime.KeepAlive(sum) }() // so that the loads are made

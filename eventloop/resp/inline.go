@@ -17,9 +17,9 @@ func trimCR(line []byte) []byte {
 // isSpace is C's isspace: what is skipped between words, and may follow a quote.
 func isSpace(c byte) bool { return c == ' ' || c >= '\t' && c <= '\r' }
 
-// split puts the words of line, which has no zero byte, into the slots and tells
-// how many there are. The words lie in s.text: they are never longer than the
-// line, so that it does not move while they are made.
+// split puts the words of line, which has no zero byte, into the slots and returns
+// their number. The words lie in s.text. Together they are never longer than the
+// line, so s.text does not move while split appends to it.
 func (s *Scratch) split(line []byte) (n int, ok bool) {
 	if cap(s.text) < len(line) {
 		s.text = make([]byte, 0, max(256, len(line)))

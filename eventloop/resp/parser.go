@@ -25,8 +25,8 @@
 //     is blocked or paused. Later packets are appended behind it and it is
 //     parsed in place like a packet.
 //
-// The bytes of a large bulk may also be read from the socket straight into its
-// buffer: Room tells where they go, Fill how many came.
+// The caller may also read the bytes of a large bulk from the socket straight into
+// its buffer: Room returns the place for them, and Fill takes their number.
 //
 // A connection without any of these holds no memory but the Parser value. No
 // memory is ever allocated by a length that was only announced: buffers grow in
@@ -208,9 +208,9 @@ func (p *Parser) Coming() int {
 
 // Room returns the free part of the buffer of the large bulk that is being read,
 // never more than the bytes that are missing, and whether it is all of them. It is
-// nil if no such bulk is being read or all of it is there, and if it would be so small
-// a part that a packet brings more. What is read into it is told by Fill. It is valid
-// until the next call of any other method.
+// nil if no such bulk is being read, if the bulk is complete, or if the free part is
+// smaller than a packet. The caller reads into it and passes the number of bytes to
+// Fill. It is valid until the next call of any other method.
 func (p *Parser) Room(s *Scratch) (room []byte, whole bool) {
 	t := p.part
 	if t == nil || t.state != inBulk || t.size < bigBulk || t.got >= t.size || p.pos < len(p.in) {

@@ -505,7 +505,7 @@ func TestIdleSize(t *testing.T) {
 	}
 }
 
-// TestLargeBuffers has several connections send large bulks in pieces, by turns: buffers are used again, none of them while
+// TestLargeBuffers has several connections send the pieces of large bulks in turn: buffers are used again, none of them while
 // its bulk is still needed.
 func TestLargeBuffers(t *testing.T) {
 	const connections, pieces = 6, 7

@@ -4,10 +4,10 @@ import "encoding/binary"
 
 // Peek looks at the requests that follow in the packet, without consuming them, and fills keys with the first argument
 // behind each command's name, which for most commands is a key, and others, which is as long, with the argument at index
-// at (2 is the second behind the name), nil where there is none. It returns how many requests it found. It is a hint for
-// who wants to fetch what those arguments name into the cache before the requests run: Peek stops at the first request
-// that is not whole, has more than 99 arguments or a longer argument than 999 bytes, and validates nothing beyond what
-// keeps it inside the packet.
+// at (2 is the second behind the name), nil where there is none. It returns how many requests it found. It is a hint for a
+// caller that prefetches keys into the processor's cache before the requests run: Peek stops at the first request that is
+// not complete, has more than 99 arguments or an argument longer than 999 bytes, and validates only as much as keeps it
+// inside the packet.
 func (p *Parser) Peek(keys, others [][]byte, at int) int {
 	if p.part != nil || p.err != nil {
 		return 0

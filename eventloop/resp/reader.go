@@ -41,8 +41,8 @@ type Value struct {
 	Format string  // of a verbatim string: three bytes
 	Int    int64   // integers; a boolean as 0 or 1
 	Double float64 // doubles
-	Elems  []Value // arrays, sets, pushes; of a map keys and values by turns
-	Attrs  []Value // attributes that preceded the value, keys and values by turns
+	Elems  []Value // arrays, sets, pushes; of a map keys and values alternately
+	Attrs  []Value // attributes that preceded the value, keys and values alternately
 }
 
 // Err returns the error that the reply is, or nil.

@@ -115,7 +115,7 @@ func TestWriterAllocs(t *testing.T) {
 // that a Reader of the protocol must find.
 type program struct {
 	code     []byte
-	deferred bool // write aggregates with their length told at the end
+	deferred bool // write aggregates whose length is set at their end
 }
 
 func (p *program) next() byte {

@@ -37,7 +37,7 @@ type Options struct {
 	// Most is asked how many connections may be there that are no clients yet; further ones are closed, so that
 	// half-open ones do not take the descriptors of others.
 	Most func() int
-	// Failed is told of handshakes that failed, at most once a second; more is how many others failed since.
+	// Failed is called for failed handshakes, at most once a second; more is how many others failed since the last call.
 	Failed func(peer, local string, err error, more int64)
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -188,7 +189,7 @@ func TestPushToSilent(t *testing.T) {
 	}
 }
 
-// All output arrives before the end, which is told as TLS does.
+// All output arrives before the end, which is a close_notify.
 func TestCloseAfterSend(t *testing.T) {
 	r := newRig(t, nil)
 	c := r.dial(t, nil)
@@ -297,7 +298,7 @@ func TestEndOfLoop(t *testing.T) {
 	eventually(t, "it is closed", func() bool { return r.closed.Load() == 1 })
 }
 
-// A loop dials with TLS: what comes is handed to it, can be held back and comes again, and the end is told also while it is held back.
+// A loop dials with TLS: it gets the input, can stop and resume reading, and gets the end also while reading is stopped.
 func TestDial(t *testing.T) {
 	r := newRig(t, nil)
 	cert, err := tls.LoadX509KeyPair(r.settings.CertFile, r.settings.KeyFile)
@@ -362,7 +363,7 @@ func TestDial(t *testing.T) {
 	r.do(conn.StopReading)
 	r.do(conn.CloseNow)
 	eventually(t, "it is closed", func() bool { return r.closed.Load() == closed+1 })
-	// Held back, and closed by the peer, also by a reset: the end is told when it is read.
+	// Reading is stopped, and the peer closes or resets the connection: the loop gets the end when it reads again.
 	for _, linger := range []int{-1, 0} {
 		if err := dial(r.port.Context()); err != nil {
 			t.Fatal(err)
@@ -444,4 +445,34 @@ func FuzzRecords(f *testing.F) {
 		c.Close()
 		roundTrip(t, good, []byte("y"))
 	})
+}
+
+// What gathers for a peer that does not read is bounded, also where crypto/tls answers by itself, as it does to a request for new
+// keys.
+func TestWaitingIsBounded(t *testing.T) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fds[1])
+	if err := syscall.SetNonblock(fds[0], true); err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{fd: fds[0]}
+	defer w.Close()
+	answer := make([]byte, 1<<10)
+	most := 0
+	for range 4 * maxWaiting / len(answer) {
+		if _, err = w.Write(answer); err != nil {
+			break
+		}
+		if err := w.flush(); err != nil {
+			t.Fatal(err)
+		}
+		most = max(most, len(w.out))
+	}
+	if err != syscall.ENOBUFS || most > maxWaiting {
+		t.Errorf("%v, and %d bytes waited", err, most)
+	}
+	w.drop()
 }

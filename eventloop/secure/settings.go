@@ -41,7 +41,7 @@ type Context struct {
 	stamps   map[string]stamp // of the files that were read
 }
 
-// stamp tells whether a file is another one.
+// stamp identifies the state of a file: if it differs, the file may have changed.
 type stamp struct {
 	modified time.Time
 	size     int64
@@ -170,8 +170,8 @@ func stamps(s Settings) map[string]stamp {
 	return m
 }
 
-// Changed tells whether one of the files is another one by now: by its time or size, and then by its content. It may be
-// called by one goroutine at a time.
+// Changed reports whether one of the files has changed since Load: it compares time and size first, then the content. It may
+// be called by one goroutine at a time.
 func (c *Context) Changed() bool {
 	changed := false
 	for _, f := range files(c.settings) {

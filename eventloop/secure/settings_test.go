@@ -121,7 +121,7 @@ func FuzzKey(f *testing.F) {
 	})
 }
 
-// Each mistake is told with the file and the reason.
+// Each error names the file and the reason.
 func TestLoadErrors(t *testing.T) {
 	ca := harness.NewAuthority(t)
 	cert, key := ca.Issue("a", "a")

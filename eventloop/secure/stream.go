@@ -13,10 +13,10 @@ import (
 
 // Stream is a TLS connection after its handshake, an eventloop.Stream.
 //
-// The handshake waits, in a goroutine of its own, by Go's means. Then the socket is taken out of Go's hands (detach): from then
-// on reading and writing are plain system calls that never wait, and crypto/tls, which takes an error that is temporary for one
-// that may pass, is told syscall.EAGAIN where there is nothing to read. What crypto/tls writes is gathered, so that a reply of
-// many records is one system call, and what the socket does not take waits for Flush.
+// The handshake blocks a goroutine of its own, on a net.Conn. Then detach takes the socket from Go's poller: from then on reading
+// and writing are plain system calls that never wait. Where there is nothing to read, crypto/tls gets syscall.EAGAIN, which it
+// treats as a temporary error and not as the end. The records that crypto/tls writes are gathered, so that a reply of many
+// records is one system call, and what the socket does not take waits for Flush.
 type Stream struct {
 	tls  *tls.Conn
 	wire *wire
@@ -51,7 +51,7 @@ func (s *Stream) detach() error {
 	return err
 }
 
-// Ready tells that the socket may have something.
+// Ready is called when the socket may have something to read.
 func (s *Stream) Ready() { s.wire.ready = true }
 
 // Read reads plain bytes; syscall.EAGAIN means that there are none until Ready. The end of the connection is io.EOF also where
@@ -75,7 +75,7 @@ func (s *Stream) Write(p []byte) error {
 // Flush gives the socket what waits for it.
 func (s *Stream) Flush() error { return s.wire.flush() }
 
-// Waiting tells whether encrypted bytes wait for the socket.
+// Waiting reports whether encrypted bytes wait for the socket.
 func (s *Stream) Waiting() bool { return len(s.wire.out) > 0 }
 
 // CloseWrite sends the notice that ends this direction, and ends it when all is sent.
@@ -96,7 +96,7 @@ func (s *Stream) FD() int { return s.wire.fd }
 // RemoteAddr returns the peer's address.
 func (s *Stream) RemoteAddr() net.Addr { return s.peer }
 
-// State tells what was negotiated, and who the peer is.
+// State returns what the handshake negotiated, and the peer's certificates.
 func (s *Stream) State() tls.ConnectionState { return s.tls.ConnectionState() }
 
 // wire is the socket as crypto/tls sees it: Go's connection at first, then a descriptor.
@@ -111,6 +111,11 @@ type wire struct {
 
 // outputs are buffers for encrypted bytes. One is in use while something waits for a socket.
 var outputs = sync.Pool{New: func() any { return new([]byte) }}
+
+// maxWaiting bounds what waits for a socket. The loop gives less than half of it at a time, and nothing more until it is sent; what
+// crypto/tls answers by itself comes on top. Who asks for new keys again and again and reads nothing would gather answers
+// without an end.
+const maxWaiting = 1 << 20
 
 // maxKept is the capacity up to which a buffer goes back to the pool.
 const maxKept = 64 << 10
@@ -130,7 +135,7 @@ func (w *wire) Read(p []byte) (int, error) {
 		case n == 0:
 			return 0, io.EOF
 		default:
-			w.ready = n == len(p) // else that was all; the poll tells of what comes after it
+			w.ready = n == len(p) // a short read: the socket is empty until the poll reports it again
 			return n, nil
 		}
 	}
@@ -144,6 +149,9 @@ func (w *wire) Write(p []byte) (int, error) {
 	if w.held == nil {
 		w.held = outputs.Get().(*[]byte)
 		w.out = (*w.held)[:0]
+	}
+	if len(w.out)+len(p) > maxWaiting {
+		return 0, syscall.ENOBUFS
 	}
 	w.out = append(w.out, p...)
 	return len(p), nil
@@ -230,7 +238,7 @@ func awaitInput(tcp *net.TCPConn) error {
 		if err == syscall.EAGAIN || err == syscall.EINTR {
 			return err == syscall.EINTR
 		}
-		failed = err // the next Read tells of other errors again
+		failed = err // the next Read returns other errors again
 		return true
 	})
 	if err == nil {

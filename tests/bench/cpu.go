@@ -124,7 +124,7 @@ func (b *bench) measure(servers [2]*harness.Server, name string, pipeline, keys 
 		return cpuResult{}, err
 	}
 	r := cpuResult{Test: name, Pipeline: pipeline, Keys: keys}
-	// A short run warms up and tells how many requests make a round; the cheaper server decides, so that each
+	// A short run warms up and gives the number of requests of a round. The cheaper server decides it, so that each
 	// server's round has at least the wanted CPU time.
 	cheapest := math.Inf(1)
 	for _, s := range servers {

@@ -18,7 +18,7 @@ import (
 
 // The jobs section runs jobs through the scripts add, take, lock and finish, which do what those of a queue library do: they
 // keep a job in a hash, its id in lists and a sorted set, a lock with a deadline, a counter that limits the rate, and
-// tell each step in a stream that one client reads.
+// add each step to a stream that one client reads.
 
 //go:embed scripts
 var scriptFiles embed.FS
@@ -195,7 +195,7 @@ func (q *queue) round() error {
 	return err
 }
 
-// jobClock is the clock that the scripts are told, in ms.
+// jobClock is the time that the scripts get as an argument, in ms.
 const jobClock = 1700000000000
 
 // keptJobs is the number of completed jobs that the scripts keep.

@@ -247,7 +247,7 @@ func (b *bench) loopRounds(servers [2]*harness.Server, l loop, r *sessionResult)
 		after, err := servers[who].CPU()
 		return after - before, err
 	}
-	// The number of calls doubles until the time of the cheaper server can be told, and is reckoned from there.
+	// The number of calls doubles until the time of the cheaper server can be measured, and is computed from that.
 	times := 1
 	for {
 		cheaper := time.Duration(math.MaxInt64)

@@ -79,6 +79,7 @@ type bench struct {
 	workers     int
 	jobs        int // of a round of the blocked section
 	streamParts []string
+	streamTests []string
 	replParts   []string
 	tlsParts    []string
 	authority   *harness.Authority // servers speak TLS alone; nil: plain
@@ -160,7 +161,7 @@ func run() error {
 	memKeys := flag.String("memkeys", "1000000,2000000,10000000", "numbers of keys of the mem section")
 	memShapes := flag.String("memshapes", strings.Join(shapeNames(), ","), "shapes of the mem section")
 	b := &bench{}
-	flag.IntVar(&b.rounds, "rounds", 5, "rounds of each server in the cpu and big sections")
+	flag.IntVar(&b.rounds, "rounds", 5, "rounds of each server in the sections that measure CPU")
 	flag.DurationVar(&b.cpuTarget, "cpu", 2*time.Second, "CPU time of a server in one round")
 	flag.IntVar(&b.clients, "clients", 50, "connections of redis-benchmark")
 	flag.IntVar(&b.dataSize, "d", 3, "value size of redis-benchmark in bytes")
@@ -177,6 +178,7 @@ func run() error {
 	flag.IntVar(&b.snapRate, "snaprate", 2000, "requests a second of the paced client of the snapshot section")
 	stallTypes := flag.String("stalltypes", "hash,set,zset,list,stream,arithmetic", "types of the stalls section")
 	streamParts := flag.String("streamparts", strings.Join(streamPartNames, ","), "parts of the streams section")
+	streamNames := flag.String("streamtests", strings.Join(streamTests, ","), "tests of its part cpu")
 	replParts := flag.String("replparts", strings.Join(replicaPartNames, ","), "parts of the replication section")
 	tlsParts := flag.String("tlsparts", strings.Join(tlsPartNames, ","), "parts of the tls section")
 	elemShapes := flag.String("elemshapes", strings.Join(elementShapeNames(), ","), "shapes of the elems section")
@@ -216,6 +218,12 @@ func run() error {
 	b.memShapes = strings.Split(*memShapes, ",")
 	b.stallTypes = strings.Split(*stallTypes, ",")
 	b.streamParts = strings.Split(*streamParts, ",")
+	b.streamTests = strings.Split(*streamNames, ",")
+	for _, name := range b.streamTests {
+		if !slices.Contains(streamTests, name) {
+			return fmt.Errorf("unknown test %q: there are %s", name, strings.Join(streamTests, ", "))
+		}
+	}
 	b.replParts = strings.Split(*replParts, ",")
 	b.evictParts = strings.Split(*evictParts, ",")
 	b.evictPatterns = strings.Split(*evictPatterns, ",")

@@ -153,7 +153,7 @@ func (b *bench) snapshotShape(r *snapshotResult, shape snapShape) error {
 		if err := pipelined(p.c, shape.count, shape.add); err != nil {
 			return err
 		}
-		// The first one tells how long it takes.
+		// The first one measures how long a save takes.
 		if p.took, err = p.save(0); err != nil {
 			return err
 		}

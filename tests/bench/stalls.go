@@ -180,7 +180,7 @@ func stalledTypes(members int) []struct {
 }
 
 // stalledStream is a stream of so many entries, a fifth of which is pending with ten consumers. Entries are added, delivered,
-// acknowledged and deleted by turns.
+// acknowledged and deleted alternately.
 func stalledStream(members int) stalled {
 	var value [8]byte
 	binary.BigEndian.PutUint64(value[:], 1<<62)

@@ -148,7 +148,7 @@ func (b *bench) streamCPU() error {
 	fmt.Printf("\n## Streams: CPU a request, entries of two fields of 8 bytes, %d connections, median of %d rounds\n\n", b.clients, b.rounds)
 	b.cpuHeader()
 	for _, p := range b.pipelines {
-		for _, name := range streamTests {
+		for _, name := range b.streamTests {
 			if _, err := b.measure(servers, name, p, streamLoaded); err != nil {
 				return fmt.Errorf("%s at pipeline %d: %w", name, p, err)
 			}

@@ -21,7 +21,7 @@ type tlsResult struct {
 	Process    [2]float64    `json:"cpu_us_a_request"`
 }
 
-// tlsRound is one run of redis-benchmark. Loop is the CPU time of the thread that runs commands, as INFO tells it.
+// tlsRound is one run of redis-benchmark. Loop is the CPU time of the thread that runs commands, from INFO.
 type tlsRound struct {
 	Throughput float64 `json:"requests_a_second"`
 	Loop       float64 `json:"loop_cpu_us_a_request"`

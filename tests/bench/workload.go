@@ -10,7 +10,7 @@ import (
 	"ferrous/tests/harness"
 )
 
-// defaultTests are the tests that redis-benchmark runs when it is not told which, but for XADD.
+// defaultTests are the tests that redis-benchmark runs without -t, but for XADD.
 var defaultTests = []string{"ping_inline", "ping_mbulk", "set", "get", "incr", "lpush", "rpush", "lpop", "rpop", "sadd",
 	"hset", "spop", "zadd", "zpopmin", "lrange_100", "lrange_300", "lrange_500", "lrange_600", "mset"}
 

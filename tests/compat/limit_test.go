@@ -13,8 +13,8 @@ import (
 	"ferrous/tests/random"
 )
 
-// Random commands at the limit of memory. Ferrous is held at maxmemory, the oracle is not: it is the model. Ferrous tells
-// each eviction with a keyspace event, and the oracle is then told to delete that key. So both hold the same keys
+// Random commands at the limit of memory. Ferrous has a maxmemory, the oracle has none: it is the model. Ferrous notifies
+// each eviction with a keyspace event, and the test then deletes that key from the oracle. So both hold the same keys
 // whatever is evicted, and every reply must be the oracle's or a refusal. Ferrous evicts before a command and never
 // within one, and a client gets the events that its own command caused right behind the reply. So of a command and an ECHO
 // behind it, all events until the reply to ECHO are of the time before the command, and those behind it belong to the next.

@@ -11,7 +11,7 @@ import (
 	"ferrous/tests/random"
 )
 
-// Random streams with groups: after each command all that XINFO STREAM FULL tells is compared.
+// Random streams with groups: after each command the replies of XINFO STREAM FULL are compared.
 
 // A streamer makes random commands of streams.
 type streamer struct {

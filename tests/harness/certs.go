@@ -36,7 +36,7 @@ func NewAuthority(tb testing.TB) *Authority {
 	return NewAuthorityIn(tb.TempDir(), tb.Fatal)
 }
 
-// NewAuthorityIn is NewAuthority for others than tests: fatal is told an error, and does not return.
+// NewAuthorityIn is NewAuthority for others than tests: it calls fatal, which must not return, with an error.
 func NewAuthorityIn(dir string, fatal func(...any)) *Authority {
 	a := &Authority{Dir: dir, fatal: fatal}
 	var err error

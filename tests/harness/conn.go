@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// DefaultTimeout bounds every read and write of a Conn that was not told otherwise.
+// DefaultTimeout bounds every read and write of a Conn without a timeout of its own.
 const DefaultTimeout = time.Minute
 
 // Conn is a raw connection to a server. It is used by one goroutine at a time; one that only sends and one that only

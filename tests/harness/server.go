@@ -32,7 +32,7 @@ import (
 // startTimeout is how long a server may take until it answers PING: a race-built binary on a busy machine included.
 const startTimeout = time.Minute
 
-// Options tells how to start a server. The zero value of everything but Binary is useful.
+// Options are the settings of a server to start. The zero value of every field but Binary is useful.
 type Options struct {
 	Binary string   // path of the server binary
 	Args   []string // appended to the harness's own arguments (--port, --bind, --dir, --save '', --appendonly no)

@@ -2,13 +2,17 @@ package integration
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -121,8 +125,8 @@ const untilConnections = `
 // busyOptions are those of the servers that TestBusyServer compares.
 var busyOptions = []string{"--lua-time-limit", "50", "--notify-keyspace-events", "KEA", "--repl-diskless-sync-delay", "0"}
 
-// While a script is busy, many connections open, ask, and are told so; nothing expires, no snapshot starts, no client that
-// waits is served or times out, replicas hear of nothing. Then all is made up for. redis-server passes, too.
+// While a script is busy, many clients connect and get BUSY errors; no key expires, no snapshot starts, no blocked client is
+// served or times out, and replicas get nothing. All of that happens when the script has ended. redis-server passes, too.
 func TestBusyServer(t *testing.T) {
 	t.Run("ferrous", func(t *testing.T) { testBusyServer(t, harness.StartFerrous) })
 	t.Run("redis", func(t *testing.T) { testBusyServer(t, harness.StartRedis) })
@@ -418,4 +422,200 @@ func TestKillBusyScript(t *testing.T) {
 		}
 		<-killed
 	}
+}
+
+// busyInFile is what clients are answered while an append-only file is loaded whose script is busy.
+var busyInFile = [][2]string{
+	{"PING", "LOADING "}, {"GET x", "LOADING "}, {"GET", "ERR wrong number"}, {"SCRIPT KILL", "LOADING "}, {"FUNCTION KILL", "LOADING "},
+	{"FUNCTION STATS", "LOADING "}, {"BGSAVE", "LOADING "}, {"BGREWRITEAOF", "LOADING "}, {"REPLICAOF NO ONE", "LOADING "},
+	{"EVAL return 0", "LOADING "}, {"SCRIPT FLUSH", "LOADING "}, {"INFO", "BUSY "}, {"CONFIG SET hz 20", "BUSY "}, {"CLIENT LIST", "BUSY "},
+	{"SUBSCRIBE x", "BUSY "}, {"SLOWLOG LEN", "BUSY "}, {"SHUTDOWN", "BUSY "}, {"SHUTDOWN SAVE", "BUSY "}, {"MULTI", "OK"},
+	{"SET a 1", "LOADING "}, {"EXEC", "EXECABORT "}, {"HELLO 2", "*"}, {"RESET", "RESET"},
+}
+
+// writeSlowFile writes an append-only file with a script that is busy until the server has received so many connections, and
+// a busy one in a transaction before it.
+func writeSlowFile(t *testing.T, dir string, connections int) {
+	t.Helper()
+	slow := "redis.call('incr', 'runs')" + untilConnections
+	var file []byte
+	for _, args := range [][]string{
+		{"SELECT", "0"}, {"SET", "dies", "1", "PXAT", strconv.FormatInt(time.Now().Add(200*time.Millisecond).UnixMilli(), 10)},
+		{"MULTI"}, {"INCR", "before"}, {"EVAL", slow, "0", strconv.Itoa(connections - 5)}, {"INCR", "before"}, {"EXEC"},
+		{"EVAL", slow, "0", strconv.Itoa(connections)}, {"SET", "after", "1"},
+	} {
+		file = harness.AppendCommand(file, args...)
+	}
+	folder := filepath.Join(dir, "appendonlydir")
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"appendonly.aof.7.incr.aof": string(file), "appendonly.aof.manifest": "file appendonly.aof.7.incr.aof seq 7 type i\n",
+	} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// slowFileOptions are those of servers that load what writeSlowFile has written.
+var slowFileOptions = []string{"--lua-time-limit", "20", "--appendonly", "yes", "--bind", "127.0.0.1", "--save", "1 1"}
+
+// busyLoading looks whether clients are served while a server loads a slow script, until the script ends.
+func busyLoading(t *testing.T, addr, dir string) {
+	t.Helper()
+	dial := func() *harness.Conn {
+		c, err := harness.DialConn("tcp", addr, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		return c
+	}
+	c := dial()
+	eventually(t, "the script is busy", func() bool { return strings.HasPrefix(doOn(t, c, "INFO"), "BUSY ") })
+	for began := time.Now(); time.Since(began) < 1500*time.Millisecond; time.Sleep(20 * time.Millisecond) { // longer than a save waits
+		for _, want := range busyInFile {
+			if got := doOn(t, c, strings.Fields(want[0])...); want[1] != "*" && !strings.HasPrefix(got, want[1]) {
+				t.Fatalf("%s: %s", want[0], got)
+			}
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, "dump.rdb")); err == nil {
+		t.Error("a snapshot while a script of the file is busy")
+	}
+	eventually(t, "the scripts' end", func() bool { return !strings.HasPrefix(doOn(t, dial(), "PING"), "LOADING ") })
+	// Both scripts have seen the key whose time was over: the file deletes what has expired.
+	for key, want := range map[string]string{"runs": "2", "before": "2", "after": "1", "end": "1"} {
+		if got := doOn(t, c, "GET", key); got != want {
+			t.Errorf("%s is %s, want %s", key, got, want)
+		}
+	}
+	if got := doOn(t, c, "GET", "dies"); got != "(nil)" {
+		t.Errorf("the key that has expired is %s", got)
+	}
+}
+
+// A slow script in an append-only file gives clients their turns, at a start and in DEBUG LOADAOF, where redis-server passes, too.
+func TestBusyScriptInFile(t *testing.T) {
+	const last = 30
+	t.Run("start", func(t *testing.T) {
+		dir, port := t.TempDir(), freePort(t)
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+		writeSlowFile(t, dir, last)
+		exited, _ := startNow(t, dir, slices.Concat(slowFileOptions, []string{"--port", strconv.Itoa(port)})...)
+		if v := firstReply(t, "tcp", addr, exited, "SET", "a", "1"); !strings.HasPrefix(v.Str, "LOADING ") {
+			t.Fatalf("the first reply is %q", v)
+		}
+		busyLoading(t, addr, dir)
+	})
+	for name, start := range map[string]func(testing.TB, ...string) *harness.Server{"ferrous": harness.StartFerrous, "redis": harness.StartRedis} {
+		t.Run("DEBUG LOADAOF of "+name, func(t *testing.T) {
+			s := start(t, append(slowFileOptions, "--enable-debug-command", "yes")...)
+			loads, timesOut, watches := dialFor(t, s), dialFor(t, s), dialFor(t, s)
+			watches.Must("WATCH", "end")
+			info, err := loads.Info("stats")
+			if err != nil {
+				t.Fatal(err)
+			}
+			sofar, _ := strconv.Atoi(info["total_connections_received"])
+			writeSlowFile(t, s.Dir, sofar+last)
+			if err := timesOut.Send("BLPOP", "nothing", "0.3"); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "a client waits", func() bool {
+				info, err := loads.Info("clients")
+				return err == nil && info["blocked_clients"] == "1"
+			})
+			if err := loads.Send("DEBUG", "LOADAOF"); err != nil {
+				t.Fatal(err)
+			}
+			if err := loads.Send("GET", "after"); err != nil {
+				t.Fatal(err)
+			}
+			busyLoading(t, s.Addr, s.Dir)
+			for _, want := range []string{"OK", "1"} {
+				if v, err := loads.Read(); err != nil || v.String() != want {
+					t.Errorf("%v %v, want %s", v, err, want)
+				}
+			}
+			if v, err := timesOut.Read(); err != nil || v.String() != "(nil)" {
+				t.Errorf("the client whose time is over: %v, %v", v, err)
+			}
+			if n := strings.Count(s.Logs(), "Slow script detected: "); n != 2 {
+				t.Errorf("%d slow scripts in the log, want 2:\n%s", n, s.Logs())
+			}
+		})
+	}
+}
+
+// A server that loads a slow script can be ended, and its file is as it was.
+func TestEndWithBusyScriptInFile(t *testing.T) {
+	for _, how := range []string{"SHUTDOWN NOSAVE", "SIGTERM"} {
+		for _, again := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, DEBUG LOADAOF %v", how, again), func(t *testing.T) {
+				port := freePort(t)
+				dir, addr := t.TempDir(), net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+				args := slices.Concat(slowFileOptions, []string{"--port", strconv.Itoa(port), "--enable-debug-command", "yes"})
+				if !again {
+					writeSlowFile(t, dir, 1<<30)
+				}
+				cmd := exec.Command(harness.NeedFerrous(t), args...)
+				cmd.Dir = dir
+				if err := cmd.Start(); err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = cmd.Process.Kill() })
+				firstReply(t, "tcp", addr, nil, "PING")
+				c, err := harness.DialConn("tcp", addr, time.Minute)
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { _ = c.Close() })
+				if again {
+					doOn(t, c, "SET", "a", "1")
+					writeSlowFile(t, dir, 1<<30)
+					loads, err := harness.DialConn("tcp", addr, time.Minute)
+					if err != nil {
+						t.Fatal(err)
+					}
+					t.Cleanup(func() { _ = loads.Close() })
+					if err := loads.Send("DEBUG", "LOADAOF"); err != nil {
+						t.Fatal(err)
+					}
+				}
+				eventually(t, "the script is busy", func() bool { return strings.HasPrefix(doOn(t, c, "INFO"), "BUSY ") })
+				before := readAll(t, dir)
+				if how == "SIGTERM" {
+					err = cmd.Process.Signal(syscall.SIGTERM)
+				} else {
+					err = c.Send(strings.Fields(how)...)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := cmd.Wait(); err != nil {
+					t.Errorf("the server ended with %v", err)
+				}
+				if after := readAll(t, dir); !maps.Equal(before, after) {
+					t.Errorf("files before %q, after %q", before, after)
+				}
+			})
+		}
+	}
+}
+
+// readAll returns what the files of the append-only file and the dump hold, by their paths.
+func readAll(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	files := map[string]string{}
+	paths, _ := filepath.Glob(filepath.Join(dir, "appendonlydir", "*"))
+	for _, path := range append(paths, filepath.Join(dir, "dump.rdb")) {
+		text, err := os.ReadFile(path)
+		if err == nil {
+			files[path] = string(text)
+		}
+	}
+	return files
 }

@@ -354,7 +354,7 @@ type crashes struct {
 	lost     int           // most steps answered and lost in one crash
 	lostTime time.Duration // and how long before the kill the first of them was answered
 	total    int           // steps answered
-	rewrites int           // of which the server told
+	rewrites int           // that the server reported
 	switches int           // times that the file was switched on again
 	last     *lived        // the life before
 }

@@ -34,7 +34,7 @@ func inOrder(t *testing.T, text string, parts ...string) {
 	}
 }
 
-// A server that crashes by itself tells what it did, and dies as by a signal.
+// A server that crashes logs a report of what it did, and ends by a signal.
 func TestCrashReport(t *testing.T) {
 	for _, c := range []struct {
 		how, reason string

@@ -9,7 +9,7 @@ import (
 	"ferrous/tests/harness"
 )
 
-// Limits that cannot hold are told of at the start.
+// The server warns at its start of limits that cannot hold.
 func TestWarningsOfMemory(t *testing.T) {
 	for _, c := range []struct {
 		maxmemory, gomemlimit string

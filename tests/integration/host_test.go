@@ -142,7 +142,7 @@ func TestDaemonize(t *testing.T) {
 	}
 }
 
-// Whoever asks for a daemon with a wrong configuration is told.
+// With daemonize and a wrong configuration the starting process prints the error and fails.
 func TestDaemonizeRefuses(t *testing.T) {
 	cmd, out := launch(t, nil, nil, "--daemonize", "yes", "--port", "many")
 	if err := cmd.Wait(); err == nil || !strings.Contains(out.String(), "FATAL CONFIG FILE ERROR") {
@@ -228,7 +228,7 @@ func TestSupervisedBySystemd(t *testing.T) {
 	}
 }
 
-// Under upstart the server stops itself once and goes on when it is told to.
+// Under upstart the server stops itself once with SIGSTOP and continues with SIGCONT.
 func TestSupervisedByUpstart(t *testing.T) {
 	linuxOnly(t)
 	port := freePort(t)

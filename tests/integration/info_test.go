@@ -126,7 +126,7 @@ func number(t *testing.T, report, field string) float64 {
 	return f
 }
 
-// The CPU time of the loop is told apart from that of the process, and counts what commands take.
+// INFO has the CPU time of the loop beside that of the process, and it includes the time of commands.
 func TestMainThreadTime(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the system does not tell")

@@ -255,7 +255,8 @@ func TestFlushAllAndDump(t *testing.T) {
 	}
 }
 
-// While a file is loaded clients are told so, INFO shows how far it is, and an end in the middle leaves the file as it is.
+// While a file is loaded clients get LOADING errors, INFO shows the progress, and a shutdown in the middle leaves the file as
+// it is.
 func TestLoading(t *testing.T) {
 	for name, files := range map[string][]string{"dump": {"--save", "1000000 1"}, "append-only file": {"--appendonly", "yes"}} {
 		t.Run(name, func(t *testing.T) {
@@ -270,7 +271,7 @@ func TestLoading(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// A server with a password tells the harness that it is there before it says that it is loading.
+			// A server with a password replies NOAUTH, which ends the harness's wait, before it replies LOADING.
 			start := func(delay string) (*harness.Server, *harness.Conn) {
 				s := harness.StartWith(t, harness.Options{Binary: harness.NeedFerrous(t), Dir: dir, Password: "secret",
 					Args: append([]string{"--requirepass", "secret", "--key-load-delay", delay,
@@ -359,7 +360,7 @@ func TestBrokenDump(t *testing.T) {
 	}
 }
 
-// INFO tells how far a save in the background is, and how much was copied for it.
+// INFO shows the progress of a background save, and how many bytes were copied for it.
 func TestSaveProgress(t *testing.T) {
 	_, c := persistent(t, t.TempDir())
 	replies(t, c, "DEBUG POPULATE 10000 key 400", "OK", "CONFIG SET rdb-key-save-delay 50000", "OK",
@@ -396,7 +397,8 @@ func TestCanceledSave(t *testing.T) {
 		eventually(t, "the file is there", func() bool { return names(t, dir) == fmt.Sprintf("temp-%d.rdb", s.PID()) })
 		return dir, s, c
 	}
-	// What saves itself has to be quick. What was begun could end now, too, but nobody is told before it is canceled.
+	// Commands that save by themselves need a quick save. The slow save could end now, too, but the loop does not get its end
+	// before it is canceled.
 	const quick = "CONFIG SET rdb-key-save-delay 0"
 	nothing := func(t *testing.T, dir string) {
 		t.Helper()

@@ -215,7 +215,7 @@ func TestPortInUse(t *testing.T) {
 	answers(t, s)
 }
 
-// What cannot be served, or be understood, ends the start with a line that says so; what is left out is told.
+// A configuration that is wrong or cannot be served ends the start with an error; directives without effect are logged.
 func TestRefusedStart(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "f.conf")
 	const fatal = "FATAL CONFIG FILE ERROR"

@@ -33,7 +33,7 @@ import (
 // moves its work between threads cannot be named to it.) A call before which the process is killed is not made.
 
 const (
-	traceEnv     = "FERROUS_TRACE" // "pid step folder": tells the test binary to be the tracer
+	traceEnv     = "FERROUS_TRACE" // "pid step folder": makes the test binary the tracer
 	traceReady   = "ready"
 	traceRefused = "refused"
 )
@@ -147,7 +147,7 @@ func killEachStep(t *testing.T, preamble string, rewrite func(c *harness.Conn)) 
 }
 
 // startTracer has a tracer kill the server before its n-th step from now on. The function that it returns waits for the
-// server's end and tells the step, or "" if the server ended otherwise. The test is skipped where tracing is not permitted.
+// server's end and returns the step, or "" if the server ended otherwise. The test is skipped where tracing is not permitted.
 func startTracer(t *testing.T, s *harness.Server, n int) func() string {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestTracer$")
@@ -276,7 +276,7 @@ func (tr *tracer) watch() (killed string) {
 	}
 }
 
-// step tells the call that a thread is about to make, "" if that is no step or if it is coming back from one.
+// step returns the system call that a thread is about to make, "" if that is no step or if the thread returns from one.
 func (tr *tracer) step(tid int) string {
 	var info struct { // of PTRACE_GET_SYSCALL_INFO, ptrace(2)
 		op     uint8

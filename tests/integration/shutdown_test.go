@@ -124,7 +124,8 @@ func TestShutdownWaitsForFirstFile(t *testing.T) {
 	replies(t, c, "MGET a b", "[1 2]")
 }
 
-// systemd is told of the end only when nothing can prevent it any more: it kills who does not end in time after that.
+// The server notifies systemd of its end (STOPPING=1) only when nothing can prevent the end any more: systemd kills a process
+// that does not end in time after that.
 func TestFailedShutdownAndSupervisor(t *testing.T) {
 	run, err := os.MkdirTemp("", "sd") // a short path: it has to fit a socket address
 	if err != nil {

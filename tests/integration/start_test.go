@@ -121,7 +121,7 @@ func TestReadyWhenReachable(t *testing.T) {
 	})
 }
 
-// A file that takes time is loaded while clients are served: they are told so, and can end it.
+// While a large file is loaded, clients get LOADING errors and can shut the server down.
 func TestLoadingIsTold(t *testing.T) {
 	dir := t.TempDir()
 	s := harness.StartFerrous(t, "--dir", dir, "--rdbcompression", "no")
@@ -151,7 +151,7 @@ func TestLoadingIsTold(t *testing.T) {
 	})
 }
 
-// loadingIsTold looks whether clients of a server that loads keys slowly are told so.
+// loadingIsTold checks that clients of a server that loads keys slowly get LOADING errors.
 func loadingIsTold(t *testing.T, keys int, dir string, args ...string) {
 	port := freePort(t)
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))

@@ -52,7 +52,7 @@ type theme int
 const (
 	mixed    theme = iota // a crowd of all sorts
 	waiters               // many wait for one key with much unread output, near the limit of all clients' memory
-	watchers              // many are told of changes in mode BCAST and do not read
+	watchers              // many get invalidations in mode BCAST and do not read
 	lone                  // one client tracks keys, and does not read
 	themes
 )
@@ -397,7 +397,7 @@ func (st *storm) bound(stop chan struct{}) {
 	}
 }
 
-// summary tells what has happened to the server.
+// summary returns the counters of what has happened to the server.
 func (st *storm) summary() string {
 	info, err := st.s.Info("stats")
 	if err != nil {

@@ -24,11 +24,17 @@ type secured struct {
 
 func startSecured(t *testing.T, args ...string) *secured {
 	t.Helper()
+	return startSecuredWith(t, harness.NeedFerrous(t), args...)
+}
+
+func startSecuredWith(t *testing.T, binary string, args ...string) *secured {
+	t.Helper()
 	s := &secured{ca: harness.NewAuthority(t)}
 	s.cert, s.key = s.ca.Issue("client", "client")
 	port := freePort(t)
 	s.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	s.Server = harness.StartFerrous(t, append(append(s.ca.ServerArgs("server", port), "--enable-debug-command", "yes"), args...)...)
+	s.Server = harness.StartWith(t, harness.Options{Binary: binary,
+		Args: append(append(s.ca.ServerArgs("server", port), "--enable-debug-command", "yes"), args...)})
 	s.plain = s.Dial(t)
 	return s
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -151,7 +152,7 @@ func TestTLSHostile(t *testing.T) {
 }
 
 // Thousands of connections that do not shake hands, some of which send garbage, take little memory, no place of a client, and nothing
-// of the time of others. They are closed after a while.
+// of the time of others. They are closed after a while, which the long form waits for.
 func TestTLSHalfOpenMany(t *testing.T) {
 	n := 2000
 	if harness.Stress() {
@@ -169,7 +170,8 @@ func TestTLSHalfOpenMany(t *testing.T) {
 	stop := make(chan struct{})
 	var asked atomic.Int64
 	var group sync.WaitGroup
-	for _, c := range []*harness.Conn{good, s.Dial(t)} {
+	var slowest [2]time.Duration // with TLS and without
+	for i, c := range []*harness.Conn{good, s.Dial(t)} {
 		group.Go(func() {
 			for {
 				select {
@@ -177,10 +179,12 @@ func TestTLSHalfOpenMany(t *testing.T) {
 					return
 				default:
 				}
+				began := time.Now()
 				if v, err := c.Do("PING"); err != nil || v.Str != "PONG" {
 					t.Errorf("%v, %v", v, err)
 					return
 				}
+				slowest[i] = max(slowest[i], time.Since(began))
 				asked.Add(1)
 			}
 		})
@@ -209,14 +213,28 @@ func TestTLSHalfOpenMany(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if each := (after - before) / int64(n); each > 20<<10 && !harness.RaceEnabled {
+	each := (after - before) / int64(n)
+	if t.Logf("%d bytes a connection", each); each > 20<<10 && !harness.RaceEnabled {
 		t.Errorf("%d bytes a connection", each)
 	}
 	if got := number(t, info(t, s.plain, "clients"), "connected_clients"); got > 4 {
 		t.Errorf("%v of them are clients", got)
 	}
+	if harness.Stress() { // it takes ten seconds
+		end := time.Now().Add(time.Minute)
+		for i, c := range open {
+			_ = c.SetReadDeadline(end)
+			if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatalf("connection %d is still open", i)
+			}
+		}
+		eventually(t, "all are counted", func() bool {
+			return number(t, info(t, s.plain, "stats"), "tls_handshake_failures") == float64(n)
+		})
+	}
 	close(stop)
 	group.Wait()
+	t.Logf("%d requests were answered, the slowest of each client after %v", asked.Load(), slowest)
 	replies(t, s.mustDial(t, nil), "PING", "PONG")
 	for _, c := range open {
 		_ = c.Close()

@@ -46,7 +46,7 @@ func TestMigrateOverTLS(t *testing.T) {
 	a.Must("MIGRATE", "127.0.0.1", port, "k", "0", "5000", "REPLACE")
 }
 
-// startWith starts a server that can be told DEBUG, with TLS alone where there is an authority.
+// startWith starts a server that allows DEBUG; with an authority it listens with TLS only.
 func startWith(t *testing.T, binary string, ca *harness.Authority) *harness.Server {
 	t.Helper()
 	return harness.StartWith(t, harness.Options{Binary: binary, Authority: ca, Args: []string{"--enable-debug-command", "yes"}})

@@ -17,7 +17,7 @@ import (
 )
 
 // Random data: what random commands leave on a redis-server is carried to Ferrous as a file and key by key, changed there by
-// more of them, and carried back. After each step all that the two tell of it is compared.
+// more of them, and carried back. After each step the replies of both servers about the data are compared.
 
 var (
 	randomSeed  = flag.Uint64("seed", 0, "seed of the random data (0: from the clock)")
@@ -202,8 +202,8 @@ func (m *mess) send(t *testing.T, c *harness.Conn, n int) {
 	c.Must("SELECT", "0")
 }
 
-// older makes of what Ferrous tells what Redis 7.0 does of the same data: sets that are not all integers have no small
-// form there, lists have one form alone.
+// older turns the replies of Ferrous into those of Redis 7.0 for the same data: there, sets that are not all integers have no
+// small encoding, and lists have one encoding only.
 func older(m map[string]string) map[string]string {
 	for k, v := range m {
 		for _, typ := range []string{"set hashtable", "list quicklist"} {
@@ -250,7 +250,7 @@ func TestLibraries(t *testing.T) {
 		for _, l := range c.Must("FUNCTION", "LIST", "WITHCODE").Elems {
 			all = append(all, fmt.Sprint(l))
 		}
-		slices.Sort(all) // the servers tell them in no order
+		slices.Sort(all) // the servers list them in any order
 		return strings.Join(all, "\n")
 	}
 	want := libraries(rc)
@@ -357,7 +357,7 @@ func randomRound(t *testing.T, m *mess, args []string) {
 	same(t, state(back), older(state(c)))
 }
 
-// fieldDeadlines tells the deadlines of the fields of all hashes.
+// fieldDeadlines returns the deadlines of the fields of all hashes.
 func fieldDeadlines(c *harness.Conn) map[string]string {
 	m := make(map[string]string)
 	for _, key := range c.Must("KEYS", "hash*").Elems {

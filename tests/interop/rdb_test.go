@@ -141,7 +141,7 @@ func fillServer(c *harness.Conn) {
 	c.Must("DEBUG", "RELOAD") // so that what is made anew on loading, such as raw strings that are integers, is so already
 }
 
-// state is all that a server tells of its data without the data.
+// state is what a server replies about its data, without the data.
 func state(c *harness.Conn) map[string]string {
 	m := map[string]string{"digest": c.Must("DEBUG", "DIGEST").Str}
 	for _, db := range []string{"0", "5", "9"} {

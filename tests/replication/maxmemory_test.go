@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A replica leaves it to its master what is evicted, unless it is told not to.
+// A replica does not evict keys (replica-ignore-maxmemory yes), unless the directive is no.
 func TestReplicaIgnoresMaxmemory(t *testing.T) {
 	for _, pairing := range pairings {
 		if pairing[1] != "ferrous" {

@@ -140,7 +140,7 @@ func TestPropagatedForms(t *testing.T) {
 				}
 			}
 		}
-		// Ferrous tells with an XREADGROUP how many entries the group has read, so that its lag is the same on replicas.
+		// Ferrous propagates ENTRIESREAD with an XREADGROUP, so that the group's lag is the same on replicas.
 		got[1] = entriesRead.ReplaceAllString(got[1], "$1")
 		if got[0] != got[1] {
 			t.Errorf("%s\nredis-server sends\n%sFerrous sends\n%s", group, got[0], got[1])
@@ -148,8 +148,8 @@ func TestPropagatedForms(t *testing.T) {
 	}
 }
 
-// TestReplicaAsks: a connection that gets the stream may not use the keyspace, where it would write beside a failover's pause. The log
-// tells what it was refused, in both servers' words.
+// TestReplicaAsks: a connection that gets the stream may not use the keyspace, because it could write during a failover's
+// pause. The log names the refused command, with the same words on both servers.
 func TestReplicaAsks(t *testing.T) {
 	for _, kind := range []string{"ferrous", "redis"} {
 		for _, command := range [][]string{{"SET", "k", "v"}, {"GET", "k"}, {"PUBLISH", "c", "m"}, {"EVAL", "return redis.call('SET', 'k', 'v')", "0"}} {

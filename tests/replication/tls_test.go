@@ -29,7 +29,7 @@ func startSecured(t *testing.T, kind string, ca *harness.Authority, name string,
 	return &secured{start(t, kind, append(all, args...)...), port}
 }
 
-// client tells the field of CLIENT LIST of the first client that has flag, "" without one.
+// clientField returns a field of CLIENT LIST of the first client that has flag, "" without one.
 func clientField(t *testing.T, s *secured, flag, field string) string {
 	t.Helper()
 	for line := range strings.Lines(s.Dial(t).Must("CLIENT", "LIST").Str) {
@@ -151,7 +151,7 @@ func TestTLSReads(t *testing.T) {
 	converge(t, master.Server, replica.Server)
 }
 
-// TestTLSRefused: what keeps a link from being encrypted is told by the log of the replica, and can be put right by CONFIG SET.
+// TestTLSRefused: the log of the replica has the reason why a link cannot be encrypted, and CONFIG SET can correct it.
 func TestTLSRefused(t *testing.T) {
 	ca, other := harness.NewAuthority(t), harness.NewAuthority(t)
 	master := startSecured(t, "ferrous", ca, "master", "--loglevel", "verbose")
@@ -312,7 +312,7 @@ func TestTLSSentinel(t *testing.T) {
 	if err := w.batch(b.Dial(t), 200); err != nil {
 		t.Fatal(err)
 	}
-	// The old master comes back at its port as a master, and is told.
+	// The old master restarts at its port as a master, and Sentinel makes it a replica.
 	args := ca.ServerArgs("a", a.port)
 	a = &secured{start(t, "ferrous", append(args, "--tls-replication", "yes")...), a.port}
 	until(t, "Sentinel has made the old master a replica", func() bool { return field(t, a.Server, "replication", "role") == "slave" })

@@ -32,9 +32,9 @@ type silence struct{}
 
 func (silence) Printf(context.Context, string, ...any) {}
 
-// ioredisEnv names the environment variable with a folder in which `npm install ioredis` was run. Without it, go-redis is the
+// nodeEnv names the environment variable with a folder in which `npm install ioredis` was run. Without it, go-redis is the
 // only client.
-const ioredisEnv = "FERROUS_IOREDIS"
+const nodeEnv = "FERROUS_NODE"
 
 const masterName = "mymaster"
 
@@ -256,7 +256,7 @@ func (g *group) goRedis(ctx context.Context, done *sync.WaitGroup) *confirmed {
 // ioredis writes through ioredis' client for Sentinel until the context ends. It returns nil where there is none.
 func (g *group) ioredis(ctx context.Context, done *sync.WaitGroup) *confirmed {
 	g.t.Helper()
-	dir := os.Getenv(ioredisEnv)
+	dir := os.Getenv(nodeEnv)
 	if dir == "" {
 		return nil
 	}

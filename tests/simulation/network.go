@@ -2,7 +2,7 @@ package simulation
 
 // A connection is two pipes. What is sent into a pipe arrives in order, later, in other pieces. A pipe takes only so much
 // that has not arrived yet: then writes are short, as with a socket. A connection that is cut delivers a random part of what is
-// on its way, and tells its two ends at different times, or one of them never (a half-open connection).
+// on its way. Its two ends notice the cut at different times, or one of them never (a half-open connection).
 
 type conn struct {
 	w    *World
@@ -118,7 +118,7 @@ func (e *end) close() {
 	})
 }
 
-// hangUp tells an end that the other has closed.
+// hangUp delivers to an end that the other has closed.
 func (e *end) hangUp() {
 	if e.gone() {
 		return

@@ -352,7 +352,7 @@ func (w *World) heal() {
 	}
 }
 
-// unequal tells what is different, or "".
+// unequal returns a description of the first difference, or "".
 func (w *World) unequal(top *server) string {
 	for _, s := range w.servers {
 		if s == top {

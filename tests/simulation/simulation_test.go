@@ -37,7 +37,7 @@ func report(t *testing.T, seed uint64, fault replication.Fault) {
 	t.Fatalf("seed %d (%s, %+v): %s\nFERROUS_SEED=%d replays it\n%s", seed, name, p, r.Failure, seed, strings.Join(lines, "\n"))
 }
 
-// seeds tells which to run: 300, or 10,000 with FERROUS_STRESS, or those of FERROUS_SEED (7, or 100-200).
+// seeds returns the seeds to run: 300, or 10,000 with FERROUS_STRESS, or those of FERROUS_SEED (7, or 100-200).
 func seeds(t *testing.T) (first, last uint64) {
 	s := os.Getenv("FERROUS_SEED")
 	if s == "" {

@@ -99,7 +99,7 @@ func (w *World) until(t int64) {
 	w.now = max(w.now, t)
 }
 
-// chance tells true in one of n cases.
+// chance returns true in one of n cases.
 func (w *World) chance(n int) bool { return n > 0 && w.rng.IntN(n) == 0 }
 
 // between draws from lo to hi.

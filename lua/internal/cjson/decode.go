@@ -298,7 +298,7 @@ func (d *decoder) stringValue(s string) lua.LValue {
 	return *slot
 }
 
-// invalidNumber tells whether s begins with what strtod reads but JSON does not know: a plus sign, hexadecimal, a leading
+// invalidNumber reports whether s begins with what strtod reads but JSON does not know: a plus sign, hexadecimal, a leading
 // zero, inf and nan.
 func invalidNumber(s string) bool {
 	if s[0] == '+' {
@@ -314,7 +314,7 @@ func invalidNumber(s string) bool {
 	return hasWord(s, "inf") || hasWord(s, "nan")
 }
 
-// hasWord tells whether s begins with word in any case of letters.
+// hasWord reports whether s begins with word in any case of letters.
 func hasWord(s, word string) bool {
 	return len(s) >= len(word) && strings.EqualFold(s[:len(word)], word)
 }

@@ -195,7 +195,7 @@ func (p *packer) table(t *lua.LTable, level, used int) {
 	})
 }
 
-// arrayLength tells whether the keys of t are 1 to n.
+// arrayLength reports whether the keys of t are 1 to n.
 func arrayLength(t *lua.LTable) (n int, array bool) {
 	if !vm.HasStringKeys(t) && vm.Count(t) == vm.Len(t) {
 		return vm.Len(t), true

@@ -247,7 +247,7 @@ func (f *function) local(name string) (string, bool) {
 	return "", false
 }
 
-// resolve tells what a name means: "local", "upvalue" or "global", and its name for the compiler.
+// resolve returns the kind of a name ("local", "upvalue" or "global") and its name for the compiler.
 func (p *parser) resolve(name string) (kind, unique string) {
 	if u, ok := p.fn.local(name); ok {
 		return "local", u
@@ -350,7 +350,7 @@ func cutZero(s string) string {
 	return s
 }
 
-// upvalueExpr never reaches the compiler: it tells an upvalue from a local until an expression is used.
+// upvalueExpr marks an identifier as an upvalue until the parser uses the expression. The compiler never gets one.
 type upvalueExpr struct {
 	ast.IdentExpr
 	name string
@@ -956,7 +956,7 @@ type parenthesized struct {
 	ast.Expr
 }
 
-// primary parses a prefix with its suffixes. call tells that the last of them is a call.
+// primary parses a prefix with its suffixes. call is true if the last suffix is a call.
 func (p *parser) primary() (e ast.Expr, call bool) {
 	e = p.prefix()
 	for chain := 0; ; chain++ {

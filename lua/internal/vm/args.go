@@ -23,13 +23,13 @@ func Arg(L *lua.LState, n int) lua.LValue {
 	return nil
 }
 
-// Discarded tells that the caller of the function that runs drops its results.
+// Discarded reports whether the caller of the running function discards its results.
 func Discarded(L *lua.LState) bool { return layoutOf(L).currentFrame.NRet == 0 }
 
-// None tells whether the caller gave fewer than n arguments.
+// None reports whether the caller gave fewer than n arguments.
 func None(L *lua.LState, n int) bool { return Arg(L, n) == nil }
 
-// NoneOrNil tells whether argument n is absent or nil.
+// NoneOrNil reports whether argument n is absent or nil.
 func NoneOrNil(L *lua.LState, n int) bool {
 	v := Arg(L, n)
 	return v == nil || v == lua.LNil
@@ -160,7 +160,7 @@ func CheckStack(L *lua.LState, n int, text string) {
 	t.ensure(t.reg.top + n)
 }
 
-// HasStack makes room for n more pushed values and tells whether it could: a C function has 8,000.
+// HasStack makes room for n more pushed values. It returns false if that exceeds the 8,000 of a C function.
 func HasStack(L *lua.LState, n int) bool {
 	t := threadOf(L)
 	if n > maxCStack || t.reg.top-layoutOf(L).currentFrame.LocalBase+n > maxCStack {

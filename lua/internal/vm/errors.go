@@ -139,7 +139,7 @@ func (t *Thread) names() (first, second [2]string) {
 	return t.frames[t.sp-1].describe()
 }
 
-// indexError raises that v has no fields. named tells that v is the operand itself, and not reached by metamethods.
+// indexError raises that v has no fields. named is true if v is the operand itself, and not reached by metamethods.
 func (t *Thread) indexError(v lua.LValue, named bool) {
 	first, second := t.names()
 	if !named {

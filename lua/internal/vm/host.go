@@ -31,7 +31,7 @@ func (e *Error) Error() string {
 // Kill is the panic that ends a script and that no script can catch. Text becomes its error.
 type Kill struct {
 	Text string
-	// Source and Line tell where it struck; Run sets them.
+	// Source and Line are where the script was when it was killed; Run sets them.
 	Source string
 	Line   int
 }
@@ -232,7 +232,7 @@ func (t *Thread) free() int {
 	return f.LocalBase + int(f.Fn.Proto.NumUsedRegisters)
 }
 
-// SetNext tells the interpreter which function is next: loops over it take a shorter way.
+// SetNext sets the function next, for which the interpreter has a faster path in loops.
 func (h *Host) SetNext(f *lua.LFunction) { h.next = f }
 
 // NextFunction returns the function next.

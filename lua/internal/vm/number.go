@@ -229,7 +229,7 @@ func withPayload(s string) float64 {
 	return math.Float64frombits(math.Float64bits(NaN) | n&(1<<51-1))
 }
 
-// hasWord tells whether s begins with word in any case of letters.
+// hasWord reports whether s begins with word in any case of letters.
 func hasWord(s, word string) bool {
 	return len(s) >= len(word) && strings.EqualFold(s[:len(word)], word)
 }

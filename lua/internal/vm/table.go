@@ -35,7 +35,7 @@ type table struct {
 	entries []entry
 	index   []uint32
 	live    int
-	// integers tells that entries may hold positive integer keys.
+	// integers is true if entries may hold positive integer keys.
 	integers bool
 	// readonly: scripts may not change it.
 	readonly bool
@@ -531,7 +531,7 @@ func Count(t *lua.LTable) int {
 	return n
 }
 
-// Readonly tells whether scripts may not change t.
+// Readonly reports whether scripts may not change t.
 func Readonly(t *lua.LTable) bool { return tableOf(t).readonly }
 
 // SetReadonly makes t read-only for scripts, with all tables that it leads to by plain values.
@@ -627,5 +627,5 @@ func NewField(key, val lua.LValue) *lua.LTable {
 	return &t.LTable
 }
 
-// HasStringKeys tells whether t may hold keys other than those of its array.
+// HasStringKeys reports whether t may hold keys other than those of its array.
 func HasStringKeys(t *lua.LTable) bool { return tableOf(t).live > 0 }
