@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -17,6 +18,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"ferrous/tests/harness"
+	"ferrous/tests/random"
 )
 
 // request is a GET of a path with headers, in turn names and values.
@@ -461,4 +463,62 @@ func TestMetricsShutdown(t *testing.T) {
 	if _, err := s.Wait(time.Minute); err != nil {
 		t.Error(err)
 	}
+}
+
+// tls-port serves no HTTP, and says so.
+func TestHTTPOnTLSPort(t *testing.T) {
+	s := harness.StartWith(t, harness.Options{Binary: harness.NeedFerrous(t), Authority: harness.NewAuthority(t), Args: []string{"--http", "yes"}})
+	conn, err := tls.Dial("tcp", s.Addr, s.TLSConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for _, piece := range []string{"GET /met", "rics HTTP/1.1\r\nHost: x\r\n\r\n"} {
+		if _, err := io.WriteString(conn, piece); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || answer.StatusCode != http.StatusForbidden {
+		t.Fatal(answer, err)
+	}
+	if text, err := io.ReadAll(answer.Body); err != nil || !strings.Contains(string(text), "metrics-port") {
+		t.Errorf("%q %v", text, err)
+	}
+	s.Dial(t).Must("PING")
+}
+
+// Random bytes, and HTTP that is cut and mixed with RESP, leave the server as it is.
+func TestHTTPRandom(t *testing.T) {
+	rnd := random.New(t)
+	s, addr := startMetrics(t, "--http", "yes")
+	pieces := []string{"GET /metrics HTTP/1.1\r\n", "GET / HTTP/1.0\r\n", "Host: localhost\r\n", "\r\n", "GET /", "*1\r\n$4\r\nPING\r\n", "PING\r\n", "\x00\xff", "GET /x\r\n",
+		"Content-Length: 100\r\n", "Transfer-Encoding: chunked\r\n", "HEAD / HTTP/1.1\r\n", strings.Repeat("y", 5000)}
+	for i := range 200 {
+		to := addr
+		if i%2 == 0 {
+			to = s.Addr
+		}
+		conn, err := net.Dial("tcp", to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 1 + rnd.IntN(6) {
+			p := pieces[rnd.IntN(len(pieces))]
+			if rnd.IntN(4) == 0 {
+				p = p[:rnd.IntN(len(p))]
+			}
+			if _, err := io.WriteString(conn, p); err != nil {
+				break
+			}
+		}
+		conn.Close()
+	}
+	c := s.Dial(t)
+	if n := c.Must("DBSIZE").Int(); n != 0 {
+		t.Errorf("%d keys", n)
+	}
+	scrape(t, addr)
+	scrape(t, s.Addr)
+	eventually(t, "all other clients are gone", func() bool { return strings.Count(c.Must("CLIENT", "LIST").String(), " addr=") == 1 })
 }
