@@ -158,7 +158,7 @@ func (s *Server) logWebDenial(who web.Asker, why acl.Denial, object, user string
 	c := s.web.asker
 	c.created, c.lastActive = s.Keyspace.Now, s.Keyspace.Now
 	c.startAs(s.security.users.Default())
-	c.ident = &identity{name: "http " + who.From}
+	c.ident = &identity{name: "http-" + who.From}
 	s.logDenialOf(c, why, object, user)
 }
 

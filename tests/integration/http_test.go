@@ -237,7 +237,7 @@ func TestMetricsLogin(t *testing.T) {
 	}
 	a := c // it had logged in before
 	log := a.Must("ACL", "LOG").String()
-	for _, want := range []string{"watcher", "nobody", "AUTH", "http 127.0.0.1"} {
+	for _, want := range []string{"watcher", "nobody", "AUTH", "http-127.0.0.1"} {
 		if !strings.Contains(log, want) {
 			t.Errorf("ACL LOG lacks %s: %s", want, log)
 		}
@@ -363,7 +363,7 @@ func TestHTTPOnRESPPort(t *testing.T) {
 		{[]string{"GET ", "/metr", "ics\r\n"}, "$5\r\n"},
 		{[]string{"GET /metrics x\r\n"}, "-ERR wrong number of arguments for 'get' command\r\n"},
 		{[]string{"GET /metrics HTTP/2.0\r\n"}, "-ERR wrong number of arguments for 'get' command\r\n"},
-		{[]string{"PING\r\nGET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"}, "+PONG\r\n"},
+		{[]string{"PING\r\nGET /metrics HTTP/1.1\r\nAccept: x\r\n\r\n"}, "+PONG\r\n"},
 		{[]string{"POST / HTTP/1.1\r\n\r\n"}, "closed"},
 		{[]string{"Host: x\r\n"}, "closed"},
 		{[]string{"HEAD / HTTP/1.1\r\n\r\n"}, "-ERR unknown command 'HEAD', with args beginning with: '/' 'HTTP/1.1' \r\n"},
