@@ -187,7 +187,7 @@ func crashOutput(cfg *config.Config) error {
 	return debug.SetCrashOutput(f, debug.CrashOptions{})
 }
 
-// watchSignals shuts the server down on SIGTERM and SIGINT; a SIGINT while that goes on ends the process at once. SIGHUP
+// watchSignals shuts the server down on SIGTERM and SIGINT; a SIGINT during the shutdown ends the process at once. SIGHUP
 // reopens the log file. Signals of crashes bring a report.
 func watchSignals(server *commands.Server, cfg *config.Config, log *logging.Logger) {
 	reopen := func() {

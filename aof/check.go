@@ -3,10 +3,10 @@ package aof
 // Check looks at an append-only file without running it, as redis-check-aof does, in the same words where scripts look for
 // them. Given a manifest it looks at all the files named there; given another file, at that one, which may begin with RDB.
 //
-// It goes further than the loader does: every number, line break and transaction must be in order, and it counts lines. What
+// It checks more than the loader does: every number, line break and transaction must be in order, and it counts lines. What
 // is wrong at the end of the last file may be cut off (Fix), bytes that are no commands included, since the tool asks the
-// operator to make a copy first. With Timestamp, the last file is cut at the first annotation that is later. A transaction
-// is never cut in two.
+// operator to make a copy first. With Timestamp, the last file is cut at the first annotation that is later. A transaction is
+// never cut in two.
 
 import (
 	"bufio"

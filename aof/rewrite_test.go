@@ -10,7 +10,7 @@ import (
 	"ferrous/rdb/vfs"
 )
 
-// TestRewrite: the files of a rewrite that goes well, and what INFO says of it.
+// TestRewrite: the files of a successful rewrite, and INFO's fields about it.
 func TestRewrite(t *testing.T) {
 	fs := memfs.New()
 	r := newRig(t, fs, settings(FsyncEverysec))
@@ -131,7 +131,7 @@ func TestLimit(t *testing.T) {
 	}
 }
 
-// TestRewriteFails fails each step of a rewrite; the old chain goes on, and the next rewrite works.
+// TestRewriteFails fails each step of a rewrite; the old chain continues, and the next rewrite works.
 func TestRewriteFails(t *testing.T) {
 	fs := memfs.New()
 	plan := newRig(t, fs, settings(FsyncAlways))

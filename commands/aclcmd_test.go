@@ -109,7 +109,7 @@ func TestSessionsEnd(t *testing.T) {
 		t.Errorf("DELUSER of itself: %q", got)
 	}
 
-	// Subscribers leave when the right to what they are subscribed to goes, others stay.
+	// Clients are closed if they lose the right to a channel of theirs, others stay.
 	type session struct {
 		c    *Client
 		stay bool

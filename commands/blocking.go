@@ -29,17 +29,17 @@ import (
 // SORT with STORE, a key of another type being overwritten. Core.Ready is called for streams that existed before (XADD, XGROUP
 // DESTROY), waitersSwapped for SWAPDB. If the key has a queue, the queue is marked ready.
 //
-// After the command (for EXEC: after the whole transaction), serveBlocked goes through the ready queues. As long as the key
-// holds a value of the type that the next client waits for, that client's request is executed again from the start, with all
-// checks, as if it had just arrived. It takes from the first of its keys that holds something. If the request makes other keys
-// ready, as BLMOVE does, their queues are served before any other client's command. If it blocks again, because the key does
-// not hold enough, it goes to the end of the queues with its old deadline.
+// After the command (for EXEC: after the whole transaction), serveBlocked handles the ready queues. As long as the key holds
+// a value of the type that the next client waits for, that client's request is executed again from the start, with all
+// checks, as if it had just arrived. It takes from the first of its keys that holds something. If the request makes other
+// keys ready, as BLMOVE does, their queues are served before any other client's command. If it blocks again, because the key
+// does not hold enough, it moves to the end of the queues with its old deadline.
 //
 // While a group has delivered all entries of its stream, all its waiting consumers (Wait.Group) would find nothing. So
 // serveQueue asks the stream before it executes such a request, and skips the other consumers of a group that has nothing
 // left: an added entry costs the same however many consumers of the group wait.
 //
-// The reply goes to the client's socket at once. Requests that it sent while it waited run in a later round (resumed).
+// The reply is written to the client's socket at once. Requests that it sent while it waited run in a later round (resumed).
 //
 // XREADGROUP also waits for the deletion of its key (Wait.Gone): Keyspace.OnRemove is called for deleted keys, waitersFlushed for
 // emptied databases. The request then runs again whatever the key holds, and replies with the error. With CLAIM it also runs

@@ -16,7 +16,7 @@ func (s *Server) execute(c *Client, now int64) int64 {
 	if c.replySkip > 0 {
 		c.replySkip--
 	}
-	if e := s.admit(c); e != nil {
+	if e := s.admit(c, &start); e != nil {
 		if e.Scripted && c.mayRunScript(e) {
 			var done bool
 			if now, done = s.callScript(c, e, now, start); !done {
@@ -67,8 +67,9 @@ func (s *Server) replied(c *Client, start int, now int64) int64 {
 }
 
 // admit looks up the command of the request and decides whether it may run now: arity, rights, MULTI, loading, pause. It
-// returns nil if not; it has then replied, queued the request, or held it back.
-func (s *Server) admit(c *Client) *session.Entry {
+// returns nil if not; it has then replied, queued the request, or held it back. Messages about keys that were evicted to make
+// room stand before the reply, which then begins at a new start.
+func (s *Server) admit(c *Client, start *int) *session.Entry {
 	name := c.Args[0]
 	e := c.last
 	// Pipelines repeat themselves, so the last command is compared first. Containers are looked up each time.
@@ -119,6 +120,10 @@ func (s *Server) admit(c *Client) *session.Entry {
 	if s.evict.limit > 0 {
 		full := s.makeRoom()
 		s.checkRoom(full)
+		if c.pushes != nil {
+			s.sendOwn(c)
+			*start = len(s.w.Buf)
+		}
 		if full && c.refusesMemory(e, flags) {
 			return c.reject(e, errOOM)
 		}

@@ -51,14 +51,14 @@ func (s *Server) countedMemory() int {
 
 // otherMemory is what is neither data nor of a client: subscriptions and tracked keys, scripts, users, the backlog.
 func (s *Server) otherMemory() int {
-	backlog, _ := s.streamMemory()
-	return int(backlog) + s.pushMemory() + int(s.scripts.engine.Memory()) + s.scripts.libraries.Bytes() + s.security.users.Bytes()
+	stream, _ := s.countedStream()
+	return stream + s.pushMemory() + int(s.scripts.engine.Memory()) + s.scripts.libraries.Bytes() + s.security.users.Bytes()
 }
 
 // uncountedMemory is the memory that may be beyond the limit.
 func (s *Server) uncountedMemory() int {
-	_, behind := s.streamMemory()
-	return s.classMemory[config.ClassReplica] + int(behind) + s.aofBuffer()
+	_, beyond := s.countedStream()
+	return s.classMemory[config.ClassReplica] + beyond + s.aofBuffer()
 }
 
 // aofBuffer is what waits to be written to the append-only file, in bytes.
@@ -172,7 +172,7 @@ func (s *Server) evictKey(db *keyspace.DB, r *record.Record) {
 	}
 }
 
-// evictLater sets the timer that goes on with eviction.
+// evictLater sets the timer that continues eviction.
 func (s *Server) evictLater() {
 	e := &s.evict
 	if e.running || s.loop == nil {

@@ -132,7 +132,7 @@ func TestVolatileTTL(t *testing.T) {
 	checkBytes(t, s, "volatile-ttl")
 }
 
-// TestOOM goes through the refusals.
+// TestOOM checks the refusals.
 func TestOOM(t *testing.T) {
 	s := newTestServer(t)
 	s.do("SET", "list", "x")

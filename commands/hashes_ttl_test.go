@@ -321,7 +321,7 @@ func TestExpiredFieldsWhenMet(t *testing.T) {
 			}
 			checkBytes(t, ts, c.line)
 
-			// The rest goes in the background.
+			// Background expiry deletes the rest.
 			ts.expireActively()
 			if got := ts.do("HMGET", "h", "b", "c"); got != bulks("-", "3") {
 				t.Errorf("%s: afterwards %q", c.line, got)

@@ -6,9 +6,10 @@ import (
 	"testing"
 )
 
-// What INFO's lazyfreed_objects counts, as Redis 7.2.6 does: values that more than 64 steps free and whose key goes lazily.
-// (Redis counts, besides, the copies of sets that SUNION and SPOP of a whole set make on their way; here they make none.)
-// In the steps "many TYPE key n" makes a value of n elements, each of which is a step; a directive is set by "= name value".
+// What INFO's lazyfreed_objects counts, as Redis 7.2.6 does: values that take more than 64 steps to free and whose key is
+// deleted lazily. (Redis counts, besides, the copies of sets that SUNION and SPOP of a whole set make on their way; here they
+// make none.) In the steps "many TYPE key n" makes a value of n elements, each of which is a step; a directive is set by "=
+// name value".
 var lazyfreeCases = []struct {
 	name  string
 	steps string

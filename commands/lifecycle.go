@@ -24,7 +24,7 @@ type shutdownState struct {
 	wait   shutdownWait
 }
 
-// A refusal is an error whose text goes to the operator as it stands, as Redis words it.
+// A refusal is an error whose text is shown to the operator unchanged, in Redis's words.
 type refusal string
 
 func (r refusal) Error() string { return string(r) }
@@ -286,7 +286,7 @@ func shutdown(c *Client) {
 }
 
 // Terminate asks a running server to shut down as a signal of that name does. It returns true when the caller should end
-// the process at once: somebody at a terminal presses Ctrl-C again while the shutdown goes on. Any goroutine may call it.
+// the process at once: an operator at a terminal presses Ctrl-C again during the shutdown. Any goroutine may call it.
 func (s *Server) Terminate(signal string) (insists bool) {
 	if s.shutdown.asked.Swap(true) && signal == "SIGINT" {
 		return true
@@ -375,7 +375,7 @@ func (s *Server) finishShutdown(how config.ShutdownFlags) bool {
 }
 
 // saveFinally writes the last dump. It returns false if that failed and the shutdown is not forced. A background save, which
-// would replace the dump later, ends before; it is begun anew where the server goes on.
+// would replace the dump later, ends before; it is begun again if the server continues.
 func (s *Server) saveFinally(forced bool) bool {
 	s.Logf(config.LogNotice, "Saving the final RDB snapshot before exiting.")
 	s.tellSupervisor("STATUS=Saving the final RDB snapshot")

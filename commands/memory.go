@@ -14,8 +14,8 @@ import (
 	"ferrous/datatypes/keyspace"
 )
 
-// MEMORY: where the memory goes. The figures are those of INFO memory (see below for what each means), and
-// every one of them is counted, none estimated.
+// MEMORY: what uses the memory. The figures are those of INFO memory (see below for what each means), and every one of them
+// is counted, none estimated.
 
 var memoryCommand = session.Command{
 	Name: "memory", Arity: -2, Group: session.GroupServer, Since: "4.0.0", Complexity: "Depends on the subcommand.",

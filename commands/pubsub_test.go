@@ -47,7 +47,7 @@ func array(words ...string) string {
 	return b.String()
 }
 
-// A message is encoded once for each protocol, whoever gets it, and its bytes are shared.
+// A message is encoded once for each protocol, and all its receivers share the bytes.
 func TestMessageIsEncodedOnce(t *testing.T) {
 	ts := newTestServer(t)
 	var two, three []*Client

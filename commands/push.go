@@ -28,7 +28,8 @@ import (
 //
 // Messages that wait when a client's turn begins are sent before the replies of that turn. Messages to the client whose command
 // is running are sent after the reply to that command (for EXEC: to the whole transaction), as in Redis: they are collected in
-// outbox.own, and finish puts them behind the reply. CLIENT REPLY OFF and SKIP suppress replies, not messages.
+// outbox.own, and finish puts them behind the reply. Those of keys that were evicted to make room for the command stand before
+// its reply: the key that the reply speaks of may be a new one. CLIENT REPLY OFF and SKIP suppress replies, not messages.
 
 const (
 	chunkSize  = 32 << 10
@@ -95,7 +96,7 @@ type outbox struct {
 	flushing bool             // the end of the round has come
 	early    bool             // messages may be about changes that are not in the append-only file yet
 	own      []byte           // for the client whose turn it is, behind the reply
-	stale    [][]byte         // keys whose invalidation the client whose turn it is gets behind the reply; nil stands for all
+	stale    [][]byte         // keys whose invalidations the running client gets behind its reply; a nil key means all
 	gather   []byte           // scratch of flush
 	raw      []byte           // scratch of invalidations
 	event    []byte           // scratch of keyspace events
@@ -372,8 +373,13 @@ func (s *Server) takeWaiting(c *Client) {
 
 // finish appends to the reply what was queued for the client during its turn: messages, then invalidations.
 func (s *Server) finish(c *Client) {
-	o := &s.outbox
 	c.endCaching()
+	s.sendOwn(c)
+}
+
+// sendOwn appends to the reply, or to what stands before it, the messages that are queued for the client whose turn it is.
+func (s *Server) sendOwn(c *Client) {
+	o := &s.outbox
 	if len(o.stale) > 0 {
 		s.sendStaleKeys(c)
 	}

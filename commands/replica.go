@@ -153,7 +153,7 @@ func (s *Server) received(m *masterLink, in []byte) {
 	s.executeStream(m, stream)
 }
 
-// resumeMaster goes on with what the master has sent meanwhile.
+// resumeMaster handles the bytes that the master has sent meanwhile.
 func (s *Server) resumeMaster() {
 	m := s.sync.link
 	if m == nil || m.closed || s.busy.on || s.sync.transfer.holds() {

@@ -23,10 +23,10 @@ import (
 //
 // # Snapshots
 //
-// A payload is a snapshot that a goroutine encodes. One that is streamed goes to the replicas as it is encoded: the goroutine
-// takes no more than Payload.Room allows and then waits (streamedDump), so that a slow replica holds the snapshot and not
-// memory for its encoded form. Otherwise it is a background save, as BGSAVE makes it, whose file is then read for each replica.
-// Any background save serves replicas that come while it runs.
+// A payload is a snapshot that a goroutine encodes. One that is streamed is sent to the replicas while it is encoded: the
+// goroutine takes no more than Payload.Room allows and then waits (streamedDump), so that a slow replica holds the snapshot
+// and not memory for its encoded form. Otherwise it is a background save, as BGSAVE makes it, whose file is then read for
+// each replica. Any background save serves replicas that come while it runs.
 
 // replicaSource is the output of a replica's connection.
 type replicaSource struct {
@@ -137,6 +137,14 @@ func (s *Server) streamMemory() (backlog, behind int64) {
 		return size, all - size
 	}
 	return all, 0
+}
+
+// countedStream returns how many bytes of the stream count for maxmemory, and how many do not: what is beyond the backlog's size,
+// with replicas that need it or since they left, until it has been freed.
+func (s *Server) countedStream() (counted, beyond int) {
+	all := s.sync.node.Backlog.Memory()
+	counted = int(min(all, s.Config.ReplBacklogSize))
+	return counted, int(all) - counted
 }
 
 // startJob takes a snapshot for replicas.
@@ -310,7 +318,7 @@ func (s *Server) payloadDropped(p *replication.Payload) {
 	}
 }
 
-// cancelJob ends a snapshot that nobody waits for. A background save goes on where save points want one.
+// cancelJob ends a snapshot that no replica waits for. A background save continues if save points need one.
 func (s *Server) cancelJob(j *replication.Job) {
 	switch d := j.Ctx.(type) {
 	case *streamedDump:

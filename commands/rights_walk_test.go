@@ -206,7 +206,7 @@ func TestNobodyMayRunNothing(t *testing.T) {
 	}
 }
 
-// Whoever is not logged in gets NOAUTH and nothing else.
+// A client that is not authenticated gets NOAUTH for every command.
 func TestStrangersMayRunNothing(t *testing.T) {
 	for _, settings := range [][]string{{"requirepass", "secret"}, {"user", "default off nopass ~* &* +@all"},
 		{"user", "default on >pw ~* &* +@all"}, {"user", "default on >pw +get ~a*"}} {

@@ -91,7 +91,7 @@ type Server struct {
 	monitors         []*Client
 	observed         bool   // MONITOR or tracking needs every executed command; see Server.observe
 	calling          int    // commands that run, one within the other
-	expiring         bool   // the key that is being reported as modified has expired
+	expiring         bool   // the key that is being reported as modified has expired, or was evicted
 	outbox           outbox // messages that wait for clients; see push.go
 	ready            bool   // the data has been loaded
 	socket           socketFile
@@ -516,7 +516,7 @@ const (
 )
 
 // followLogin returns the limits of the client after a command. AUTH and RESET change them; was are those before the command.
-// If they differ, the limits of the client's replies are set anew.
+// If they differ, the limits of the client's replies are set again.
 func (s *Server) followLogin(c *Client, was *resp.Limits) *resp.Limits {
 	lim := s.limitsOf(c)
 	if lim != was {

@@ -75,7 +75,7 @@ func (ts *testServer) doAs(c *Client, words ...string) string {
 	reply := string(ts.run(c, args))
 	for _, a := range args {
 		for i := range a {
-			a[i] = '#' // arguments lie in a buffer that is used again: whoever kept one shows
+			a[i] = '#' // arguments are in a buffer that is reused: code that keeps one is found so
 		}
 	}
 	return reply

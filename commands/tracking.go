@@ -35,7 +35,7 @@ import (
 //
 // Without tracking clients neither reads nor writes cost more: Server.observed is false and Server.listeners is empty. The
 // entries of a client that has gone are not looked for, since it may have many; they go when their keys are modified, and
-// cron sweeps the table as long as there are any (dead). With the last client that tracks the whole table goes.
+// cron sweeps the table as long as there are any (dead). When the last client stops tracking, the whole table is dropped.
 
 // trackingTable is the server's part.
 type trackingTable struct {
@@ -249,7 +249,7 @@ func (s *Server) trackedModified(_ *keyspace.DB, key []byte) {
 	if len(s.tracking.prefixes) > 0 {
 		s.collectModified(key)
 	}
-	s.invalidate(key, true)
+	s.invalidate(key, !s.expiring)
 }
 
 // collectModified remembers a modified key for the clients in mode BCAST.
@@ -373,7 +373,7 @@ func (s *Server) sendInvalidation(c *Client, inv *invalidation) {
 	s.queueMessage(target, m)
 }
 
-// sendStaleKeys sends the client whose turn it is the invalidations that its own command has caused.
+// sendStaleKeys sends the client whose turn it is the invalidations that its own command, or the eviction before it, has caused.
 func (s *Server) sendStaleKeys(c *Client) {
 	o := &s.outbox
 	for i, key := range o.stale {

@@ -3,6 +3,7 @@ package commands
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -53,6 +54,53 @@ func TestBroadcastExpiryWithNoloop(t *testing.T) {
 	ts.doAs(a, "SET", "own", "v")
 	if got := ts.endRound(a)[0]; got != invalid("k") {
 		t.Errorf("%q", got)
+	}
+}
+
+// Nor does it hide the expiry or the eviction of a key that a client remembers.
+func TestExpiryAndEvictionWithNoloop(t *testing.T) {
+	ts := newTestServer(t, "maxmemory-policy", "volatile-random")
+	a := ts.tracker("NOLOOP")
+	ts.do("SET", "k", "v", "PX", "100")
+	ts.doAs(a, "GET", "k")
+	ts.now += 1000
+	if got := ts.doAs(a, "GET", "k"); got != "_\r\n"+invalid("k") {
+		t.Errorf("expired: %q", got)
+	}
+	ts.do("SET", "l", "v", "EX", "100")
+	ts.doAs(a, "GET", "l")
+	ts.limitBy(-10)
+	if got := ts.doAs(a, "PING"); got != invalid("l")+"+PONG\r\n" {
+		t.Errorf("evicted: %q", got)
+	}
+}
+
+// TestEvictionBeforeReply: a client hears of the keys that had to make room for its command before the reply, which may speak of
+// new ones; also one that gets no replies.
+func TestEvictionBeforeReply(t *testing.T) {
+	ts := newTestServer(t, "maxmemory-policy", "volatile-random", "notify-keyspace-events", "Ke")
+	evicted := func(key string) string {
+		return ">4\r\n$8\r\npmessage\r\n$4\r\n__k*\r\n" +
+			"$" + strconv.Itoa(len("__keyspace@0__:")+len(key)) + "\r\n__keyspace@0__:" + key + "\r\n$7\r\nevicted\r\n"
+	}
+	for _, tc := range []struct {
+		request []string
+		reply   string
+	}{
+		{[]string{"GET", "k"}, "_\r\n"},
+		{[]string{"SET", "k", strings.Repeat("v", 100)}, "-" + errOOM + "\r\n"},
+		{[]string{"CLIENT", "REPLY", "SKIP"}, ""},
+		{[]string{"CLIENT", "REPLY", "OFF"}, ""},
+	} {
+		a := ts.tracker()
+		ts.doAs(a, "PSUBSCRIBE", "__k*")
+		ts.do("CONFIG", "SET", "maxmemory", "0")
+		ts.do("SET", "k", "v", "EX", "100")
+		ts.doAs(a, "GET", "k")
+		ts.limitBy(-1000)
+		if got, want := ts.doAs(a, tc.request...), evicted("k")+invalid("k")+tc.reply; got != want {
+			t.Errorf("%q: %q, want %q", tc.request, got, want)
+		}
 	}
 }
 

@@ -358,7 +358,7 @@ func (s *Server) touchWatched(db *keyspace.DB, key []byte) {
 	for _, w := range s.watched[db][string(key)] {
 		if w.expired {
 			if r := db.PeekStale(key); r == nil || s.Keyspace.Expired(r) {
-				w.expired = false // an expired key goes: it was missing before and is now
+				w.expired = false // an expired key is deleted: it was missing before and is missing now
 				continue
 			}
 		}

@@ -1,43 +1,33 @@
 package eventloop
 
-// Connections beside the loop: Join. The bytes of an encrypted connection cannot
-// be read by evio, so its socket never comes into evio's poll. An ioThread, a
-// goroutine with a poll of its own, reads the sockets of many of them, deciphers,
-// and hands the plain bytes to the loop; what the loop sends it enciphers and
-// writes. The loop sees plain bytes only, and pays for no cipher and no system call
-// of a request.
+// Connections beside the loop: Join. evio cannot read an encrypted connection, so its socket is never in evio's poll. An
+// ioThread, a goroutine with a poll of its own, reads the sockets of many such connections, decrypts, and passes the plain
+// bytes to the loop; it encrypts and writes the output of the loop. The loop sees plain bytes only, and has no costs for
+// ciphers and system calls of these requests.
 //
 // # From a thread to the loop
 //
-// What one round of the poll has brought goes into a packet, which is posted as a
-// whole: one wake-up for many requests. There are two packets a thread; while the
-// loop works on one the other is filled, and with both under way the thread waits,
-// so that peers who send faster than commands run are slowed down by their own
-// sockets.
+// The bytes of one round of the poll are posted as one packet: one wake-up for many requests. A thread has two packets; while
+// the loop works on one, the thread fills the other, and when both are posted the thread waits, so that the sockets slow down
+// peers that send faster than commands run.
 //
 // # From the loop to a thread
 //
-// The loop writes to side.out, which plays the part of a socket's buffer: Send
-// fills it up to sideRoom, the rest waits in the connection's queue as it does for
-// other connections, and the thread asks the loop to write on (Conn.flush) when
-// there is room again. What the loop wants for a side (output, its end, reading
-// again) it says by side.ask; at the end of a packet a thread that sleeps is woken
-// once for all.
+// The loop writes to side.out, which replaces a socket's buffer: Send fills it up to sideRoom, the rest waits in the
+// connection's queue as for other connections, and when there is room again the thread asks the loop to continue
+// (Conn.flush). The loop sets its requests for a side (output, its end, reading again) with side.ask; at the end of a packet
+// it wakes a sleeping thread once for all of them.
 //
-// A peer that does not read keeps nobody from reading: nothing here waits for a
-// socket. What the kernel does not take stays with the Stream until the poll reports
-// the socket as writable (side.clogged).
+// A peer that does not read does not delay others, since the thread never waits for a socket. Output that the kernel does not
+// accept stays in the Stream until the poll reports the socket as writable (side.clogged).
 //
-// # Who owns what
+// # Ownership
 //
-// The Stream belongs to the thread. What lies between both is guarded by
-// ioThread.mu. Conn.fd is the socket itself, so that shutting it down ends both
-// directions: the thread then reads the end, and posts it to the loop in a packet. The
-// number of the descriptor is the connection's place in Loop.byFD until Closed; the
-// thread closes the socket after that (side.gone).
+// The Stream belongs to the thread. ioThread.mu guards the data that thread and loop share. Conn.fd is the socket itself, so
+// shutting it down ends both directions: the thread then reads the end, and posts it to the loop in a packet. The number of
+// the descriptor is the connection's index in Loop.byFD until Closed; the thread closes the socket after that (side.gone).
 //
-// Cost of an idle connection: the Conn, a side of 200 bytes, and what the Stream
-// keeps.
+// Cost of an idle connection: the Conn, a side of 200 bytes, and the Stream.
 
 import (
 	"fmt"
@@ -51,18 +41,18 @@ import (
 	"github.com/tidwall/evio"
 )
 
-// A Stream is a connection whose bytes are not those of its socket. Its methods are called by one goroutine, and none of them
-// waits.
+// A Stream is a connection that encrypts or changes the bytes of its socket. One goroutine calls its methods, and none of
+// them blocks.
 type Stream interface {
 	// Ready is called when the socket may have something to read.
 	Ready()
-	// Read reads what there is; syscall.EAGAIN means that there is no more until Ready.
+	// Read reads available bytes; syscall.EAGAIN means that there are none until Ready.
 	Read(p []byte) (int, error)
-	// Write takes all of p; what the socket does not take waits for Flush.
+	// Write accepts all of p; bytes that the socket does not accept wait for Flush.
 	Write(p []byte) error
-	// Flush gives the socket what waits for it.
+	// Flush writes waiting bytes to the socket.
 	Flush() error
-	// Waiting reports whether something waits.
+	// Waiting reports whether bytes wait for Flush.
 	Waiting() bool
 	// CloseWrite ends this direction once the waiting bytes are sent (close_notify).
 	CloseWrite() error

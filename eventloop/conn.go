@@ -2,20 +2,17 @@ package eventloop
 
 // A connection and its output.
 //
-// Send writes to the descriptor at once, without blocking, when nothing waits
-// in front of it. What the socket does not take goes to the queue; the watcher
-// reports when the socket takes more, and the loop writes on, at most
-// flushBudget bytes a time, so that one fast reader of a long queue does not
-// keep the others waiting. Hold makes Send queue only: replies that must not
-// leave before the AOF is on disk.
+// Send writes to the descriptor at once, without blocking, if the queue is empty. The rest of a write goes to the queue; the
+// watcher reports when the socket is writable again, and the loop continues, with at most flushBudget bytes at a time, so
+// that one fast reader of a long queue does not make the others wait. After Hold, Send only queues: for replies that must not
+// be sent before the AOF is on disk.
 //
 // States, in flags: open (none of them); held; closing (CloseAfterSend: input
 // is ignored, further output dropped, what is queued still goes out); lingering
-// (all output is with the kernel and the write side is shut, but the peer is
-// still sending: closing now would make the kernel answer with a reset, which
-// destroys output on its way); closed (to be closed by evio: by the result of
-// the running Data, or because the socket is shut down); dead (evio has closed
-// the descriptor, whose number may already be someone else's).
+// (the kernel has all output and the write side is shut down, but the peer is still sending: if the socket were closed now,
+// the kernel would send a reset, which destroys output that has not arrived); closed (evio will close it: by the result of
+// the running Data, or because the socket is shut down); dead (evio has closed the descriptor, whose number may be used again
+// already).
 //
 // Cost of an idle connection: a Conn (64 bytes) and its slot in Loop.byFD.
 
@@ -32,29 +29,29 @@ const (
 	fHeld     = 1 << iota // Send queues only
 	fQueued               // q is in use
 	fClosing              // CloseAfterSend
-	fClosed               // evio is to close it
+	fClosed               // evio will close it
 	fDead                 // evio has closed it
-	fArmed                // the watcher will report it
+	fArmed                // the watcher will report the descriptor
 	fWatched              // the watcher knows the descriptor
-	fRefused              // not the Handler's
+	fRefused              // refused: the Handler does not know it
 	fLinger               // write side shut, waiting for the peer
 	fDialled              // made by Dial
 	fSourced              // has a Source, see source.go
-	fBeside               // not evio's, see beside.go
-	fDetached             // evio is to give it away, see detach.go
+	fBeside               // not in evio's poll, see beside.go
+	fDetached             // evio will give it away, see detach.go
 
 	fNoDirect = fHeld | fQueued | fClosing | fClosed | fDead | fDetached
 	fNoOutput = fClosing | fClosed | fDead | fDetached
 )
 
 const (
-	// flushBudget bounds what is written for one report of the watcher.
+	// flushBudget is the most bytes written for one report of the watcher.
 	flushBudget = 1 << 20
-	// lingerTime bounds how long a connection waits for its peer to stop.
+	// lingerTime is the longest time that a connection waits until its peer stops sending.
 	lingerTime = time.Second
-	// maxLingerTime bounds it where output is beside the loop.
+	// maxLingerTime is the longest time for a connection beside the loop.
 	maxLingerTime = time.Minute
-	// maxLinger bounds the refused connections that wait.
+	// maxLinger is the greatest number of refused connections that linger.
 	maxLinger = 16
 	// ownMin is the size from which SendOwned keeps the slice itself.
 	ownMin = 16 << 10
@@ -63,21 +60,20 @@ const (
 // Conn is a client's connection. All methods run on the loop; after Closed they
 // do nothing.
 type Conn struct {
-	// Ctx is the owner's, usually its session.
+	// Ctx belongs to the Handler; it is usually its session.
 	Ctx any
 
 	loop  *Loop
 	ev    evio.Conn
 	q     *outQueue // nil when nothing is queued
 	fd    int32
-	errno uint16 // why a write failed
+	errno uint16 // the error of a failed write
 	flags uint16
 	ln    uint16 // index in Loop.lns
 }
 
-// Send sends p: at once if nothing is queued or held, else in its turn. The
-// slice is the caller's again when Send returns. A write error closes the
-// connection; output after CloseAfterSend or CloseNow is dropped.
+// Send sends p: at once if nothing is queued or held, else it queues p. The caller may use the slice again when Send returns.
+// A write error closes the connection; output after CloseAfterSend or CloseNow is dropped.
 func (c *Conn) Send(p []byte) {
 	if c.flags&fNoDirect == 0 {
 		n, errno := c.write(p)
@@ -96,9 +92,8 @@ func (c *Conn) Send(p []byte) {
 	}
 }
 
-// SendOwned is Send for a slice that nobody changes any more: a large one is
-// queued without copying. The bytes between its length and its capacity are
-// left alone.
+// SendOwned is Send for a slice that is never changed again: a large one is queued without copying. The bytes between its
+// length and its capacity are not used.
 func (c *Conn) SendOwned(p []byte) {
 	if c.flags&fNoDirect == 0 {
 		n, errno := c.write(p)
@@ -117,9 +112,8 @@ func (c *Conn) SendOwned(p []byte) {
 	}
 }
 
-// SendShared sends head, shared and tail as Send does, and reports whether bytes of
-// shared wait in the queue: shared itself waits there, so nobody may change it any
-// more. head and tail are the caller's again.
+// SendShared sends head, shared and tail like Send. It reports whether bytes of shared are queued: the queue has shared
+// itself then, so it must not be changed any more. The caller may use head and tail again.
 func (c *Conn) SendShared(head, shared, tail []byte) (queued bool) {
 	if c.flags&fNoDirect != 0 {
 		if c.flags&fNoOutput != 0 {
@@ -150,11 +144,9 @@ func (c *Conn) SendShared(head, shared, tail []byte) (queued bool) {
 	return queued
 }
 
-// Read reads from the socket what is there, into the first buffer and when that is
-// full into the second, and returns how many bytes that were. 0 means that there
-// is nothing now: the end of the stream and errors are left for the loop to find.
-// A Handler may call it in Data if it has a better place for the bytes than the
-// packets of the loop.
+// Read reads available bytes from the socket, into the first buffer and when that is full into the second, and returns their
+// number. 0 means that there are none now; the loop handles the end of the stream and errors. A Handler may call it in Data
+// to read directly into a buffer of its own.
 func (c *Conn) Read(first, second []byte) int {
 	if c.flags&(fBeside|fDialled|fClosing|fClosed|fDead) != 0 {
 		return 0
@@ -162,7 +154,7 @@ func (c *Conn) Read(first, second []byte) int {
 	return receive(int(c.fd), first, second)
 }
 
-// write writes to the socket what it takes at once.
+// write writes to the socket as much as it accepts at once.
 func (c *Conn) write(p []byte) (n int, errno syscall.Errno) {
 	if c.flags&fBeside != 0 {
 		return c.side().send(p)
@@ -170,8 +162,7 @@ func (c *Conn) write(p []byte) (n int, errno syscall.Errno) {
 	return send(int(c.fd), p)
 }
 
-// written handles a write that did not take all of p; it returns what is left
-// to queue, or nil when the connection is lost.
+// written handles a write that did not write all of p; it returns the rest, which the caller queues, or nil after an error.
 func (c *Conn) written(p []byte, n int, errno syscall.Errno) []byte {
 	if errno != 0 && errno != syscall.EAGAIN {
 		c.lose(errno)
@@ -203,10 +194,10 @@ func (c *Conn) enqueueOwned(p []byte) {
 	c.q.addOwned(p)
 }
 
-// Hold makes Send queue until Unhold.
+// Hold makes Send queue its output until Unhold.
 func (c *Conn) Hold() { c.flags |= fHeld }
 
-// Unhold ends Hold and writes what is queued.
+// Unhold ends Hold and writes the queue.
 func (c *Conn) Unhold() {
 	c.flags &^= fHeld
 	if c.flags&fArmed == 0 {
@@ -214,10 +205,10 @@ func (c *Conn) Unhold() {
 	}
 }
 
-// Held reports whether Hold is in force.
+// Held reports whether the output is held.
 func (c *Conn) Held() bool { return c.flags&fHeld != 0 }
 
-// flush writes what is queued, as far as the socket and flushBudget allow.
+// flush writes the queue, as far as the socket and flushBudget allow.
 func (c *Conn) flush() {
 	if c.flags&(fHeld|fClosed|fDead) != 0 {
 		return
@@ -309,8 +300,8 @@ func (c *Conn) CloseNow() {
 	if c.flags&fBeside != 0 {
 		c.side().resume()
 	}
-	// Also in its own Data, whose result says to close: evio does so at the next event of the socket, and a peer that
-	// neither sends nor reads would cause none.
+	// Also within its own Data, whose result closes the connection: evio closes it only at the next event of the socket,
+	// which a peer that neither sends nor reads would not cause.
 	syscall.Shutdown(int(c.fd), syscall.SHUT_RDWR)
 }
 
@@ -320,8 +311,8 @@ func (c *Conn) lose(errno syscall.Errno) {
 	c.CloseNow()
 }
 
-// finish closes a connection whose output is with the kernel. If the peer is
-// still sending, or the kernel is still sending ours, it lingers first.
+// finish closes a connection whose output is all with the kernel. If the peer or the kernel is still sending, the connection
+// lingers first.
 func (c *Conn) finish() {
 	if c.flags&fBeside != 0 {
 		c.flags |= fLinger
@@ -339,8 +330,8 @@ func (c *Conn) finish() {
 	c.closeLater()
 }
 
-// closeLater closes a connection that lingers after lingerTime, if its peer has not by then. Output beside the loop, which the
-// kernel would go on sending, is given more time.
+// closeLater closes a lingering connection after lingerTime if its peer has not closed it by then. A connection beside the
+// loop with output left gets up to maxLingerTime.
 func (c *Conn) closeLater() { c.closeAfter(maxLingerTime) }
 
 func (c *Conn) closeAfter(left time.Duration) {
@@ -359,7 +350,7 @@ func (c *Conn) closeAfter(left time.Duration) {
 // drain reads and drops what the peer has sent, up to 16 buffers.
 func (c *Conn) drain() (some, eof bool) {
 	if c.flags&fBeside != 0 {
-		return false, false // its goroutine reads on
+		return false, false // its thread continues to read
 	}
 	if c.loop.discard == nil {
 		c.loop.discard = make([]byte, 64<<10)
@@ -377,8 +368,7 @@ func (c *Conn) drain() (some, eof bool) {
 	return some, false
 }
 
-// refuse closes a connection that is not let in. linger lets it wait for the
-// peer as long as there are not many that do.
+// refuse closes a connection that was not accepted. With linger it lingers, unless many do so already.
 func (c *Conn) refuse(linger bool) {
 	c.flags |= fRefused
 	if c.flags&fClosed != 0 {
@@ -395,7 +385,7 @@ func (c *Conn) refuse(linger bool) {
 		c.CloseNow()
 		return
 	}
-	// The request of the client may be on its way still.
+	// The request of the client may not have arrived yet.
 	c.loop.linger++
 	c.flags |= fClosing | fLinger
 	if c.flags&fBeside != 0 {

@@ -1,14 +1,11 @@
 package eventloop
 
-// Connections that the server makes: Dial. evio only accepts. So the dialling is
-// done by a goroutine, and then the loop connects to itself once more (see
-// wake.go): when that connection is accepted, the dialled socket takes its
-// place in evio's poll, under the number of its descriptor (adopt), and is
-// read, written and closed like an accepted one from then on.
+// Connections that the server makes: Dial. evio only accepts. So a goroutine dials, and then the loop connects to itself once
+// more (see wake.go): when that connection is accepted, the dialled socket takes its place in evio's poll, under the number
+// of its descriptor (adopt), and is read, written and closed like an accepted one from then on.
 //
 // Connections to the inner listener are accepted in the order in which they were
-// made, and adopted in the order of Loop.adopting. Those of other processes,
-// which come in between, prove to be no ours (checkInner).
+// made, and adopted in the order of Loop.adopting. checkPeer recognises connections of other processes in between.
 
 import (
 	"context"
@@ -21,37 +18,36 @@ import (
 	"github.com/tidwall/evio"
 )
 
-// Dialing says where Dial connects to.
+// Dialing has the arguments of Dial.
 type Dialing struct {
 	Addr    string // host:port
-	From    string // the address to come from, "" for any
+	From    string // the local address, "" for any
 	Timeout time.Duration
-	// Wrap, if there is one, makes a Stream of the connection, which is served beside the loop (see beside.go). It has the
-	// time that Timeout leaves, owns the connection, and runs in a goroutine.
+	// Wrap, if not nil, makes a Stream of the connection, which is served beside the loop (see beside.go). It must end within
+	// the rest of Timeout, owns the connection, and runs in a goroutine.
 	Wrap func(ctx context.Context, conn *net.TCPConn) (Stream, error)
 }
 
 // adoption is a socket that waits for its place in evio's poll.
 type adoption struct {
 	fd    int // the socket
-	inner int // dialled end of the connection whose place it takes
+	inner int // dialled end of the inner connection whose place it takes
 	done  func(*Conn, error)
 }
 
-// errDialLost is given to those whose connection was being made when the loop had to be served again.
+// errDialLost is the error of a Dial that was in progress when evio had to be started again.
 var errDialLost = errors.New("eventloop: the loop was started again")
 
 // Dial connects to a TCP address. done is called on the loop, once: with a
 // connection whose Data and Closed go to the Handler (Opened is not called; done
-// sets Ctx), or with an error. After cancel neither happens, if it has not yet.
-// Both must be called on the loop.
+// sets Ctx), or with an error. After cancel done is not called, if it was not called before. Both must be called on the loop.
 func (l *Loop) Dial(d Dialing, done func(c *Conn, err error)) (cancel func()) {
 	ctx, stop := context.WithTimeout(context.Background(), d.Timeout)
 	canceled := false
 	tell := func(c *Conn, err error) {
 		if !canceled {
 			done(c, err)
-		} else if c != nil { // canceled while its socket waited for its place: nobody knows it
+		} else if c != nil { // canceled while its socket waited for its place: no owner knows it
 			c.flags |= fRefused
 			l.conns--
 			c.CloseNow()
@@ -81,7 +77,7 @@ func (l *Loop) Dial(d Dialing, done func(c *Conn, err error)) (cancel func()) {
 	}
 }
 
-// dialled is a connection that has no place yet: a Stream, or else a descriptor.
+// dialled is a connection that has no place in a poll yet: a Stream, or else a descriptor.
 type dialled struct {
 	stream Stream
 	fd     int
@@ -126,7 +122,7 @@ func dialTCP(ctx context.Context, d Dialing) (*net.TCPConn, error) {
 	return nc.(*net.TCPConn), nil
 }
 
-// ownFD returns a descriptor of the socket that is not the connection's.
+// ownFD returns a descriptor of the socket that is independent of the connection's.
 func ownFD(tcp *net.TCPConn) (fd int, err error) {
 	raw, err := tcp.SyscallConn()
 	if err != nil {
@@ -138,7 +134,7 @@ func ownFD(tcp *net.TCPConn) (fd int, err error) {
 	return fd, err
 }
 
-// enlist has a dialled socket take the place of an inner connection.
+// enlist dials the inner connection that a dialled socket will replace in evio's poll.
 func (l *Loop) enlist(fd int, done func(*Conn, error)) {
 	inner, err := dialUnix(l.inner.name)
 	if err != nil {
@@ -196,8 +192,8 @@ func (l *Loop) dropDialled() {
 	l.adopting = nil
 }
 
-// StopReading leaves what the peer sends with the kernel until ResumeReading: the peer waits when that has no more room. Some
-// Data may come all the same: what was read before, and what comes when the connection ends meanwhile.
+// StopReading stops reading from the socket until ResumeReading: when the kernel's buffer is full the peer waits. Data may
+// still be called: with bytes that were read before, and if the connection ends meanwhile.
 func (c *Conn) StopReading() {
 	switch {
 	case c.flags&(fDead|fClosed) != 0:
@@ -219,7 +215,7 @@ func (c *Conn) ResumeReading() {
 	}
 }
 
-// SetNoDelay has small writes leave at once, which is so at first, or wait for more (Nagle's algorithm).
+// SetNoDelay sets TCP_NODELAY: small writes are sent at once (the default), or wait for more (Nagle's algorithm).
 func (c *Conn) SetNoDelay(on bool) {
 	v := 0
 	if on {

@@ -11,7 +11,7 @@ import (
 	"github.com/tidwall/evio"
 )
 
-// dupCloseOnExec returns another descriptor of what fd is.
+// dupCloseOnExec duplicates a descriptor.
 func dupCloseOnExec(fd int) (int, error) {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
@@ -22,11 +22,11 @@ func dupCloseOnExec(fd int) (int, error) {
 	return dup, err
 }
 
-// listen does nothing here: what the peer sends comes as Data.
+// listen does nothing here: Data is called for all bytes of the peer.
 func (c *Conn) listen(bool) {}
 
-// replace leaves the inner connection where it is. Two goroutines carry the bytes between its dialled end and the socket:
-// evio's kqueue does not take another socket under a number that it has.
+// replace keeps the inner connection. Two goroutines copy the bytes between its dialled end and the socket: evio's kqueue
+// does not accept another socket under a number that it has.
 func (l *Loop) replace(_ evio.Conn, fd int, a *adoption) error {
 	closeOnExec(fd)
 	outer, err := connOf(a.fd)
@@ -49,7 +49,7 @@ func (l *Loop) replace(_ evio.Conn, fd int, a *adoption) error {
 	return nil
 }
 
-// connOf makes a net.Conn of a descriptor, which is closed.
+// connOf makes a net.Conn of a descriptor and closes the descriptor.
 func connOf(fd int) (net.Conn, error) {
 	f := os.NewFile(uintptr(fd), "socket")
 	defer f.Close()

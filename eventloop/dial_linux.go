@@ -7,10 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dupCloseOnExec returns another descriptor of what fd is.
+// dupCloseOnExec duplicates a descriptor.
 func dupCloseOnExec(fd int) (int, error) { return unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3) }
 
-// listen has evio read the connection or not.
+// listen switches reading of the connection by evio on or off.
 func (c *Conn) listen(on bool) {
 	var events uint32
 	if on {
@@ -22,7 +22,7 @@ func (c *Conn) listen(on bool) {
 	}
 }
 
-// replace puts the socket in the place of fd, the accepted end of an inner connection, as replaceInner does.
+// replace replaces fd, the accepted end of an inner connection, by the socket, as replaceInner does.
 func (l *Loop) replace(ec evio.Conn, fd int, a *adoption) error {
 	defer syscall.Close(a.fd)
 	defer syscall.Close(a.inner)

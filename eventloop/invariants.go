@@ -4,7 +4,7 @@ package eventloop
 
 import "fmt"
 
-// Recount visits all connections and returns what the loop's counters contradict.
+// Recount visits all connections and returns the contradictions to the loop's counters.
 func (l *Loop) Recount() (found []string) {
 	conns := 0
 	l.Each(func(c *Conn) bool {
@@ -29,7 +29,7 @@ func (l *Loop) Recount() (found []string) {
 	return found
 }
 
-// recount returns an error if the output queue contradicts its counters.
+// recount returns an error if the counters of the output queue are wrong.
 func (c *Conn) recount() error {
 	if (c.q != nil) != (c.flags&fQueued != 0) {
 		return fmt.Errorf("eventloop: fd %d: queue %v, flags %x", c.fd, c.q != nil, c.flags)

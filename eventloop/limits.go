@@ -15,11 +15,11 @@ func noFile() (cur, hard uint64, err error) {
 }
 
 // AdjustOpenFiles raises the limit of open files to maxClients + reserve, as
-// Redis does at its start. Where the system does not allow as much, it takes
-// what it can get. least is how many descriptors must be left beside those of
-// clients: granted is lower than maxClients where they would not be. limit is
-// the limit reached, for the caller to log. err is set when it does not even
-// leave room for one client, or cannot be read.
+// Redis does at its start. If the system does not allow as much, it sets the
+// highest possible limit. least is the number of descriptors that must be left
+// beside those of clients: granted is lower than maxClients if they would not
+// be. limit is the new limit, for the caller to log. err is set if the limit
+// does not leave a descriptor for one client, or cannot be read.
 func AdjustOpenFiles(maxClients, reserve, least int) (granted int, limit uint64, err error) {
 	cur, hard, err := noFile()
 	if err != nil {
@@ -29,9 +29,9 @@ func AdjustOpenFiles(maxClients, reserve, least int) (granted int, limit uint64,
 	if cur >= want {
 		return maxClients, cur, nil
 	}
-	// A privileged process may raise the hard limit too. Else the hard limit is
-	// the most to ask for; where even that is refused (macOS has a limit of its
-	// own below it), come down in steps.
+	// A privileged process may raise the hard limit, too. Otherwise try the
+	// hard limit; if even that is refused (macOS has a limit of its own below
+	// it), try lower limits in steps.
 	if setNoFile(want, max(hard, want)) == nil {
 		return maxClients, want, nil
 	}

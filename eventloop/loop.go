@@ -1,29 +1,25 @@
-// Package eventloop is the reactor: one goroutine that reads the sockets of
-// all clients and on which everything that touches the data runs.
+// Package eventloop is the reactor: one goroutine that reads the sockets of all clients and runs all code that uses the data.
 //
-// # How evio is held
+// # How evio is used
 //
-// Sockets are accepted and read by github.com/tidwall/evio v1.0.8 with one
-// loop. Its habits force the shape of this package:
+// github.com/tidwall/evio v1.0.8 accepts and reads the sockets, with one loop. Its properties explain the design of this
+// package:
 //
-//   - Output that a Data event returns is written one poll round later and stops the reading of its connection. So nothing is ever
-//     returned: Conn writes to the descriptor itself (conn.go), what the kernel does not take waits in a queue (queue.go), and the
-//     watcher (watch_*.go) reports when the socket takes more.
-//   - A wake-up can be lost for 100 ms. So the loop holds one connection to
-//     itself, the inner connection (wake.go): a byte in a socket is not lost.
-//     Post, timers, the watcher and the flush phase all arrive through it.
-//   - There is no hook at the end of a round. RequestFlush writes such a byte;
-//     reading it in the round that follows is the flush phase.
-//   - A connection can be closed only by what its own Data returns. From
-//     elsewhere it is shut down, and evio reads the end of the stream.
-//   - The loop's goroutine never blocks where the Go scheduler sees it. The
-//     runtime's monitor takes such a goroutine for stuck; so the loop calls
-//     yield.
-//   - Any error of accept(2) but EAGAIN ends Serve. So connections are refused
-//     while some descriptors are still left (spareFDs), and when Serve ends all
-//     the same, it is called again with everything kept but the connections.
+//   - Output that a Data event returns is written one poll round later and stops the reading of its connection. So Data returns
+//     nothing: Conn writes to the descriptor itself (conn.go), the rest waits in a queue (queue.go), and the watcher
+//     (watch_*.go) reports when the socket is writable again.
+//   - A wake-up can be lost for 100 ms. So the loop has one connection to itself, the inner connection (wake.go): a byte in a
+//     socket is not lost. Post, timers, the watcher and the flush phase all wake the loop through it.
+//   - evio has no callback at the end of a round. RequestFlush writes such a byte; reading it in the next round is the flush
+//     phase.
+//   - Only the result of its own Data can close a connection. From elsewhere it is shut down, and evio reads the end of the
+//     stream.
+//   - The loop's goroutine never blocks in a call that the Go scheduler knows of. The runtime's monitor assumes that such a
+//     goroutine is stuck; so the loop calls yield.
+//   - Any error of accept(2) but EAGAIN ends Serve. So connections are refused while some descriptors are still left
+//     (spareFDs). If Serve ends nevertheless, it is called again; everything but the connections is kept.
 //
-// # Who may touch what
+// # Which goroutine may use what
 //
 // One goroutine at a time runs the loop. Everything in Loop and Conn belongs
 // to it and needs no lock, with these exceptions: the fields of Loop.mu (the
@@ -31,8 +27,7 @@
 // inner connection), and the watcher's own descriptor, which the kernel
 // guards. Post and Shutdown may be called from any goroutine, all else from
 // the loop only (callbacks of Handler, functions given to Post and AfterFunc),
-// or before Serve is called. While evio is torn down Closed is called by the
-// goroutine of Serve, after that of the loop has ended.
+// or before Serve is called. When evio ends, the goroutine of Serve calls Closed, after the goroutine of the loop has ended.
 //
 // No method of Conn calls the Handler: CloseNow and a failing Send come back
 // as Closed in a later round.
@@ -57,20 +52,18 @@ import (
 	"github.com/tidwall/evio"
 )
 
-// Handler is what the loop drives. All its methods run on the loop goroutine.
+// Handler has the callbacks of the loop. All its methods run on the loop goroutine.
 type Handler interface {
-	// Opened is called for a new connection. False refuses it: what was written with c.Send goes out as far as the socket
-	// takes it at once, then the connection is closed without a call of Closed.
+	// Opened is called for a new connection. False refuses it: the connection is closed without a call of Closed, after as
+	// much of the output of c.Send as the socket accepts at once.
 	Opened(c *Conn) (ok bool)
-	// Data hands over bytes that have arrived. in is valid during the call only.
+	// Data is called with bytes that have arrived. in is valid during the call only.
 	Data(c *Conn, in []byte)
-	// Closed is called once for every connection that Opened let in. err is
-	// nil when the peer or this side closed it in order. The descriptor is
-	// already gone.
+	// Closed is called once for every connection that Opened accepted. err is nil if the peer or this side closed it without
+	// an error. The descriptor is closed already.
 	Closed(c *Conn, err error)
-	// Flush is the flush phase: called once after one or many RequestFlush,
-	// normally in the poll round after the one that asked; in the same round
-	// where another wake-up was under way already.
+	// Flush is the flush phase: it is called once after one or many calls of RequestFlush, normally in the next poll round,
+	// or in the same round if another wake-up was pending already.
 	Flush()
 }
 
@@ -81,21 +74,18 @@ type Options struct {
 	// or "unix://relative/path". Port 0 picks a free port, which a later
 	// Serve of evio keeps.
 	Addrs []string
-	// Dir is the absolute folder that relative paths of unix sockets belong to;
-	// "" is the working directory.
+	// Dir is the absolute folder for relative paths of unix sockets; "" is the working directory.
 	Dir string
 	// UnixPerm is the mode of the unix sockets; 0 leaves what the umask made.
 	UnixPerm os.FileMode
-	// Backlog is asked how many connections may wait at each address until they
-	// are accepted, as listen(2) takes it. A nil function leaves what Go asks
-	// for: as many as the kernel allows.
+	// Backlog returns the argument of listen(2): the number of connections that may wait at each address until they are
+	// accepted. If it is nil, Go's default holds: as many as the kernel allows.
 	Backlog func() int
 	// FewFiles says that the limit of open files leaves hardly any descriptors
-	// beside those of clients. The loop then reserves none for addresses that
-	// may be added later, and holds back fewer.
+	// beside those of clients. The loop then reserves none for addresses that may be added later, and fewer for itself.
 	FewFiles bool
-	// KeepAlive is asked for each new TCP connection: the idle time before the
-	// first probe, 0 for no probes. A nil function means no probes.
+	// KeepAlive is called for each new TCP connection and returns the idle time before the first probe, 0 for no probes. If
+	// it is nil there are no probes.
 	KeepAlive func() time.Duration
 	// Handler receives the events.
 	Handler Handler
@@ -103,17 +93,15 @@ type Options struct {
 	// the process is running out of descriptors.
 	Refusal []byte
 	// Listening is called once, when all addresses are bound and before the
-	// first connection is accepted: peers wait in the kernel until it returns. It
-	// runs on another goroutine than the loop's, before that one starts, and may
-	// touch what belongs to the loop. After a call of Shutdown in it nothing is
-	// accepted at all.
+	// first connection is accepted: peers wait in the kernel until it returns. It runs on another goroutine than the loop's,
+	// before that one starts, and may use everything that belongs to the loop. If it calls Shutdown, no connection is
+	// accepted.
 	Listening func(addrs []net.Addr)
 	// Serving is called on the loop goroutine when the loop runs, with the
 	// addresses it listens on; first is false when evio was started again.
 	Serving func(addrs []net.Addr, first bool)
 	// Panicked is called for a panic in a method of Handler or a function of
-	// the loop, with the stack of the panic. It does not return. If it is nil,
-	// panics are left alone.
+	// the loop, with the stack of the panic. It does not return. If it is nil, the loop does not recover panics.
 	Panicked func(v any, stack []byte)
 	// Logf receives messages for the operator. Nil drops them.
 	Logf func(format string, args ...any)
@@ -128,31 +116,27 @@ var ErrLayout = errors.New("eventloop: evio layout changed")
 var ErrFewFiles = errors.New("eventloop: the limit of open files leaves no descriptor for a client")
 
 const (
-	// spareFDs is how many descriptors below the limit are kept back, and two
-	// more a listener, so that accept(2) does not fail: between accepting and
-	// closing a refused connection evio accepts at most two on each listener.
-	// It must stay well under the reserve of AdjustOpenFiles. With FewFiles it
-	// is fewFDs.
+	// spareFDs is the number of descriptors below the limit that clients do not get, plus two for each listener, so that
+	// accept(2) does not fail: before a refused connection is closed, evio accepts at most two on each listener. It must stay
+	// well under the reserve of AdjustOpenFiles. With FewFiles it is fewFDs.
 	spareFDs = 8
 	fewFDs   = 2
-	// startFDs is how many descriptors evio opens after its listeners: its poll
-	// and the inner connections.
+	// startFDs is the number of descriptors that evio opens after its listeners: its poll and the inner connections.
 	startFDs = 4
-	// tcpSlots is how many addresses Rebind can come to at least, minSpare how
-	// many more than at the start. Each is two descriptors.
+	// tcpSlots is the least number of addresses that Rebind can listen on, minSpare the least number of those beyond the
+	// addresses at the start. Each takes two descriptors.
 	tcpSlots    = 8
 	minSpare    = 2
 	maxSpareFDs = 32
-	// maxListenFD bounds the search for the descriptors of listeners, which are
-	// among the first that a process opens.
+	// maxListenFD is the limit of the search for the descriptors of listeners, which are among the first that a process
+	// opens.
 	maxListenFD = 1 << 10
-	// startTimeout bounds the wait for the first event of a loop. evio can
-	// miss the end of a loop that ends before Serve waits for it, and would
-	// then never return.
+	// startTimeout bounds the wait for the first event of a loop. evio can miss the end of a loop that ends before Serve
+	// waits for it; Serve would then never return.
 	startTimeout = 30 * time.Second
-	// maxStacks bounds the list of goroutines that awaitServe looks through.
+	// maxStacks is the limit of the list of goroutines that awaitServe searches.
 	maxStacks = 64 << 20
-	// yieldEvery stays under the 10 ms of the runtime's monitor.
+	// yieldEvery is less than the 10 ms of the runtime's monitor.
 	yieldEvery = 7 * time.Millisecond
 	minBackoff = 10 * time.Millisecond
 	maxBackoff = time.Second
@@ -163,12 +147,12 @@ type listener struct {
 	addr  string // evio address
 	spare bool   // nothing listens here; see rebind_linux.go
 	bound string // address that evio or Rebind has bound, as net.Addr prints it
-	fd    int    // evio's descriptor, of TCP and spare ones on Linux
+	fd    int    // evio's descriptor, for TCP and spare ones on Linux
 	path  string // unix: the path as configured
 	unix  bool
 }
 
-// Loop is one reactor. Make it with New, run it with Serve.
+// Loop is one reactor. Use New and Serve.
 type Loop struct {
 	opt Options
 	h   Handler
@@ -176,8 +160,8 @@ type Loop struct {
 	lns      []listener
 	fdField  []int   // index of the descriptor in evio's connection type
 	byFD     []*Conn // open connections by descriptor
-	current  *Conn   // whose Opened or Data is running
-	conns    int     // connections that Opened let in
+	current  *Conn   // the one whose Opened or Data is running
+	conns    int     // connections that Opened accepted
 	linger   int     // refused connections that wait for their peer
 	fdLimit  int     // descriptors from here on are refused
 	lastFull time.Time
@@ -185,37 +169,37 @@ type Loop struct {
 	born     time.Time
 	yielded  time.Duration // since born
 	cpu      cpuTime
-	discard  []byte // scratch for input nobody wants
+	discard  []byte // scratch for dropped input
 	pool     chunkPool
 
 	flushWanted bool
 	waking      bool // posts and timers run, the flush phase follows
 
 	timers  timerHeap
-	ready   []int32  // descriptors being made to write, swapped with readyIn
+	ready   []int32  // descriptors whose output is being written, swapped with readyIn
 	running []func() // posted functions being run, swapped with posted
 
 	mu      sync.Mutex
-	kicked  bool     // a byte is on its way through the inner connection
+	kicked  bool     // a byte is in the inner connection
 	posted  []func() // functions to run
 	readyIn []int32  // descriptors that the watcher reported
 	alarm   bool     // a timer is due
 	stop    bool     // Shutdown was called
-	wfd     int      // written end of the inner connection, -1 without
+	wfd     int      // write end of the inner connection, -1 without one
 
 	inner     innerConn
-	adopting  []adoption // dialled sockets that wait for their place
+	adopting  []adoption // dialled sockets that wait for their place in evio's poll
 	sources   map[*Conn]Source
 	detaching map[*Conn]func(*os.File) // what Detach was given
 	poll      int                      // descriptor of evio's poll when listeners can change, else -1
 	fatal     error                    // ends Serve
 	first     bool
 	announced bool          // Listening was called
-	up        chan struct{} // closed when the inner connection stands
+	up        chan struct{} // closed when the inner connection is established
 	serveHead string        // see awaitServe
 	watch     *watcher
-	threads   []*ioThread // of the connections beside the loop
-	serving   *ioThread   // whose packet is being run
+	threads   []*ioThread // the threads of the connections beside the loop
+	serving   *ioThread   // the one whose packet is being run
 	shutdown  bool        // the loop has seen stop
 }
 
@@ -290,8 +274,8 @@ func (l *Loop) parseAddr(a string) (listener, error) {
 	return listener{}, fmt.Errorf("eventloop: address %q: unknown network %q", a, network)
 }
 
-// shorter returns an absolute path that is too long for a socket address as seen
-// from the working directory, if that is where it is.
+// shorter returns an absolute path that is too long for a socket address relative to the working directory, if it is in that
+// directory.
 func (l *Loop) shorter(path string) string {
 	dir, err := os.Stat(filepath.Dir(path))
 	here, err2 := os.Stat(".")
@@ -305,7 +289,7 @@ func (l *Loop) shorter(path string) string {
 // when it cannot listen at the start. When evio gives up later, the reason is
 // logged, all connections are closed (with Closed for each), and it is started
 // again after a pause of 10 ms to 1 s; posted functions and timers wait.
-// A Loop serves once: it cannot be used again after Serve has returned.
+// A Loop cannot be used again after Serve has returned.
 func (l *Loop) Serve() error {
 	defer l.release()
 	backoff := minBackoff
@@ -351,7 +335,7 @@ func (l *Loop) stopped() bool {
 	return l.stop
 }
 
-// serveOnce is one life of evio. served says that it got as far as listening.
+// serveOnce runs evio until it ends. served reports whether it listened.
 func (l *Loop) serveOnce() (served bool, err error) {
 	if err := l.inner.prepare(); err != nil {
 		return false, err
@@ -446,8 +430,8 @@ func (l *Loop) serveOnce() (served bool, err error) {
 	return served, err
 }
 
-// probe finds an address that cannot be listened on: evio's error does not say it for all kinds, and evio leaves listeners
-// open that it does not know yet.
+// probe finds an address that cannot be listened on. evio's own error does not name the address in all cases, and evio leaves
+// some listeners open after an error.
 func (l *Loop) probe(addrs []string) error {
 	for _, a := range addrs {
 		network, rest, _ := strings.Cut(a, "://")
@@ -461,8 +445,7 @@ func (l *Loop) probe(addrs []string) error {
 	return nil
 }
 
-// listening runs when all listeners stand, before the loop starts. It returns
-// the addresses that are in use.
+// listening runs when all listeners are open, before the loop starts. It returns the addresses that are in use.
 func (l *Loop) listening(all []net.Addr) (bound []net.Addr) {
 	for i, a := range all[1:] {
 		ln := &l.lns[i+1]
@@ -472,7 +455,7 @@ func (l *Loop) listening(all []net.Addr) (bound []net.Addr) {
 		}
 		bound = append(bound, a)
 		if !ln.unix {
-			// Port 0 was chosen by the kernel: the next life keeps it.
+			// The kernel has chosen a port for port 0: the next run of evio keeps it.
 			network, _, _ := strings.Cut(ln.addr, "://")
 			ln.addr = network + "://" + a.String()
 		}
@@ -480,8 +463,8 @@ func (l *Loop) listening(all []net.Addr) (bound []net.Addr) {
 	return bound
 }
 
-// haveStartFDs reports whether evio can begin, which would panic without its
-// descriptors, and at the start whether a client would be let in then.
+// haveStartFDs reports whether there are enough descriptors for evio, which would panic without them, and in the first run
+// also for one client.
 func (l *Loop) haveStartFDs() bool {
 	n := startFDs
 	if l.first {
@@ -490,7 +473,7 @@ func (l *Loop) haveStartFDs() bool {
 	return haveFDs(n)
 }
 
-// callListening calls Options.Listening, in the first life of evio only.
+// callListening calls Options.Listening, in the first run of evio only.
 func (l *Loop) callListening(bound []net.Addr) {
 	if l.opt.Listening == nil || l.announced {
 		return
@@ -500,8 +483,8 @@ func (l *Loop) callListening(bound []net.Addr) {
 	l.opt.Listening(bound)
 }
 
-// listenAgain has the listeners keep as many waiting connections as Backlog says: listen(2) changes that of a socket which
-// listens already. evio does not give their descriptors; they are found by their addresses.
+// listenAgain applies Backlog to the listeners: listen(2) also changes the backlog of a socket that listens already. evio
+// does not return their descriptors, so they are found by their addresses.
 func (l *Loop) listenAgain(all []net.Addr) {
 	if l.opt.Backlog == nil {
 		return
@@ -555,9 +538,8 @@ func (l *Loop) permit() error {
 	return nil
 }
 
-// restrictUmask takes from the umask what UnixPerm does not grant, so that a
-// unix socket is never more open than it will be, and returns the way back. It
-// leaves the bits alone that other files made at that moment need.
+// restrictUmask adds to the umask the bits that UnixPerm does not grant, so that a unix socket is never more open than in the
+// end. It returns the function that undoes this. It keeps the bits that other files created at this moment need.
 func (l *Loop) restrictUmask() (restore func()) {
 	if l.opt.UnixPerm == 0 {
 		return func() {}
@@ -568,12 +550,12 @@ func (l *Loop) restrictUmask() (restore func()) {
 	return func() { once.Do(func() { syscall.Umask(old) }) }
 }
 
-// removeSocket makes room for a unix socket as Redis does, by unlinking what
-// is there. A directory stays: evio would remove all that is in it.
+// removeSocket unlinks an existing file at the path of a unix socket, as Redis does. It does not remove a directory, and
+// returns an error: evio would remove it with its contents.
 func removeSocket(path string) error {
 	fi, err := os.Lstat(path)
 	if err != nil {
-		return nil // nothing there, or bind(2) has the better error
+		return nil // there is none, or bind(2) has the better error
 	}
 	if fi.IsDir() {
 		return fmt.Errorf("eventloop: unix socket %s: is a directory", path)
@@ -650,8 +632,8 @@ func (l *Loop) opened(ec evio.Conn) evio.Action {
 	return evio.None
 }
 
-// outOfFDs reports whether the descriptor of a new connection is one of the last
-// ones, and logs that at most once in ten seconds.
+// outOfFDs reports whether the descriptor of a new connection is among the reserved ones, and logs that at most once in ten
+// seconds.
 func (l *Loop) outOfFDs(fd int) bool {
 	if fd < l.fdLimit {
 		return false
@@ -676,8 +658,8 @@ func (l *Loop) refreshFDLimit() {
 	}
 }
 
-// keptFDs is how many descriptors below the limit clients do not get. With FewFiles the inner listener, where nobody but a
-// stranger on the host connects, has none of its own.
+// keptFDs returns the number of descriptors below the limit that clients do not get. With FewFiles it has none for the inner
+// listener, to which only this process should connect.
 func (l *Loop) keptFDs() int {
 	if l.opt.FewFiles {
 		return min(fewFDs+2*(l.inUse()-1), maxSpareFDs)
@@ -686,9 +668,8 @@ func (l *Loop) keptFDs() int {
 }
 
 // Rebind makes the loop listen on these TCP addresses (in evio's notation)
-// instead of those that it listens on now; addresses that stay are not
-// touched, nor are connections. When it fails the loop goes on with the old
-// ones. Only Linux can listen on others than at the start.
+// instead of those that it listens on now; listeners of addresses in both lists stay, and so do connections. If it fails, the
+// loop continues with the old addresses. Only Linux can listen on other addresses than at the start.
 func (l *Loop) Rebind(addrs []string) error {
 	var old []string
 	for i := 1; i < len(l.lns); i++ {
@@ -702,7 +683,7 @@ func (l *Loop) Rebind(addrs []string) error {
 	return l.relisten(old, addrs)
 }
 
-// inUse returns how many listeners may accept.
+// inUse returns the number of listeners that accept.
 func (l *Loop) inUse() int {
 	n := 0
 	for i := range l.lns {
@@ -738,13 +719,10 @@ func (l *Loop) data(ec evio.Conn, in []byte) ([]byte, evio.Action) {
 	return nil, evio.None
 }
 
-// yield lets the scheduler see the loop every yieldEvery. A goroutine that runs
-// for 10 ms without passing through the scheduler counts as stuck: the
-// runtime's monitor then looks at it every 20 microseconds, and takes its
-// processor away each time it finds it in a system call, although the loop
-// is in a new one all the time. Measured without pipelining: 13.6 microseconds
-// of CPU a request without this, 9.1 with it, 9.6 Redis 7.0.15. (Locking the
-// loop to its thread cures half of it.)
+// yield calls the scheduler every yieldEvery. A goroutine that runs for 10 ms without the scheduler counts as stuck: the
+// runtime's monitor then checks it every 20 microseconds, and takes its processor away whenever it is in a system call,
+// although each of the loop's calls is short. Measured without pipelining: 13.6 microseconds of CPU a request without this,
+// 9.1 with it, 9.6 Redis 7.0.15. (Locking the loop to its thread saves half as much.)
 func (l *Loop) yield() {
 	now := time.Since(l.born)
 	if now-l.cpu.counted > countEvery {
@@ -794,7 +772,7 @@ func (l *Loop) closed(ec evio.Conn, err error) evio.Action {
 	return evio.None
 }
 
-// guard is deferred by what evio calls: it hands a panic to Options.Panicked.
+// guard is deferred by the functions that evio calls: it passes a panic to Options.Panicked.
 func (l *Loop) guard() {
 	if l.opt.Panicked == nil {
 		return
@@ -805,7 +783,7 @@ func (l *Loop) guard() {
 	}
 }
 
-// fail remembers the error that ends Serve.
+// fail sets the error that ends Serve, unless there is one already.
 func (l *Loop) fail(err error) {
 	if l.fatal == nil {
 		l.fatal = err
@@ -813,10 +791,9 @@ func (l *Loop) fail(err error) {
 }
 
 // Shutdown makes Serve return; any goroutine may call it, also before Serve
-// and more than once. Functions that were posted before the call still run,
-// then due timers, then the flush phase if one was asked for; functions posted
-// later may be dropped. Output that is queued and not held gets one last
-// non-blocking write, and all connections are closed.
+// and more than once. Functions that were posted before the call still run, then due timers, then the flush phase if it was
+// requested; functions posted later may be dropped. Queued output that is not held gets one last non-blocking write, and all
+// connections are closed.
 func (l *Loop) Shutdown() {
 	l.mu.Lock()
 	l.stop = true
@@ -824,7 +801,7 @@ func (l *Loop) Shutdown() {
 	l.mu.Unlock()
 }
 
-// release frees what New made.
+// release closes the descriptors of New and ends the threads.
 func (l *Loop) release() {
 	for _, t := range l.threads {
 		t.end()
@@ -832,16 +809,13 @@ func (l *Loop) release() {
 	l.watch.close()
 }
 
-// Conns returns the number of connections that Opened let in and that are not
-// closed yet.
+// Conns returns the number of open connections that Opened accepted.
 func (l *Loop) Conns() int { return l.conns }
 
-// Rounds returns how many times a client's data was handled. Polls cannot be
-// seen from here.
+// Rounds returns how many times data of a client was handled. evio's polls cannot be counted.
 func (l *Loop) Rounds() uint64 { return l.rounds }
 
-// Each calls fn for every connection that Opened let in, until it returns
-// false. fn may close connections.
+// Each calls fn for every connection that Opened accepted, until fn returns false. fn may close connections.
 func (l *Loop) Each(fn func(c *Conn) bool) {
 	for _, c := range l.byFD {
 		if c != nil && c.flags&fRefused == 0 && !fn(c) {

@@ -1,21 +1,21 @@
 package eventloop
 
 // The output queue: a list of chunks, the first one partly written, the last
-// one partly filled. Bytes are copied once, into the last chunk; what does not
-// fit goes to a new one, at least as large as the whole queue up to maxChunk,
-// so that a short queue is small and a long one has few chunks. A slice given
-// to SendOwned is a chunk by itself (class -1).
+// one partly filled. Bytes are copied once, into the last chunk; the rest goes
+// to a new one, at least as large as the whole queue up to maxChunk, so that a
+// short queue is small and a long one has few chunks. A slice passed to
+// SendOwned is a chunk by itself (class -1).
 //
 // Chunks come in six sizes from 1 KiB to 1 MiB and go back to the loop's pool,
-// which keeps at most poolKeep bytes for itself and leaves the rest to the
-// collector. A queue exists only while something is queued.
+// which keeps at most poolKeep bytes; the garbage collector frees the others.
+// A queue exists only while it has output.
 
 const (
 	minChunk = 1 << 10
 	maxChunk = 1 << 20
 	classes  = 6 // minChunk << 2*class
 	poolKeep = 4 << 20
-	// chunkOverhead is what a chunk costs beside its buffer.
+	// chunkOverhead is the bytes of a chunk beside its buffer.
 	chunkOverhead = 64
 	poolQueues    = 64
 )
@@ -24,7 +24,7 @@ type chunk struct {
 	next  *chunk
 	buf   []byte // filled part
 	off   int    // written part
-	class int    // size class, -1 for a slice of the sender's
+	class int    // size class, -1 for a slice passed to SendOwned
 }
 
 type outQueue struct {
@@ -52,7 +52,7 @@ func (p *chunkPool) queue() *outQueue {
 	return new(outQueue)
 }
 
-// release empties q and keeps it.
+// release empties q and puts it into the pool.
 func (p *chunkPool) release(q *outQueue) {
 	for c := q.head; c != nil; {
 		next := c.next
@@ -116,13 +116,13 @@ func (q *outQueue) add(p *chunkPool, b []byte) {
 	}
 }
 
-// addOwned puts b itself at the end of the queue.
+// addOwned adds b itself to the end of the queue, without copying.
 func (q *outQueue) addOwned(b []byte) {
 	q.bytes += len(b)
 	q.push(&chunk{buf: b[:len(b):len(b)], class: -1})
 }
 
-// front returns what is to be written next, empty at the end.
+// front returns the bytes to write next, none at the end.
 func (q *outQueue) front() []byte {
 	if q.head == nil {
 		return nil

@@ -14,5 +14,5 @@ func (l *Loop) findSlots(evio.Conn) error { return errNoSlot }
 
 func (l *Loop) relisten(old, addrs []string) error { return errNoSlot }
 
-// stopListening does nothing here: evio closes its listeners last.
+// stopListening does nothing here: evio closes its listeners at the end.
 func (l *Loop) stopListening() {}

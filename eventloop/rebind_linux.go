@@ -1,18 +1,18 @@
 package eventloop
 
-// Listening elsewhere while the loop runs. evio opens its listeners once and
-// accepts from fixed descriptor numbers, so the loop puts other sockets behind
-// these numbers: it takes the old one out of evio's poll, shuts it down (evio
-// holds a second descriptor of it, so closing one would not end it), puts the
-// new one in its place with dup3, and into the poll again. Each TCP address is
-// a slot; some more are opened at the start, on abstract unix sockets. Behind
-// the number of a slot that is not in use stands a socket that listens to
-// nobody and is not in the poll: an event of the slot's that evio already has
-// in its hands then finds nothing to accept, where a socket that is shut down
-// would be an error and end evio.
+// Listening on other addresses while the loop runs. evio opens its listeners
+// once and accepts from fixed descriptor numbers, so the loop puts other
+// sockets behind these numbers: it takes the old one out of evio's poll, shuts
+// it down (evio holds a second descriptor of it, so closing one would not end
+// it), puts the new one in its place with dup3, and into the poll again. Each
+// TCP address is a slot; some more are opened at the start, on abstract unix
+// sockets. The number of an unused slot belongs to a socket to which no client
+// connects and which is not in the poll: if evio already has an event of the
+// slot, accept(2) finds no connection there; on a socket that is shut down it
+// would fail and end evio.
 //
-// The number behind a slot is found among the descriptors of the process: a
-// listening socket that is in evio's poll and has the slot's address.
+// The descriptor of a slot is found among those of the process: a listening
+// socket that is in evio's poll and has the slot's address.
 
 import (
 	"errors"
@@ -82,7 +82,7 @@ func (l *Loop) findSlots(ec evio.Conn) error {
 	return nil
 }
 
-// leave ends the listening of a slot.
+// leave stops listening on a slot.
 func (l *Loop) leave(ln *listener) error {
 	idle, err := idleListener()
 	if err != nil {
@@ -97,9 +97,9 @@ func (l *Loop) leave(ln *listener) error {
 	return syscall.Dup3(idle, ln.fd, syscall.O_CLOEXEC)
 }
 
-// stopListening ends the listening on TCP before the connections close, so that
-// a client that a shutdown has disconnected is refused when it comes again.
-// evio closes its listeners last.
+// stopListening stops listening on TCP before the connections are closed, so
+// that a client that a shutdown has disconnected is refused when it connects
+// again. evio closes its listeners last.
 func (l *Loop) stopListening() {
 	if l.poll < 0 {
 		return

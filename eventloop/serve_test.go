@@ -44,7 +44,7 @@ func TestShutdown(t *testing.T) {
 	s.Post(func() { t.Error("ran after Serve has returned") })
 }
 
-// Whoever has seen its connection end by a shutdown cannot connect any more.
+// A client whose connection was ended by a shutdown cannot connect any more.
 func TestShutdownRefusesFirst(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("evio closes its listeners last")

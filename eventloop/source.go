@@ -1,27 +1,26 @@
 package eventloop
 
-// Output that many connections share. The stream of replication goes to all
-// replicas, so it is not copied into the queue of each: a Source, which belongs to
-// one connection, knows where the common bytes are that come next, and the loop
-// writes them from there. Behind what Send has queued, that is; what is sent once
-// there is a Source goes out when the Source has nothing for the moment only if
-// the caller sees to that.
+// Output that many connections share. The replication stream is sent to all replicas, so it is not
+// copied to the queue of each. A Source, which belongs to one connection, returns the next shared
+// bytes, and the loop writes them from their place, behind the output that Send has queued. The
+// caller must not call Send for the connection while its Source has output: it could be written in
+// the middle of it.
 
 import "syscall"
 
 // A Source has output for one connection. All calls come from the loop.
 type Source interface {
-	// Next appends what is to be written next, in some pieces, to bufs. It need not be all there is.
-	// The bytes stay as they are until Wrote.
+	// Next appends the next pieces of output to bufs; they need not be all. Their bytes do not
+	// change until Wrote.
 	Next(bufs [][]byte) [][]byte
-	// Wrote says that n bytes of what Next returned are with the kernel.
+	// Wrote is called after n bytes of the pieces of Next were written to the socket.
 	Wrote(n int)
 }
 
-// maxPieces is how many pieces of a Source are written at once.
+// maxPieces is the most pieces of a Source in one write.
 const maxPieces = 32
 
-// SetSource has Pull write from s; nil ends that.
+// SetSource sets the Source of the connection; nil removes it.
 func (c *Conn) SetSource(s Source) {
 	switch {
 	case c.flags&fDead != 0:
@@ -37,8 +36,8 @@ func (c *Conn) SetSource(s Source) {
 	}
 }
 
-// Pull writes what the Source has. What the socket does not take is written when
-// it takes more, without another call. What comes to the Source later needs one.
+// Pull writes the output of the Source. The part that the socket does not accept is written later,
+// without another call. New output of the Source needs another call.
 func (c *Conn) Pull() {
 	if c.flags&(fNoDirect|fArmed) == 0 {
 		c.pull(flushBudget)
@@ -84,7 +83,7 @@ func (c *Conn) pull(budget int) (dry bool) {
 			s.Wrote(n)
 		}
 		if c.flags&fSourced == 0 || c.flags&(fClosed|fDead) != 0 {
-			return false // Wrote has ended it
+			return false // Wrote has removed it
 		}
 		if n < want {
 			break

@@ -38,8 +38,9 @@ func send(fd int, p []byte) (n int, errno syscall.Errno) {
 // sendAll is send for several pieces, of which it writes the first.
 func sendAll(fd int, bufs [][]byte) (n int, errno syscall.Errno) { return send(fd, bufs[0]) }
 
-// receive reads into the first of two buffers what the socket fd has, without
-// blocking. It returns 0 at the end of the stream and for errors.
+// receive reads the available bytes of the socket fd into the first of two
+// buffers, without blocking. It returns 0 at the end of the stream and for
+// errors.
 func receive(fd int, first, _ []byte) int {
 	for {
 		n, err := syscall.Read(fd, first)
@@ -49,12 +50,12 @@ func receive(fd int, first, _ []byte) int {
 	}
 }
 
-// ownPeer trusts the private directory that the socket lies in; the bytes that
-// go through it prove the rest.
+// ownPeer always returns true: the socket is in a private directory, and
+// checkPeer tests the connection with bytes, too.
 func ownPeer(int) bool { return true }
 
-// unsent cannot be asked for portably; connections then linger only when the
-// peer is still sending.
+// unsent is not known portably; connections linger only while the peer is
+// still sending.
 func unsent(int) int { return 0 }
 
 // tuneTCP sets TCP_NODELAY, and keep-alive where the system has the options.

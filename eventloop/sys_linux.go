@@ -12,9 +12,9 @@ const (
 	abstractSockets = true
 	lastInner       = flushInner // evio reads a timerfd and an eventfd
 	maxUnixPath     = 108
-	// rawMax bounds a write or read that bypasses the scheduler. It never waits; the copy of as much takes some 150
-	// microseconds. The scheduler's monitor would take the processor away after 20 and wake threads: with values of 1 MB
-	// that was a fifth of the CPU.
+	// rawMax bounds a write or read that bypasses the scheduler. Such a call never blocks; copying so many bytes takes some
+	// 150 microseconds. Otherwise the scheduler's monitor would take the processor away after 20 and wake threads: with
+	// values of 1 MB that cost a fifth of the CPU.
 	rawMax = 1 << 20
 )
 
@@ -70,8 +70,8 @@ func sendAll(fd int, bufs [][]byte) (n int, errno syscall.Errno) {
 	}
 }
 
-// receive reads into one buffer and then another what the socket fd has, without
-// blocking. It returns 0 at the end of the stream and for errors.
+// receive reads the available bytes of the socket fd into one buffer and then another, without blocking. It returns 0 at the
+// end of the stream and for errors.
 func receive(fd int, first, second []byte) int {
 	bufs := [2]syscall.Iovec{{Base: unsafe.SliceData(first)}, {Base: unsafe.SliceData(second)}}
 	bufs[0].SetLen(min(len(first), rawMax))
@@ -97,11 +97,11 @@ func ownPeer(fd int) bool {
 	return err == nil && int(cred.Pid) == syscall.Getpid()
 }
 
-// unsent returns how many bytes the kernel has not sent yet.
+// unsent returns the number of bytes that the kernel has not sent yet.
 func unsent(fd int) int {
 	n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQNSD)
 	if err != nil {
-		return 0 // a unix socket: what is written is with the peer
+		return 0 // a unix socket: the peer has the written bytes already
 	}
 	return n
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // fillStdFDs opens /dev/null on those of the descriptors 0, 1 and 2 that are
-// closed. evio takes events of descriptor 0 for notes to itself, and the
-// others would receive what is printed.
+// closed. evio interprets events of descriptor 0 as notes to itself, and a
+// socket with number 1 or 2 would receive printed output.
 func fillStdFDs() error {
 	for {
 		fd, err := syscall.Open(os.DevNull, syscall.O_RDWR, 0)
@@ -52,7 +52,7 @@ func dialUnix(name string) (int, error) {
 		return -1, err
 	}
 	if err = syscall.SetNonblock(fd, true); err == nil {
-		// EAGAIN: strangers fill the backlog of an abstract socket.
+		// EAGAIN: other processes have filled the backlog of the abstract socket.
 		for range 100 {
 			if err = syscall.Connect(fd, &syscall.SockaddrUnix{Name: name}); err != syscall.EAGAIN && err != syscall.EINTR {
 				break

@@ -1,12 +1,12 @@
 package eventloop
 
-// Timers of the loop: a heap of four children a node, ordered by deadline. The loop sleeps in evio's poll, so the earliest
-// deadline is given to the kernel (watcher.alarm), which wakes the loop. That is done only when a deadline comes before the
-// one that the kernel has; a timer that is stopped costs a needless wake-up at most.
+// Timers of the loop: a heap of four children a node, ordered by deadline. The loop sleeps in evio's poll, so the kernel gets
+// the earliest deadline (watcher.alarm) and wakes the loop. The kernel's deadline is set only if a new one is earlier; a
+// stopped timer costs a needless wake-up at most.
 
 import "time"
 
-// Timer runs a function on the loop at a time. Make it with Loop.AfterFunc.
+// Timer runs a function on the loop at a given time. Use Loop.AfterFunc.
 type Timer struct {
 	heap *timerHeap
 	fn   func()
@@ -18,7 +18,7 @@ type timerHeap struct {
 	loop *Loop
 	base time.Time
 	heap []*Timer
-	set  int64 // the deadline that the watcher knows, 0 for none
+	set  int64 // the deadline that the watcher has, 0 for none
 }
 
 // AfterFunc runs fn on the loop after d, once, with a precision of a millisecond. It is
@@ -45,7 +45,7 @@ func (t *Timer) Reset(d time.Duration) bool {
 	h := t.heap
 	when := h.now() + int64(max(d, 0))
 	if when < 0 {
-		when = 1<<63 - 1 // d was next to infinite
+		when = 1<<63 - 1 // the sum overflows
 	}
 	was := t.pos >= 0
 	if was {
@@ -71,13 +71,13 @@ func (t *Timer) Waiting() bool { return t.pos >= 0 }
 
 func (h *timerHeap) now() int64 {
 	if h.base.IsZero() {
-		// One second back, so that a time is never 0.
+		// One second before now, so that no time is 0.
 		h.base = time.Now().Add(-time.Second)
 	}
 	return int64(time.Since(h.base))
 }
 
-// arm gives the watcher the earliest deadline, unless it has an earlier one.
+// arm passes the earliest deadline to the watcher, unless it has an earlier one.
 func (h *timerHeap) arm() {
 	if len(h.heap) == 0 {
 		return
@@ -90,8 +90,7 @@ func (h *timerHeap) arm() {
 	h.loop.watch.alarm(time.Duration(when - h.now()))
 }
 
-// run runs what is due. A timer that a function sets to run at once waits for
-// the next turn.
+// run runs due timers. A timer that their functions set to run at once waits for the next call.
 func (h *timerHeap) run() {
 	h.set = 0
 	if len(h.heap) == 0 {

@@ -1,29 +1,21 @@
 package eventloop
 
-// The inner connection is how the loop is woken: a unix socket that it listens
-// on beside the clients' addresses, and one connection through it. The accepted
-// end belongs to evio and is read like a client's; the dialled end is a plain
-// descriptor, Loop.wfd, written under Loop.mu. At most one byte is under way:
-// kicked is set when it is written and cleared before the queues are emptied,
-// so whatever is queued before the byte is read is seen, and whatever is queued
-// after sends another.
+// The inner connection wakes the loop: the loop listens on a unix socket, too, and has one connection through it. evio reads
+// the accepted end like a client's; the dialled end is a plain descriptor, Loop.wfd, written under Loop.mu. At most one byte
+// is in it: kicked is set when it is written and cleared before the queues are emptied. So everything queued before the byte
+// is read is handled then, and later entries send another byte.
 //
-// On Linux the socket has a random abstract name, which any local process could
-// find in /proc/net/unix and connect to: a peer with another process id is
-// refused. Elsewhere the socket lies in a private directory.
+// On Linux the socket has a random abstract name. Any local process can find it in /proc/net/unix and connect, so a peer with
+// another process id is refused. Elsewhere the socket is in a private directory.
 //
-// On Linux there are two more such connections, whose accepted ends are replaced
-// as soon as they stand (replaceInner). One becomes the timerfd of the loop's timers:
-// evio reads the expirations as if they had come from a peer, and no other thread
-// has to wake up for a timer. Through the watcher, as elsewhere, a timer of 2 ms
-// cost 7 µs of CPU a request of others: a thread that wakes takes processors from
-// the loop's system calls. The other becomes the eventfd that RequestFlush writes
-// to: the flush phase is due in every round of a server with an append-only file,
-// and a byte through a socket costs several times as much.
+// On Linux there are two more such connections, whose accepted ends are replaced as soon as they are established
+// (replaceInner). One becomes the timerfd of the loop's timers: evio reads the expirations like bytes of a peer, and no other
+// thread wakes up for a timer. With the watcher instead, as on other systems, a timer of 2 ms cost 7 µs of CPU for each
+// request: a thread that wakes up takes processors from the loop's system calls. The other becomes the eventfd that
+// RequestFlush writes to: a server with an append-only file has a flush phase in every round, and a byte through a socket
+// costs several times as much.
 //
-// Setting up the connection is also the test that the descriptor which
-// Loop.connFD finds is the right one: bytes written to it must come out of the
-// dialled end.
+// The connection also tests that Loop.connFD finds the right descriptor: bytes written to it must arrive at the dialled end.
 
 import (
 	"bytes"
@@ -43,8 +35,8 @@ import (
 type innerConn struct {
 	name string    // address of the listener; a path, or @ and an abstract name
 	dir  string    // private directory to remove
-	fd   int       // accepted end, -1 until it stands
-	next int       // dialled end of the next inner connection until that stands, -1 without
+	fd   int       // accepted end, -1 until it is established
+	next int       // dialled end of the next inner connection until that is established, else -1
 	last innerKind // the last one for which a connection was dialled
 }
 
@@ -63,7 +55,7 @@ type innerContext struct {
 	kind    innerKind
 }
 
-// prepare chooses the address for one life of evio.
+// prepare chooses the address for one run of evio.
 func (in *innerConn) prepare() error {
 	var r [16]byte
 	rand.Read(r[:])
@@ -87,8 +79,7 @@ func (in *innerConn) cleanup() {
 	}
 }
 
-// dial connects to the listener, whose backlog takes the connection before
-// evio polls.
+// dial connects to the listener. The connection waits in its backlog until evio polls.
 func (l *Loop) dial() error {
 	fd, err := dialUnix(l.inner.name)
 	if err != nil {
@@ -101,8 +92,8 @@ func (l *Loop) dial() error {
 	return l.inner.dialNext()
 }
 
-// dialNext dials the next inner connection, if there is one. They are dialled one after the other, so that a restart needs few
-// descriptors where these are short.
+// dialNext dials the next inner connection, if there is one. They are dialled one after the other, so that a restart needs
+// few descriptors at a time.
 func (in *innerConn) dialNext() (err error) {
 	if in.last == lastInner {
 		return nil
@@ -139,7 +130,7 @@ func (in *innerConn) hangUpNext() {
 // openedInner is evio's event for a connection to the inner listener.
 func (l *Loop) openedInner(ec evio.Conn, bound []net.Addr) evio.Action {
 	if l.inner.fd >= 0 && l.inner.next < 0 {
-		return l.adopt(ec) // all inner connections stand: it is for a dialled socket
+		return l.adopt(ec) // all inner connections are established: this one is for a dialled socket
 	}
 	ctx := &innerContext{foreign: true}
 	ec.SetContext(ctx)
@@ -169,7 +160,7 @@ func (l *Loop) openedInner(ec evio.Conn, bound []net.Addr) evio.Action {
 		l.inner.fd = fd
 	}
 	if l.inner.next >= 0 {
-		return evio.None // its turn comes
+		return evio.None // it is dialled later
 	}
 	l.awaitServe()
 	close(l.up)
@@ -185,18 +176,16 @@ func (l *Loop) openedInner(ec evio.Conn, bound []net.Addr) evio.Action {
 	if l.opt.Serving != nil {
 		l.opt.Serving(bound, first)
 	}
-	// Whatever was queued before there was a connection.
+	// For functions that were queued before there was a connection.
 	l.mu.Lock()
 	l.kickLocked()
 	l.mu.Unlock()
 	return evio.None
 }
 
-// awaitServe waits until evio's Serve waits for the end of its loop. evio signals
-// that end on a condition variable without a state: a loop that ends before, by a
-// shutdown right after the start on a busy machine, would never be noticed. Whether
-// Serve waits can only be seen in the list of goroutines, where serveHead begins
-// the entry of its own.
+// awaitServe waits until evio's Serve waits for the end of its loop. evio signals that end on a condition variable without a
+// state: if a loop ended before, because of a shutdown right after the start on a busy machine, Serve would wait for ever.
+// Only the list of goroutines shows whether Serve waits; serveHead is the beginning of its entry there.
 func (l *Loop) awaitServe() {
 	waiting := []byte(l.serveHead + "[sync.Cond.Wait")
 	buf := make([]byte, 64<<10)
@@ -213,7 +202,7 @@ func (l *Loop) awaitServe() {
 	}
 }
 
-// goroutineHead returns how the running goroutine begins its entry in a list of goroutines: "goroutine 7 ".
+// goroutineHead returns the beginning of the running goroutine's entry in a list of goroutines: "goroutine 7 ".
 func goroutineHead() string {
 	buf := make([]byte, 64)
 	head, _, _ := bytes.Cut(buf[:runtime.Stack(buf, false)], []byte("["))
@@ -222,8 +211,8 @@ func goroutineHead() string {
 
 var errForeign = errors.New("eventloop: peer of another process")
 
-// checkInner tests that fd is the accepted end of the inner connection, or of the next inner connection. It writes only to a
-// descriptor that has proved to be a socket of our listener.
+// checkInner tests that fd is the accepted end of the inner connection, or of the next inner connection. It writes to the
+// descriptor only after it has checked that it is a socket of this listener.
 func (l *Loop) checkInner(fd int, k innerKind) error {
 	if k != bytesInner {
 		return l.checkPeer(fd, l.inner.next)
@@ -255,7 +244,7 @@ func (l *Loop) checkPeer(fd, dialled int) error {
 }
 
 // closedInner is evio's event for a connection to the inner listener that has
-// ended. Without the real one the loop could not be woken: it must end too.
+// ended. Without an inner connection the loop could not be woken, so evio must end, too.
 func (l *Loop) closedInner(ec evio.Conn) evio.Action {
 	if ctx, ok := ec.Context().(*innerContext); ok && !ctx.foreign {
 		l.inner.fd = -1
@@ -264,16 +253,14 @@ func (l *Loop) closedInner(ec evio.Conn) evio.Action {
 	return evio.None
 }
 
-// kickLocked sends a byte through the inner connection unless one is under
-// way. Loop.mu is held. Without a connection what is queued waits for
-// openedInner.
+// kickLocked sends a byte through the inner connection unless there is one in it. Loop.mu is held. Without a connection,
+// queued functions wait for openedInner.
 func (l *Loop) kickLocked() {
 	if l.kicked || l.wfd < 0 {
 		return
 	}
 	l.kicked = true
-	// A full socket buffer would mean that bytes are waiting to be read: the
-	// loop wakes anyway, so the result does not matter.
+	// If the socket buffer is full, bytes are waiting to be read and the loop wakes anyway, so the result does not matter.
 	send(l.wfd, kickByte)
 }
 
@@ -281,7 +268,7 @@ var kickByte = []byte{'k'}
 
 // Post runs fn on the loop, soon and in the order of the calls. Any goroutine
 // may call it, the loop included (fn then runs in a later round, not at once).
-// What is posted before Serve runs when the loop has started.
+// Functions posted before Serve run when the loop has started.
 func (l *Loop) Post(fn func()) {
 	l.mu.Lock()
 	l.posted = append(l.posted, fn)
@@ -289,7 +276,7 @@ func (l *Loop) Post(fn func()) {
 	l.mu.Unlock()
 }
 
-// RequestFlush asks for the flush phase. Further calls before it cost nothing.
+// RequestFlush requests the flush phase. Further calls before that phase cost nothing.
 func (l *Loop) RequestFlush() {
 	if l.flushWanted {
 		return
@@ -307,7 +294,7 @@ func (l *Loop) RequestFlush() {
 }
 
 // woken is the loop's own turn: writable sockets, posted functions, timers and
-// the flush phase, in this order; of timers only, where these have woken it.
+// the flush phase, in this order; or of timers only, if they have woken it.
 func (l *Loop) woken(ec evio.Conn) evio.Action {
 	ctx, ok := ec.Context().(*innerContext)
 	if !ok || ctx.foreign {
@@ -340,7 +327,7 @@ func (l *Loop) woken(ec evio.Conn) evio.Action {
 		fn()
 	}
 	if cap(l.running) > 1<<12 {
-		l.running = nil // a burst does not keep its memory
+		l.running = nil // do not keep the memory of a burst
 	}
 	if alarm || stop {
 		l.timers.run()
@@ -359,7 +346,7 @@ func (l *Loop) woken(ec evio.Conn) evio.Action {
 	return evio.Shutdown
 }
 
-// rested ends the loop's own turn with the flush phase.
+// rested ends the turn of woken with the flush phase.
 func (l *Loop) rested() {
 	l.waking = false
 	if l.flushWanted {
@@ -368,9 +355,8 @@ func (l *Loop) rested() {
 	}
 }
 
-// writable goes on with the output of a connection whose socket takes more. A
-// stale report, of a connection that is gone and whose descriptor another one
-// has now, makes that one try a write and wait again: no harm.
+// writable continues to write the output of a connection whose socket is writable again. A stale report, for a closed
+// connection whose descriptor another one has now, is harmless: that one tries to write and waits again.
 func (l *Loop) writable(fd int32) {
 	if int(fd) >= len(l.byFD) {
 		return

@@ -3,7 +3,7 @@
 package eventloop
 
 // The watcher with kqueue; see watch_linux.go. A pipe ends its goroutine, and a
-// timer event takes the place of the timerfd.
+// timer event replaces the timerfd.
 
 import (
 	"syscall"
@@ -44,7 +44,7 @@ func newWatcher(l *Loop) (*watcher, error) {
 	return w, nil
 }
 
-// arm asks for one report; kqueue does not care whether it is the first.
+// arm requests one report; for kqueue it does not matter whether it is the first.
 func (w *watcher) arm(fd int, _ bool) error {
 	var ev [1]syscall.Kevent_t
 	syscall.SetKevent(&ev[0], fd, syscall.EVFILT_WRITE, syscall.EV_ADD|syscall.EV_ONESHOT)
@@ -52,8 +52,8 @@ func (w *watcher) arm(fd int, _ bool) error {
 	return err
 }
 
-// alarm rings the loop's timers after d, instead of any earlier wish; kqueue
-// counts milliseconds.
+// alarm wakes the loop for its timers after d; it replaces an earlier alarm.
+// kqueue counts milliseconds.
 func (w *watcher) alarm(d time.Duration) {
 	var ev [1]syscall.Kevent_t
 	syscall.SetKevent(&ev[0], 1, syscall.EVFILT_TIMER, syscall.EV_ADD|syscall.EV_ONESHOT)

@@ -1,19 +1,16 @@
 package eventloop
 
-// The watcher: an epoll of its own that reports, once for each time it is
-// armed, that a socket takes output again. evio's own poll cannot be asked for
-// that: it closes over the descriptors that it reads.
+// The watcher: an epoll of its own that reports, once for each time it is armed, that a socket is writable again. evio's own
+// poll cannot do that.
 //
-// Its goroutine only waits and hands descriptor numbers to the loop. Closing a
-// socket takes it out of the epoll; a report that was already under way is
-// harmless (Loop.writable). The eventfd of the flush phase ends the goroutine:
-// it always takes output, so a report of it comes at once when it is added.
+// Its goroutine only waits and passes descriptor numbers to the loop. Closing a socket removes it from the epoll; a report
+// that was made before is harmless (Loop.writable). The eventfd of the flush phase ends the goroutine: it is always writable,
+// so the epoll reports it at once when it is added.
 //
 // The timerfd of the loop's timers and the eventfd of the flush phase are made
-// here and then read by evio itself (replaceInner). A time.Timer would be late:
-// while the loop sleeps in evio's poll no thread may be left that looks after the
-// runtime's timers, and its monitor comes round every 10 ms only (measured on a
-// busy machine: 1.3 ms late at the median, 31 ms at p99).
+// here and then read by evio itself (replaceInner). A time.Timer would be late: while the loop sleeps in evio's poll there
+// may be no thread that runs the runtime's timers, and its monitor checks them every 10 ms only (measured on a busy machine:
+// 1.3 ms late at the median, 31 ms at p99).
 
 import (
 	"fmt"
@@ -55,9 +52,8 @@ func (w *watcher) open() (err error) {
 	return err
 }
 
-// replaceInner puts the timerfd or the eventfd in the place of fd, the accepted end
-// of an inner connection, and into evio's poll under its number. The socket goes
-// with its last descriptor, and with it what evio had in its poll.
+// replaceInner replaces fd, the accepted end of an inner connection, by the timerfd or the eventfd, and adds it to evio's
+// poll under the same number. dup3 closes the last descriptor of the socket, which removes the socket from evio's poll.
 func (l *Loop) replaceInner(ec evio.Conn, fd int, k innerKind) error {
 	from := l.watch.tfd
 	if k == flushInner {
@@ -77,21 +73,21 @@ func (l *Loop) replaceInner(ec evio.Conn, fd int, k innerKind) error {
 	return nil
 }
 
-// flush makes the eventfd of the flush phase readable. It bypasses the scheduler: nothing in this call can wait.
+// flush makes the eventfd of the flush phase readable. It bypasses the scheduler, since this call cannot block.
 func (w *watcher) flush() bool {
 	one := uint64(1)
 	_, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, uintptr(w.ffd), uintptr(unsafe.Pointer(&one)), 8)
 	return errno == 0
 }
 
-// alarm rings the loop's timers after d, instead of any earlier wish.
+// alarm wakes the loop for its timers after d; it replaces an earlier alarm.
 func (w *watcher) alarm(d time.Duration) {
 	// A time of 0 would disarm it.
 	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(max(d, 1)))}
 	unix.TimerfdSettime(w.tfd, 0, &spec, nil)
 }
 
-// arm asks for one report. isNew says that the descriptor was not armed before.
+// arm requests one report. isNew says that the descriptor was not armed before.
 func (w *watcher) arm(fd int, isNew bool) error {
 	ev := syscall.EpollEvent{Events: syscall.EPOLLOUT | unix.EPOLLONESHOT, Fd: int32(fd)}
 	op := syscall.EPOLL_CTL_MOD
@@ -108,7 +104,7 @@ func (w *watcher) run() {
 	for {
 		n, err := syscall.EpollWait(w.fd, events[:], -1)
 		if err != nil && err != syscall.EINTR {
-			// Nothing the kernel documents leads here; do not spin if it does.
+			// No documented error of the kernel leads here; do not spin if one does.
 			time.Sleep(10 * time.Millisecond)
 			continue
 		}

@@ -15,9 +15,9 @@ import (
 	"ferrous/datatypes/set"
 )
 
-// Check reads the file at path to its end as redis-check-rdb does and writes to w what it finds, line by line in the form
-// of that tool: every value is made, with the checks of sanitize-dump-payload, and dropped. Values of modules are passed
-// over. It reports whether the file is sound.
+// Check reads the file at path to its end, like redis-check-rdb, and writes the lines of that tool to w. It decodes every
+// value, with the checks of sanitize-dump-payload, and drops it. It skips values of modules. It reports whether the file is
+// valid.
 func Check(w io.Writer, path string) bool {
 	c := &checker{w: w}
 	c.info(0, "Checking RDB file %s", path)
@@ -35,14 +35,14 @@ func Check(w io.Writer, path string) bool {
 	return ok
 }
 
-// CheckReader is Check for an RDB of size bytes (-1 if not known) in a source that may go on behind it, as an append-only
-// file with a preamble does. rest is what follows.
+// CheckReader is Check for an RDB of size bytes (-1 if not known) in a source that may have more bytes behind it, such as an
+// append-only file with a preamble. rest reads these bytes.
 func CheckReader(w io.Writer, src io.Reader, size int64) (rest io.Reader, ok bool) {
 	c := &checker{w: w}
 	return c.check(src, size)
 }
 
-// checker counts what it meets.
+// checker is the visitor of Check. It counts keys and deadlines.
 type checker struct {
 	w   io.Writer
 	d   *decoder
@@ -63,7 +63,8 @@ func (c *checker) totals() {
 }
 
 func (c *checker) check(src io.Reader, size int64) (rest io.Reader, ok bool) {
-	// The bounds do not matter; without a listpack of scores no notation of numbers is needed.
+	// The limits do not matter, since values are dropped. Without limits for sorted sets none becomes a listpack, so no Text
+	// for scores is needed.
 	gen := new(cow.Generation)
 	d := &decoder{file: true, gen: gen, rules: &Rules{
 		Hash: hash.Rules{Entries: 128, Value: 64},
@@ -89,7 +90,7 @@ func (c *checker) check(src io.Reader, size int64) (rest io.Reader, ok bool) {
 	return d.rest(src), true
 }
 
-// items reads the file and returns what is wrong with it.
+// items reads the file and returns its error, if any.
 func (c *checker) items() (failure *Error) {
 	var err error
 	defer func() {

@@ -6,11 +6,11 @@ import (
 )
 
 // The checksum of RDB files and DUMP payloads is a CRC-64 of the polynomial that Redis calls Jones: 0xad93d23594c935a9,
-// bits reflected, begun with 0 and not inverted at the end ("123456789" gives e9c6d914c4b8d9ca).
+// bits reflected, with the initial value 0 and not inverted at the end ("123456789" gives e9c6d914c4b8d9ca).
 //
-// A byte at a time is a chain of dependent table lookups. Two things make it fast. Eight tables take eight bytes in one
-// step of the chain ("slicing by eight"). And since the checksum is linear, long inputs are cut into stripes of
-// stripeSize bytes, three at a time, whose chains run side by side; the checksums of the first two are then advanced as if
+// Computed byte by byte it is a chain of dependent table lookups. Two methods make it fast. Eight tables process eight bytes
+// in one step of the chain ("slicing by eight"). And since the checksum is linear, long inputs are cut into stripes of
+// stripeSize bytes, and three stripes are computed at the same time. Then the checksums of the first two are advanced as if
 // stripeSize zero bytes followed, which eight more tables do in one step, and the three are added.
 
 const (
@@ -21,7 +21,7 @@ const (
 // crcTables are the tables of the checksum. They are read only.
 type crcTables struct {
 	slice   [8][256]uint64
-	advance [8][256]uint64 // by byte of the checksum: what becomes of it after stripeSize zero bytes
+	advance [8][256]uint64 // for each byte of the checksum, its contribution after stripeSize zero bytes
 }
 
 var crcTable = func() *crcTables {
@@ -59,7 +59,7 @@ var crcTable = func() *crcTables {
 	return t
 }()
 
-// crc64 returns the checksum of what crc is the checksum of, followed by p.
+// crc64 returns the checksum of some bytes followed by p; crc is the checksum of the bytes before.
 func crc64(crc uint64, p []byte) uint64 {
 	t := crcTable
 	for len(p) >= 3*stripeSize {
@@ -112,7 +112,7 @@ func crcShift(crc uint64, n int64) uint64 {
 func crcMultiply(a, b uint64) uint64 {
 	product := uint64(0)
 	for ; b != 0; b &^= 1 << 63 {
-		// The terms of b from the lowest power on; a is multiplied by x as far as the next one.
+		// For the terms of b from the lowest power on: multiply a by x until its power is that of the term.
 		for zeros := bits.LeadingZeros64(b); zeros > 0; zeros-- {
 			a = a>>1 ^ crcPoly&-(a&1)
 			b <<= 1

@@ -7,7 +7,7 @@ import (
 	"ferrous/datatypes/serial"
 )
 
-// How keys are written. Strings are written here, other values by themselves (keyspace.Value, WriteRDB) through output.
+// Writing keys. Strings are written here; other values write themselves (keyspace.Value, WriteRDB) through output.
 
 // entry writes a key with its value and its attributes.
 func (w *writer) entry(r *record.Record, o *Options) {

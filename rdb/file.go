@@ -8,10 +8,10 @@ import (
 	"ferrous/rdb/vfs"
 )
 
-// The file of a dump: written under a temporary name, brought to disk, renamed, and the name brought to disk. Whatever
-// fails and whenever the machine ends, the name dbfilename stands for the old dump or for the whole new one.
+// Writing the file of a dump: to a temporary file, then fsync, rename, and fsync of the folder. After any error or crash,
+// dbfilename is the old dump or the complete new one.
 
-// syncingFile is a file that is brought to disk as it is written, so that no write waits for all of it.
+// syncingFile is a file that is synced while it is written, so that the last sync does not wait for the whole file.
 type syncingFile struct {
 	vfs.File
 	every, since int // bytes; every = 0: only at the end
@@ -27,13 +27,13 @@ func (f *syncingFile) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// A TempName holds the name of a file while a dump is written to it, so that another goroutine can remove the file when the
-// process ends.
+// A TempName has the name of the temporary file while a dump is written to it, so that another goroutine can remove the file
+// when the process ends.
 type TempName = atomic.Pointer[string]
 
-// SaveFile writes a snapshot to the file temp in the folder of path, and then gives it that path in place of what is there.
-// at holds the file's name meanwhile. Every so many bytes the file is forced to disk, or with 0 only at the end. commit is
-// asked before the file takes the place; nil means yes. Any goroutine may call it.
+// SaveFile writes a snapshot to the file temp in the folder of path, and then renames the file to path. Meanwhile at has the
+// file's name. The file is synced after each every bytes, or with 0 only at the end. Before the rename it calls commit, if
+// not nil, whose error cancels the save. Any goroutine may call SaveFile.
 func SaveFile(disk vfs.FS, path, temp string, at *TempName, snap *keyspace.Snapshot, o Options, every int, commit func() error) (err error) {
 	dir := filepath.Dir(path)
 	temp = filepath.Join(dir, temp)
@@ -46,7 +46,7 @@ func SaveFile(disk vfs.FS, path, temp string, at *TempName, snap *keyspace.Snaps
 		at.Store(nil)
 		if err != nil {
 			f.Close()
-			_ = disk.Remove(temp) // it is gone if only the folder's fsync has failed
+			_ = disk.Remove(temp) // it does not exist if only the folder's fsync has failed
 		}
 	}()
 	sf := &syncingFile{File: f, every: every}

@@ -1,24 +1,25 @@
-// Package rdb reads and writes Redis's RDB format: dump files, the payloads of DUMP and RESTORE, and what a full
-// resynchronisation sends.
+// Package rdb reads and writes Redis's RDB format: dump files, the payloads of DUMP and RESTORE, and the dumps of full
+// resynchronisations.
 //
 // # The format
 //
 // A file is a header ("REDIS" and four digits of version, or "VALKEY" and three), a sequence of items, each begun by one
 // byte that is an opcode or the type of a value, and, from version 5 on, the checksum of all before (crc64.go). Lengths
-// are 6, 14, 32 or 64 bits, the upper two bits of the first byte say which; the fourth value of these bits marks a
-// string stored as an integer or compressed (package lzf). Before a key stand what belongs to it: deadline, idle time or
-// frequency; then its type, the key, the value. The sources of the facts here are Redis 1.0 to 7.4 and Valkey 9 (src/rdb.h,
-// src/rdb.c) and the documentation of the format.
+// are 6, 14, 32 or 64 bits, the upper two bits of the first byte say which; the fourth value of these bits marks a string
+// stored as an integer or compressed (package lzf). A key is its deadline and its idle time or frequency, if any, then the
+// type, the key and the value. The sources of the facts here are Redis 1.0 to 7.4 and Valkey 9 (src/rdb.h, src/rdb.c) and the
+// documentation of the format.
 //
 // # Reading
 //
 // All versions from 1 to 12 and VALKEY080 are read, with every encoding that they had: reader.go is the buffered source,
-// text.go lengths and strings, values.go and the files beside it make values, items.go files, load.go fills a keyspace of
-// them, check.go looks at them only, payload.go reads what DUMP made. Bytes are foreign: whatever they say, the reader makes
-// an error of it that says where and what, and never allocates for a length before the bytes have come. Values are made
-// directly: what is small and within the bounds that are configured keeps the bytes as they are.
+// text.go lengths and strings, values.go and the files beside it decode values, items.go reads the items of a file, load.go
+// loads them into a keyspace, check.go only checks them, payload.go reads payloads of DUMP. The bytes may be anything:
+// invalid ones are an error with offset and reason, and the reader never allocates for a length before the bytes have
+// arrived. Values are decoded directly into their structures: small ones within the configured limits keep their bytes
+// unchanged.
 //
-// # What is odd, and what becomes of it
+// # Odd values, and how they are loaded
 //
 // One odd value must not make a whole file useless. So a value that Redis loads is loaded here, too, but corrected, and its
 // key is reported (Loader.OnRepair):
@@ -34,24 +35,23 @@
 //	members of a packed sorted set not by score            they are put in order               the same
 //	a collection without elements                          the key is left out                 the same
 //
-// What Redis always refuses is refused (elements twice in the other types, a key twice, bytes that are no listpack,
-// ziplist or zipmap, scores that are no numbers, deadlines of fields that cannot be), and so is what Redis takes without
-// looking and may crash of later: listpacks whose elements or nodes of streams whose entries do not fit together. The
-// payload of a RESTORE, which a client made and can make again, is refused in all of these cases but the last two of the
-// table, whatever the setting. The check of a file (Check) goes by the setting yes, as redis-check-rdb does.
+// Values that Redis always refuses are refused (elements twice in the other types, a key twice, bytes that are no listpack,
+// ziplist or zipmap, scores that are no numbers, impossible deadlines of fields). So are values that Redis accepts without a
+// check and may crash on later: listpacks with inconsistent elements, nodes of streams with inconsistent entries. The payload
+// of a RESTORE, which its client can make again, is refused in all of these cases but the last two of the table, whatever the
+// setting. The check of a file (Check) uses the setting yes, as redis-check-rdb does.
 //
-// Within the reader an error is a panic with *Error, which the exported functions recover; nothing else panics on
-// foreign bytes, which the fuzz targets watch over.
+// Within the reader an error is a panic with *Error, which the exported functions recover; foreign bytes cause no other
+// panics, which the fuzz targets test.
 //
 // # Writing
 //
 // save.go writes the items of a snapshot, file.go the file of them, write.go lengths and strings, dump.go keys; values write
-// themselves (package serial). The version written is the lowest
-// that holds the data without loss, 10 (Redis 7.0) unless it has something newer, so that as many servers as possible
-// read it; or the one that is asked for. See Options.
+// themselves (package serial). The version written is the lowest, from 10 (Redis 7.0) on, that holds the data without loss,
+// so that as many servers as possible can read it; or the requested one. See Options.
 //
-// A value that is written is only read, by one goroutine beside the one that owns the data, which may not change what a
-// snapshot can reach (package cow). Readers belong to the goroutine that owns what they fill.
+// Writing only reads the values. It may run in another goroutine than the owner of the data, which does not change values
+// that a snapshot can reach (package cow). A Loader belongs to the goroutine that owns its keyspace.
 package rdb
 
 import (
@@ -63,7 +63,7 @@ import (
 // Versions.
 const (
 	MinVersion     = 9  // the lowest that is written (Redis 5)
-	DefaultVersion = 10 // the lowest that is written unasked (Redis 7.0)
+	DefaultVersion = 10 // the lowest that is written unless requested (Redis 7.0)
 	MaxVersion     = 12 // the highest of Redis that is read and written (Redis 7.4)
 	valkeyVersion  = 80 // the one of Valkey 9 that is read
 )
@@ -137,13 +137,13 @@ func (t Type) String() string {
 	return "unknown"
 }
 
-// known reports whether t is a type of values rather than an opcode or nothing. Of those that Redis added after 7.2,
-// Valkey has the first alone.
+// known reports whether t is a type of values rather than an opcode or nothing. Of the types that Redis added after 7.2,
+// Valkey has only the first.
 func (d *decoder) known(t Type) bool {
 	return int(t) < len(typeNames) && t != 8 && !(d.valkey && t > typeHashTTLPreGA)
 }
 
-// The opcodes: what is no value.
+// The opcodes of items that are not values.
 const (
 	opSlotImport  = 243 // Valkey: a slot migration that was under way
 	opSlotInfo    = 244
@@ -176,12 +176,12 @@ const (
 // maxFieldDeadline is the greatest deadline of a hash field, in milliseconds, as in Redis.
 const maxFieldDeadline = 1<<48 - 2
 
-// noFieldDeadline is what Redis takes for no deadline of a field.
+// noFieldDeadline is Redis's value for "no deadline" of a field.
 const noFieldDeadline = 1 << 48
 
-// Error is what is wrong with bytes that were read.
+// Error is an error of the bytes that were read, or of their source.
 type Error struct {
-	Offset int64  // of the first byte that was not read when it was found
+	Offset int64  // of the first byte that was not read yet
 	Doing  string // what was being read, in redis-check-rdb's words
 	Key    []byte // the key whose value was being read, nil if none was
 	Type   Type   // of that value
@@ -189,7 +189,7 @@ type Error struct {
 	Cause  error // of the source, nil if it is the bytes that are wrong
 }
 
-// Error describes it.
+// Error returns the text of the error.
 func (e *Error) Error() string {
 	s := fmt.Sprintf("%s at offset %d while doing %s", e.Reason, e.Offset, e.Doing)
 	if e.Key != nil {

@@ -69,7 +69,7 @@ func FuzzDecode(f *testing.F) {
 			if used := allocated() - before; used > 8<<20+400*uint64(len(file)) {
 				t.Fatalf("%d bytes allocated to check a file of %d", used, len(file))
 			}
-			if err != nil { // what is refused for something odd may be put right
+			if err != nil { // an odd value that is refused may be corrected by repair
 				ks = newKeyspace()
 				l = &Loader{Keyspace: ks, Rules: testRules(ks), Checksum: l.Checksum, Repair: true}
 				res, err := l.Load(bytes.NewReader(sealed(file)), size)

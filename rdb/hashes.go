@@ -7,10 +7,10 @@ import (
 )
 
 // Hashes with deadlines of fields. Redis 7.4 writes small ones as the listpack of triples that they are in memory, large
-// ones as deadline, field and value alternately, where the deadline is 0 for none, else relative to the earliest (plus one),
-// which stands in front of either form. Its release candidates had neither the earliest deadline nor relative ones, under
-// types of their own. Valkey 9 gave the first of these types another meaning: field, value and deadline in eight bytes by
-// turns, -1 for none.
+// ones as deadline, field and value alternately, where the deadline is 0 for none, else relative to the earliest one (plus
+// one). The earliest deadline precedes both forms. The release candidates of 7.4 had types of their own, without the earliest
+// deadline and with absolute deadlines. In Valkey 9 the first of these types has another meaning: field, value and deadline
+// alternately, the deadline in eight bytes and -1 for none.
 
 const (
 	reasonTwiceInHash = "Duplicate hash fields detected"
@@ -88,8 +88,8 @@ func (d *decoder) packedHash(lp listpack.Listpack, check bool) *hash.Hash {
 	return h
 }
 
-// timedPack returns the hash of a listpack of fields, values and deadlines. That fields are different and deadlines in
-// order is checked always, since what expires relies on it.
+// timedPack returns the hash of a listpack of fields, values and deadlines. It always checks that fields are different and
+// deadlines in order, since expiry relies on both.
 func (d *decoder) timedPack(lp listpack.Listpack) *hash.Hash {
 	n := lp.Len() / 3
 	if n == 0 {
@@ -128,8 +128,8 @@ func (d *decoder) timedPack(lp listpack.Listpack) *hash.Hash {
 	return h
 }
 
-// packedDeadline returns the deadline that an element of a listpack stands for, 0 for none. One that is too late would be
-// kept as long as the hash is small, and make a dump that nobody takes when it is large.
+// packedDeadline returns the deadline of an element of a listpack, 0 for none. It refuses deadlines that are too late: once
+// the hash became large, no server would load a dump of it.
 func (d *decoder) packedDeadline(v listpack.Value) int64 {
 	when, ok := v.Integer()
 	if !ok || when < 0 || when > maxFieldDeadline {

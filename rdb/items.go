@@ -14,16 +14,16 @@ import (
 // maxIdle is the longest idle time in seconds that an access clock can hold.
 const maxIdle = record.ClockMask / keyspace.ClocksPerSecond
 
-// The items of a file, and its two visitors: Loader, which fills a keyspace, and checker, which only checks.
+// Reading the items of a file. There are two visitors: loadRun, which loads into a keyspace, and checker, which only checks.
 
 // A visitor receives the items of a file in their order.
 type visitor interface {
 	version(n int, valkey bool)
 	selectDB(n uint64)
-	sizes(keys uint64) // how many keys the database is said to have
+	sizes(keys uint64) // number of keys that the file claims for the database
 	aux(key, value string)
 	library(code []byte) // of functions
-	module(name string)  // there are AUX data of it, which are passed over
+	module(name string)  // the file has AUX data of this module, which are skipped
 	// entry reads the value of the key that was set.
 	entry(t Type, a *attributes)
 	// end reads what follows the items, with footer.
@@ -120,13 +120,13 @@ func (d *decoder) header() (version int, valkey bool) {
 	return version, valkey
 }
 
-// Loadable returns why a file that begins with these nine bytes cannot be loaded, "" if nothing in them speaks against it.
+// Loadable returns the reason why a file that begins with these nine bytes cannot be loaded, "" if they are valid.
 func Loadable(head []byte) string {
 	_, _, problem := parseHead(string(head))
 	return problem
 }
 
-// parseHead reads magic and version; problem is what is wrong with them.
+// parseHead reads magic and version; problem is "" if they are valid.
 func parseHead(magic string) (version int, valkey bool, problem string) {
 	digits, valkey := strings.CutPrefix(magic, "VALKEY")
 	if !valkey {
@@ -153,7 +153,7 @@ func (d *decoder) footer(version int) (got, want uint64, has bool) {
 	return d.uint64(), want, true
 }
 
-// rest returns what follows in the source.
+// rest returns the rest of the source.
 func (d *decoder) rest(src io.Reader) io.Reader {
 	return io.MultiReader(bytes.NewReader(bytes.Clone(d.buf[d.pos:d.end])), src)
 }

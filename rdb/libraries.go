@@ -5,8 +5,8 @@ import (
 	"errors"
 )
 
-// DumpLibraries returns the payload of FUNCTION DUMP: the libraries as a file holds them, two bytes of version and the
-// checksum of all before, little endian.
+// DumpLibraries returns the payload of FUNCTION DUMP: the libraries as in a file, two bytes of version and the checksum of
+// all bytes before, little endian.
 func DumpLibraries(codes [][]byte) []byte {
 	w := writer{version: MaxVersion}
 	for _, code := range codes {
@@ -17,8 +17,8 @@ func DumpLibraries(codes [][]byte) []byte {
 	return binary.LittleEndian.AppendUint64(buf, crc64(0, buf))
 }
 
-// ReadLibraries gives the code of each library of a payload that VerifyPayload has accepted to load, whose error ends it.
-// The errors are texts of replies.
+// ReadLibraries calls load with the code of each library of a payload that VerifyPayload has accepted, until load returns an
+// error. The errors are texts of replies.
 func ReadLibraries(payload []byte, load func(code []byte) error) (err error) {
 	d := &decoder{}
 	end := len(payload) - footerSize

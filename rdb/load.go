@@ -10,68 +10,68 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// Loader reads RDB files into a keyspace. It belongs to the goroutine that owns the keyspace, which may be one that does
-// nothing else while the server is loading.
+// Loader reads RDB files into a keyspace. It belongs to the goroutine that owns the keyspace; while the server is loading
+// this may be a goroutine for the loading only.
 type Loader struct {
 	Keyspace *keyspace.Keyspace
-	// DBs are the databases to be filled, if not those of Keyspace.
+	// DBs are the databases to load into, if not those of Keyspace.
 	DBs   []*keyspace.DB
 	Rules *Rules
-	// Checksum says whether the file's checksum is taken and compared (rdbchecksum).
+	// Checksum says whether the file's checksum is verified (rdbchecksum).
 	Checksum bool
 	// DropExpired leaves out keys whose deadline has passed, as a master does that loads its own dump.
 	DropExpired bool
-	// AllowDuplicates lets a key replace one that is there. Else that is an error.
+	// AllowDuplicates lets a key replace an existing one. Otherwise this is an error.
 	AllowDuplicates bool
 
-	// Repair puts right what is odd of a value where Redis takes it unless it sanitizes (sanitize-dump-payload other than
-	// yes); the head of the package says what that is. Else it is an error.
+	// Repair corrects odd values that Redis loads without sanitizing (sanitize-dump-payload other than yes); the package
+	// comment has a list of them. Otherwise they are errors.
 	Repair bool
 
-	// All of these may be nil.
+	// All of the following functions may be nil.
 
-	// OnProgress is called with the number of bytes read, about every ProgressBytes, which may be less than what is read ahead.
+	// OnProgress is called with the number of bytes read, about every ProgressBytes, even if the buffer is larger.
 	OnProgress    func(offset int64)
 	ProgressBytes int64 // 0: 2 MiB
-	// OnNotice is called with what Redis logs at level notice.
+	// OnNotice is called with lines that Redis logs at level notice.
 	OnNotice func(line string)
-	// OnRepair is called for each key of which something was put right, and what.
+	// OnRepair is called for each key whose value was corrected, with the correction.
 	OnRepair func(db int, key []byte, what string)
-	// OnFunction is given the code of each function library. Without it libraries are passed over, with a notice.
+	// OnFunction is called with the code of each function library. If it is nil, libraries are skipped, with a notice.
 	OnFunction func(code []byte) error
 	// OnDropped is called for each key that DropExpired leaves out. key is valid during the call only.
 	OnDropped func(db int, key []byte, history *History)
-	// OnKey is called for each key that was loaded, not at once but before Load returns.
+	// OnKey is called for each key that was loaded, some keys later, but before Load returns.
 	OnKey func(db *keyspace.DB, r *record.Record)
 
 	batch    []*record.Record // read and not yet in the keyspace
-	reserved int64            // keys that databases have been given room for
+	reserved int64            // keys for which Reserve was called
 }
 
-// Result is what there was in a file.
+// Result describes a file that was loaded.
 type Result struct {
 	Version int
 	Valkey  bool  // Version is one of Valkey's own
 	Keys    int64 // loaded
 	Dropped int64 // left out for DropExpired
-	Empty   int64 // left out since collections without elements are no values
+	Empty   int64 // collections without elements, which are left out
 	Bytes   int64 // of the source, up to the end of the RDB
 
-	Repaired int64 // keys of which something was put right
+	Repaired int64 // keys whose value was corrected
 
-	RedisVersion  string // of who wrote it
+	RedisVersion  string // of the server that wrote the file
 	Created       int64  // Unix seconds, 0 if the file has none
-	UsedMemory    int64  // of the server that wrote it, 0 if the file has none
+	UsedMemory    int64  // of the server that wrote the file, 0 if the file has none
 	AOFBase       bool
 	History       *History // nil if the file has none
 	ChecksumFound bool     // the file has one, and it was compared
 
-	// Rest is what follows the RDB in the source: the commands of an append-only file with a preamble.
+	// Rest is the rest of the source behind the RDB: the commands of an append-only file with a preamble.
 	Rest io.Reader
 }
 
-// Load reads a file of size bytes, -1 if that is not known. Of an error of the bytes or of the source it returns an *Error;
-// what was read before has been loaded then, but for some keys perhaps.
+// Load reads a file of size bytes, -1 if that is not known. For an error of the bytes or of the source it returns an *Error;
+// then the keys before the error are loaded, perhaps without the last ones.
 func (l *Loader) Load(src io.Reader, size int64) (res *Result, err error) {
 	d := &decoder{file: true, repair: l.Repair, rules: l.Rules, gen: l.Keyspace.Generation()}
 	d.reader.start(src, size)
@@ -109,7 +109,7 @@ func (l *Loader) Load(src io.Reader, size int64) (res *Result, err error) {
 	return res, nil
 }
 
-// databases are those that are filled.
+// databases returns the databases to load into.
 func (l *Loader) databases() []*keyspace.DB {
 	if l.DBs != nil {
 		return l.DBs
@@ -117,7 +117,7 @@ func (l *Loader) databases() []*keyspace.DB {
 	return l.Keyspace.DBs()
 }
 
-// pieces is a source that gives at most most bytes at once: a reader reports its progress only when it reads.
+// pieces is a source that returns at most most bytes at once: a reader reports its progress only when it reads.
 type pieces struct {
 	src  io.Reader
 	most int
@@ -131,7 +131,7 @@ func (l *Loader) notice(format string, args ...any) {
 	}
 }
 
-// A loadRun is one run of a Loader: what is read of a file goes into the keyspace.
+// A loadRun is one run of a Loader: the visitor that loads the items of a file into the keyspace.
 type loadRun struct {
 	*Loader
 	d   *decoder
@@ -150,8 +150,8 @@ func (l *loadRun) selectDB(n uint64) {
 	l.db = dbs[n]
 }
 
-// sizes makes room for the keys that are announced, as far as the rest of the file can hold them, and the file as a whole
-// all that was announced.
+// sizes reserves memory for the claimed number of keys: at most for as many as the rest of the file can hold, and for all
+// databases together at most for as many as the whole file can hold.
 func (l *loadRun) sizes(keys uint64) {
 	most := int64(unsized)
 	if l.d.size >= 0 {
@@ -291,7 +291,7 @@ func (l *loadRun) aux(key, value string) {
 	}
 }
 
-// history returns the place in the stream of replication, to be filled in.
+// history returns res.History, and makes it if it is nil.
 func (res *Result) history() *History {
 	if res.History == nil {
 		res.History = new(History)

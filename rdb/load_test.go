@@ -492,7 +492,7 @@ func TestStop(t *testing.T) {
 			}
 		}
 	}
-	// A payload goes to nobody before it is whole.
+	// A payload is not used before it is complete.
 	for _, name := range []string{"a string that is compressed", "a set"} {
 		asked := 0
 		stopped := errors.New("stop")

@@ -9,14 +9,14 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// What DUMP answers and RESTORE takes: type and value as in a file, two bytes of version and the checksum of all before,
+// The payloads of DUMP and RESTORE: type and value as in a file, two bytes of version and the checksum of all bytes before,
 // little endian.
 
 const footerSize = 2 + 8
 
-// Dumper makes payloads. The zero value is ready; it takes 64 KiB when it first compresses. It belongs to one goroutine.
+// Dumper makes payloads. The zero value is ready to use; the first compression allocates 64 KiB. It belongs to one goroutine.
 type Dumper struct {
-	// Stop, if not nil, is asked about every 128 KiB whether to go on. An error of it ends Dump.
+	// Stop, if not nil, is called about every 128 KiB. Its error ends Dump.
 	Stop func() error
 
 	w writer
@@ -56,10 +56,10 @@ func SerializedLength(r *record.Record) int {
 	return n
 }
 
-// ErrPayload is what VerifyPayload answers, in Redis's words.
+// ErrPayload is the error of VerifyPayload, with Redis's text.
 var ErrPayload = errors.New("DUMP payload version or checksum are wrong")
 
-// ErrEmpty is returned for a collection without elements, which is no value.
+// ErrEmpty is the error for a collection without elements, which is not a value.
 var ErrEmpty = errors.New("a collection without elements")
 
 // VerifyPayload checks version and, if checksum says so, checksum of a payload.

@@ -9,21 +9,21 @@ import (
 	"ferrous/datatypes/mem"
 )
 
-// A reader is a buffered source that knows its offset and the checksum of what was read from it.
+// A reader is a buffered source with its offset and the checksum of the bytes that were read.
 //
-// Small pieces are returned as views: slices of the buffer that are good until the next piece is read. Large ones come in
-// memory of their own, which grows as their bytes arrive (doubling, from firstGrowth), so that a length that lies costs
-// no more than the bytes that are there; where the source's size is known, it is enough that they can be there.
+// Small pieces are returned as views: slices of the buffer that are valid until the next piece is read. Large ones get memory
+// of their own, which doubles from firstGrowth on as their bytes arrive, so that a wrong length costs no more memory than the
+// bytes that exist. If the size of the source is known, the memory is allocated at once if the source can have so many bytes.
 //
-// The checksum is taken of the buffer as a whole before it is filled again, and not of each piece.
+// The checksum is computed of the whole buffer before it is filled again, not of each piece.
 
 const (
 	bufferSize  = 128 << 10
-	firstGrowth = 64 << 10 // what a string whose bytes have not come yet gets at first; it is doubled as they come
-	maxLength   = 1 << 40  // of a string; what is longer cannot be
+	firstGrowth = 64 << 10 // first allocation for a string whose bytes have not arrived yet
+	maxLength   = 1 << 40  // of a string; a greater length is an error
 )
 
-// What is being read, in the words of redis-check-rdb.
+// The steps of reading, in the words of redis-check-rdb.
 const (
 	doingStart     = "start"
 	doingType      = "read-type"
@@ -38,16 +38,16 @@ const (
 )
 
 type reader struct {
-	src      io.Reader // nil: all there is, is in the buffer
+	src      io.Reader // nil if all bytes are in the buffer
 	buf      []byte
 	pos, end int   // buf[pos:end] is read ahead
 	base     int64 // offset of buf[0]
 	size     int64 // of the source, -1 if it is not known
-	checksum bool  // whether to take it
+	checksum bool  // whether to compute crc
 	crc      uint64
 	summed   int // buf[:summed] is in crc
 
-	// onFill, if not nil, is called with the offset now and then, never more often than the buffer is filled.
+	// onFill, if not nil, is called with the offset from time to time, at most once for each filling of the buffer.
 	onFill func(offset int64)
 
 	doing  string
@@ -55,7 +55,7 @@ type reader struct {
 	typ    Type
 	keyBuf []byte
 	digits [20]byte // of a string stored as an integer
-	plain  []byte   // what a compressed string expands to
+	plain  []byte   // a decompressed string
 }
 
 // start begins to read a source of size bytes, -1 if that is not known.
@@ -68,7 +68,7 @@ func (r *reader) start(src io.Reader, size int64) {
 	r.doing, r.key = doingStart, nil
 }
 
-// startBytes begins to read bytes that are all there.
+// startBytes begins to read from b, without a source.
 func (r *reader) startBytes(b []byte) {
 	r.src, r.buf, r.size = nil, b, int64(len(b))
 	r.pos, r.end, r.base, r.crc, r.summed = 0, len(b), 0, 0, 0
@@ -78,7 +78,7 @@ func (r *reader) startBytes(b []byte) {
 // offset returns the number of bytes read.
 func (r *reader) offset() int64 { return r.base + int64(r.pos) }
 
-// sum brings the checksum up to what was read.
+// sum returns the checksum of all bytes that were read.
 func (r *reader) sum() uint64 {
 	if r.checksum {
 		r.crc = crc64(r.crc, r.buf[r.summed:r.pos])
@@ -98,7 +98,7 @@ func (r *reader) fail(reason string) {
 
 func (r *reader) failf(format string, args ...any) { r.fail(fmt.Sprintf(format, args...)) }
 
-// caught is for defer: it makes an error of fail's panic.
+// caught is for defer: it turns the panic of fail into an error.
 func caught(err *error) {
 	switch e := recover().(type) {
 	case nil:
@@ -156,7 +156,7 @@ func (r *reader) fill(n int) {
 	}
 }
 
-// view returns the next n bytes, n at most the buffer's length. They are good until the next piece is read.
+// view returns the next n bytes, n at most the buffer's length. They are valid until the next piece is read.
 func (r *reader) view(n int) []byte {
 	if r.end-r.pos < n {
 		r.fill(n)
@@ -177,12 +177,12 @@ func (r *reader) byte() byte {
 
 func (r *reader) uint64() uint64 { return binary.LittleEndian.Uint64(r.view(8)) }
 
-// viewable reports whether n bytes can be had as a view.
+// viewable reports whether n bytes fit into a view.
 func (r *reader) viewable(n uint64) bool {
 	return n <= uint64(r.end-r.pos) || r.src != nil && n <= uint64(len(r.buf))
 }
 
-// own returns the next n bytes in memory of their own, with the capacity of the size class they come from.
+// own returns the next n bytes in memory of their own, with the capacity of its size class.
 func (r *reader) own(n uint64) []byte {
 	if r.viewable(n) {
 		v := r.view(int(n))
@@ -191,7 +191,7 @@ func (r *reader) own(n uint64) []byte {
 		return b
 	}
 	if n > maxLength || r.src == nil || r.size >= 0 && n > uint64(max(r.size-r.offset(), 0)) {
-		// It cannot be there. To know how the source ends would take reading it to its end.
+		// The source is too short. Its own error would only be known after reading it to its end.
 		r.short(io.ErrUnexpectedEOF)
 	}
 	room := uint64(firstGrowth)
@@ -215,7 +215,7 @@ func (r *reader) own(n uint64) []byte {
 	return b
 }
 
-// skip passes over n bytes.
+// skip skips n bytes.
 func (r *reader) skip(n uint64) {
 	for n > 0 {
 		if r.pos == r.end {
@@ -227,7 +227,7 @@ func (r *reader) skip(n uint64) {
 	}
 }
 
-// setKey makes b, which is copied, the key whose value is read.
+// setKey sets the key of the value that is read next to a copy of b.
 func (r *reader) setKey(b []byte) {
 	if len(b) > cap(r.keyBuf) || r.keyBuf == nil {
 		r.keyBuf = make([]byte, 0, max(2*len(b), 64))

@@ -18,7 +18,7 @@ var repairs = func() []struct {
 	want   string
 	said   string // of the repair
 	reason string // of a refusal
-	always bool   // put right whatever is sanitized
+	always bool   // corrected whatever sanitize-dump-payload is
 } {
 	lp := func(n int, body string) string {
 		return blob(le(4, uint64(7+len(body))) + le(2, uint64(n)) + body + "\xff")

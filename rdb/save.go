@@ -9,13 +9,13 @@ import (
 	"ferrous/datatypes/serial"
 )
 
-// Options say how a file is written.
+// Options has the options for writing a file.
 type Options struct {
-	// Version is the one to write, from MinVersion to MaxVersion (rdb-version); 0 for the lowest that holds the data. Where
-	// data asks for a higher one than was chosen so far, the header is changed, which Patch is for.
+	// Version is the one to write, from MinVersion to MaxVersion (rdb-version); 0 for the lowest that holds the data. If the
+	// data needs a higher version than chosen so far, the header is changed through Patch.
 	Version int
-	// Patch, if not nil, overwrites bytes that were written, from offset on. Without it a header that has gone out cannot
-	// be changed, and Save ends with a *VersionError. Lowest is where the choice begins, 0 for DefaultVersion.
+	// Patch, if not nil, overwrites bytes that were written, from offset on. Without it a header that was sent already cannot
+	// be changed, and Save ends with a *VersionError. Lowest is the lowest version to choose, 0 for DefaultVersion.
 	Patch  func(b []byte, offset int64) error
 	Lowest int
 
@@ -40,27 +40,27 @@ type Options struct {
 	// OnProgress, if not nil, is called with the number of keys and bytes written, every 1024 keys and at the end. An error of it
 	// ends the writing.
 	OnProgress func(keys, bytes int64) error
-	// Stop, if not nil, is asked whether to go on: before each piece of about 128 KiB is written, and within what takes long
-	// in between. An error of it ends the writing.
+	// Stop, if not nil, is called before each piece of about 128 KiB is written, and within long steps between. Its error
+	// ends the writing.
 	Stop func() error
 	// OnKey, if not nil, is called after each key (rdb-key-save-delay).
 	OnKey func()
 }
 
-// A History is a place in a stream of replication: what stands in the AUX fields repl-stream-db, repl-id and repl-offset.
+// A History is a place in a replication stream: the AUX fields repl-stream-db, repl-id and repl-offset.
 type History struct {
-	DB     int    // that the stream has selected there
+	DB     int    // the selected database of the stream there
 	ID     string // of the stream
 	Offset int64
 }
 
-// progressKeys is how many keys are written between two calls of OnProgress.
+// progressKeys is the number of keys between two calls of OnProgress.
 const progressKeys = 1024
 
 const headerSize = 9
 
-// Save writes the snapshot to dst, in pieces of about 128 KiB. It may run in any goroutine; it walks the snapshot, which it
-// does not release. The error is that of dst, of OnProgress, of Stop, of Patch, or a *VersionError.
+// Save writes the snapshot to dst, in pieces of about 128 KiB. It may run in any goroutine. It walks the snapshot and does
+// not release it. The error is that of dst, of OnProgress, of Stop, of Patch, or a *VersionError.
 func Save(dst io.Writer, snap *keyspace.Snapshot, o *Options) error {
 	w := &writer{dst: dst, buf: make([]byte, 0, bufferSize), checksum: o.Checksum, compress: o.Compress}
 	w.stopWith(o.Stop)
@@ -115,7 +115,7 @@ func Save(dst io.Writer, snap *keyspace.Snapshot, o *Options) error {
 }
 
 // VersionFor returns the RDB version for a payload whose header cannot be changed later. It is the lowest version that can
-// hold the data, as far as the databases know without a walk over all keys: only what needs serial.SetListpacks is not known.
+// hold the data, as far as this is known without a walk over all keys: values that need serial.SetListpacks are not found.
 func VersionFor(ks *keyspace.Keyspace) int {
 	for _, db := range ks.DBs() {
 		if db.FieldExpires() > 0 {
@@ -130,7 +130,7 @@ func headerOf(version int) []byte {
 	return append([]byte("REDIS"), digits[1:]...)
 }
 
-// patchable reports whether the version can be what it has become.
+// patchable reports whether the header can have the present version, and sets the error if not.
 func (w *writer) patchable(o *Options) bool {
 	if w.version > w.headed && o.Patch == nil {
 		w.err = &VersionError{Have: w.headed, Need: w.version, What: "what the snapshot holds"}
@@ -139,14 +139,14 @@ func (w *writer) patchable(o *Options) bool {
 	return true
 }
 
-// finish writes the end, and the header again if the version has been raised since it went out.
+// finish writes the end, and the header again if the version was raised after the header was sent.
 func (w *writer) finish(o *Options) {
 	w.byte(opEOF)
 	w.flush() // so that the checksum is of all before it
 	if w.version > w.headed && w.err == nil {
 		was, is := headerOf(w.headed), headerOf(w.version)
 		w.err = o.Patch(is, 0)
-		// The checksum is linear: that of the difference, with zeros behind, is what it changes by.
+		// The checksum is linear: it changes by the checksum of the difference of the headers, followed by zeros.
 		for i := range was {
 			was[i] ^= is[i]
 		}

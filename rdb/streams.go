@@ -10,11 +10,11 @@ import (
 	"ferrous/datatypes/stream"
 )
 
-// A stream in the format: its nodes, each the master ID and the listpack; number of entries; last ID; from version 2 of
-// the type on the first ID, the greatest deleted one and the number of entries ever added; then the groups: name, last
-// ID, from version 2 on how many entries it has read; all pending entries with time and number of deliveries; the
-// consumers: name, seen time, from version 3 on active time, and the IDs of the pending entries that are theirs. Each
-// pending entry has a consumer there: those that have none (XNACK) are written for one whose name is empty.
+// A stream in the format: its nodes, each the master ID and the listpack; number of entries; last ID; from version 2 of the
+// type on the first ID, the greatest deleted one and the number of entries ever added; then the groups: name, last ID, from
+// version 2 on the number of entries read; all pending entries with time and number of deliveries; the consumers: name, seen
+// time, from version 3 on active time, and the IDs of their pending entries. In the format each pending entry has a consumer:
+// those without one (XNACK) are written for a consumer with an empty name.
 
 func (d *decoder) streamValue(t Type, expiry int64, clock uint32) *record.Record {
 	s := stream.New(d.gen)
@@ -37,8 +37,8 @@ func (d *decoder) streamValue(t Type, expiry int64, clock uint32) *record.Record
 			d.fail("Listpack re-added with existing key")
 		}
 	}
-	// Early versions of Redis 5 counted wrong when entries were deleted. Like Redis we take such a file, whatever is
-	// sanitized, but count what there is.
+	// Early versions of Redis 5 counted wrong when entries were deleted. Like Redis, the loader accepts such a file whatever
+	// the setting of sanitize-dump-payload, but it counts the entries.
 	claimed := d.length()
 	if claimed != uint64(s.Len()) {
 		if !d.file || s.NumNodes() == 0 {
@@ -87,7 +87,7 @@ func (d *decoder) group(s *stream.Stream, t Type) {
 			d.fail("Duplicated global PEL entry loading stream consumer group")
 		}
 	}
-	given := 0 // entries that were given back with XNACK
+	given := 0 // pending entries without a consumer (XNACK)
 	for n := d.length(); n > 0; n-- {
 		d.scratch = append(d.scratch[:0], d.string()...)
 		seen := int64(d.uint64())
@@ -123,7 +123,7 @@ func (d *decoder) group(s *stream.Stream, t Type) {
 	s.Account(g, before)
 }
 
-// givenBack reads the IDs of pending entries without a consumer, and returns how many they are.
+// givenBack reads the IDs of pending entries without a consumer, and returns their number.
 func (d *decoder) givenBack(g *stream.Group) (n int) {
 	for left := d.length(); left > 0; left-- {
 		if _, ok := g.Pending(stream.ParseID(d.view(stream.IDSize))); !ok {

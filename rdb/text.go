@@ -8,16 +8,16 @@ import (
 	"ferrous/datatypes/mem"
 )
 
-// maxRatio is the most that LZF can expand a byte: three bytes stand for 264 at most.
+// maxRatio is the greatest ratio of LZF: three bytes decompress to 264 at most.
 const maxRatio = 88
 
-// keepPlain is the length up to which decompressed strings go to memory that is used again.
+// keepPlain is the length up to which strings are decompressed to a buffer that is reused.
 const keepPlain = 64 << 10
 
-// text is a string as it was stored. It is good until the next piece is read, unless owned says that the bytes are in
-// memory of their own.
+// text is a string as it was stored. It is valid until the next piece is read, unless owned says that the bytes are in memory
+// of their own.
 type text struct {
-	b     []byte // of an integer in decimal, if bytes were asked for
+	b     []byte // for an integer its decimal text, if the caller needs bytes
 	num   int64
 	isInt bool
 	owned bool
@@ -53,7 +53,7 @@ func (r *reader) length() uint64 {
 	return n
 }
 
-// text reads a string. Integers are left as numbers.
+// text reads a string. Integers are returned as numbers.
 func (r *reader) text() text {
 	n, encoded := r.encodedLength()
 	if !encoded {
@@ -76,7 +76,7 @@ func (r *reader) text() text {
 	return text{}
 }
 
-// compressed reads a compressed string, whose bytes are to be owned or may be.
+// compressed reads a compressed string. If own, its bytes get memory of their own.
 func (r *reader) compressed(own bool) text {
 	packed, n := r.length(), r.length()
 	if n/maxRatio > packed || n > maxLength {
@@ -103,13 +103,13 @@ func (r *reader) compressed(own bool) text {
 	return text{b: dst, owned: own}
 }
 
-// string reads a string and returns its bytes, good until the next piece is read.
+// string reads a string and returns its bytes, valid until the next piece is read.
 func (r *reader) string() []byte {
 	t := r.text()
 	return r.bytesOf(&t)
 }
 
-// bytesOf returns the bytes of t, of an integer until the next call.
+// bytesOf returns the bytes of t; those of an integer are valid until the next call.
 func (r *reader) bytesOf(t *text) []byte {
 	if t.isInt {
 		return strconv.AppendInt(r.digits[:0], t.num, 10)
@@ -143,7 +143,7 @@ func (r *reader) blob() []byte {
 	return b
 }
 
-// skipText passes over a string.
+// skipText skips a string.
 func (r *reader) skipText() {
 	n, encoded := r.encodedLength()
 	switch {
@@ -164,15 +164,15 @@ func (r *reader) skipText() {
 	}
 }
 
-// How many elements are believed before they have come, so that room can be made for them: as many as the rest of the
-// source can hold if a key with its value has keyBytes, an element elementBytes; unsized if its size is not known.
+// Limits for the memory that is reserved for a claimed number of elements: as many as the rest of the source can hold if a
+// key with its value has keyBytes and an element elementBytes, or unsized if the size of the source is not known.
 const (
 	keyBytes     = 12
 	elementBytes = 8
 	unsized      = 1 << 16
 )
 
-// plausible returns how many of n elements, of at least size bytes each, are believed.
+// plausible returns the number of elements to reserve memory for, if the source claims n of at least size bytes each.
 func (r *reader) plausible(n uint64, size int64) int {
 	if r.size < 0 {
 		return int(min(n, unsized))

@@ -19,7 +19,7 @@ import (
 	"ferrous/datatypes/table"
 )
 
-// Rules say how values are made of what was read.
+// Rules has the limits for the forms of values.
 type Rules struct {
 	Hash hash.Rules
 	Set  set.Rules
@@ -27,30 +27,30 @@ type Rules struct {
 	ZSet sortedset.Rules
 }
 
-// A decoder makes values of what it reads.
+// A decoder reads values.
 //
-// The form of a value follows Redis 7.2 (rdbLoadObject): what comes packed stays packed if it has no more elements than the
-// rules allow, whatever their lengths, and a listpack or intset keeps its very bytes; what comes element by element
-// is packed if number and lengths allow. A collection without elements is no value: nil is returned, and the caller
-// passes over the key.
+// The form of a value follows Redis 7.2 (rdbLoadObject). A packed value stays packed if it has no more elements than the
+// rules allow, whatever their lengths, and a listpack or intset keeps its bytes. A value that is stored element by element is
+// packed if number and lengths allow. A collection without elements is not a value: value returns nil, and the caller skips
+// the key.
 //
-// All that Redis checks with sanitize-dump-payload is checked always. What Redis lets in without it is either put right
-// (odd) or an error, see the head of the package; nothing odd is ever kept, since what is harmless as long as a value is
-// packed may meet a table later, or be written in a form that nobody takes.
+// The decoder always makes the checks of sanitize-dump-payload. Values that Redis accepts without them are either corrected
+// (odd) or an error, see the package comment. An odd value is never kept as it is: it may be harmless while packed, but break
+// a table later, or lead to a dump that no server loads.
 type decoder struct {
 	reader
 	rules   *Rules
 	gen     *cow.Generation
 	valkey  bool   // types from 22 on are Valkey's
-	scratch []byte // what has to outlive the next piece
+	scratch []byte // bytes that are needed after the next piece is read
 	seen    hashSet
 
-	file   bool   // the source is a file, and not what a client sends
+	file   bool   // the source is a file, not a payload of a client
 	repair bool   // see Loader.Repair
-	oddity string // of the value that was read: what was put right, "" if nothing was
+	oddity string // the correction of the value that was read, "" if there was none
 }
 
-// What is put right, as it is logged.
+// The corrections, as they are logged.
 const (
 	fieldTwice  = "a field comes twice; its first value is kept"
 	memberTwice = "a member comes twice; it is kept once"
@@ -59,8 +59,8 @@ const (
 	ownerless   = "entries are pending that no consumer has; they are pending no more"
 )
 
-// odd says that the value is what Redis loads unless it sanitizes. Where that is not to be put right, the reading ends with
-// the reason.
+// odd is called for a value that Redis loads unless it sanitizes. If the value must not be corrected (repair), reading ends
+// with the reason as error.
 func (d *decoder) odd(reason, repaired string) {
 	if !d.repair {
 		d.fail(reason)
@@ -68,7 +68,7 @@ func (d *decoder) odd(reason, repaired string) {
 	d.oddity = repaired
 }
 
-// value reads a value of type t and returns the record of it under the key that was set, nil for an empty collection.
+// value reads a value of type t and returns its record, with the key of setKey; nil for an empty collection.
 func (d *decoder) value(t Type, expiry int64, clock uint32) *record.Record {
 	d.typ, d.oddity = t, ""
 	switch t {
@@ -119,7 +119,7 @@ func (d *decoder) stringValue(expiry int64, clock uint32) *record.Record {
 	return record.NewString(d.key, t.b, expiry, clock, d.gen.Current())
 }
 
-// pack reads a listpack and checks that it is one, of elements in groups of n.
+// pack reads a listpack and checks it; the number of elements must be a multiple of n.
 func (d *decoder) pack(n int) listpack.Listpack {
 	b := d.blob()
 	if err := listpack.Validate(b, true); err != nil {
@@ -134,7 +134,7 @@ func (d *decoder) pack(n int) listpack.Listpack {
 
 const reasonTwice = "Listpack integrity check failed: an element comes twice"
 
-// distinct reports whether the groups of n elements begin with different ones.
+// distinct reports whether the first elements of the groups of n are all different.
 func (d *decoder) distinct(lp listpack.Listpack, n int) bool {
 	d.seen.reset(lp.Len() / n)
 	var buf [20]byte
@@ -151,8 +151,8 @@ func (d *decoder) distinct(lp listpack.Listpack, n int) bool {
 	return true
 }
 
-// unique returns lp, of whose groups of n elements none begins as one before it does. repaired is what is logged if such
-// groups had to be left out.
+// unique returns lp without the groups of n elements whose first element is that of an earlier group. repaired is the
+// correction to log if there were any.
 func (d *decoder) unique(lp listpack.Listpack, n int, repaired string) listpack.Listpack {
 	if d.distinct(lp, n) {
 		return lp
@@ -174,13 +174,13 @@ func (d *decoder) unique(lp listpack.Listpack, n int, repaired string) listpack.
 	return out.ShrinkToFit()
 }
 
-// hashSet finds the elements that come twice by their hashes. That two different ones share all 64 bits is not reckoned
-// with: the hash is keyed, so that nobody can bring it about.
+// hashSet finds elements that come twice by their hashes. It ignores the chance that two different elements have the same 64
+// bits: the hash has a secret seed, so no client can cause that.
 type hashSet struct {
 	slots []uint64 // open addressing, at most half full; 0 is free
 }
 
-// reset empties the set and makes room for n.
+// reset empties the set and makes room for n elements.
 func (s *hashSet) reset(n int) {
 	size := 1 << bits.Len(uint(2*n))
 	if cap(s.slots) < size || cap(s.slots) > 64*size {
@@ -217,7 +217,7 @@ func (d *decoder) list(t Type) *list.List {
 	rules := d.rules.List
 	switch t {
 	case typeListZiplist:
-		// As Redis, a quicklist whatever its size.
+		// As in Redis, a quicklist whatever its size.
 		q := quicklist.New(rules.Set, rules.Fill, rules.Depth)
 		d.ziplist("List ziplist", d.string(), func(v listpack.Value) {
 			var buf [20]byte
@@ -263,7 +263,7 @@ func (d *decoder) list(t Type) *list.List {
 			continue
 		}
 		if container := d.length(); container == serial.NodePacked {
-			q.AppendListpack(d.pack(1)) // which drops an empty one
+			q.AppendListpack(d.pack(1)) // drops an empty listpack
 		} else {
 			d.plainNode(q, container)
 		}
@@ -355,7 +355,7 @@ func (d *decoder) set(t Type) *set.Set {
 		longest = max(longest, len(m))
 		at := rules
 		if longest > rules.Value {
-			at.Entries = 0 // no listpack, though the long member was an integer
+			at.Entries = 0 // no listpack, even if the long member was an integer
 		}
 		if !s.Add(m, at, d.gen) {
 			d.fail(reasonTwiceInSet)
@@ -393,7 +393,7 @@ func moduleName(id uint64) string {
 	return string(name[:])
 }
 
-// moduleValue passes over what a module wrote.
+// moduleValue skips the value of a module.
 func (d *decoder) moduleValue() {
 	for {
 		switch op := d.length(); op {

@@ -11,26 +11,26 @@ import (
 	"ferrous/datatypes/lzf"
 )
 
-// A writer is a buffered sink that takes the checksum of what passes, knows the version that it writes, and raises that
-// when something comes which a lower version cannot hold (need).
+// A writer is a buffered sink. It computes the checksum of the written bytes, has the version that it writes, and raises it
+// when a value needs a higher one (need).
 
 const (
 	minCompress  = 20 // longer strings are compressed
 	compressGain = 4  // bytes that must be saved
 	maxIntText   = 11 // longest text of an integer of 32 bits
-	numberRoom   = 16 // longest of what number writes
+	numberRoom   = 16 // bytes of the longest encoding of a length or an integer
 )
 
 type writer struct {
-	dst      io.Writer // nil: all stays in the buffer, which grows
+	dst      io.Writer // nil: all bytes stay in the buffer, which grows
 	buf      []byte
 	written  int64 // to dst
 	checksum bool
-	crc      uint64 // of what went to dst
+	crc      uint64 // of the bytes written to dst
 	err      error  // of dst, or of stop
 
 	stop   func() error // nil for none
-	looked int64        // offset at which it was asked last
+	looked int64        // offset of the last call of stop
 
 	key   []byte // that begin writes, if keyed
 	keyed bool
@@ -39,14 +39,14 @@ type writer struct {
 	compress bool
 	version  int
 	headed   int  // the version in the header
-	fixed    bool // the version was asked for
+	fixed    bool // the version was requested
 	lzf      lzf.Encoder
-	packed   []byte // what the encoder writes to
+	packed   []byte // output of the LZF encoder
 	digits   [20]byte
 }
 
-// VersionError is returned when data cannot be written in the version that was asked for, or in the version of a header that
-// was sent already.
+// VersionError is the error if data cannot be written in the requested version, or in the version of a header that was sent
+// already.
 type VersionError struct {
 	Have, Need int
 	What       string
@@ -57,7 +57,7 @@ func (e *VersionError) Error() string {
 	return fmt.Sprintf("%s cannot be written in RDB version %d (version %d is needed)", e.What, e.Have, e.Need)
 }
 
-// need makes the version at least v, for what. It reports whether that could be done.
+// need makes the version at least v. If that is not possible it sets the error, with the text what, and returns false.
 func (w *writer) need(v int, what string) bool {
 	if w.version >= v {
 		return true
@@ -70,7 +70,7 @@ func (w *writer) need(v int, what string) bool {
 	}
 	w.version = v
 	if w.dst != nil && w.written == 0 {
-		copy(w.buf, headerOf(v)) // which has not gone out yet
+		copy(w.buf, headerOf(v)) // the header is still in the buffer
 		w.headed = v
 	}
 	return true
@@ -83,7 +83,7 @@ func (w *writer) reserve(n int) {
 	}
 }
 
-// stopWith has stop, unless it is nil, asked whether to go on.
+// stopWith sets stop, which may be nil, for the writer and its LZF encoder.
 func (w *writer) stopWith(stop func() error) {
 	w.stop = stop
 	if w.lzf.Stop = nil; stop != nil {
@@ -94,14 +94,14 @@ func (w *writer) stopWith(stop func() error) {
 	}
 }
 
-// ask asks stop.
+// ask calls stop.
 func (w *writer) ask() {
 	if w.looked = w.offset(); w.stop != nil && w.err == nil {
 		w.err = w.stop()
 	}
 }
 
-// flush hands the buffer to dst.
+// flush writes the buffer to dst.
 func (w *writer) flush() {
 	if w.dst == nil || len(w.buf) == 0 {
 		return
@@ -178,8 +178,8 @@ func (w *writer) int(n int64) {
 	}
 }
 
-// text writes a string: as an integer where it is the text of one, else compressed where that pays and is wanted. After an
-// error it does nothing.
+// text writes a string: as an integer if it is the text of one, else compressed if this is configured and saves bytes. After
+// an error it does nothing.
 func (w *writer) text(b []byte) {
 	if w.offset()-w.looked >= bufferSize {
 		w.ask()
@@ -211,12 +211,12 @@ func (w *writer) compressed(b []byte) bool {
 	}
 	w.blobLZF(w.packed[:n], len(b))
 	if cap(w.packed) > 16*bufferSize {
-		w.packed = nil // of a string that was an exception
+		w.packed = nil // do not keep a very large buffer
 	}
 	return true
 }
 
-// blobLZF writes what is compressed already.
+// blobLZF writes a string that is compressed already.
 func (w *writer) blobLZF(packed []byte, size int) {
 	w.byte(lengthEncoded<<6 | encodedLZF)
 	w.length(uint64(len(packed)))

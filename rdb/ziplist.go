@@ -6,9 +6,9 @@ import (
 	"ferrous/datatypes/listpack"
 )
 
-// The packed forms of Redis before 7.0 are read, never kept.
+// The packed forms of Redis before 7.0. They are converted when read, never kept.
 //
-// A ziplist is what the listpack replaced:
+// A ziplist is the predecessor of the listpack:
 //
 //	<total bytes: uint32><offset of the last element: uint32><elements: uint16> <element> ... 0xff
 //
@@ -21,7 +21,7 @@ import (
 //	11000000 / 11010000 / 11100000 / 11110000 / 11111110   integer of 16, 32, 64, 24, 8 bits, little endian
 //	1111xxxx                    integer xxxx-1, xxxx from 1 to 13
 //
-// A zipmap is what small hashes were up to Redis 2.4:
+// A zipmap is the form of small hashes up to Redis 2.4:
 //
 //	<fields: 1 byte, 254 or more: unknown> <len>field<len><free>value<unused bytes> ... 0xff
 //
@@ -33,8 +33,8 @@ const (
 	bigLength     = 254
 )
 
-// ziplist calls fn for each element of the ziplist b. Strings point into b. owner begins the error: "Ziplist", or which value
-// it is.
+// ziplist calls fn for each element of the ziplist b. Strings point into b. owner is the first word of the error: "Ziplist",
+// or the kind of value.
 func (d *decoder) ziplist(owner string, b []byte, fn func(listpack.Value)) {
 	bad := func(what string) { d.failf("%s integrity check failed: %s", owner, what) }
 	if len(b) < ziplistHeader+1 {
@@ -137,7 +137,7 @@ func (d *decoder) ziplist(owner string, b []byte, fn func(listpack.Value)) {
 }
 
 // ziplistPairs reads a ziplist of pairs and returns them as a listpack. The first elements of the pairs are different. owner
-// begins the error.
+// is the first word of the error.
 func (d *decoder) ziplistPairs(owner string) listpack.Listpack {
 	b := d.string()
 	lp := listpack.New(len(b))

@@ -45,7 +45,7 @@ func (d *decoder) zset(t Type) *sortedset.SortedSet {
 	return d.builtZSet(recs, rules)
 }
 
-// builtZSet returns the set of these members.
+// builtZSet returns the sorted set of these members.
 func (d *decoder) builtZSet(recs []*record.Record, rules sortedset.Rules) *sortedset.SortedSet {
 	if len(recs) <= rules.Entries {
 		d.seen.reset(len(recs))
@@ -63,9 +63,8 @@ func (d *decoder) builtZSet(recs []*record.Record, rules sortedset.Rules) *sorte
 	return sortedset.FromZSet(z, d.gen)
 }
 
-// packedZSet returns the set of a listpack of members and scores. That members are different (which check asks for) and
-// scores are numbers is checked always, since a sorted set that becomes large relies on it. What is not in order is put in
-// order.
+// packedZSet returns the set of a listpack of members and scores. If check, it checks that members are different; it always
+// checks that scores are numbers. A sorted set that becomes large relies on both. Members that are not in order are sorted.
 func (d *decoder) packedZSet(lp listpack.Listpack, check bool) *sortedset.SortedSet {
 	rules := d.rules.ZSet
 	if check {
@@ -106,7 +105,7 @@ func (d *decoder) packedZSet(lp listpack.Listpack, check bool) *sortedset.Sorted
 	return d.builtZSet(recs, rules)
 }
 
-// packedScore returns the score that an element of a listpack stands for.
+// packedScore returns the score of an element of a listpack.
 func (d *decoder) packedScore(v listpack.Value) float64 {
 	if v.Str == nil {
 		return float64(v.Int)

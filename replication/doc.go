@@ -99,7 +99,7 @@
 //	                    the backlog, and disconnects sub-replicas. While the server flushes and loads, Tick sends newlines.
 //	loaded or failed    stream := n.Loaded(now, link, streamDB, err); carry out the actions, then execute what it returned as
 //	                    with Received; resume reading. After an error call it at once, also in the middle of the payload.
-//	LinkUp              The stream goes on after a partial or full synchronisation: its parser begins anew in database DB.
+//	LinkUp              The stream continues after a partial or full synchronisation: its parser begins anew in database DB.
 //	LinkDown            Drop the parser and a transaction that is not complete.
 //
 // # Roles

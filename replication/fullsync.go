@@ -321,7 +321,7 @@ func (n *Node) PayloadEnd(now int64, p *Payload, err error) {
 }
 
 // payloadRead is called when a replica has read of its payload, or when the payload has ended. A replica that has read all
-// of it goes online.
+// of it becomes online.
 func (n *Node) payloadRead(now int64, r *Replica) {
 	p := r.payload
 	if r.reading.pos < p.end || !p.ended {

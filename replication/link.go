@@ -138,7 +138,7 @@ func (n *Node) LinkClosed(now int64, l *Link, err error) {
 	}
 	switch l.state {
 	case LinkLoading:
-		// The payload is complete: loading goes on without the connection.
+		// The payload is complete: loading continues without the connection.
 		l.transfer.lost = true
 		return
 	case LinkConnected:
@@ -373,7 +373,7 @@ func (n *Node) psyncReply(now int64, l *Link, line string) {
 	}
 }
 
-// resume handles +CONTINUE: the stream goes on at the end of our history. id is the new replid, "" if there is none.
+// resume handles +CONTINUE: the stream continues at the end of our history. id is the new replid, "" if there is none.
 func (n *Node) resume(now int64, l *Link, id string) {
 	h := &n.History
 	if !n.cached {

@@ -53,7 +53,7 @@ type Fault int
 const (
 	NoFault              Fault = iota
 	FaultOffset                // a replica asks for one byte too few
-	FaultSelect                // a promoted replica goes by the database that it had selected as a master
+	FaultSelect                // a promoted replica uses the database that it had selected as a master
 	FaultHalfTransaction       // the offset moves within transactions
 )
 
@@ -249,7 +249,7 @@ func (n *Node) SettingsChanged(now int64) {
 	}
 }
 
-// needBacklog begins a backlog if there is none, for a history that goes on.
+// needBacklog begins a backlog if there is none, for a history that continues.
 func (n *Node) needBacklog() {
 	if !n.Backlog.active {
 		n.Backlog.begin(n.History.Offset, n.Settings.BacklogSize)

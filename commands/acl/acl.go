@@ -3,30 +3,29 @@
 // # Terms
 //
 // A User has a name, passwords, and one or more selectors. A selector is a set of rights: commands, patterns of keys with
-// the right to read or to write them, patterns of channels. The first selector of a user, the root, is the one that rules
-// outside parentheses change; a request is allowed if one selector allows all of it. Users is the set of users of one
-// server, among them always the user "default".
+// the right to read or to write them, patterns of channels. Rules outside parentheses change the first selector of a user,
+// the root. A request is allowed if one selector allows all of it. Users is the set of users of one server; it always has the
+// user "default".
 //
-// Rules are words: "+get", "~key:*", ">password" and so on; rules.go reads them, and a user that they changed is
-// described by rules again (describe.go), as ACL LIST and files have it.
+// Rules are words: "+get", "~key:*", ">password" and so on. rules.go applies them; describe.go describes a user by rules
+// again, for ACL LIST and files.
 //
-// # How rights are kept
+// # How rights are stored
 //
 // Commands have numbers, given by the Table. A selector has a bitmap of them, so that the check of a command is the test of a
-// bit however many rules there are. Beside it the selector keeps the rules themselves, in order and without those that later
-// ones made void, since rules cannot be derived from the bitmap. What a selector grants without exception (all commands, keys,
-// channels) are flags that are looked at first.
+// bit however many rules there are. The selector also has the rules themselves, in order and without those that later ones
+// made void, since rules cannot be derived from the bitmap. Rights without exception (all commands, keys, channels) are flags
+// that are checked first.
 //
-// Most users may do everything. User.Limited says which may not: dispatch looks at it and at nothing else before a
-// command of the others.
+// Most users may do everything. User.Limited is false for them, and dispatch checks nothing else.
 //
 // # Changes
 //
-// Users.Set changes a copy of the user and takes it over only if all rules were good, so that a change happens whole or not at
-// all. The *User stays the same as long as the user exists: sessions may hold it. A session must drop a user that was deleted,
-// or that Users.Replace has replaced.
+// Users.Set changes a copy of the user and stores it only if all rules are valid, so that a change is complete or does not
+// happen. The *User stays the same as long as the user exists, so clients may keep it. A client must drop a user that was
+// deleted, or that Users.Replace has replaced.
 //
-// This package knows commands through the Table only. Servers share no state. A Users belongs to one goroutine.
+// This package sees commands through the Table only. Servers share no state. A Users belongs to one goroutine.
 package acl
 
 import (
@@ -38,12 +37,12 @@ import (
 	"strings"
 )
 
-// DefaultName is the name of the user that a connection has before it logs in.
+// DefaultName is the name of a connection's user before it authenticates.
 const DefaultName = "default"
 
-// Table is what must be known of the commands of a server. A command is known by its number; subcommands are commands.
+// Table is the command table of a server, as this package sees it. A command has a number; subcommands are commands, too.
 type Table interface {
-	// Len returns how many commands there are. Their numbers are 0 to Len()-1.
+	// Len returns the number of commands. Their numbers are 0 to Len()-1.
 	Len() int
 	// Find returns the command of a full name, "get" or "config|get", in any case.
 	Find(name string) (id int, ok bool)
@@ -59,7 +58,7 @@ type Table interface {
 	Categories(id int) uint32
 }
 
-// Options are what a Users needs of its server.
+// Options has the functions of the server that a Users needs.
 type Options struct {
 	Table Table
 	// Split splits the rules in the parentheses of a selector into words; false if quotes are unbalanced.
@@ -80,26 +79,26 @@ type Users struct {
 	declared map[string]bool // those that Declare made
 
 	bytes   int  // see Bytes
-	counted bool // they have not changed since bytes was counted
+	counted bool // no change since bytes was counted
 }
 
-// User is somebody who may log in. Its rights are looked up with Check.
+// User is a user that may authenticate. Check tests its rights.
 type User struct {
 	name string
-	// limited says that there is something that the user may not do.
+	// limited is false if the user may do everything.
 	limited      bool
 	on           bool
 	nopass       bool
 	skipSanitize bool
 	passwords    []string    // SHA-256, 64 lower-case hexadecimal digits
 	selectors    []*selector // the first is the root
-	text         string      // Describe's, "" until it is asked for
+	text         string      // the result of Describe, "" until the first call
 }
 
 // selector is a set of rights.
 type selector struct {
-	allCommands bool // no command was taken from it since +@all
-	future      bool // began with +@all: has commands that come to be later, too
+	allCommands bool // all commands are allowed: no command was removed since +@all
+	future      bool // the rules begin with +@all, so commands that are added later are allowed, too
 	allKeys     bool
 	allChannels bool
 	commands    []uint64         // bitmap
@@ -109,7 +108,7 @@ type selector struct {
 	channels    [][]byte // patterns
 }
 
-// Access is what is done with a key.
+// Access is the kind of access to a key.
 type Access uint8
 
 // The kinds of access.
@@ -118,7 +117,7 @@ const (
 	Write
 )
 
-// keyPattern is a pattern of keys and what may be done with them.
+// keyPattern is a pattern of keys and the allowed kinds of access.
 type keyPattern struct {
 	access  Access
 	pattern []byte
@@ -132,7 +131,7 @@ func New(opts Options) *Users {
 	return u
 }
 
-// newDefault returns the default user as it is when nothing is said of it.
+// newDefault returns the default user as it is without rules.
 func (us *Users) newDefault() *User {
 	u := us.newUser(DefaultName)
 	for _, rule := range []string{"+@all", "~*", "&*", "on", "nopass"} {
@@ -158,7 +157,7 @@ func (us *Users) newSelector() *selector {
 	}
 }
 
-// changed brings up to date what follows from the rights.
+// changed updates the fields that depend on the rights.
 func (u *User) changed() {
 	u.text = ""
 	u.limited = true
@@ -169,7 +168,7 @@ func (u *User) changed() {
 	}
 }
 
-// copyFrom makes u the same as other, but for the name.
+// copyFrom copies everything but the name from other to u.
 func (u *User) copyFrom(other *User) {
 	name := u.name
 	*u = *other
@@ -214,8 +213,8 @@ func (us *Users) Sorted() []*User {
 	return all
 }
 
-// Set changes a user by rules, or makes a new one. If one of the rules is bad nothing happens, and the error is a
-// *RuleError or *SelectorError. lost reports whether an existing user may have lost the right to a channel.
+// Set changes a user by rules, or creates it. If one of the rules is invalid nothing changes, and the error is a *RuleError
+// or *SelectorError. lost reports whether an existing user may have lost the right to a channel.
 func (us *Users) Set(name string, rules []string) (u *User, lost bool, err error) {
 	rules, err = mergeSelectors(rules)
 	if err != nil {
@@ -242,7 +241,7 @@ func (us *Users) Set(name string, rules []string) (u *User, lost bool, err error
 	return old, lost, nil
 }
 
-// SetDefaultPassword makes a password the only one of the default user, or with "" lets it log in without one.
+// SetDefaultPassword sets the only password of the default user; with "" the user needs no password.
 func (us *Users) SetDefaultPassword(password string) {
 	us.def.passwords = nil
 	us.def.nopass = password == ""
@@ -263,8 +262,8 @@ func (us *Users) Delete(name []byte) *User {
 	return u
 }
 
-// Replace puts the users of other, which must not be used any more, in the place of all users. The default user stays
-// the same one and gets the other's rights; the former others are returned.
+// Replace replaces all users by those of other, which must not be used any more. The default user keeps its *User and gets
+// the rights of other's default user. Replace returns the other former users.
 func (us *Users) Replace(other *Users) (gone []*User) {
 	for _, u := range us.Sorted() {
 		if u != us.def {
@@ -280,19 +279,19 @@ func (us *Users) Replace(other *Users) (gone []*User) {
 // Name returns the user's name.
 func (u *User) Name() string { return u.name }
 
-// Limited reports whether there is something that the user may not do.
+// Limited reports whether there are commands, keys or channels that the user may not use.
 func (u *User) Limited() bool { return u.limited }
 
-// Enabled reports whether the user may log in.
+// Enabled reports whether the user may authenticate (rule on).
 func (u *User) Enabled() bool { return u.on }
 
-// NoPass reports whether any password is good.
+// NoPass reports whether every password is accepted.
 func (u *User) NoPass() bool { return u.nopass }
 
 // Passwords returns the passwords' SHA-256 in hexadecimal digits.
 func (u *User) Passwords() []string { return u.passwords }
 
-// Accepts reports whether the user may log in with the password. The time that it takes does not depend on the passwords.
+// Accepts reports whether the user may authenticate with the password. Its time does not depend on the passwords.
 func (u *User) Accepts(password []byte) bool {
 	if !u.on {
 		return false

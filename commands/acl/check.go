@@ -7,15 +7,14 @@ import (
 	"ferrous/commands/glob"
 )
 
-// The check of a request. A selector allows it if it has the command, may do with each key what the command does with
-// it, and has each channel; a user, if one of its selectors does. Rights of several selectors do not add up within one
-// request.
+// The check of a request. A selector allows a request if it allows the command, the access to each key, and each channel. A
+// user may make a request if one of its selectors allows it; rights of several selectors are not combined.
 
 // Denial is the reason why a request is not allowed.
 type Denial uint8
 
-// The reasons, the lightest first. When no selector of a user allows a request, Check returns the heaviest reason of all
-// selectors. DeniedAuth and DeniedCert are reasons of the log only.
+// The reasons. If no selector of a user allows a request, Check returns the greatest reason of all selectors. DeniedAuth and
+// DeniedCert are reasons of ACL LOG only.
 const (
 	Allowed Denial = iota
 	DeniedCommand
@@ -30,7 +29,7 @@ func (d Denial) String() string {
 	return [...]string{"", "command", "key", "auth", "channel", "tls-cert"}[d]
 }
 
-// Key is a key among the arguments of a request, and what is done with it.
+// Key is a key among the arguments of a request, and the access to it.
 type Key struct {
 	Pos    int
 	Access Access
@@ -42,20 +41,19 @@ type Channel struct {
 	Pattern bool
 }
 
-// Request is what is asked for.
+// Request is the request to check.
 type Request interface {
-	// Command returns the number of the command, and whether anybody may run it (AUTH, QUIT).
+	// Command returns the number of the command, and whether every client may run it (AUTH, QUIT).
 	Command() (id int, free bool)
 	// Args returns the arguments with the command's name.
 	Args() [][]byte
-	// Keys and Channels find what the arguments name. They are asked only if the answer matters, but perhaps several
-	// times.
+	// Keys and Channels find the keys and channels among the arguments. Check calls them only if it needs them, perhaps
+	// several times.
 	Keys() []Key
 	Channels() []Channel
 }
 
-// Check decides whether the user may do what a request asks for. pos is the argument that is to blame, 0 if it is the
-// command.
+// Check decides whether the user may make a request. pos is the argument that is not allowed, 0 if it is the command.
 func (u *User) Check(r Request) (d Denial, pos int) {
 	if !u.limited {
 		return Allowed, 0
@@ -116,7 +114,7 @@ func (s *selector) allowsFirstArg(id int, args [][]byte) bool {
 	return false
 }
 
-// equalFold compares with a lower-case word, in any case. A zero byte ends b, as it does where commands compare words.
+// equalFold compares with a lower-case word, in any case. A zero byte ends b, as in the comparisons of commands.
 func equalFold(b []byte, word string) bool {
 	if len(b) != len(word) && (len(b) < len(word) || b[len(word)] != 0) {
 		return false
@@ -147,8 +145,8 @@ func (s *selector) readsAll() bool {
 	})
 }
 
-// allowsChannel reports whether one of the patterns allows a channel. A pattern to subscribe to must be one of them literally:
-// whether other patterns match all that it matches cannot be decided.
+// allowsChannel reports whether one of the patterns allows a channel. A pattern to subscribe to must be equal to one of them,
+// since it cannot be decided whether another pattern matches all of its channels.
 func allowsChannel(patterns [][]byte, channel []byte, isPattern bool) bool {
 	for _, p := range patterns {
 		if isPattern && bytes.Equal(p, channel) || !isPattern && glob.Match(p, channel, false) {

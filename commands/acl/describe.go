@@ -2,7 +2,7 @@ package acl
 
 import "strings"
 
-// Users as rules, the way that ACL LIST, ACL GETUSER and files have them.
+// Users as rules, for ACL LIST, ACL GETUSER and files.
 
 // Flags returns the words of the user's state, in Redis's order.
 func (u *User) Flags() []string {
@@ -21,7 +21,7 @@ func (u *User) Flags() []string {
 	return append(flags, "sanitize-payload")
 }
 
-// Describe returns rules that make a new user the same as this one.
+// Describe returns rules that give a new user the same rights as this one.
 func (u *User) Describe() string {
 	if u.text != "" {
 		return u.text
@@ -61,9 +61,9 @@ func (u *User) Line() string { return "user " + u.name + " " + u.Describe() }
 // Selector is a selector as rules.
 type Selector struct{ Commands, Keys, Channels string }
 
-// quoted returns the selector with quotes around what would not be read as it is inside parentheses, where, other than
-// outside, words may be quoted, and where a parenthesis at a word's end closes. (Redis writes such words as they are, and
-// refuses or misunderstands them when it reads them again.)
+// quoted returns the selector with quotes around words that could not be read back otherwise: within parentheses, unlike
+// outside, words may be quoted, and a parenthesis at the end of a word closes the selector. (Redis writes such words without
+// quotes, and refuses or misreads them when it loads the file.)
 func (s Selector) quoted() Selector {
 	for _, text := range []*string{&s.Commands, &s.Keys, &s.Channels} {
 		words := strings.Split(*text, " ")

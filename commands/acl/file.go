@@ -9,12 +9,12 @@ import (
 // Files of users: a line "user name rule rule …" each, words separated by single blanks, without quotes or comments;
 // empty lines are allowed.
 
-// FileError lists all that is wrong with a file, in one line.
+// FileError lists all errors of a file, in one line.
 type FileError string
 
 func (e FileError) Error() string { return string(e) }
 
-// Text returns what a file of all users holds.
+// Text returns the content of a file with all users.
 func (us *Users) Text() string {
 	var b strings.Builder
 	for _, u := range us.Sorted() {
@@ -55,8 +55,8 @@ func (us *Users) Parse(name, text string) (*Users, error) {
 	return next, nil
 }
 
-// parseUser makes the user of a line. Of errors that may contain secrets only the first is reported: it may be the cause of
-// the others.
+// parseUser makes the user of a line. It reports every unknown command or category. Of other errors, whose rules may contain
+// secrets, it reports only the first, without the rule: it may be the cause of the others.
 func (us *Users) parseUser(problems *strings.Builder, file string, line int, words []string) {
 	u := us.newUser(words[0])
 	us.byName[u.name] = u
@@ -80,8 +80,8 @@ func (us *Users) parseUser(problems *strings.Builder, file string, line int, wor
 	u.changed()
 }
 
-// Declare makes a user as a configuration file declares it: its name and rules. The default user loses the rights that it
-// had. The error is a *RuleError, a *SelectorError or a Problem.
+// Declare creates a user from the words of a configuration file: its name and rules. The default user loses its former
+// rights. The error is a *RuleError, a *SelectorError or a Problem.
 func (us *Users) Declare(words []string) (*User, error) {
 	name, rules := words[0], words[1:]
 	switch {

@@ -1,13 +1,14 @@
 package acl
 
-// What an entry of a map, a user and a selector take beside what they point to.
+// The bytes of a user with its entry in the map, of a selector, and of a string or slice, without the memory that they point
+// to.
 const (
 	userBytes     = 192
 	selectorBytes = 160
 	stringBytes   = 24
 )
 
-// Bytes returns about how much memory the users hold, but for the default one. It is counted anew after a change.
+// Bytes returns about how many bytes of memory the users need, without the default one. It counts again after a change.
 func (us *Users) Bytes() int {
 	if us.counted {
 		return us.bytes

@@ -13,7 +13,7 @@ import (
 // nocommands, +command, -command, +container|subcommand, -container|subcommand, +command|argument, +@category,
 // -@category. All is as in Redis 7.2, the texts of errors too.
 
-// Problem is what is wrong with a rule, as Redis words it.
+// Problem is the error of a rule, in Redis's words.
 type Problem string
 
 func (p Problem) Error() string { return string(p) }
@@ -28,7 +28,7 @@ const (
 	ErrHash        Problem = "The password hash must be exactly 64 characters and contain only lowercase hexadecimal characters"
 	ErrSubArg      Problem = "Allowing first-arg of a subcommand is not supported"
 
-	// Those of declarations in configuration files.
+	// The problems of declarations in configuration files.
 	ErrDuplicate Problem = "Duplicate user found. A user can only be defined once in config files"
 	ErrName      Problem = "Spaces not allowed in ACL usernames"
 )
@@ -52,7 +52,7 @@ func (e *SelectorError) Error() string {
 	return "Unmatched parenthesis in acl selector starting at '" + untilZero(e.Start) + "'."
 }
 
-// untilZero returns what C takes for a string.
+// untilZero returns the part of s before a zero byte: the string of C.
 func untilZero(s string) string {
 	if i := strings.IndexByte(s, 0); i >= 0 {
 		return s[:i]
@@ -60,10 +60,10 @@ func untilZero(s string) string {
 	return s
 }
 
-// ValidName reports whether a user may have that name, and a pattern be that: blanks separate rules.
+// ValidName reports whether a name or pattern is valid: it has no blanks, which separate rules.
 func ValidName(s string) bool { return !strings.ContainsAny(s, " \t\n\v\f\r\x00") }
 
-// mergeSelectors joins the words of selectors that were given as several.
+// mergeSelectors joins the words of each selector that was split into several arguments.
 func mergeSelectors(words []string) ([]string, error) {
 	out := make([]string, 0, len(words))
 	open := -1
@@ -87,7 +87,7 @@ func mergeSelectors(words []string) ([]string, error) {
 	return out, nil
 }
 
-// apply applies one rule to a user; User.changed is to be called after the last.
+// apply applies one rule to a user; the caller calls User.changed after the last one.
 func (us *Users) apply(u *User, rule string) error {
 	if rule == "" {
 		return nil
@@ -151,7 +151,7 @@ func (u *User) removePassword(h string) error {
 	return nil
 }
 
-// addSelector gives the user a further selector of the rules in a line.
+// addSelector adds a selector with the rules of a line to the user.
 func (us *Users) addSelector(u *User, line string) error {
 	words, ok := us.opts.Split(line)
 	if !ok {
@@ -208,7 +208,7 @@ func (us *Users) applyTo(s *selector, rule string) error {
 	return ErrSyntax
 }
 
-// setAll allows or forbids all commands and forgets all rules of commands.
+// setAll allows or forbids all commands and drops all rules of commands.
 func (s *selector) setAll(allow bool) {
 	s.allCommands, s.future = allow, allow
 	s.rules, s.firstArgs = nil, nil
@@ -244,7 +244,7 @@ func (s *selector) addKeys(rule string) error {
 			}
 		}
 		if access == 0 || rule[at-1] != '~' {
-			return ErrSyntax // Redis takes "%R" for the pattern "", which matches no key
+			return ErrSyntax // Redis reads "%R" as the pattern "", which matches no key
 		}
 	}
 	pattern := rule[at:]
@@ -303,7 +303,7 @@ func (us *Users) setCommand(s *selector, name string, allow bool) error {
 		case t.IsSub(id):
 			return ErrSubArg
 		case bar == len(name)-1, !ValidName(name):
-			return ErrSyntax // Redis takes blanks here, and cannot write them
+			return ErrSyntax // Redis accepts blanks here, and cannot write them to a file that it can load
 		case len(t.Subs(id)) == 0:
 			if us.opts.FirstArg != nil {
 				us.opts.FirstArg("+" + name)
@@ -354,8 +354,8 @@ func (s *selector) allowFirstArg(id int, word string) {
 	s.firstArgs[id] = append(s.firstArgs[id], word)
 }
 
-// remember keeps a rule of commands in place of those that it makes void: the same command or category, and the
-// subcommands and first arguments of a command.
+// remember adds a rule of commands and drops those that it makes void: rules of the same command or category, and of the
+// subcommands and first arguments of the command.
 func (s *selector) remember(name string, allow bool) {
 	s.rules = slices.DeleteFunc(s.rules, func(r string) bool {
 		r, ok := strings.CutPrefix(r[1:], name)

@@ -1,5 +1,5 @@
-// Package check is ferrous --check-rdb and --check-aof: it looks at a file as redis-check-rdb and redis-check-aof do, without
-// a server.
+// Package check is ferrous --check-rdb and --check-aof: it checks a file as redis-check-rdb and redis-check-aof do, without a
+// server.
 package check
 
 import (
@@ -17,8 +17,8 @@ const usage = `Usage: ferrous --check-rdb <file>
        ferrous --check-aof [--fix|--truncate-to-timestamp <unix second>] <file.manifest|file.aof>
 `
 
-// File looks at a file: mode is config.ModeCheckRDB or ModeCheckAOF, args are the words behind the option. It writes to the
-// standard output and returns the code to exit with.
+// File checks a file: mode is config.ModeCheckRDB or ModeCheckAOF, args are the words behind the option. It writes to
+// standard output and returns the exit code.
 func File(mode config.Mode, args []string) int {
 	var o aof.CheckOptions
 	if mode == config.ModeCheckAOF {

@@ -1,6 +1,6 @@
-// Package collector says when the garbage of a server is collected: Pacer sets the pace of Go's collector and collects large
-// heaps itself, Activity measures how busy the server is, Tidier gives a small heap back when the server has come to rest.
-// Cron drives all three.
+// Package collector decides when Go's garbage collector runs: Pacer sets its pace and starts the collections of large heaps
+// itself, Activity measures how busy the server is, Tidier returns the memory of a small heap to the system when the server
+// is idle. Cron calls all three.
 package collector
 
 import (
@@ -31,9 +31,11 @@ import (
 type Pacer struct {
 	bound   int64 // the runtime's limit of memory that was set, 0 = none
 	soft    int64 // the one that GOMEMLIMIT gave
+	near    bool  // the data is near its limit
 	percent int   // of the pacer
 	own     bool
 	base    uint64        // bytes ever allocated when the last collection ended
+	freed   uint64        // the same, when memory was last given back for the sake of a limit
 	running chan struct{} // closed when the collection ends that was begun here
 	sample  [1]metrics.Sample
 }
@@ -46,7 +48,7 @@ const (
 	noGoal         = 10_000   // per cent; a negative one would make setting it wait for a collection to end
 	ownPercent     = 18       // of the data that is allocated before cron begins a collection, so that garbage is within garbagePercent when it ends
 	lateGoal       = 100      // per cent, when a collection does not keep up
-	fullPercent    = 6        // the same while Bound has set a limit
+	fullPercent    = 6        // the same while the data is near its limit
 )
 
 // Bound sets a limit to the memory of the process, given the limit of the data in bytes (0 = none) and how much there is of
@@ -54,9 +56,14 @@ const (
 // collect, and to give free memory back, before it takes more than boundShare of the limit; while a snapshot keeps what is
 // changed, snapshotShare. A lower GOMEMLIMIT stays. Data well above the limit, as after it was lowered, sets none until enough
 // has been evicted: a limit below what is alive would make the runtime collect without end.
+//
+// Nor is there a limit as long as the process takes more than that already. The next allocation, which is the loop's, would
+// give all the rest back before it returns: 5.9 s after maxmemory had been set to a tenth of 400 MB. So memory is given back
+// beside the loop first. What is left lies between living records; a limit could not make it less.
 func (g *Pacer) Bound(limit, live int, snapshot bool) {
 	want := int64(0)
-	if limit > 0 && live >= limit/8*7 && live <= limit/8*9 {
+	g.near = limit > 0 && live >= limit/8*7 && live <= limit/8*9
+	if g.near {
 		share := boundShare
 		if snapshot {
 			share = snapshotShare
@@ -64,6 +71,10 @@ func (g *Pacer) Bound(limit, live int, snapshot bool) {
 		want = max(int64(float64(limit)*share), int64(limit)+busyGarbage)
 	}
 	if want == g.bound {
+		return
+	}
+	if want != 0 && (g.bound == 0 || want < g.bound) && taken() > want {
+		g.giveBack(uint64(limit))
 		return
 	}
 	if g.soft == 0 {
@@ -74,6 +85,23 @@ func (g *Pacer) Bound(limit, live int, snapshot bool) {
 		want = g.soft
 	}
 	debug.SetMemoryLimit(want)
+}
+
+// giveBack gives free memory back to the system, unless that was done a short time ago.
+func (g *Pacer) giveBack(limit uint64) {
+	allocated := g.allocated()
+	if !g.atRest(allocated) || g.freed != 0 && allocated-g.freed < limit/8 {
+		return
+	}
+	g.freed = allocated
+	g.begin(debug.FreeOSMemory)
+}
+
+// taken returns how many bytes the process has of the system, as the runtime's limit counts them.
+func taken() int64 {
+	samples := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(samples)
+	return int64(samples[0].Value.Uint64() - samples[1].Value.Uint64())
 }
 
 const (
@@ -108,31 +136,44 @@ func (g *Pacer) Adjust(live int, busy bool) {
 // collect is Adjust for a large heap.
 func (g *Pacer) collect(live uint64) {
 	allocated := g.allocated()
-	if g.running != nil {
-		select {
-		case <-g.running:
-			g.running, g.base = nil, allocated
-		default:
-			if allocated-g.base > live+live*ownPercent/100 {
-				g.set(lateGoal)
-			}
-			return
+	if !g.atRest(allocated) {
+		if allocated-g.base > live+live*ownPercent/100 {
+			g.set(lateGoal)
 		}
+		return
 	}
 	g.set(noGoal)
 	share := uint64(ownPercent)
-	if g.bound > 0 {
+	if g.near {
 		share = fullPercent
 	}
-	if allocated-g.base < live*share/100 {
-		return
+	if allocated-g.base >= live*share/100 {
+		g.begin(runtime.GC)
 	}
+}
+
+// begin runs a collection beside the loop.
+func (g *Pacer) begin(collection func()) {
 	done := make(chan struct{})
 	g.running = done
 	go func() {
 		defer close(done)
-		runtime.GC()
+		collection()
 	}()
+}
+
+// atRest reports whether no collection is running that was begun here.
+func (g *Pacer) atRest(allocated uint64) bool {
+	if g.running == nil {
+		return true
+	}
+	select {
+	case <-g.running:
+		g.running, g.base = nil, allocated
+		return true
+	default:
+		return false
+	}
 }
 
 // Percent returns the collector's goal: by how many per cent the heap may grow.
@@ -205,7 +246,7 @@ func (a *Activity) Idle() bool { return a.idle }
 // Restart says that the number of commands begins again at 0 after n.
 func (a *Activity) Restart(n int64) { a.commands -= n }
 
-// A Tidier gives the garbage of a small heap back when the server has come to rest.
+// A Tidier returns the garbage of a small heap to the system when the server is idle.
 //
 // What a burst of commands left behind would stay until the next one brings the collector: on a heap of some ten
 // megabytes a quarter more than the data or worse, which no one needs. So when a whole second brought next to no

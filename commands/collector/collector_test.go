@@ -1,8 +1,10 @@
 package collector
 
 import (
+	"runtime"
 	"runtime/debug"
 	"testing"
+	"time"
 )
 
 func TestActivity(t *testing.T) {
@@ -154,5 +156,43 @@ func TestBound(t *testing.T) {
 		if want := step.want * mb; step.want == 0 && got != before || step.want != 0 && got != want {
 			t.Errorf("limit %d, data %d: the runtime's limit is %d, want %d", step.limit, step.live, got, want)
 		}
+	}
+}
+
+// TestBoundBelowWhatIsTaken: the runtime gets no limit that the process is beyond, but memory is given back.
+func TestBoundBelowWhatIsTaken(t *testing.T) {
+	before := debug.SetMemoryLimit(-1)
+	defer debug.SetMemoryLimit(before)
+	const mb = 1 << 20
+	ballast := make([][]byte, 300)
+	for i := range ballast {
+		ballast[i] = make([]byte, mb)
+		ballast[i][0] = 1
+	}
+	g := &Pacer{}
+	g.Bound(100*mb, 100*mb, false)
+	if got := debug.SetMemoryLimit(-1); got != before {
+		t.Fatalf("the runtime's limit is %d while %d are in use", got, taken())
+	}
+	if g.running == nil {
+		t.Fatal("nothing is given back")
+	}
+	<-g.running
+	runtime.KeepAlive(ballast)
+	g.Bound(100*mb, 100*mb, false)
+	if g.running != nil {
+		t.Error("memory is given back again and again")
+	}
+	ballast = nil
+	g.freed = 0
+	for i := 0; debug.SetMemoryLimit(-1) == before; i++ {
+		if i == 1000 {
+			t.Fatalf("no limit although %d are in use", taken())
+		}
+		g.Bound(100*mb, 100*mb, false)
+		time.Sleep(10 * time.Millisecond)
+	}
+	if got := debug.SetMemoryLimit(-1); got != 132*mb {
+		t.Errorf("the runtime's limit is %d", got)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Mode is what a command line asks the program to do.
+// Mode is the function of the program that a command line selects.
 type Mode int
 
 // The modes. All but ModeServe leave Invocation.Config at its defaults.
@@ -21,23 +21,23 @@ const (
 	ModeSentinel         // --sentinel, or started as redis-sentinel
 )
 
-// Invocation is a command line that was understood.
+// Invocation is a parsed command line.
 type Invocation struct {
 	Mode     Mode
 	ModeArgs []string // the words after the one that chose the mode
 	Config   *Config  // never nil
-	// NoConfig says that neither file nor option was given: the server warns that
-	// it runs on defaults.
+	// NoConfig says that neither a file nor an option was given: the server warns
+	// that it runs with defaults.
 	NoConfig bool
 }
 
 // ParseArgs reads the command line of a server, argv[0] being the program, and
 // the configuration that it names: a file as first word, "-" as first or last
 // word for standard input, and options "--name value…", which win over both.
-// Its forms are Redis's: name and value may stand in one word ("--port 7000"),
-// a value may begin with "--" when its option has none yet, and --save may go
-// without a value. The error is a *ParseError or a *FileError; the Invocation is
-// returned with it, so that the caller can log as far as the configuration says.
+// Its forms are Redis's: name and value may be one word ("--port 7000"), a value may
+// begin with "--" if its option has none yet, and --save may have no value. The
+// error is a *ParseError or a *FileError; the Invocation is returned, too, so that
+// the caller can log with the configuration so far.
 func ParseArgs(argv []string, stdin io.Reader, opts Options) (*Invocation, error) {
 	c := NewWith(opts)
 	inv := &Invocation{Config: c, NoConfig: len(argv) < 2}
@@ -73,9 +73,8 @@ func ParseArgs(argv []string, stdin io.Reader, opts Options) (*Invocation, error
 	return inv, c.LoadString(text + "\n" + options)
 }
 
-// specialMode recognizes command lines that do not start a server. Redis looks
-// for them in the name of the program and in the first word only, but for
-// --sentinel everywhere.
+// specialMode recognizes command lines that do not start a server. Redis checks the
+// name of the program and the first word only; for --sentinel it checks all words.
 func specialMode(argv []string) (Mode, []string, bool) {
 	if len(argv) == 0 {
 		return ModeServe, nil, false
@@ -107,8 +106,8 @@ func specialMode(argv []string) (Mode, []string, bool) {
 	return ModeServe, nil, false
 }
 
-// joinOptions turns the words of a command line into configuration text, a line
-// an option, and says whether standard input is asked for. first says that
+// joinOptions turns the words of a command line into configuration text, one line
+// for each option, and reports whether standard input is to be read. first says that
 // words[0] is the first word of all.
 func joinOptions(words []string, first bool) (text string, stdin bool) {
 	var out strings.Builder
@@ -129,7 +128,7 @@ func joinOptions(words []string, first bool) (text string, stdin bool) {
 			split, _ := SplitArgs(w)
 			hasValue = len(split) != 1
 			if !hasValue && strings.EqualFold(w, "--save") {
-				// Scripts that build the words from an empty list leave --save bare.
+				// Scripts that build the words from an empty list pass --save without a value.
 				if last || strings.HasPrefix(words[i+1], "--") {
 					out.WriteString(`""`)
 					hasValue = !last

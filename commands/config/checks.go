@@ -59,8 +59,8 @@ func checkNodename(s string) error {
 	return nil
 }
 
-// checkLocale accepts what can be the name of a locale. Whether the host has it
-// is the server's question.
+// checkLocale accepts possible names of locales. It does not check whether the
+// host has the locale.
 func checkLocale(s string) error {
 	for i := 0; i < len(s); i++ {
 		if c := s[i]; !isAlnum(c) && !strings.ContainsRune("_-.@/=;", rune(c)) {
@@ -85,8 +85,8 @@ func (c *Config) checkTitleTemplate(template string) error {
 	return nil
 }
 
-// ProcTitle returns the process title that proc-title-template describes; name
-// stands in for {title}, usually the path of the program.
+// ProcTitle returns the process title of proc-title-template; name, usually the
+// path of the program, replaces {title}.
 func (c *Config) ProcTitle(name string) string {
 	title, _ := c.expandTitle(c.ProcTitleTemplate, name)
 	return title

@@ -1,31 +1,23 @@
-// Package config knows every directive of the server: what it is called, what
-// values it takes, what it means when nothing is said, and who may change it.
-// It reads configuration files and command lines, answers CONFIG GET, SET and
-// REWRITE, and hands the rest of the server its values as Go fields. It knows
-// nothing of the server itself.
+// Package config has all directives of the server: their names, values, defaults and flags. It reads configuration files and
+// command lines, implements CONFIG GET, SET and REWRITE, and has the values as Go fields for the rest of the server. It does
+// not depend on the server itself.
 //
 // # Design
 //
-// A Config belongs to one server; there is no package state, so several live in
-// one process. It embeds Values, a struct with one typed field a directive,
-// which the reactor reads without any call. A row (table.go) describes a
-// directive and binds it to its field through a setting (settings.go for
-// switches, words, enums and numbers; special.go for lists), which turns text
-// into the field and back. All rows together are the directive table: parsing,
-// GET, SET, REWRITE and the lists for documents walk it.
+// A Config belongs to one server; there is no package state, so a process may have several. It embeds Values, a struct with
+// one typed field for each directive, which the reactor reads without a call. A row (table.go) describes a directive and
+// binds it to its field through a setting (settings.go for switches, words, enums and numbers; special.go for lists), which
+// turns text into the field and back. All rows together are the directive table: parsing, GET, SET, REWRITE and the lists for
+// documents use it.
 //
-// The effect of a directive that has one (reopening a port, resizing the
-// backlog) is attached by its name with OnApply when the server starts, and runs
-// only for CONFIG SET. SET changes all fields first, then applies; when a value
-// or an effect is refused, Values is restored as it was (a copy of the struct:
-// slices are replaced, never written) and the effects run once more.
+// When the server starts, it attaches effects to directives (reopening a port, resizing the backlog) with OnApply. They run
+// for CONFIG SET only. SET changes all fields first, then runs the effects; if a value or an effect is refused, Values is
+// restored (from a copy of the struct: slices are replaced, never written) and the effects run once more.
 //
-// Directives of Redis that have no meaning in this design are rows like any
-// other (read, checked, reported, rewritten) that carry the reason why nothing
-// follows from them; NoOps lists them, and the log says so where one is set.
+// Directives of Redis without a meaning in this server are rows like any other (read, checked, reported, rewritten), with the
+// reason why they have no effect. NoOps lists them, and the log has a line if one is set.
 //
-// Everything belongs to the reactor's goroutine. Names, ranges, defaults and
-// texts are those of Redis 7.2.
+// A Config belongs to the reactor's goroutine. Names, ranges, defaults and texts are those of Redis 7.2.
 package config
 
 import (
@@ -35,12 +27,11 @@ import (
 	"sync/atomic"
 )
 
-// redisVersion is the version that the messages of the configuration name, the
-// same one that INFO reports.
+// redisVersion is the version in messages about the configuration, the same as in INFO.
 const redisVersion = "7.2.4"
 
-// Options are the collaborators of a Config. The zero value is a server without
-// commands to rename or users to define, on the real disk.
+// Options has the functions and the disk that a Config uses. The zero value is a server without commands to rename or users
+// to define, on the real disk.
 type Options struct {
 	// FS is the disk, nil for the real one.
 	FS FS
@@ -54,20 +45,19 @@ type Options struct {
 }
 
 // Config is the configuration of one server. It must not be copied: its rows
-// point into it. The server may assign fields of Values itself where it decides
-// them (ReplicaOf after REPLICAOF, MaxClients lowered at start): CONFIG GET and
-// REWRITE follow.
+// point into it. The server may assign fields of Values itself (ReplicaOf after REPLICAOF, MaxClients lowered at start):
+// CONFIG GET and REWRITE use the new values.
 type Config struct {
 	Values
 
-	// What a configuration file says besides parameters, in order.
+	// Other lines of configuration files than parameters, in order.
 	Renames       []Rename
 	Users         [][]string // words after "user", of each user directive
 	Modules       [][]string // words after "loadmodule": path, then arguments
 	ModuleConfigs [][]string // words of directives of modules (a dot in the name)
 
 	// RewriteUsers returns the users as lines "user name rules…" for CONFIG
-	// REWRITE. While nil, the user lines of the file stay as they are.
+	// REWRITE. If it is nil, the user lines of the file stay unchanged.
 	RewriteUsers func() []string
 
 	opts  Options
@@ -114,13 +104,13 @@ type row struct {
 	aliases []string
 	flags   Flags
 	kind    string // for documents: "yes/no", "integer", …
-	noop    string // why nothing follows from it, "" when something does
+	noop    string // why it has no effect, "" if it has one
 	value   setting
 	after   func() // adjusts the field when it was set
 	applies []*apply
 }
 
-// apply is an effect; one may serve several rows and then runs once a SET.
+// apply is an effect; several rows may share one, which then runs once for a SET.
 type apply struct {
 	fn   func(*Config) error
 	last bool // see OnApplyLast
@@ -159,9 +149,9 @@ func NewWith(opts Options) *Config {
 // File returns the absolute path of the configuration file, "" without one.
 func (c *Config) File() string { return c.file }
 
-// EnterDir makes Dir the working directory of the process, as Redis does, and CONFIG SET changes it then. Relative names
-// follow the folder from now on when somebody renames or moves it. It is for the one server that a process belongs to,
-// once; the Dir of others is a value only.
+// EnterDir makes Dir the working directory of the process, as Redis does; from then on CONFIG SET dir changes the working
+// directory, too. If the folder is renamed or moved, relative names follow it. Only the server that owns the process calls
+// it, once; for other servers Dir is only a value.
 func (c *Config) EnterDir() error {
 	enter := func(c *Config) error {
 		if err := c.fs.Chdir(c.Dir); err != nil {
@@ -175,7 +165,7 @@ func (c *Config) EnterDir() error {
 	return err
 }
 
-// WorkDir returns the folder that relative names belong to: Dir, or where it is by now.
+// WorkDir returns the folder for relative names: Dir, or after EnterDir the present path of the working directory.
 func (c *Config) WorkDir() string {
 	if c.entered {
 		if dir, err := c.fs.Getwd(); err == nil {
@@ -196,8 +186,8 @@ func (c *Config) Path(name string) string {
 	return name
 }
 
-// OnLog directs the messages of the configuration (warnings, what REWRITE did)
-// to the log; those from before the call are delivered now.
+// OnLog sets the function that logs messages of the configuration (warnings, results of REWRITE). Messages from before the
+// call are logged now.
 func (c *Config) OnLog(fn func(level LogLevel, msg string)) {
 	c.log = fn
 	for _, l := range c.pending {
@@ -224,8 +214,8 @@ func (c *Config) OnApply(fn func(*Config) error, names ...string) {
 	c.attach(&apply{fn: fn}, names)
 }
 
-// OnApplyLast is OnApply for an effect that calling fn again does not undo at
-// once. It is applied when no other effect of the same SET can fail any more.
+// OnApplyLast is OnApply for an effect that cannot be undone at once by calling fn again. It runs after all other effects of
+// the same SET have succeeded.
 func (c *Config) OnApplyLast(fn func(*Config) error, names ...string) {
 	c.attach(&apply{fn: fn, last: true}, names)
 }
@@ -260,7 +250,7 @@ type Directive struct {
 	Type    string // "yes/no", "integer", "memory", "one of a, b", …
 	Default string // as CONFIG GET prints it; meaningful on an unchanged Config
 	Flags   Flags
-	NoOp    string // why nothing follows from it, "" when something does
+	NoOp    string // why it has no effect, "" if it has one
 }
 
 // Directives lists all directives with their present values as Default, in the
@@ -273,8 +263,7 @@ func (c *Config) Directives() []Directive {
 	return out
 }
 
-// NoOp is a directive that is accepted, checked and reported, and from which
-// nothing follows.
+// NoOp is a directive that is accepted, checked and reported, but has no effect.
 type NoOp struct{ Name, Reason string }
 
 // NoOps lists the directives without an effect, in the order of the table.
@@ -288,8 +277,7 @@ func (c *Config) NoOps() []NoOp {
 	return out
 }
 
-// WarnOfNoOps logs which of the directives without an effect are set to other
-// values than their defaults.
+// WarnOfNoOps logs the directives without an effect that are set to other values than their defaults.
 func (c *Config) WarnOfNoOps() { c.warnOfNoOps(c.rows) }
 
 func (c *Config) warnOfNoOps(rows []*row) {

@@ -1,8 +1,7 @@
 package config
 
-// An enum directive is kept as one of the integer types below. Each has a
-// table of names in the order in which Redis prints them; where two names mean
-// the same value (oom-score-adj yes/relative), the first one is reported.
+// The value of an enum directive has one of the integer types below. Each type has a table of names in the order in which
+// Redis prints them; if two names mean the same value (oom-score-adj yes/relative), the first one is reported.
 
 // enumName is one word that an enum directive accepts.
 type enumName[E ~int] struct {
@@ -27,7 +26,7 @@ var logLevelNames = []enumName[LogLevel]{
 	{"warning", LogWarning}, {"nothing", LogNothing},
 }
 
-// LogFormat selects how a log line is written (our own directive, log-format).
+// LogFormat is the format of log lines (log-format, a directive that Redis does not have).
 type LogFormat int
 
 // The log formats: Redis's own line, logfmt pairs, or one JSON object a line.
@@ -41,9 +40,8 @@ var logFormatNames = []enumName[LogFormat]{
 	{"redis", LogFormatRedis}, {"logfmt", LogFormatLogfmt}, {"json", LogFormatJSON},
 }
 
-// Policy is maxmemory-policy: what is evicted when memory is full. The bits say
-// how victims are ranked and from which keys they are drawn, so that a hot path
-// asks with one AND.
+// Policy is maxmemory-policy: it selects the keys to evict when memory is full. Its bits say how keys are ranked and from
+// which keys they are drawn, so that the hot path tests them with one AND.
 type Policy int
 
 // Bits of a Policy.
@@ -53,7 +51,7 @@ const (
 	PolicyRandom                     // any key will do
 	PolicyTTL                        // rank by deadline
 	PolicyAllKeys                    // draw from all keys, not only from those with a deadline
-	PolicyWrites                     // of PolicyLRU: idle is what has not been written, however much it is read
+	PolicyWrites                     // with PolicyLRU: idle time counts from the last write, reads do not matter
 )
 
 // The policies that maxmemory-policy can name.
@@ -81,7 +79,7 @@ var policyNames = []enumName[Policy]{
 // String returns the policy's name as CONFIG GET and INFO print it.
 func (p Policy) String() string { return enumText(policyNames, p, false) }
 
-// Fsync is appendfsync: when the append-only file is forced to disk.
+// Fsync is appendfsync: when the append-only file is synced.
 type Fsync int
 
 // The values of appendfsync.
@@ -228,8 +226,8 @@ var pubsubDefaultNames = []enumName[PubsubDefault]{
 	{"allchannels", PubsubAllChannels}, {"resetchannels", PubsubResetChannels},
 }
 
-// Sanitize says when the payloads of RESTORE and RDB files are to be checked deeply. They always are; it decides what
-// becomes of odd values in files (package rdb).
+// Sanitize is sanitize-dump-payload. In Redis it says when payloads of RESTORE and RDB files are checked deeply. Here they
+// always are; it decides whether odd values in files are corrected or refused (package rdb).
 type Sanitize int
 
 // The values of sanitize-dump-payload.
@@ -261,7 +259,7 @@ var guardNames = []enumName[Guard]{{"no", GuardNo}, {"yes", GuardYes}, {"local",
 // it is connected from this host (loopback or unix socket).
 func (g Guard) Allows(local bool) bool { return g == GuardYes || g == GuardLocal && local }
 
-// Endpoint is what CLUSTER SLOTS and redirections name for clients to connect to.
+// Endpoint is the kind of address that CLUSTER SLOTS and redirections tell clients.
 type Endpoint int
 
 // The values of cluster-preferred-endpoint-type.

@@ -2,11 +2,11 @@ package config
 
 import "fmt"
 
-// The texts of errors, all in one place. They are Redis's, word for word: clients
-// and scripts match on them.
+// The texts of errors, all in one place. They are Redis's, word for word, since
+// clients and scripts compare them.
 
-// reason is why a value or a line is refused. It is shown within the message of
-// CONFIG SET or of the start, and so has the shape that Redis gives it.
+// reason is the reason why a value or a line is refused. It is a part of the
+// error of CONFIG SET or of the start, and has Redis's wording.
 type reason string
 
 func (r reason) Error() string { return string(r) }
@@ -56,7 +56,7 @@ const (
 const (
 	ErrSyntax  = reason("ERR syntax error")
 	ErrLoading = reason("LOADING Redis is loading the dataset in memory")
-	// ErrNoFile answers CONFIG REWRITE on a server without a file.
+	// ErrNoFile is the error of CONFIG REWRITE on a server without a file.
 	ErrNoFile = reason("ERR The server is running without a config file")
 )
 

@@ -13,8 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// FS is what the package needs of the disk. Tests put a file system that fails
-// in its place.
+// FS has the file operations that the package needs. Tests use one that fails.
 type FS interface {
 	vfs.FS
 	// Getwd returns the absolute working directory with symbolic links resolved.
@@ -59,8 +58,8 @@ func (osFS) ResolveDir(path string) (string, error) {
 }
 
 func (osFS) Glob(pattern string) ([]string, error) {
-	// glob(3) negates a set with "!", Go with "^"; and it keeps names that begin
-	// with a dot from wildcards.
+	// glob(3) negates a set with "!", Go with "^"; and wildcards of glob(3) do
+	// not match a leading dot.
 	found, err := filepath.Glob(strings.ReplaceAll(pattern, "[!", "[^"))
 	if err != nil {
 		return nil, err
@@ -84,7 +83,7 @@ func (osFS) OpenLog(name string) (io.Closer, error) {
 	return os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o666)
 }
 
-// ErrorText words an error of the system as the messages of Redis do.
+// ErrorText returns the text of a system error as in Redis's messages.
 func ErrorText(err error) string { return errorText(err) }
 
 // errorText returns an error of the system in the words of C's strerror, which

@@ -8,13 +8,13 @@ import (
 	"ferrous/commands/glob"
 )
 
-// Pair is a parameter and its value, as CONFIG GET answers them.
+// Pair is a parameter and its value in the reply of CONFIG GET.
 type Pair struct{ Name, Value string }
 
-// Get answers CONFIG GET: the parameters that match any of the patterns, each
-// once. A name without [, * or ? finds hidden parameters too and is answered as
-// it was asked, in the case and under the alias of the question; a pattern finds
-// names and aliases alike, in the order of the table.
+// Get is CONFIG GET: it returns the parameters that match any of the patterns,
+// each once. A name without [, * or ? also finds hidden parameters and is
+// returned as the client wrote it, in case and alias; a pattern matches names
+// and aliases, in the order of the table.
 func (c *Config) Get(patterns ...string) []Pair {
 	var out []Pair
 	seen := make(map[string]bool)
@@ -86,16 +86,15 @@ func (c *Config) Changed() []Pair {
 	return out
 }
 
-// SetContext says under which circumstances CONFIG SET is called.
+// SetContext is the state of server and client for CONFIG SET.
 type SetContext struct {
 	Loading bool // data is being loaded
 	Local   bool // the client is connected from this host
 }
 
-// Set answers CONFIG SET: args are names and values in turn. All of them take
-// effect, or none does and the error is the reply. Values whose names are
-// flagged Sensitive are for the caller to redact from what it shows of the
-// command.
+// Set is CONFIG SET: args are names and values alternately. All of them take
+// effect, or none does and the error is the reply. The caller must redact values
+// of Sensitive directives when it shows the command.
 func (c *Config) Set(args []string, ctx SetContext) error {
 	if len(args) == 0 || len(args)%2 != 0 {
 		return ErrSyntax
@@ -124,11 +123,11 @@ func (c *Config) Set(args []string, ctx SetContext) error {
 		names = append(names, name)
 	}
 
-	c.Dir = c.WorkDir() // what is restored must exist
+	c.Dir = c.WorkDir() // the folder to restore must exist
 	old := c.Values
 	type effect struct {
 		*apply
-		name string // the parameter that an error is put down to
+		name string // the parameter in the error text
 	}
 	var effects []effect
 	for i, r := range rows {

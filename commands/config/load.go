@@ -13,8 +13,8 @@ import (
 // and the options of the command line are joined to one text in this order, so
 // that the last word wins, and an error names a line of that text.
 
-// ParseError is a configuration that cannot be used. Error returns the message
-// with which the server must end: to standard error, then exit status 1.
+// ParseError is the error of an invalid configuration. Error returns the message
+// that the server writes to standard error before it exits with status 1.
 type ParseError struct {
 	Line   int    // 1-based, 0 when the text as a whole is refused
 	Text   string // the line without blanks around it
@@ -29,8 +29,9 @@ func (e *ParseError) Error() string {
 	return head + e.Reason + "\n"
 }
 
-// FileError is a configuration file that cannot be opened. Error returns the
-// line that must be logged (level warning) before exit status 1.
+// FileError is the error of a configuration file that cannot be opened. Error
+// returns the line that the server logs (level warning) before it exits with
+// status 1.
 type FileError struct {
 	Path string
 	Err  error
@@ -43,8 +44,8 @@ func (e *FileError) Error() string {
 // Unwrap returns the error of the file system.
 func (e *FileError) Unwrap() error { return e.Err }
 
-// maxInclude is how deep files may include each other; more is taken for a file
-// that includes itself.
+// maxInclude is the greatest depth of includes; a greater one means that a file
+// includes itself.
 const maxInclude = 64
 
 // LoadString reads configuration text. The error is a *ParseError or, for an
@@ -61,7 +62,7 @@ func (c *Config) LoadString(text string) error {
 			continue
 		}
 		if err := c.loadLine(line); err != nil {
-			// Errors of an included file carry their own line.
+			// Errors of an included file have their own line number.
 			var nested *ParseError
 			var file *FileError
 			if errors.As(err, &nested) || errors.As(err, &file) {
@@ -98,7 +99,7 @@ func (c *Config) readFiles(name string) (string, error) {
 			return "", &FileError{p, err}
 		}
 		text.Write(b)
-		// A file without an end of line must not swallow what follows it.
+		// The last line of a file without an end of line must not be joined with the next file.
 		if len(b) > 0 && b[len(b)-1] != '\n' {
 			text.WriteByte('\n')
 		}
@@ -160,13 +161,13 @@ func (c *Config) loadLine(line string) error {
 	return nil
 }
 
-// isDeprecated knows the directives that Redis 7.2 still reads and forgets.
+// isDeprecated reports whether a directive is one that Redis 7.2 reads and ignores.
 func isDeprecated(name string) bool {
 	return name == "list-max-ziplist-entries" || name == "list-max-ziplist-value" ||
 		name == "lua-replicate-commands"
 }
 
-// checkLoaded looks at the configuration as a whole.
+// checkLoaded checks the configuration as a whole.
 func (c *Config) checkLoaded() error {
 	if c.LogFile != "" {
 		f, err := c.fs.OpenLog(c.Path(c.LogFile))
@@ -185,7 +186,7 @@ func (c *Config) checkLoaded() error {
 	return nil
 }
 
-// readAll reads what standard input holds.
+// readAll reads all of standard input.
 func readAll(r io.Reader) (string, error) {
 	if r == nil {
 		return "", nil

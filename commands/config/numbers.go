@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// This file reads numbers as Redis's configuration reads them. The forms differ
-// by directive: plain integers are strict (no blank, no plus sign, no leading
-// zero), memory sizes carry units, and the list-like directives go through C's
-// strtoll, which is lenient.
+// Parsing of numbers as in Redis's configuration. The forms differ by
+// directive: plain integers are strict (no blank, no plus sign, no leading
+// zero), memory sizes have units, and the list-like directives use C's strtoll,
+// which is lenient.
 
 // parseInt reads a plain integer as string2ll of Redis does: "0", or an
 // optional minus sign and digits that do not begin with 0.
@@ -50,9 +50,9 @@ func parseDigits(s string, base uint64) (uint64, bool) {
 	return v, true
 }
 
-// parseLoose reads an integer as strtoll does: blanks and a sign may stand
-// before the digits, an empty string is 0, and what is too large saturates. It
-// fails when something follows the digits.
+// parseLoose reads an integer as strtoll does: blanks and a sign may precede
+// the digits, an empty string is 0, and a number that is too large saturates.
+// It fails if other characters follow the digits.
 func parseLoose(s string, base uint64) (int64, bool) {
 	t := strings.TrimLeft(s, " \t\n\v\f\r")
 	neg := false
@@ -91,7 +91,7 @@ var memoryUnits = []struct {
 // ParseMemory reads a size such as 100, 64mb or 1G (k, m and g are powers of
 // ten, kb, mb and gb powers of two, in any case). A number before the unit may
 // be missing and is then 0, as in Redis. Unlike Redis, which wraps around, it
-// refuses what does not fit into 64 bits.
+// refuses numbers of more than 64 bits.
 func ParseMemory(s string) (uint64, bool) {
 	n := 0
 	for n < len(s) && s[n] >= '0' && s[n] <= '9' {

@@ -7,22 +7,19 @@ import (
 	"strings"
 )
 
-// setting is the typed half of a directive: it reads words into a field of
-// Values and writes the field back as text.
+// setting is the typed part of a directive: it parses words into a field of Values and formats the field as text.
 type setting interface {
-	// set stores the value that args spell. changed says whether the directive's effect must run; the error is the reason that
-	// Redis gives. A failed set may leave the field half changed: the caller restores Values.
+	// set parses args and stores the value. changed says whether the directive's effect must run; the error is Redis's
+	// reason. A failed set may leave the field partly changed: the caller restores Values.
 	set(args []string) (changed bool, err error)
 	// get returns the value as CONFIG GET prints it.
 	get() string
-	// lines returns the directive as lines of a configuration file; none when
-	// the way to express the value is to leave the directive out.
+	// lines returns the directive as lines of a configuration file; none if a file without the directive has this value.
 	lines(name string) []fileLine
 }
 
-// fileLine is a line of a rewritten configuration file. One that is not forced
-// (it says what holds anyway) is written only where the file already has the
-// directive.
+// fileLine is a line of a rewritten configuration file. One that is not forced (it has the default value) is written only if
+// the file has the directive already.
 type fileLine struct {
 	text  string
 	force bool
@@ -63,8 +60,7 @@ func (s *yesnoSetting) lines(name string) []fileLine {
 	return oneLine(name, s.get(), *s.p != s.def)
 }
 
-// textSetting is a string. Where optional, the empty string means "not set",
-// and the directive is then left out of the file.
+// textSetting is a string. If optional, the empty string means "not set", and the directive is not in the file then.
 type textSetting struct {
 	p        *string
 	def      string
@@ -92,14 +88,14 @@ func (s *textSetting) lines(name string) []fileLine {
 	return oneLine(name, Quote(*s.p), *s.p != s.def)
 }
 
-// enumSetting is one word of a list, or with flags several of them.
+// enumSetting is one word of a list, or several of them if flags is set.
 type enumSetting[E ~int] struct {
 	p     *E
 	def   E
 	names []enumName[E]
 	flags bool
 	check func(E) error
-	newer int // how many of the last names Redis 7.2 does not know: the error, which is its own, has no word of them
+	newer int // number of last names that Redis 7.2 does not have: its error text does not list them
 }
 
 func (s *enumSetting[E]) set(args []string) (bool, error) {
@@ -147,7 +143,7 @@ func (s *enumSetting[E]) lines(name string) []fileLine {
 	return oneLine(name, s.get(), *s.p != s.def)
 }
 
-// numberForm is how a number is read and written.
+// numberForm is the form in which a number is read and written.
 type numberForm int
 
 const (
@@ -157,7 +153,7 @@ const (
 	octal                     // 755
 )
 
-// number is a Go integer that a numeric directive binds to.
+// number is a Go integer type of numeric directives.
 type number interface{ ~int | ~int64 | ~uint64 }
 
 type numberSetting[T number] struct {
@@ -186,7 +182,7 @@ func (s *numberSetting[T]) parse(text string) (T, error) {
 	switch s.form {
 	case memory, percent:
 		if mag, ok := ParseMemory(text); ok {
-			// A signed T that the size does not fit into would turn negative.
+			// If the size does not fit into a signed T, v is negative.
 			if v := T(mag); v >= 0 && uint64(v) == mag {
 				return v, s.inRange(v)
 			}
@@ -271,8 +267,8 @@ func formatMemory(bytes uint64) string {
 	return strconv.FormatUint(bytes, 10)
 }
 
-// memoryLimitSetting is maxmemory: a size as in Redis, or per cent of what the process can have, which the server works out
-// when it applies the directive.
+// memoryLimitSetting is maxmemory: a size as in Redis, or a percentage of the memory that the process can have, which the
+// server computes when it applies the directive.
 type memoryLimitSetting struct {
 	numberSetting[uint64]
 	percent *int

@@ -6,12 +6,11 @@ import (
 	"strings"
 )
 
-// The directives whose value is a list, or whose meaning needs more than a
-// field. Each is a setting of its own type.
+// The directives whose value is a list, or needs more than a field. Each has a
+// setting type of its own.
 
-// dirSetting is dir, resolved against the previous one. It is a value of one
-// server, which Config.Path applies to relative names; EnterDir makes it the
-// working directory of the process, too.
+// dirSetting is dir, resolved against the previous one. Config.Path uses it for
+// relative names; EnterDir makes it the working directory of the process, too.
 type dirSetting struct{ c *Config }
 
 func (s dirSetting) set(args []string) (bool, error) {
@@ -213,8 +212,8 @@ next:
 	return flags, true
 }
 
-// String returns the letters of the flags in Redis's order; as in Redis 7.2 the
-// letter n is left out beside A.
+// String returns the letters of the flags in Redis's order; as in Redis 7.2,
+// after A the letter n is left out.
 func (f NotifyFlags) String() string {
 	var out []byte
 	all := f&NotifyAll == NotifyAll

@@ -5,8 +5,8 @@ import "strings"
 // SplitArgs splits a configuration line into its words, with the quoting of
 // Redis (sdssplitargs): blanks separate, "double quotes" know \n \r \t \a \b
 // and \xHH and let a backslash protect any other byte, 'single quotes' know
-// only \'. A closing quote must be followed by a blank or the end. It reports
-// false where quotes are unbalanced. As in C a zero byte ends the line.
+// only \'. A closing quote must be followed by a blank or the end. It returns
+// false if quotes are unbalanced. As in C a zero byte ends the line.
 func SplitArgs(line string) ([]string, bool) {
 	if i := strings.IndexByte(line, 0); i >= 0 {
 		line = line[:i]
@@ -15,7 +15,7 @@ func SplitArgs(line string) ([]string, bool) {
 		args []string
 		word []byte
 	)
-	// at answers 0 past the end, so that looking ahead needs no bounds.
+	// at returns 0 behind the end, so that looking ahead needs no check.
 	at := func(i int) byte {
 		if i < len(line) {
 			return line[i]
@@ -66,7 +66,7 @@ func SplitArgs(line string) ([]string, bool) {
 	}
 }
 
-// Quote writes s in double quotes so that SplitArgs gives it back byte for byte.
+// Quote returns s in double quotes so that SplitArgs returns the same bytes.
 func Quote(s string) string {
 	const hex = "0123456789abcdef"
 	out := make([]byte, 0, len(s)+2)

@@ -28,8 +28,8 @@ func (c *Config) add(r *row) *row {
 func (r *row) alias(names ...string) *row { r.aliases = append(r.aliases, names...); return r }
 func (r *row) noOp(reason string) *row    { r.noop = reason; return r }
 
-// noOps gives a reason to all rows from number from on that have none, but for
-// those named.
+// noOps sets the reason of all rows from number from on that have none, except
+// the named ones.
 func (c *Config) noOps(from int, reason string, but ...string) {
 	for _, r := range c.rows[from:] {
 		if r.noop == "" && !slices.Contains(but, r.name) {
@@ -68,8 +68,8 @@ func enum[E ~int](c *Config, name string, p *E, names []enumName[E], def E, f Fl
 		value: &enumSetting[E]{p, def, names, f&MultiArg != 0, check, 0}})
 }
 
-// num adds a number from lo to hi; an hi that T cannot hold stands for T's
-// largest value, and noMax for the largest of 64 bits.
+// num adds a number from lo to hi; a hi that T cannot hold means T's largest
+// value, and noMax means the largest of 64 bits.
 func num[T number](c *Config, name string, p *T, lo, hi int64, def T, form numberForm, f Flags) *row {
 	*p = def
 	top := T(hi)
@@ -315,7 +315,7 @@ func (c *Config) addPersistence() {
 	c.yesno("aof-use-rdb-preamble", &v.AOFUseRDBPreamble, true, rw)
 	c.yesno("aof-timestamp-enabled", &v.AOFTimestampEnabled, false, rw)
 	c.yesno("aof-rewrite-incremental-fsync", &v.AOFRewriteIncrementalSync, true, rw)
-	// Hidden in 7.2, shown in 7.0: tools that know it from there find it.
+	// Hidden in 7.2, but not in 7.0, so it is shown for tools that expect it.
 	c.yesno("aof-disable-auto-gc", &v.AOFDisableAutoGC, false, rw)
 }
 

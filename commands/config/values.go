@@ -2,12 +2,12 @@ package config
 
 // Values holds every directive as a typed Go value. It is a plain struct of the
 // reactor's goroutine: hot paths read its fields directly (cfg.MaxMemory). A
-// directive that changes replaces its slice and never writes into the old one,
-// so a copy of Values is a consistent, immutable picture that may be handed to
-// another goroutine.
+// change of a directive replaces its slice and never writes to the old one, so
+// a copy of Values is consistent and immutable, and may be passed to another
+// goroutine.
 //
-// Units are in the comments; where none is given the field is a count or a
-// switch named by its directive.
+// Units are in the comments; a field without one is a count or a switch with
+// the name of its directive.
 type Values struct {
 	// Process.
 	Daemonize              bool
@@ -104,7 +104,7 @@ type Values struct {
 	DynamicHz              bool
 	ActiveRehashing        bool
 	ActiveExpireEffort     int
-	MaxMemory              uint64 // bytes, 0 = no limit; where a percentage was given the server works it out
+	MaxMemory              uint64 // bytes, 0 = no limit; computed by the server from a percentage
 	MaxMemoryPercent       int    // of the memory that the machine or cgroup has, 0 if bytes were given
 	MaxMemoryPolicy        Policy
 	MaxMemorySamples       int
@@ -126,7 +126,7 @@ type Values struct {
 	ActiveDefragIgnore     int64 // bytes
 	TrackingTableMaxKeys   int
 	NotifyKeyspaceEvents   NotifyFlags
-	BusyReplyThresholdMs   int64 // milliseconds before a script makes others see -BUSY, 0 = never
+	BusyReplyThresholdMs   int64 // milliseconds after which other clients get -BUSY because of a script, 0 = never
 	LatencyTracking        bool
 	LatencyPercentiles     []float64 // 0 to 100
 	LatencyMonitorMs       int64     // milliseconds, 0 = off
@@ -273,7 +273,7 @@ const (
 	NotifyModule                           // d
 	NotifyNew                              // n, not part of A
 
-	// NotifyAll is what the letter A stands for.
+	// NotifyAll is the letter A.
 	NotifyAll = NotifyGeneric | NotifyString | NotifyList | NotifySet | NotifyHash |
 		NotifyZset | NotifyExpired | NotifyEvicted | NotifyStream | NotifyModule
 )

@@ -15,42 +15,42 @@ import (
 	"ferrous/commands/process"
 )
 
-// A Reporter writes crash reports and ends the process. Its exported fields are set before anything can crash.
+// A Reporter writes crash reports and ends the process. Its exported fields are set before it is used.
 type Reporter struct {
 	Log     *logging.Logger
-	Product string // what crashed, with its version
+	Product string // name and version of the program
 	// State returns the part of the report that describes the server. It is called on the loop, whose data it reads.
 	State func() string
-	// Post has the loop call a function.
+	// Post makes the loop call a function.
 	Post func(fn func())
 	// ExitOnPanic reports whether a panic ends the process by exit(1) and not by SIGABRT.
 	ExitOnPanic func() bool
-	// CleanUp removes what must not be left behind; it is called at the end of the report, by any goroutine.
+	// CleanUp removes temporary files; any goroutine may call it, at the end of the report.
 	CleanUp func()
-	// Enabled is crash-log-enabled: the report has more than its first lines.
+	// Enabled is crash-log-enabled: if false, the report has only its first lines.
 	Enabled atomic.Bool
 
 	once     sync.Once
 	watchdog chan struct{} // stops the watchdog; nil while there is none
 }
 
-// cause is why the server dies.
+// cause is the reason of the crash.
 type cause struct {
-	lines  []string       // that the report begins with
-	signal syscall.Signal // that ends the process: as in Redis, SIGABRT for what it notices itself
+	lines  []string       // the first lines of the report
+	signal syscall.Signal // the signal that ends the process: as in Redis, SIGABRT for panics and failed assertions
 	abort  bool           // use-exit-on-panic applies
 	stack  []byte
 }
 
-// Assertion is the value of a panic about something that must hold.
+// Assertion is the value of the panic of a failed assertion.
 type Assertion struct{ Expr string }
 
-// Error is the text of the report.
+// Error returns the text for the report.
 func (a Assertion) Error() string { return "'" + a.Expr + "' is not true" }
 
 const (
-	// patience bounds the wait for a loop that may hang, and deadline the making of the report, during which anything can
-	// happen.
+	// patience is the longest wait for a loop that may hang. deadline is the longest time for the whole report, which may
+	// fail in any way.
 	patience = 2 * time.Second
 	deadline = 20 * time.Second
 )
@@ -81,7 +81,7 @@ func (r *Reporter) crashedBy(sig syscall.Signal) string {
 	return fmt.Sprintf("%s crashed by signal: %d", r.Product, int(sig))
 }
 
-// origin finds in a stack where the panic happened, file:line.
+// origin returns the place of the panic in a stack, file:line.
 func origin(stack []byte) string {
 	_, after, found := strings.Cut(string(stack), "\npanic(")
 	if !found {
@@ -100,7 +100,7 @@ func origin(stack []byte) string {
 	return "?"
 }
 
-// Panicked reports a panic on the loop, with the stack that it happened on. It does not return.
+// Panicked reports a panic on the loop, with its stack. It does not return.
 func (r *Reporter) Panicked(v any, stack []byte) { r.crash(r.causeOf(v, stack), true) }
 
 // Go runs f in a goroutine; a panic there is a crash of the server.
@@ -115,11 +115,11 @@ func (r *Reporter) Go(f func()) {
 	}()
 }
 
-// Signals are the signals by which others make a server crash with a report.
+// Signals are the signals that make a server crash with a report.
 var Signals = []os.Signal{syscall.SIGABRT, syscall.SIGSEGV, syscall.SIGBUS, syscall.SIGFPE, syscall.SIGILL}
 
-// BySignal ends the process as the signal does, having written the report if it is enabled. Any goroutine may call it. It
-// does not return.
+// BySignal writes the report if it is enabled, and ends the process by the signal. Any goroutine may call it. It does not
+// return.
 func (r *Reporter) BySignal(sig syscall.Signal) {
 	if !r.Enabled.Load() {
 		process.Die(sig)
@@ -128,7 +128,7 @@ func (r *Reporter) BySignal(sig syscall.Signal) {
 		signal: sig, stack: allStacks()}, false)
 }
 
-// allStacks returns the stacks of all goroutines, as far as 1 MB holds them.
+// allStacks returns the stacks of all goroutines, at most 1 MB.
 func allStacks() []byte {
 	buf := make([]byte, 1<<20)
 	return buf[:runtime.Stack(buf, true)]
@@ -138,7 +138,7 @@ func allStacks() []byte {
 // be read here.
 func (r *Reporter) crash(c cause, onLoop bool) {
 	r.once.Do(func() {
-		// The log may be what is broken.
+		// The log itself may hang.
 		time.AfterFunc(deadline, func() { process.Die(c.signal) })
 		raw := func(text string) { r.Log.Raw(logging.Warning, text) }
 		raw("\n\n=== REDIS BUG REPORT START: Cut & paste starting from here ===\n")
@@ -162,10 +162,10 @@ func (r *Reporter) crash(c cause, onLoop bool) {
 		}
 		process.Die(c.signal)
 	})
-	select {} // another goroutine's report is being written
+	select {} // another goroutine is writing its report
 }
 
-// askForState asks the loop for the server's state, and stops the loop there.
+// askForState makes the loop return the server's state and then stop.
 func (r *Reporter) askForState() string {
 	state := make(chan string, 1)
 	r.Post(func() {
@@ -180,11 +180,11 @@ func (r *Reporter) askForState() string {
 	}
 }
 
-// minWatchdogPeriod keeps a busy server from being taken for a stuck one.
+// minWatchdogPeriod is the shortest period, so that a busy server does not count as stuck.
 const minWatchdogPeriod = 200 * time.Millisecond
 
-// Watch starts a watchdog in place of the one that runs; 0 stops it. The watchdog looks every period whether the loop still
-// turns, and logs the stacks of all goroutines when it did not for so long: what holds it stands there.
+// Watch starts a watchdog and stops the running one; with 0 it only stops it. The watchdog checks every period whether the
+// loop still turns. If it did not for a period, it logs the stacks of all goroutines, which show the reason.
 func (r *Reporter) Watch(period time.Duration) {
 	if r.watchdog != nil {
 		close(r.watchdog)
@@ -209,7 +209,7 @@ func (r *Reporter) watchLoop(period time.Duration, stop chan struct{}) {
 		case <-time.After(period):
 			r.Log.Raw(logging.Warning, "\n--- WATCHDOG TIMER EXPIRED ---\n"+string(allStacks())+"--------\n")
 			select {
-			case <-turned: // one report for each time that it is stuck
+			case <-turned: // one report each time the loop is stuck
 			case <-stop:
 				return
 			}

@@ -1,12 +1,12 @@
-// Package crash ends a server that cannot go on. Before that it writes a report to the log, in the frame that tools look for in a Redis
-// log: the stack, INFO, the clients, the running request and the configuration. There are three ways to it:
+// Package crash ends a server that cannot continue. Before that it writes a report to the log, between the lines that tools
+// search for in a Redis log: the stack, INFO, the clients, the running request and the configuration. It has three causes:
 //
-//   - a panic on the loop (eventloop hands it over with the stack that it happened on); a wrong memory access is one, too,
-//     as Go makes a panic of it,
-//   - a panic in a goroutine of ours, which runs under Reporter.Go,
-//   - a signal that means a crash, sent from outside.
+//   - a panic on the loop, which eventloop passes on with its stack; an invalid memory access is one, too, since Go turns it
+//     into a panic,
+//   - a panic in another goroutine of the server, which Reporter.Go has started,
+//   - a signal of Signals, sent from outside.
 //
-// The state belongs to the loop. Another goroutine asks the loop for it and does without it if the loop does not answer: the
-// loop may be what hangs. What Go itself calls fatal (a map written by two goroutines, memory that cannot be had) cannot be caught; main sends
-// the trace of such an end to the log file.
+// The server's state belongs to the loop. Another goroutine asks the loop for it; if the loop does not answer, since it may
+// hang, the report has no state. Fatal errors of Go (two goroutines write a map, no memory) cannot be caught; main directs
+// their traces to the log file.
 package crash

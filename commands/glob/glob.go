@@ -6,8 +6,8 @@
 // byte x, everything else itself. All is byte-wise.
 //
 // Since only '*' has a variable length, no recursion is needed: when an item
-// does not match, the last '*' takes one byte more and matching goes on behind it;
-// earlier stars never have to be asked again. The items behind the last '*' of the
+// does not match, the last '*' takes one byte more and matching continues behind it;
+// earlier stars need not be tried again. The items behind the last '*' of the
 // pattern can only match the end of the string, so that they are tried once.
 // The cost is at worst the product of the lengths, and linear for patterns with
 // one '*'.

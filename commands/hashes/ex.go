@@ -9,8 +9,8 @@ import (
 	"ferrous/eventloop/resp"
 )
 
-// The commands that read or write fields of a hash and their deadlines in one: HGETDEL, HGETEX and HSETEX of Redis 8.0.
-// They are propagated as what they do: HDEL, HPEXPIREAT or HPERSIST, and HSETEX with PXAT.
+// The commands that read or write fields of a hash together with their deadlines: HGETDEL, HGETEX and HSETEX of Redis 8.0.
+// They are propagated as HDEL, HPEXPIREAT or HPERSIST, and HSETEX with PXAT.
 var hashExCommands = []session.Command{
 	{Name: "hgetdel", Arity: -5, Flags: session.Write | session.Fast, ACL: session.CatHash, Handler: hgetdel,
 		Group: session.GroupHash, Since: "8.0.0", Complexity: "O(N) with N the number of fields that are named.",
@@ -34,7 +34,7 @@ var hashExCommands = []session.Command{
 				Args: []session.Arg{session.IntArg("numfields"), session.BlockOf("data", session.StringArg("field"), session.StringArg("value")).Many()}}}},
 }
 
-// fieldExpiration is the four ways to say a deadline.
+// fieldExpiration is the four options that give a deadline.
 func fieldExpiration() []session.Arg {
 	return []session.Arg{
 		session.TokenArg("seconds", session.ArgInteger, "EX", ""),
@@ -52,7 +52,7 @@ const (
 
 func errUnknownArgument(arg []byte) string { return "ERR unknown argument: " + session.CString(arg) }
 
-// deadlineOption reports whether argument i is one of EX, PX, EXAT and PXAT, and how it counts.
+// deadlineOption reports whether argument i is one of EX, PX, EXAT and PXAT, and returns its unit and base.
 func deadlineOption(c *session.Client, i int) (base, unit int64, ok bool) {
 	switch {
 	case c.Is(i, "ex"):
@@ -138,7 +138,7 @@ func hgetex(c *session.Client) {
 		return
 	}
 	h := editHash(c, r)
-	h.UseDeadlines() // as Redis, even if no field gets one
+	h.UseDeadlines() // as in Redis, even if no field gets one
 	if persist {
 		getPersisting(c, &h, fields)
 		return
@@ -241,7 +241,7 @@ func parseHsetexOptions(c *session.Client) (o hsetexOptions, ok bool) {
 			return o, false
 		}
 	}
-	// The arity leaves room for more than the options before FIELDS can be.
+	// The arity check allows requests without FIELDS.
 	c.Error(session.ErrArity(c.Cmd.Full))
 	return o, false
 }
@@ -288,7 +288,7 @@ func hsetex(c *session.Client) {
 	case o.whenAt == 0:
 	case set.past:
 		c.Notify(config.NotifyHash, "hdel", key)
-		c.PropagateNothing() // what was deleted is propagated already
+		c.PropagateNothing() // the deletions are propagated already
 	default:
 		c.Notify(config.NotifyHash, "hexpire", key)
 		if c.Propagates() && !c.Is(o.whenAt-1, "pxat") {

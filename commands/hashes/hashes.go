@@ -1,6 +1,6 @@
-// Package hashes is the commands of hashes, with deadlines of their fields. A field whose deadline has passed is not seen any
-// more (hash.View) and is deleted when a command asks for it or in the background; every edit informs the database when the
-// earliest deadline has changed (hashEdit.done).
+// Package hashes has the commands of hashes, with deadlines of fields. A field whose deadline has passed is hidden
+// (hash.View), and is deleted when a command reads it or in the background. Every edit tells the database the earliest
+// deadline from before (hashEdit.done).
 package hashes
 
 import (
@@ -128,19 +128,19 @@ const (
 	errNotFinite      = "ERR value is NaN or Infinity"
 )
 
-// readHash returns the hash at the key as it looks now, without fields that have expired. If there is something else at
-// the key it has replied, and ok is false.
+// readHash returns the present View of the hash at the key, without fields that have expired. If the key has another type it
+// has replied, and ok is false.
 func readHash(c *session.Client) (v hash.View, ok bool) {
 	r, ok := c.ReadTyped(c.Args[1], record.Hash)
 	return viewHash(c, r), ok
 }
 
-// viewHash returns how the hash of a record that ReadTyped or WriteTyped found looks now; nil is a hash without fields.
+// viewHash returns the present View of the hash of a record that ReadTyped or WriteTyped found; nil is a hash without fields.
 func viewHash(c *session.Client, r *record.Record) hash.View {
 	return peekHash(r).At(c.Core.Keyspace.Now)
 }
 
-// readFields is readHash for a command that asks for these fields: those that have expired are deleted, see expireMet.
+// readFields is readHash for a command that reads these fields: it deletes those that have expired, see expireMet.
 func readFields(c *session.Client, fields [][]byte) (v hash.View, ok bool) {
 	r, ok := c.ReadTyped(c.Args[1], record.Hash)
 	if !ok {
@@ -152,8 +152,8 @@ func readFields(c *session.Client, fields [][]byte) (v hash.View, ok bool) {
 	return v, true
 }
 
-// writeFields finds the hash at the key for a command that will write these fields, or every step-th of them: those that
-// have expired are deleted first. If there is something else at the key it has replied, and ok is false.
+// writeFields finds the hash at the key for a command that will write these fields, or every step-th of them. It deletes
+// those that have expired first. If the key has another type it has replied, and ok is false.
 func writeFields(c *session.Client, fields [][]byte, step int) (r *record.Record, ok bool) {
 	r, ok = c.WriteTyped(c.Args[1], record.Hash)
 	if ok && viewHash(c, r).Due() {
@@ -162,7 +162,7 @@ func writeFields(c *session.Client, fields [][]byte, step int) (r *record.Record
 	return r, ok
 }
 
-// peekHash returns the hash of a record, for reading; nil for nil and for what is no hash.
+// peekHash returns the hash of a record, for reading; nil if r is nil or another type.
 func peekHash(r *record.Record) *hash.Hash {
 	if r == nil || r.Type() != record.Hash {
 		return nil
@@ -174,11 +174,11 @@ func peekHash(r *record.Record) *hash.Hash {
 type hashEdit struct {
 	*hash.Hash
 	edit session.Edit[*hash.Hash]
-	next int64 // the earliest deadline that it had
+	next int64 // the earliest deadline before the edit
 	db   *keyspace.DB
 }
 
-// editHash returns the hash at the key for writing; r is what WriteTyped found there. If that is nil the hash is made.
+// editHash returns the hash at the key for writing; r is the result of WriteTyped. If it is nil the hash is created.
 func editHash(c *session.Client, r *record.Record) hashEdit {
 	var edit session.Edit[*hash.Hash]
 	if r == nil {
@@ -189,7 +189,8 @@ func editHash(c *session.Client, r *record.Record) hashEdit {
 	return hashEdit{edit.Value, edit, edit.Value.Earliest(), c.DB}
 }
 
-// done ends an edit: it counts the memory, and deletes the key if no field is left, which it returns. It reports no change.
+// done ends an edit: it counts the memory, and deletes the key if no field is left, in which case it returns true. It does
+// not report a change.
 func (e hashEdit) done() (deleted bool) {
 	e.db.FieldsRescheduled(e.edit.Record, e.next)
 	return e.edit.Done()
@@ -245,8 +246,8 @@ func hexists(c *session.Client) {
 	}
 }
 
-// hlen counts what is stored: as in Redis, and as DBSIZE does with keys, an expired field counts until it is deleted, so
-// that the answer takes constant time. Background expiry deletes it within milliseconds.
+// hlen counts the stored fields: as in Redis, and as DBSIZE does with keys, an expired field counts until it is deleted, so
+// that HLEN takes constant time. Background expiry deletes it within milliseconds.
 func hlen(c *session.Client) {
 	v, ok := readHash(c)
 	if !ok {
@@ -298,7 +299,7 @@ func hvals(c *session.Client) {
 	})
 }
 
-// hashColumn replies with an array of what fn writes for each field.
+// hashColumn replies with an array; fn writes the element for each field.
 func hashColumn(c *session.Client, fn func(field, value hash.Value) bool) {
 	v, ok := readHash(c)
 	if !ok {
@@ -320,7 +321,7 @@ func hmset(c *session.Client) {
 	}
 }
 
-// setFields sets the fields that the arguments name and returns how many are new. On failure it has replied.
+// setFields sets the fields of the arguments and returns the number of new ones. On failure it has replied.
 func setFields(c *session.Client) (created int, ok bool) {
 	pairs := c.Args[2:]
 	if len(pairs)%2 != 0 {
@@ -357,7 +358,7 @@ func hsetnx(c *session.Client) {
 	c.W.Int(1)
 }
 
-// setField sets the field that argument 2 names, which keeps its deadline; r is what writeFields found.
+// setField sets the field of argument 2, which keeps its deadline; r is the result of writeFields.
 func setField(c *session.Client, r *record.Record, value []byte, event string) {
 	h := editHash(c, r)
 	h.SetKeeping(c.Args[2], value, c.HashRules(), c.Gen())
@@ -430,8 +431,8 @@ func hincrbyfloat(c *session.Client) {
 	setField(c, r, text, "hincrbyfloat")
 	c.W.Bulk(text)
 	if c.Propagates() {
-		// The result is propagated, since another server may add with another precision. HSET removes the field's deadline, so
-		// HPEXPIREAT sets it again.
+		// The result is propagated, since another server may compute with another precision. HSET removes the field's
+		// deadline, so HPEXPIREAT sets it again.
 		set := [][]byte{wordHSet, key, field, append([]byte(nil), text...)}
 		if deadline == record.NoExpiry {
 			c.Rewrite(set...)
@@ -445,7 +446,7 @@ func hincrbyfloat(c *session.Client) {
 var wordHSet = []byte("HSET")
 
 func hdel(c *session.Client) {
-	// An expired field that is still there counts, as in Redis.
+	// As in Redis, an expired field that is not deleted yet counts.
 	session.RemoveElements[hash.Hash](c, record.Hash, editHash, config.NotifyHash, "hdel")
 }
 
@@ -500,7 +501,7 @@ func (d drawer) Draw(n int, values bool) {
 	})
 }
 
-// reply replies with a field, an element of what Array began.
+// reply replies with a field, as an element of the array.
 func (d drawer) reply(field, value hash.Value, values bool) {
 	if values && d.c.W.RESP3() {
 		d.c.W.Array(2)

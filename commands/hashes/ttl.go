@@ -10,17 +10,16 @@ import (
 
 // Deadlines of the fields of hashes.
 //
-// # What a field's deadline does
+// # The effect of a deadline
 //
-// A field whose deadline has passed is gone for every command but HLEN and HDEL. It is deleted by background expiry
-// within milliseconds (package keyspace), or before, by a command that meets it: one that asks for it or writes it by name,
-// and HRANDFIELD. Commands that pass over all fields leave expired ones out and delete nothing. While keys do not
-// expire (KeepExpired), fields do not either.
+// A field whose deadline has passed does not exist for commands, except HLEN and HDEL. Background expiry deletes it within
+// milliseconds (package keyspace), or before that a command that reads or writes it by name, or HRANDFIELD. Commands that
+// iterate over all fields skip expired ones and delete nothing. While keys do not expire (KeepExpired), fields do not either.
 //
 // # What is propagated
 //
-// Deadlines as HPEXPIREAT, in milliseconds of Unix time, and of the fields that got one only; those that expire as HDEL,
-// one for each field. Nothing that follows this server has to look at a clock.
+// Deadlines are propagated as HPEXPIREAT, in milliseconds of Unix time and for the fields that got one only; expired fields
+// as HDEL, one command for each field. So replicas and files do not depend on a clock.
 //
 // Semantics and texts are those of Redis 7.4, of HGETDEL, HGETEX and HSETEX (ex.go) those of Redis 8.0.
 var hashTTLCommands = []session.Command{
@@ -67,7 +66,7 @@ func httlRow(name string, handler func(*session.Client), summary string) session
 		Args: []session.Arg{session.KeyArg("key"), fieldsArg}}
 }
 
-// What the commands reply about a field.
+// The replies for a field.
 const (
 	fieldMissing = -2
 	fieldNoTTL   = -1
@@ -92,8 +91,8 @@ var (
 	wordOne        = []byte("1")
 )
 
-// fieldsFrom returns the fields behind FIELDS, which must be argument i, and their number. badNumber is what it replies to
-// a number that is none or below 1. On failure it has replied.
+// fieldsFrom returns the fields behind FIELDS, which must be argument i, and their number. badNumber is the error for a
+// number that is invalid or below 1. On failure it has replied.
 func fieldsFrom(c *session.Client, i int, badNumber string) (fields [][]byte, ok bool) {
 	if i+1 >= len(c.Args) {
 		c.Error(session.ErrArity(c.Cmd.Full))
@@ -139,8 +138,8 @@ func sameForAll(c *session.Client, fields [][]byte, reply int64) {
 	}
 }
 
-// expireMet deletes those of the fields (every step-th is one) of the hash behind r that have expired, and returns what is
-// at the key then, nil if that was all. Nothing happens where fields do not expire.
+// expireMet deletes the expired ones of these fields (every step-th of the slice) of the hash behind r. It returns the key's
+// present record, nil if no field is left. It does nothing while fields do not expire (KeepExpired).
 func expireMet(c *session.Client, r *record.Record, fields [][]byte, step int) *record.Record {
 	v := viewHash(c, r)
 	met := 0
@@ -162,10 +161,10 @@ func expireMet(c *session.Client, r *record.Record, fields [][]byte, step int) *
 	return expiredFields(c, &h)
 }
 
-// expireAtMost is how many fields one HRANDFIELD may delete.
+// expireAtMost is the most fields that one HRANDFIELD deletes.
 const expireAtMost = 1000
 
-// readAll is readHash for HRANDFIELD: fields that have expired are deleted, unless there are too many.
+// readAll is readHash for HRANDFIELD: it deletes expired fields, unless there are too many.
 func readAll(c *session.Client) (v hash.View, ok bool) {
 	r, ok := c.ReadTyped(c.Args[1], record.Hash)
 	if !ok {
@@ -176,19 +175,19 @@ func readAll(c *session.Client) (v hash.View, ok bool) {
 	}
 	h := editHash(c, r)
 	h.Expire(c.Core.Keyspace.Now, expireAtMost, func(field []byte, _ int64) {
-		fieldGone(c, append([]byte(nil), field...)) // its memory is about to be used again
+		fieldGone(c, append([]byte(nil), field...)) // its memory is about to be reused
 	})
 	return viewHash(c, expiredFields(c, &h)), true
 }
 
-// fieldGone counts and propagates a field that has expired, or was given a deadline that had passed. field must stay as it
-// is until the command is done.
+// fieldGone counts and propagates the deletion of a field that has expired, or whose new deadline has passed already. field
+// must not change until the command is done.
 func fieldGone(c *session.Client, field []byte) {
 	c.Core.Keyspace.ExpiredFields++
 	c.PropagateAlso(wordHDel, c.Args[1], field)
 }
 
-// expiredFields ends an edit in which expired fields were deleted, and returns what is at the key then.
+// expiredFields ends an edit in which expired fields were deleted, and returns the key's present record.
 func expiredFields(c *session.Client, h *hashEdit) *record.Record {
 	key := c.Args[1]
 	deleted := h.done()
@@ -267,9 +266,9 @@ func hexpireAt(c *session.Client, base, unit int64) {
 type newDeadlines struct {
 	c       *session.Client
 	when    int64
-	past    bool     // it has passed already: the fields are deleted
-	n       int      // fields that were changed
-	set     [][]byte // those that got it, if that is propagated
+	past    bool     // the deadline has passed already: the fields are deleted
+	n       int      // number of changed fields
+	set     [][]byte // the fields that got the deadline, if this is propagated
 	collect bool
 }
 
@@ -277,7 +276,7 @@ func startDeadlines(c *session.Client, when int64) newDeadlines {
 	ks := c.Core.Keyspace
 	return newDeadlines{
 		c:       c,
-		when:    max(when, 1), // a deadline of another server may be 0 or less where nothing expires here; 0 means none
+		when:    max(when, 1), // on a replica, which expires nothing, a deadline of the master may be 0 or less; 0 would mean none
 		past:    when <= ks.Now && !ks.KeepExpired,
 		collect: c.Propagates(),
 	}
@@ -298,8 +297,8 @@ func (d *newDeadlines) field(h *hashEdit, field []byte) int64 {
 	return fieldChanged
 }
 
-// done ends the edit, counts the changes and publishes the events. It returns false if nothing is left to propagate: no field
-// was changed, or fields were deleted and that is propagated already.
+// done ends the edit, counts the changes and publishes the events. It returns false if the command needs no propagation: no
+// field was changed, or the deletion of fields is propagated already.
 func (d *newDeadlines) done(h *hashEdit) bool {
 	c := d.c
 	key := c.Args[1]
@@ -321,7 +320,7 @@ func hpttl(c *session.Client)        { replyDeadlines(c, c.Core.Keyspace.Now, fa
 func hexpiretime(c *session.Client)  { replyDeadlines(c, 0, true) }
 func hpexpiretime(c *session.Client) { replyDeadlines(c, 0, false) }
 
-// replyDeadlines replies with the fields' deadlines counted from base, rounded up to seconds if so wanted.
+// replyDeadlines replies with the fields' deadlines counted from base, rounded up to seconds if seconds is set.
 func replyDeadlines(c *session.Client, base int64, seconds bool) {
 	v, ok := readHash(c)
 	if !ok {
@@ -364,7 +363,7 @@ func hpersist(c *session.Client) {
 		sameForAll(c, fields, fieldMissing)
 		return
 	}
-	// Most often there is something to do; a hash without deadlines need not be owned to find that there is nothing.
+	// A hash without deadlines needs no edit, which might copy it.
 	if v := viewHash(c, r); v.Hash().Earliest() == record.NoExpiry {
 		c.W.Array(len(fields))
 		for _, field := range fields {

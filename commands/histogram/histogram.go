@@ -1,17 +1,16 @@
-// Package histogram counts durations with a relative error below 1%, in the buckets that HdrHistogram uses with two
-// significant digits, so that LATENCY HISTOGRAM and INFO latencystats answer with the figures that Redis would.
+// Package histogram counts durations with a relative error below 1%, in the buckets of HdrHistogram with two significant
+// digits, so that LATENCY HISTOGRAM and INFO latencystats have the same numbers as in Redis.
 //
 // # Buckets
 //
-// Values from 0 to 255 have a counter each. Beyond, every power of two is divided into 128 equal parts: the value is shifted
-// right until eight bits are left, of which the first is always 1. The last counter is that of the largest value, one
-// second.
+// Values from 0 to 255 have a counter each. Above, every power of two is divided into 128 equal parts: the value is shifted
+// right until eight bits are left, of which the first is always 1. The last counter is that of the largest value, one second.
 package histogram
 
 import "math/bits"
 
 const (
-	// Max is the largest duration, in nanoseconds; longer ones count as this.
+	// Max is the largest duration, in nanoseconds; longer ones count as Max.
 	Max = 1_000_000_000
 
 	half    = 128 // counters of a power of two
@@ -33,7 +32,7 @@ func (h *Histogram) Record(nanos int64) {
 	}
 }
 
-// Total returns how many durations were counted.
+// Total returns the number of counted durations.
 func (h *Histogram) Total() int64 { return h.total }
 
 func index(v uint64) int {
@@ -41,7 +40,7 @@ func index(v uint64) int {
 	return shift*half + int(v>>shift)
 }
 
-// highest returns the largest value that index i stands for.
+// highest returns the largest value of counter i.
 func highest(i int) int64 {
 	if i < 2*half {
 		return int64(i)
@@ -50,7 +49,7 @@ func highest(i int) int64 {
 	return (int64(i%half+half)+1)<<shift - 1
 }
 
-// Percentile returns the largest value of the counter in which the percentile p, from 0 to 100, lies.
+// Percentile returns the largest value of the counter with the percentile p, from 0 to 100.
 func (h *Histogram) Percentile(p float64) int64 {
 	want := max(int64(min(p, 100)/100*float64(h.total)+0.5), 1)
 	n := int64(0)
@@ -79,8 +78,8 @@ func (h *Histogram) Powers(counts []uint64) {
 	}
 }
 
-// Cumulative calls fn with the powers of two from 1024 ns on that have more durations at or below them than the one
-// before: the largest value counted there, in nanoseconds, and how many there are.
+// Cumulative calls fn for each power of two from 1024 ns on that has more durations at or below it than the one before: with
+// the largest value counted there, in nanoseconds, and the number of these durations.
 func (h *Histogram) Cumulative(fn func(nanos, count int64)) {
 	i, n, before := 0, int64(0), int64(0)
 	for level := uint64(1024); n < h.total; level *= 2 {

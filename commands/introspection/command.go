@@ -134,7 +134,7 @@ func commandGetKeys(c *session.Client) { findKeys(c, false) }
 
 func commandGetKeysAndFlags(c *session.Client) { findKeys(c, true) }
 
-// findKeys replies with the keys of the request behind the two words, and with flags what is done with each.
+// findKeys replies with the keys of the request behind the two words and, if flags is set, with the flags of each key.
 func findKeys(c *session.Client, flags bool) {
 	args := c.Args[2:]
 	e, unknownSub := c.Core.Registry.Lookup(args)
@@ -340,7 +340,7 @@ func writeDocs(c *session.Client, e *session.Entry) {
 	w.EndMap(m, n)
 }
 
-// writeArgDocs writes a list of arguments, each a map, with what they consist of.
+// writeArgDocs writes a list of arguments, each a map, with their subarguments.
 func writeArgDocs(c *session.Client, args []session.Arg) {
 	w := c.W
 	w.Array(len(args))
@@ -396,7 +396,7 @@ func writeArgDocs(c *session.Client, args []session.Arg) {
 	}
 }
 
-// flagName is a flag and its name on the wire.
+// flagName is a flag and its name in replies.
 type flagName[F ~uint16 | ~uint32] struct {
 	flag F
 	name string

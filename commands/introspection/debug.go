@@ -19,17 +19,17 @@ import (
 	"ferrous/rdb"
 )
 
-// DEBUG, as far as it looks at data: what test suites and people who look for a fault need.
+// The subcommands of DEBUG that show data, for test suites and for debugging.
 
 // A DebugForm is one subcommand of DEBUG.
 type DebugForm struct {
 	Name     string
-	Min, Max int // number of arguments with both words
+	Min, Max int // number of arguments, both words included
 	Run      func(c *session.Client)
-	Help     []string // its form and, indented, what it does
+	Help     []string // its syntax and, indented, its description
 }
 
-// DebugForms are the subcommands that need their session only.
+// DebugForms are the subcommands that need only their session.
 var DebugForms = []DebugForm{
 	{"digest", 2, 2, debugDigest, []string{"DIGEST",
 		"    Compute a signature of all data."}},
@@ -57,7 +57,7 @@ var DebugForms = []DebugForm{
 		"    Hold the server for a time, which may have decimals."}},
 }
 
-// debugSleep holds the loop on purpose.
+// debugSleep blocks the loop on purpose.
 func debugSleep(c *session.Client) {
 	seconds, _ := resp.ParseFloat(c.Args[2])
 	time.Sleep(time.Duration(seconds*1e6) * time.Microsecond)
@@ -100,7 +100,7 @@ func debugLog(c *session.Client) {
 	c.W.OK()
 }
 
-// debugError replies with a text of the client's as it is; it is no error of the server's and not counted as one.
+// debugError replies with the client's text as an error, which does not count as an error of the server.
 func debugError(c *session.Client) {
 	text := bytes.Map(func(r rune) rune {
 		if r == '\r' || r == '\n' {
@@ -168,8 +168,8 @@ func debugProtocol(c *session.Client) {
 	}
 }
 
-// debugObject shows a record as it is, expired or not. serializedlength is what the value takes in an RDB file when it
-// is not compressed.
+// debugObject shows a record, even if it has expired. serializedlength is the uncompressed length of the value in an RDB
+// file.
 func debugObject(c *session.Client) {
 	r := c.DB.PeekStale(c.Args[2])
 	if r == nil {
@@ -212,8 +212,8 @@ func debugPackedThreshold(c *session.Client) {
 	c.W.OK()
 }
 
-// debugHashTable describes the table of a database in the form of Redis, whose names are used where they say something
-// of ours: a slot is a place for a record, a chain the records of one bucket with its overflow.
+// debugHashTable describes the table of a database in the form of Redis. Here a slot is a slot for a record, and a chain is
+// the records of one bucket with its overflow.
 func debugHashTable(c *session.Client) {
 	id, ok := c.Int64Arg(2)
 	if !ok {
@@ -258,7 +258,7 @@ func debugHashTable(c *session.Client) {
 
 // DEBUG DIGEST: a signature of data that two servers with the same data share; see package digest.
 
-// addValue adds what a key holds and whether it has a deadline, but not when that is.
+// addValue adds the value of a key and whether the key has a deadline, but not the deadline itself.
 func addValue(d *digest.Digest, r *record.Record) {
 	d.MixNumber(uint32(r.Type()))
 	keyspace.Digest(r, d)
@@ -276,7 +276,7 @@ func DigestValue(r *record.Record) digest.Digest {
 	return d
 }
 
-// appendScore appends a score as it goes into digests.
+// appendScore appends the text of a score for digests.
 func appendScore(dst []byte, score float64) []byte {
 	if score == 0 || score-score != 0 {
 		return resp.FormatDouble(dst, score) // zero or infinite
@@ -284,7 +284,7 @@ func appendScore(dst []byte, score float64) []byte {
 	return resp.FormatShortest(dst, score)
 }
 
-// datasetDigest is the digest of all keys of all databases, expired ones that are still there included.
+// datasetDigest is the digest of all keys of all databases, including expired ones that are not deleted yet.
 func datasetDigest(ks *keyspace.Keyspace) digest.Digest {
 	all := digest.Digest{Score: appendScore}
 	for _, db := range ks.DBs() {

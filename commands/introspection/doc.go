@@ -1,6 +1,6 @@
-// Package introspection has the commands that show what the server knows of itself and need no more of it than their
-// session: COMMAND, LATENCY, SLOWLOG, and those forms of DEBUG that look at data. INFO, MEMORY and the rest of DEBUG look
-// into all parts of the server and stand in package commands.
+// Package introspection has the commands that show the server's state and need only their session: COMMAND, LATENCY, SLOWLOG,
+// and the subcommands of DEBUG that show data. INFO, MEMORY and the rest of DEBUG use all parts of the server and are in
+// package commands.
 package introspection
 
 import "ferrous/commands/session"

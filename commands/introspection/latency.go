@@ -5,8 +5,9 @@ import (
 	"ferrous/commands/session"
 )
 
-// LATENCY: what held the loop for at least latency-monitor-threshold milliseconds, by event, as package latency keeps it;
-// and how long the executions of each command took. Events are those of Redis that happen here.
+// LATENCY: the samples of package latency, one series for each event that blocked the loop for at least
+// latency-monitor-threshold milliseconds; and the histograms of the execution times of commands. The events are those of
+// Redis that exist in this server.
 
 const latencySub = session.Admin | session.NoScript | session.Loading | session.Stale
 
@@ -66,7 +67,7 @@ func latencyHistogram(c *session.Client) {
 	c.W.EndMap(m, n)
 }
 
-// durations replies with what a histogram holds.
+// durations replies with the counts of a histogram.
 func durations(c *session.Client, h *histogram.Histogram) {
 	c.W.Map(2)
 	c.W.BulkString("calls")

@@ -7,7 +7,7 @@ import (
 	"ferrous/eventloop/resp"
 )
 
-// SLOWLOG shows the log of slow commands, which package latency keeps and dispatch fills.
+// SLOWLOG shows the slow log of package latency, to which dispatch adds entries.
 
 var slowlogRow = session.Command{
 	Name: "slowlog", Arity: -2, Group: session.GroupServer, Since: "2.2.12", Complexity: "Depends on the subcommand.",

@@ -11,9 +11,9 @@ import (
 
 // The commands about deadlines.
 //
-// A deadline is kept and propagated in milliseconds of Unix time, so that an append-only file or a replica that runs a
-// command later, or by another clock, comes to the same one: all commands that set one are propagated as PEXPIREAT. A
-// deadline that has come already deletes the key at once, which is propagated as the deletion that it is.
+// A deadline is stored and propagated in milliseconds of Unix time, so that replicas and the append-only file get the same
+// one although they run the command later or with another clock: all commands that set one are propagated as PEXPIREAT. A
+// deadline that has passed already deletes the key at once, which is propagated as a deletion.
 
 // expireRow is the row of a command that sets a deadline.
 func expireRow(name, since string, when session.Arg, handler func(*session.Client), summary string) session.Command {
@@ -34,7 +34,7 @@ func ttlRow(name, since string, handler func(*session.Client), summary string) s
 		Group: session.GroupGeneric, Since: since, Complexity: "O(1)", Summary: summary,
 		Keys: session.OneKey(session.KeyRO | session.KeyAccess),
 		Args: []session.Arg{session.KeyArg("key")}}
-	if since != "7.0.0" { // the time left, not the deadline itself
+	if since != "7.0.0" { // commands that reply with the time left, not with the deadline itself
 		row.History = []session.Change{{"2.8.0", "Added the reply -2."}}
 		row.Hints = []string{"nondeterministic_output"}
 	}
@@ -104,11 +104,11 @@ func expireAt(c *session.Client, base, unit int64) {
 		c.W.Int(1)
 		return
 	}
-	when = max(when, 0) // a replica's; below are the values that mean something else
+	when = max(when, 0) // negative deadlines come from a master; record.NoExpiry and KeepTTL are negative, too
 	c.DB.SetExpiry(r, when)
 	c.Changed(key, 1, config.NotifyGeneric, "expire")
 	if c.Propagates() && (base != 0 || unit != 1) {
-		// The options stay: they hold again when the command is run again.
+		// The options stay: their conditions also hold where the command is run again.
 		argv := append([][]byte{session.WordPExpireAt, key, session.Decimal(when)}, c.Args[3:]...)
 		c.Rewrite(argv...)
 	}
@@ -132,7 +132,7 @@ func pttl(c *session.Client)        { replyTTL(c, c.Core.Keyspace.Now, false) }
 func expiretime(c *session.Client)  { replyTTL(c, 0, true) }
 func pexpiretime(c *session.Client) { replyTTL(c, 0, false) }
 
-// replyTTL replies with the key's deadline counted from base, rounded to seconds if so wanted; -1 if it has none, -2 if
+// replyTTL replies with the key's deadline counted from base, rounded to seconds if seconds is set; -1 if it has none, -2 if
 // there is no such key.
 func replyTTL(c *session.Client, base int64, seconds bool) {
 	r := c.Look(c.Args[1])

@@ -1,4 +1,4 @@
-// Package keys is the commands of keys whatever they hold: DEL, EXPIRE, SCAN, OBJECT, DUMP, SORT and their like.
+// Package keys has the commands for keys of all types: DEL, EXPIRE, SCAN, OBJECT, DUMP, SORT and so on.
 package keys
 
 import (
@@ -14,8 +14,8 @@ import (
 // Commands are the rows of the family.
 var Commands = slices.Concat(keyCommands, dumpCommands, sortCommands)
 
-// The commands on keys whatever they hold, and on whole databases. Those about deadlines are in expire.go, SCAN is in
-// scan.go, OBJECT in object.go.
+// The commands for keys of all types, and for whole databases. Those for deadlines are in expire.go, SCAN is in scan.go,
+// OBJECT in object.go.
 var keyCommands = []session.Command{
 	{Name: "copy", Arity: -3, Flags: session.Write | session.DenyOOM, ACL: session.CatKeyspace, Handler: copyCommand,
 		Group: session.GroupGeneric, Since: "6.2.0",
@@ -218,7 +218,7 @@ func renameKey(c *session.Client, nx bool) bool {
 	}
 	c.DB.Move(r, c.DB, newKey)
 	if old != nil {
-		c.Notify(config.NotifyNew, "new", newKey) // to Redis what is replaced is deleted first
+		c.Notify(config.NotifyNew, "new", newKey) // for Redis, a replaced key is deleted first
 	}
 	c.Modified(key)
 	c.TouchedIn(c.DB, newKey)
@@ -231,8 +231,8 @@ func del(c *session.Client) { deleteKeys(c, c.Core.Config.LazyfreeUserDel) }
 
 func unlink(c *session.Client) { deleteKeys(c, true) }
 
-// deleteKeys is DEL and UNLINK. The collector reclaims memory in the background in both cases; lazily is for the count of
-// what was freed so.
+// deleteKeys is DEL and UNLINK. In both cases the garbage collector frees the memory in the background; lazily only decides
+// whether values are counted as lazily freed.
 func deleteKeys(c *session.Client, lazily bool) {
 	n := int64(0)
 	for _, key := range c.Args[1:] {
@@ -272,13 +272,13 @@ func typeCommand(c *session.Client) {
 	c.W.Status(r.Type().String())
 }
 
-// keys answers KEYS. As in Redis expired keys are left out, but not deleted.
+// keys is KEYS. As in Redis it leaves out expired keys, but does not delete them.
 func keys(c *session.Client) {
 	pattern := c.Args[1]
 	ks := c.Core.Keyspace
 	prefix, exact := glob.Literal(pattern)
 	if exact {
-		// The pattern "" is literal and matches the key "", as Redis's matcher has it.
+		// The pattern "" is literal and matches the key "", as in Redis.
 		if r := c.DB.PeekStale(pattern); r != nil && !ks.Expired(r) {
 			c.W.Array(1)
 			c.W.Bulk(pattern)

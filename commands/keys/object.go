@@ -7,7 +7,7 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// OBJECT shows how a key's value is stored. Its subcommands count hits and misses, but neither touch the key nor publish
+// OBJECT shows how a key's value is stored. Its subcommands count hits and misses, but neither set access clocks nor publish
 // keymiss events.
 
 var objectRow = session.Command{Name: "object", Arity: -2, Group: session.GroupGeneric, Since: "2.2.3",
@@ -31,7 +31,7 @@ func objectSub(name, since string, handler func(*session.Client), summary string
 		Args:  []session.Arg{session.KeyArg("key")}}
 }
 
-// object finds the key that an OBJECT subcommand is about; if there is none it has replied.
+// object finds the key of an OBJECT subcommand; if there is none it has replied.
 func object(c *session.Client) *record.Record {
 	r := c.DB.Peek(c.Args[2])
 	if r == nil {
@@ -71,8 +71,8 @@ func objectIdleTime(c *session.Client) {
 	}
 }
 
-// Small integers are shared values in Redis, and count as referenced this often, unless an eviction policy needs an
-// access clock in each value.
+// In Redis small integers are shared values with this reference count, unless an eviction policy needs an access clock in
+// each value.
 const (
 	sharedIntegers = 10000
 	sharedRefCount = 1<<31 - 1

@@ -7,12 +7,12 @@ import (
 	"ferrous/eventloop/resp"
 )
 
-// SCAN walks a database with a cursor that is a position in hash order (package table): stateless, and every key that
-// stays is returned.
+// SCAN walks a database with a cursor that is a position in hash order (package table): SCAN has no state, and returns every
+// key that exists during the whole scan.
 //
-// Keys of a step are collected first and looked at afterwards, since an expired one is deleted when it is met. As in Redis
-// 7.2, that concerns only keys that match the pattern: MATCH comes first, then expiry, then TYPE. An unknown type is no error:
-// no key has it.
+// A step collects its keys first and filters them afterwards, since this deletes expired ones. As in Redis 7.2 it deletes
+// only keys that match the pattern: MATCH is checked first, then expiry, then TYPE. An unknown type is not an error: no key
+// has it.
 
 var scanRow = session.Command{Name: "scan", Arity: -2, Flags: session.ReadOnly | session.TouchesArbitraryKeys, ACL: session.CatKeyspace, Handler: scan,
 	Group: session.GroupGeneric, Since: "2.8.0",
@@ -57,7 +57,7 @@ func scan(c *session.Client) {
 			continue
 		}
 		if o.Typ != session.AnyType {
-			s.Counters.Hits++ // asking for the type is an access, to Redis's statistics
+			s.Counters.Hits++ // in Redis's statistics, reading the type is an access
 			if session.ScanType(r.Type()) != o.Typ {
 				continue
 			}
@@ -73,5 +73,5 @@ func scan(c *session.Client) {
 	s.Scanned = met[:0]
 }
 
-// keepScanned is the largest capacity, in records, that is kept from one SCAN to the next.
+// keepScanned is the largest capacity, in records, that is reused by the next SCAN.
 const keepScanned = 1024

@@ -21,18 +21,18 @@ import (
 
 // SORT and SORT_RO.
 //
-// The elements are loaded into a slice, each with what it is sorted by: a number, or with ALPHA a string; its own, or with
-// BY that of a key whose name is made from it. A BY pattern without '*' means that nothing is to be sorted: then the
-// elements come as the value has them, and of a list or sorted set only those that LIMIT leaves are loaded. Otherwise,
-// if LIMIT leaves some only, no more than these are brought in order.
+// The elements are loaded into a slice, each with its sort key: a number, or with ALPHA a string; the element itself, or with
+// BY the value of the key that the pattern names for it. A BY pattern without '*' means no sorting: the elements have the
+// order of the value, and of a list or sorted set only those within LIMIT are loaded. Otherwise only the part within LIMIT is
+// sorted.
 //
 // The order of elements that compare as equal is Redis's. Equal numbers are ordered by the bytes of their elements. Strings
-// that are equal (with BY, or because a zero byte ends them) keep the order in which they were loaded, or, with BY and LIMIT,
-// get that of package partialsort. Redis compares strings by the locale of its environment, unless the result is stored; here
-// they are always compared byte by byte, as in the locale C.
+// that are equal (with BY, or because a zero byte ends them) keep the order in which they were loaded; with BY and LIMIT they
+// get the order of package partialsort. Redis compares strings by the locale of its environment, unless the result is stored;
+// here they are always compared byte by byte, as in the locale C.
 //
-// One thing is not copied: once Redis 7.2 has read a number that is out of range, it refuses all numbers that are stored as
-// text until some failing call resets errno.
+// One fault of Redis 7.2 is not copied: after it has read a number out of range, it refuses all numbers that are stored as
+// text until a failing call changes errno.
 
 const sortCost = "O(N+M*log(M)) with N the number of elements of the value and M the number of those returned; O(N) if they are not sorted."
 
@@ -74,9 +74,9 @@ const (
 	errSortGet   = "ERR GET option of SORT denied due to insufficient ACL permissions."
 )
 
-// sortOptions calls fn for each option, with its place among the arguments and the number of arguments that belong to it,
-// until fn returns false. Without the option that a word should be, or without all its arguments, n is -1. The handler and
-// sortKeys both read the options through it, so that they cannot take one list in two ways.
+// sortOptions calls fn for each option, with its position and the number of its arguments, until fn returns false. n is -1
+// for a word that is no option, or an option that lacks arguments. The handler and sortKeys both use it, so that they read
+// the options in the same way.
 func sortOptions(args [][]byte, mayStore bool, fn func(i, n int) bool) {
 	for i := 2; i < len(args); i++ {
 		n := -1
@@ -117,7 +117,7 @@ func sortROKeys([][]byte) ([]session.KeyRef, bool) {
 func sortCommand(c *session.Client) { sort(c, true) }
 func sortRO(c *session.Client)      { sort(c, false) }
 
-// ordering is a SORT that runs: what its arguments say, and the elements.
+// ordering is the state of a running SORT: its options, and the elements.
 type ordering struct {
 	alpha, desc   bool
 	by            []byte   // nil: by the element itself
@@ -128,18 +128,18 @@ type ordering struct {
 
 	elements []listpack.Value
 	ranks    []sortRank // unless unsorted: the elements in order
-	keys     [][]byte   // with ALPHA: what each element is sorted by, nil if there is nothing
+	keys     [][]byte   // with ALPHA: the sort key of each element, nil if there is none
 	texts    arena
 }
 
-// sortRank is the place of an element among elements. It has as much of what it is sorted by as compares at once: numbers that
-// order the ranks; where they are equal, more is compared.
+// sortRank is the index of an element, with a number that begins its sort key: most comparisons need only this number, and
+// only if it is equal the rest is compared.
 type sortRank struct {
 	key uint64
 	at  int
 }
 
-// numberKey returns a key that orders as numbers do, NaN not being one.
+// numberKey returns an integer with the same order as the number, which is not NaN.
 func numberKey(f float64) uint64 {
 	bits := math.Float64bits(f + 0) // makes -0 a 0
 	if bits>>63 != 0 {
@@ -148,14 +148,14 @@ func numberKey(f float64) uint64 {
 	return bits | 1<<63
 }
 
-// textKey returns a key that orders as strings do by their first bytes.
+// textKey returns an integer with the same order as the first bytes of the string.
 func textKey(b []byte) uint64 {
 	var head [8]byte
 	copy(head[:], b)
 	return binary.BigEndian.Uint64(head[:])
 }
 
-// arena hands out copies of strings that live as long as it does.
+// arena allocates copies of strings that live as long as the arena.
 type arena struct{ chunk []byte }
 
 // keep returns a copy of s, which is never nil.
@@ -168,7 +168,7 @@ func (a *arena) keep(s []byte) []byte {
 	return a.chunk[n:len(a.chunk):len(a.chunk)]
 }
 
-// text returns the bytes of an element, which stay as they are.
+// text returns the bytes of an element; they do not change.
 func (a *arena) text(v listpack.Value) []byte {
 	if v.Str != nil {
 		return v.Str
@@ -187,7 +187,7 @@ func sort(c *session.Client, mayStore bool) {
 		c.Error(session.ErrWrongType)
 		return
 	}
-	// A set has no order of its own that replicas would share, and that scripts could rely on.
+	// The order of a set differs between servers. So for STORE and in scripts its elements are sorted anyway.
 	if o.unsorted && (o.store != nil || c.Host.InScript()) && r != nil && r.Type() == record.Set {
 		o.unsorted, o.alpha, o.by = false, true, nil
 	}
@@ -260,9 +260,9 @@ func parseSort(c *session.Client, o *ordering, mayStore bool) (ok bool) {
 			o.store = c.Args[i+1]
 		case c.Is(i, "by"):
 			o.by = c.Args[i+1]
-			// Which keys a pattern names is not known beforehand.
+			// The keys of a pattern are not known beforehand, so the user must be allowed to read all keys.
 			if named := bytes.IndexByte(untilZero(o.by), '*') >= 0; !named {
-				// Once there was a constant, a pattern that follows does not bring sorting back.
+				// After a constant, a further BY pattern does not switch sorting on again.
 				o.unsorted = true
 			} else if !c.Host.ReadsAll() {
 				return fail(errSortBy)
@@ -278,7 +278,7 @@ func parseSort(c *session.Client, o *ordering, mayStore bool) (ok bool) {
 	return ok
 }
 
-// untilZero returns what of b C takes for a string.
+// untilZero returns the part of b before a zero byte: the string of C.
 func untilZero(b []byte) []byte {
 	if i := bytes.IndexByte(b, 0); i >= 0 {
 		return b[:i]
@@ -286,7 +286,7 @@ func untilZero(b []byte) []byte {
 	return b
 }
 
-// limit returns the part of n elements that LIMIT leaves.
+// limit returns the part of n elements within LIMIT.
 func (o *ordering) limit(n int) (first, end int) {
 	first = int(min(max(o.offset, 0), int64(n)))
 	end = n
@@ -296,8 +296,8 @@ func (o *ordering) limit(n int) (first, end int) {
 	return first, end
 }
 
-// load fills elements from the value behind r and returns the places among them that LIMIT leaves; first and end are these
-// places in the whole value.
+// load loads elements from the value behind r and returns the range within LIMIT as indexes of them; first and end are this
+// range in the whole value.
 func (o *ordering) load(r *record.Record, first, end int) (int, int) {
 	add := func(v listpack.Value) { o.elements = append(o.elements, v) }
 	switch r.Type() {
@@ -311,7 +311,7 @@ func (o *ordering) load(r *record.Record, first, end int) (int, int) {
 	case record.List:
 		l := record.Value[list.List](r)
 		if l.Quicklist() != nil {
-			// What lies in a compressed node is gone when the next is looked at.
+			// Bytes of a compressed node are valid until the next node is read.
 			add = func(v listpack.Value) {
 				if v.Str != nil {
 					v.Str = o.texts.keep(v.Str)
@@ -350,7 +350,7 @@ func (o *ordering) load(r *record.Record, first, end int) (int, int) {
 	return first, end
 }
 
-// loadKeys finds what each element is sorted by. It returns false if a number is wanted and something is none.
+// loadKeys finds the sort key of each element. It returns false if a sort key must be a number and is not.
 func loadKeys(c *session.Client, o *ordering) bool {
 	n := len(o.elements)
 	o.ranks = make([]sortRank, n)
@@ -387,8 +387,7 @@ func loadKeys(c *session.Client, o *ordering) bool {
 	return valid
 }
 
-// sortScore reads a number as C's strtod does from the string that b is to C, which must be nothing else. Nothing at all
-// is 0.
+// sortScore converts b, up to a zero byte, as C's strtod does; all of it must be a number. An empty string is 0.
 func sortScore(b []byte) (float64, bool) {
 	b = untilZero(b)
 	if len(b) == 0 {
@@ -397,12 +396,12 @@ func sortScore(b []byte) (float64, bool) {
 	f, ok := resp.ParseFloat(bytes.TrimLeft(b, " \t\n\v\f\r"))
 	const smallestNormal = 0x1p-1022
 	if ok && f != 0 && -smallestNormal < f && f < smallestNormal && !bytes.ContainsAny(b, "xX") {
-		return 0, false // a range error to strtod, since digits are lost
+		return 0, false // strtod reports a range error, since digits are lost
 	}
 	return f, ok
 }
 
-// sort brings the ranks from first to end in order.
+// sort sorts so that the ranks from first to end are in their final order.
 func (o *ordering) sort(first, end int) {
 	if first >= end {
 		return
@@ -438,7 +437,7 @@ func (o *ordering) sort(first, end int) {
 	}
 }
 
-// compareTexts compares strings, of which one that is not there (nil) comes first.
+// compareTexts compares strings; a missing one (nil) comes first.
 func compareTexts(a, b []byte) int {
 	switch {
 	case a != nil && b != nil:
@@ -460,9 +459,9 @@ func compareValues(a, b listpack.Value) int {
 	return bytes.Compare(session.BytesOf(a, &bufA), session.BytesOf(b, &bufB))
 }
 
-// byPattern returns the value that a pattern of BY or GET names for an element: "#" the element itself; else of the key
-// that the pattern is with the element in place of the first '*', or, if "->" and a field follow the '*', of that field of
-// the hash at the key. What it returns is valid until a key is changed.
+// byPattern returns the value of a pattern of BY or GET for an element. The pattern "#" is the element itself. Otherwise the
+// element replaces the first '*', which gives the name of a key; if "->" and a field follow the '*', the key is a hash and
+// the value is that of the field. The result is valid until a key changes.
 func byPattern(c *session.Client, pattern []byte, e listpack.Value) (v listpack.Value, ok bool) {
 	text := untilZero(pattern)
 	if len(text) == 1 && text[0] == '#' {
@@ -504,17 +503,17 @@ func byPattern(c *session.Client, pattern []byte, e listpack.Value) (v listpack.
 	return v, false
 }
 
-// keepSortKey is the largest buffer for names of keys that is kept for the next pattern.
+// keepSortKey is the largest buffer for names of keys that is reused for the next pattern.
 const keepSortKey = 1 << 16
 
-// storeSorted stores the result as a list, or deletes the destination if there is none, and replies with its length.
+// storeSorted stores the result as a list, or deletes the destination if the result is empty, and replies with its length.
 func storeSorted(c *session.Client, o *ordering, first, end int) {
 	if first == end {
 		c.DeleteKey(o.store)
 		c.W.Int(0)
 		return
 	}
-	// As in Redis it has nodes of 8 KiB, whatever the configured bounds, and is made small if it is within these.
+	// As in Redis it has nodes of 8 KiB, whatever the configured limits, and becomes small if it is within them.
 	q := quicklist.New(c.Core.Lists, -2, 0)
 	var buf session.IntText
 	for i := first; i < end; i++ {
@@ -538,8 +537,8 @@ func storeSorted(c *session.Client, o *ordering, first, end int) {
 	c.W.Int(int64(n))
 }
 
-// sortable returns the value of r as it is to be sorted, and its number of elements. Redis makes a sorted set large for
-// that, for good, which OBJECT ENCODING shows.
+// sortable returns the record of the value to sort, and its number of elements. As in Redis a small sorted set becomes large,
+// for good, which OBJECT ENCODING shows.
 func sortable(c *session.Client, r *record.Record) (*record.Record, int) {
 	switch r.Type() {
 	case record.Set:

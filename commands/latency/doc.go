@@ -1,3 +1,3 @@
-// Package latency holds what was slow: the slow log (SlowLog), which names commands, and the samples of latency monitoring
-// (Monitor), which show by event how long the server was held up. Dispatch fills both; SLOWLOG and LATENCY show them.
+// Package latency has the slow log (SlowLog), a log of slow commands, and the samples of latency monitoring (Monitor): for
+// each event the times for which it blocked the server. Dispatch adds to both; SLOWLOG and LATENCY show them.
 package latency

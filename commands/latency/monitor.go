@@ -7,22 +7,22 @@ import (
 	"strings"
 )
 
-// samplesKept is how many samples of a series are kept.
+// samplesKept is the number of samples of a series.
 const samplesKept = 160
 
-// A Monitor holds the samples of all events. The zero value has none.
+// A Monitor has the samples of all events. The zero value has none.
 type Monitor struct {
 	series []*Series
 }
 
-// A Series are the samples of one event.
+// A Series has the samples of one event.
 type Series struct {
 	Event   string
 	Samples []Sample // oldest first; at least one
 	Worst   int64    // ms, since the last reset
 }
 
-// A Sample is the worst that happened in one second.
+// A Sample is the longest time of the event in one second.
 type Sample struct {
 	Unix int64 // seconds
 	Ms   int64
@@ -64,22 +64,22 @@ func (m *Monitor) Of(event []byte) *Series {
 	return nil
 }
 
-// Reset deletes the series of the events for which gone returns true, and returns how many.
+// Reset deletes the series of the events for which gone returns true, and returns their number.
 func (m *Monitor) Reset(gone func(event string) bool) int {
 	before := len(m.series)
 	m.series = slices.DeleteFunc(m.series, func(l *Series) bool { return gone(l.Event) })
 	return before - len(m.series)
 }
 
-// A graph has graphRows rows, in each of which a column can be filled to the height of one of graphSteps; wide series
-// go on below after graphColumns.
+// A graph has graphRows rows; in each row a column has the height of one of graphSteps. Series with more than graphColumns
+// samples continue below.
 const (
 	graphColumns = 80
 	graphRows    = 4
 	graphSteps   = "_o#"
 )
 
-// Graph draws the samples as columns, under each how long ago it was, top down. now is in Unix seconds.
+// Graph draws the samples as columns, and below each, from top to bottom, how long ago it was. now is in Unix seconds.
 func (l *Series) Graph(now int64) string {
 	low, high := int64(math.MaxInt64), int64(0)
 	for _, p := range l.Samples {
@@ -100,7 +100,7 @@ func (l *Series) Graph(now int64) string {
 		}
 		for row := graphRows - 1; row >= 0; row-- {
 			for _, p := range part {
-				// The height of the column, in steps, that stands above the foot of this row.
+				// The height of the column, in steps, above the bottom of this row.
 				switch h := columnHeight(p.Ms-low, high-low) - row*len(graphSteps); {
 				case h < 0:
 					b.WriteByte(' ')
@@ -127,13 +127,13 @@ func (l *Series) Graph(now int64) string {
 	return b.String()
 }
 
-// columnHeight is the topmost step of a column of v in 0 to span.
+// columnHeight returns the highest step of a column for v, from 0 to span.
 func columnHeight(v, span int64) int {
 	const steps = graphRows * len(graphSteps)
 	return min(int(v*int64(steps)/max(span, 1)), steps-1)
 }
 
-// ago writes a time span in its largest unit.
+// ago formats a time span in its largest unit.
 func ago(seconds int64) string {
 	switch {
 	case seconds < 60:
@@ -146,7 +146,7 @@ func ago(seconds int64) string {
 	return fmt.Sprintf("%dd", seconds/(24*3600))
 }
 
-// Report is the text of LATENCY DOCTOR at a time, in Unix seconds. limit is latency-monitor-threshold, slower is
+// Report returns the text of LATENCY DOCTOR at a time, in Unix seconds. limit is latency-monitor-threshold, slower is
 // slowlog-log-slower-than.
 func (m *Monitor) Report(now, limit, slower int64) string {
 	if len(m.series) == 0 {

@@ -4,7 +4,7 @@ import "fmt"
 
 // The slow log: the last commands that took at least slowlog-log-slower-than microseconds.
 //
-// An entry copies its arguments, cut to size as in Redis, and without the secrets among them.
+// An entry copies its arguments, truncated as in Redis, and without secrets.
 
 const (
 	maxEntryArgs   = 32  // arguments of an entry; the last one says how many more there were
@@ -30,7 +30,7 @@ type SlowEntry struct {
 // Entries returns the entries, oldest first. They are valid until the log is changed.
 func (l *SlowLog) Entries() []SlowEntry { return l.entries }
 
-// Add adds an entry, which it gives the next number, and keeps the last limit entries.
+// Add adds an entry with the next ID, and keeps the last limit entries.
 func (l *SlowLog) Add(e SlowEntry, limit int) {
 	e.ID = l.nextID
 	l.nextID++
@@ -46,11 +46,10 @@ func (l *SlowLog) Trim(limit int) {
 	}
 }
 
-// Reset deletes the entries. The numbers go on.
+// Reset deletes the entries. The IDs continue.
 func (l *SlowLog) Reset() { l.entries = nil }
 
-// EntryArgs copies the arguments of a command as an entry shows them. secret reports which of them are not to be shown; it may
-// be nil.
+// EntryArgs copies the arguments of a command for an entry. secret reports which of them must not be shown; it may be nil.
 func EntryArgs(args [][]byte, secret func(i int) bool) []string {
 	out := make([]string, 0, min(len(args), maxEntryArgs))
 	for i, a := range args {

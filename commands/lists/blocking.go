@@ -5,7 +5,7 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// List commands that wait for an element; blocking.go is how.
+// List commands that block until there is an element. The blocking itself is in blocking.go of package commands.
 
 const (
 	blockingPopCost = "O(N) with N the number of keys."
@@ -81,7 +81,7 @@ var (
 	wordRPopLPush = []byte("RPOPLPUSH")
 )
 
-// blockingMove is moveElement that waits until the source exists. timeout is the place of that argument.
+// blockingMove is moveElement, but blocks until the source exists. timeout is the index of that argument.
 func blockingMove(c *session.Client, from, to bool, timeout int) {
 	deadline, ok := c.TimeoutArg(timeout)
 	if !ok {

@@ -1,4 +1,4 @@
-// Package lists is the commands of lists. A list is a listpack while it is small and a quicklist beyond
+// Package lists has the commands of lists. A list is a listpack while it is small and a quicklist beyond
 // list-max-listpack-size; it becomes small again when elements are removed (listEdit.removed).
 package lists
 
@@ -14,7 +14,7 @@ import (
 // Commands are the rows of the family.
 var Commands = slices.Concat(listCommands, blockingListCommands)
 
-// The list commands but those that move elements between lists or pop from one of several (move.go).
+// The list commands, without those that move elements between lists or pop from one of several (move.go).
 var listCommands = []session.Command{
 	{Name: "lindex", Arity: 3, Flags: session.ReadOnly, ACL: session.CatList, Handler: lindex,
 		Group: session.GroupList, Since: "1.0.0",
@@ -115,8 +115,8 @@ const (
 	severalElements = "Takes several elements."
 )
 
-// readList returns the list at the key for reading, nil if there is none. If there is something else it has replied, and
-// ok is false.
+// readList returns the list at the key for reading, nil if there is none. If the key has another type it has replied, and ok
+// is false.
 func readList(c *session.Client) (l *list.List, ok bool) {
 	return session.ReadValue[list.List](c, c.Args[1], record.List)
 }
@@ -124,7 +124,7 @@ func readList(c *session.Client) (l *list.List, ok bool) {
 // A listEdit is a list that is being changed.
 type listEdit struct{ session.Edit[*list.List] }
 
-// editList begins to change the list at a key; r is what WriteTyped found there. If that is nil the list is made.
+// editList begins to change the list at a key; r is the result of WriteTyped. If it is nil the list is created.
 func editList(c *session.Client, r *record.Record, key []byte) listEdit {
 	if r == nil {
 		return listEdit{session.Create(c, key, record.List, record.ListPack, list.New(c.Gen()))}
@@ -132,7 +132,7 @@ func editList(c *session.Client, r *record.Record, key []byte) listEdit {
 	return listEdit{session.BeginEdit[list.List](c, r)}
 }
 
-// removed ends an edit that took n elements out: the key goes with its last one, or the list may become small again.
+// removed ends an edit that removed n elements: it deletes the key of an empty list, and makes the list small if it can be.
 func (e listEdit) removed(c *session.Client, n int, event string) {
 	if e.Value.Len() > 0 {
 		e.Value.Shrink(c.ListRules())
@@ -145,7 +145,7 @@ func rpush(c *session.Client)  { push(c, false, false) }
 func lpushx(c *session.Client) { push(c, true, true) }
 func rpushx(c *session.Client) { push(c, false, true) }
 
-// push puts elements at one end of a list, with xx only of one that exists.
+// push adds elements at one end of a list; with xx only if the list exists.
 func push(c *session.Client, front, xx bool) {
 	key := c.Args[1]
 	r, ok := c.WriteTyped(key, record.List)
@@ -233,7 +233,7 @@ func popOne(c *session.Client, r *record.Record, key []byte, front bool) {
 }
 
 // popMany removes up to count elements at one end of the list of record r, replies with them, the outermost first, and
-// returns how many there were.
+// returns their number.
 func popMany(c *session.Client, r *record.Record, key []byte, count int64, front bool) int {
 	edit := editList(c, r, key)
 	l := edit.Value
@@ -297,7 +297,7 @@ func lset(c *session.Client) {
 	}
 	edit := editList(c, r, key)
 	l := edit.Value
-	// Redis 7.2 makes the list large before it looks for the index, and it stays so if there is none.
+	// Redis 7.2 makes the list large before it searches the index, and the list stays large if there is none.
 	l.Grow(len(c.Args[3]), 1, c.ListRules())
 	changed := 0
 	if l.Set(int(i), c.Args[3]) {
@@ -327,7 +327,7 @@ func linsert(c *session.Client) {
 	}
 	edit := editList(c, r, key)
 	l := edit.Value
-	// As with LSET, whether there is a pivot is found out later.
+	// As with LSET, the list becomes large even if there is no pivot.
 	l.Grow(len(c.Args[4]), 1, c.ListRules())
 	added := 0
 	if l.Insert(c.Args[3], c.Args[4], after) {

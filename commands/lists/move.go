@@ -6,8 +6,8 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// List commands that concern several keys: what moves an element from one list to another, and what pops from the first
-// list that there is.
+// List commands with several keys: those that move an element from one list to another, and those that pop from the first
+// list that exists.
 
 var lmoveRow = session.Command{Name: "lmove", Arity: 5, Flags: session.Write | session.DenyOOM, ACL: session.CatList, Handler: lmove,
 	Group: session.GroupList, Since: "6.2.0", Complexity: "O(1)",
@@ -37,7 +37,7 @@ var moveKeys = []session.KeySpec{
 	{Flags: session.KeyRW | session.KeyInsert, Index: 2, Step: 1},
 }
 
-// listEnd is the choice of an end.
+// listEnd is the argument for an end of a list.
 func listEnd(name string) session.Arg {
 	return session.OneOf(name, session.TokenWord("left", "LEFT", ""), session.TokenWord("right", "RIGHT", ""))
 }
@@ -68,8 +68,8 @@ func lmove(c *session.Client) {
 
 func rpoplpush(c *session.Client) { moveElement(c, false, true) }
 
-// moveElement takes an element from one end of the list that argument 1 names and puts it at one end of that of argument 2,
-// which may be the same. It reports whether it did; else it has replied that there is none, or with an error.
+// moveElement moves an element from one end of the list at key argument 1 to one end of the list at argument 2, which may be
+// the same. It reports whether it did; otherwise it has replied with null or an error.
 func moveElement(c *session.Client, from, to bool) bool {
 	source, destination := c.Args[1], c.Args[2]
 	src, ok := c.WriteTyped(source, record.List)
@@ -92,7 +92,7 @@ func moveElement(c *session.Client, from, to bool) bool {
 		into = editList(c, dst, destination)
 	}
 
-	// The reply keeps the element while the list that it comes from changes.
+	// The reply is written first, and text points to the element in the reply buffer, since the source list changes.
 	v := l.Peek(from)
 	var buf session.IntText
 	c.BulkValue(v)
@@ -103,7 +103,7 @@ func moveElement(c *session.Client, from, to bool) bool {
 	}
 	length := len(text)
 	if v.Str == nil && l.Quicklist() != nil {
-		length = 0 // Redis does not count an integer from a quicklist, which it has as a number
+		length = 0 // Redis does not count an integer of a quicklist, which it handles as a number
 	}
 
 	l.Drop(from)

@@ -26,7 +26,7 @@ func appendRedis(b []byte, pid int, role Role, t time.Time, level Level, msg str
 }
 
 // escapeControls writes control characters as escape sequences, so that a message
-// stays one line and says nothing to a terminal. Tabs and blanks stay.
+// is one line and cannot control a terminal. Tabs and blanks stay.
 func escapeControls(msg string) string {
 	isControl := func(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f }
 	first := 0
@@ -81,8 +81,8 @@ func appendJSON(b []byte, pid int, role Role, t time.Time, level Level, msg stri
 	return append(b, '}', '\n')
 }
 
-// appendQuoted writes a JSON string, which logfmt readers take as well. Bytes
-// that are not UTF-8 become U+FFFD.
+// appendQuoted writes a JSON string, which logfmt readers accept, too. Bytes that
+// are not UTF-8 become U+FFFD.
 func appendQuoted(b []byte, s string) []byte {
 	const hex = "0123456789abcdef"
 	b = append(b, '"')

@@ -3,21 +3,18 @@
 // # Design
 //
 // A Logger belongs to one server. Every message becomes one line and one write
-// to its target, unbuffered, under a mutex: lines of several goroutines never
-// mix, nothing is lost when the process dies, and tools that follow the file see
-// a line at once. A message below the level costs one atomic load.
+// to its target, unbuffered, under a mutex: lines of several goroutines never mix, no line is lost when the process dies, and
+// tools that follow the file see a line at once. A message below the level costs one atomic load.
 //
 // The target is standard output, or a file that is opened for appending. Redis
 // opens and closes the file for each line, so that a rotation which renames the
-// file away works without telling the server. A Logger keeps the file open and
-// instead asks before each line whether the path still leads to the open file;
-// where it does not, it opens the path anew. Reopen (SIGHUP) does so at once. A
-// log that cannot be written is not an error of the server: the line is lost, the
-// next one tries again.
+// file away works without telling the server. A Logger keeps the file open. Before each line it checks whether the path is
+// still the open file; if not, it opens the path again. Reopen (SIGHUP) forces that. A log that cannot be written is not an
+// error of the server: the line is lost, and the next one tries again.
 //
 // Three formats: Redis's own line "PID:ROLE DATE LEVEL message", logfmt pairs,
-// and one JSON object a line. Messages are cut at 1023 bytes as in Redis, but for
-// those logged with LogWhole and Raw. Lines also go to syslog when it is enabled.
+// and one JSON object a line. Messages are truncated to 1023 bytes as in Redis, except those of LogWhole and Raw. If syslog
+// is enabled, it gets the lines, too.
 //
 // Safe for use by several goroutines.
 package logging
@@ -32,11 +29,10 @@ import (
 	"time"
 )
 
-// Level is the weight of a message; a Logger drops what is below its own level.
+// Level is the level of a message; a Logger drops messages below its own level.
 type Level int32
 
-// The levels, in the order of the directive loglevel. Nothing is only a level of
-// a Logger: it silences it.
+// The levels, in the order of the directive loglevel. Nothing is only a level of a Logger: it drops all messages.
 const (
 	Debug Level = iota
 	Verbose
@@ -47,7 +43,7 @@ const (
 
 var levelNames = [...]string{"debug", "verbose", "notice", "warning", "nothing"}
 
-// String returns the level's name as the directive loglevel has it.
+// String returns the level's name in the directive loglevel.
 func (l Level) String() string {
 	if l < Debug || l > Nothing {
 		return "unknown"
@@ -55,7 +51,7 @@ func (l Level) String() string {
 	return levelNames[l]
 }
 
-// Format is how a line is written.
+// Format is the format of lines.
 type Format int32
 
 // The formats, in the order of the directive log-format.
@@ -99,7 +95,7 @@ type Options struct {
 	Level  Level
 	Format Format
 	File   string           // absolute path, "" = Out
-	Out    io.Writer        // where lines go without a file, nil = standard output
+	Out    io.Writer        // the target without a file, nil = standard output
 	Now    func() time.Time // the clock, nil = time.Now
 	PID    int              // 0 = os.Getpid()
 	Syslog *SyslogOptions   // nil = no syslog
@@ -149,21 +145,19 @@ func New(o Options) *Logger {
 	return l
 }
 
-// Enabled reports whether messages of a level are logged. Ask it before building
-// a message that is expensive.
+// Enabled reports whether messages of a level are logged. Call it before making an expensive message.
 func (l *Logger) Enabled(level Level) bool { return int32(level) >= l.level.Load() }
 
 // SetLevel changes the least level that is logged.
 func (l *Logger) SetLevel(level Level) { l.level.Store(int32(level)) }
 
-// SetFormat changes the format of the lines to come.
+// SetFormat changes the format of the next lines.
 func (l *Logger) SetFormat(f Format) { l.format.Store(int32(f)) }
 
-// SetRole changes the role that Log and Logf name.
+// SetRole changes the role in the lines of Log and Logf.
 func (l *Logger) SetRole(r Role) { l.role.Store(uint32(r)) }
 
-// SetFile directs the log to a file, "" to Options.Out. The file is opened with
-// the next line.
+// SetFile sets the file of the log, "" for Options.Out. The next line opens it.
 func (l *Logger) SetFile(path string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -171,15 +165,14 @@ func (l *Logger) SetFile(path string) {
 	l.closeFile()
 }
 
-// Reopen makes the next line open the file anew, for rotation by a signal.
+// Reopen makes the next line open the file again, for rotation by a signal.
 func (l *Logger) Reopen() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closeFile()
 }
 
-// Close closes the file and the connection to syslog. A line that is logged
-// later opens them again.
+// Close closes the file and the connection to syslog. A later line opens them again.
 func (l *Logger) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -189,23 +182,22 @@ func (l *Logger) Close() {
 	}
 }
 
-// Log logs a message, cut at MaxMessage bytes, as one line: control characters,
-// which may come from a client and would begin another line, are written as
-// escape sequences.
+// Log logs a message, truncated to MaxMessage bytes, as one line: control characters, which may come from a client and could
+// begin another line, are written as escape sequences.
 func (l *Logger) Log(level Level, msg string) {
 	if l.Enabled(level) {
 		l.write(Role(l.role.Load()), level, cut(msg), true)
 	}
 }
 
-// Logf is Log in the manner of fmt.Sprintf.
+// Logf is Log with the arguments of fmt.Sprintf.
 func (l *Logger) Logf(level Level, format string, args ...any) {
 	if l.Enabled(level) {
 		l.write(Role(l.role.Load()), level, cut(fmt.Sprintf(format, args...)), true)
 	}
 }
 
-// LogAs is Logf in the name of another role, such as Child.
+// LogAs is Logf with another role, such as Child.
 func (l *Logger) LogAs(role Role, level Level, format string, args ...any) {
 	if l.Enabled(level) {
 		l.write(role, level, cut(fmt.Sprintf(format, args...)), true)
@@ -219,9 +211,8 @@ func (l *Logger) LogWhole(level Level, msg string) {
 	}
 }
 
-// Raw writes text as it is, without a head or an end of line: the banner. In
-// the structured formats, whose readers expect records, it is a message like any
-// other.
+// Raw writes text unchanged, without the beginning of a line or a newline: for the banner. In the structured formats, whose
+// readers expect records, it is a message like any other.
 func (l *Logger) Raw(level Level, text string) {
 	if !l.Enabled(level) {
 		return
@@ -262,8 +253,8 @@ func (l *Logger) write(role Role, level Level, msg string, oneLine bool) {
 	l.flush(now, level, line)
 }
 
-// flush hands the finished line in buf to the target, in one write, and the message alone to syslog. Failures are ignored:
-// they cannot be logged.
+// flush writes the finished line in buf to the target, in one write, and the message alone to syslog. Errors are ignored,
+// since they cannot be logged.
 func (l *Logger) flush(now time.Time, level Level, msg string) {
 	if l.path == "" {
 		l.out.Write(l.buf)
@@ -275,7 +266,7 @@ func (l *Logger) flush(now time.Time, level Level, msg string) {
 	}
 	l.last[l.lines%lastLines] = string(bytes.TrimRight(l.buf[:min(len(l.buf), 2*MaxMessage)], "\n"))
 	l.lines++
-	// A crash report must not keep its memory.
+	// Do not keep the memory of a crash report.
 	if cap(l.buf) > 64<<10 {
 		l.buf = nil
 	}
@@ -293,7 +284,7 @@ func (l *Logger) Last() []string {
 	return out
 }
 
-// target returns the file that path leads to now, or nil.
+// target returns the file at path, opened again if necessary, or nil.
 func (l *Logger) target() *os.File {
 	if l.file != nil {
 		if st, err := os.Stat(l.path); err == nil && os.SameFile(st, l.info) {

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// SyslogOptions describe the copy of the log that goes to syslog.
+// SyslogOptions describe the copy of the log for syslog.
 type SyslogOptions struct {
 	Ident    string // the tag of the lines, directive syslog-ident
 	Facility string // user, local0 … local7, directive syslog-facility
@@ -23,11 +23,11 @@ type SyslogWriter interface {
 	Close() error
 }
 
-// syslogRetry is how long a daemon that does not answer is left alone.
+// syslogRetry is the pause after a failed attempt to connect.
 const syslogRetry = time.Second
 
-// syslogSink connects with the first line, and again when the daemon went away:
-// a server must neither fail to start nor stall because of syslog.
+// syslogSink connects with the first line, and again after the daemon was lost:
+// a server must neither fail to start nor block because of syslog.
 type syslogSink struct {
 	opts   SyslogOptions
 	conn   SyslogWriter

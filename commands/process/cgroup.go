@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// AvailableMemory returns the memory that the process can have, in bytes: the machine's or, where that is less, its
-// cgroup's. 0 = unknown.
+// AvailableMemory returns the memory that the process can have, in bytes: the machine's or, if it is less, the limit of its
+// cgroup. 0 = unknown.
 func AvailableMemory() int64 {
 	have := SystemMemory()
 	if limit := cgroupMemory("/"); limit > 0 && (have == 0 || limit < have) {
@@ -19,7 +19,7 @@ func AvailableMemory() int64 {
 }
 
 // cgroupMemory returns the limit of memory of the process's cgroup in bytes, 0 if there is none. The limits of the groups
-// above it hold, too: of those that are visible the lowest counts. root is where the system's files are.
+// above hold, too: the lowest visible one counts. root is the root folder of the system's files.
 func cgroupMemory(root string) int64 {
 	b, err := os.ReadFile(path.Join(root, "proc/self/cgroup"))
 	if err != nil {

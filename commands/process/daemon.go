@@ -7,12 +7,12 @@ import (
 	"syscall"
 )
 
-// daemonMark is the environment variable by which the second process knows that
-// it is the daemon.
+// daemonMark is the environment variable that marks the second process as the
+// daemon.
 const daemonMark = "FERROUS_DAEMON"
 
-// isDaemon reports whether this process was made by Daemonize, once: the mark is
-// taken away, so that nobody inherits it.
+// isDaemon reports whether Daemonize started this process. It removes the mark,
+// so that child processes do not inherit it; a second call returns false.
 func isDaemon() bool {
 	if os.Getenv(daemonMark) == "" {
 		return false
@@ -21,13 +21,13 @@ func isDaemon() bool {
 	return true
 }
 
-// Daemon reports whether this process was made by Daemonize.
+// Daemon reports whether Daemonize started this process.
 func (p *Process) Daemon() bool { return p.daemon }
 
-// Daemonize starts the program anew, with the same arguments, in a session of
+// Daemonize starts the program again, with the same arguments, in a session of
 // its own without a terminal and with its standard files on /dev/null. stdin,
-// unless empty, is what it finds on its standard input. The caller ends after
-// that.
+// unless empty, is the content of its standard input. The caller exits
+// afterwards.
 func (p *Process) Daemonize(stdin []byte) error {
 	path, err := p.program()
 	if err != nil {
@@ -55,8 +55,8 @@ func (p *Process) Daemonize(stdin []byte) error {
 	return cmd.Process.Release()
 }
 
-// startWith starts cmd and writes input to its standard input. It returns when
-// all of it is in the pipe, whose reader is then left with it.
+// startWith starts cmd and writes input to its standard input, a pipe. It
+// returns when all of it is in the pipe.
 func startWith(cmd *exec.Cmd, input []byte) error {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -74,8 +74,9 @@ func startWith(cmd *exec.Cmd, input []byte) error {
 	return err
 }
 
-// program finds the file to run. The path that the program was called by is
-// preferred to the file that it leads to: lists of processes show its name.
+// program finds the file to run. It prefers the path by which the program was
+// called to the resolved file, since lists of processes show the name of the
+// path.
 func (p *Process) program() (string, error) {
 	exe, err := os.Executable()
 	if err != nil {
@@ -93,8 +94,8 @@ func (p *Process) program() (string, error) {
 	return exe, nil
 }
 
-// CloseStdin puts /dev/null in the place of standard input, whose end a daemon
-// that read its configuration there has seen.
+// CloseStdin replaces standard input by /dev/null, after a daemon has read its
+// configuration from it.
 func CloseStdin() error {
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {

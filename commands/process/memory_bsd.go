@@ -9,8 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ResidentMemory returns the largest resident memory that the process has had, in bytes: these systems show the present figure
-// through interfaces of their own only.
+// ResidentMemory returns the largest resident memory that the process has had, in bytes: these systems report the present
+// value only through interfaces of their own.
 func ResidentMemory() int64 {
 	var ru syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &ru) != nil {

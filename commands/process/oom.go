@@ -9,17 +9,17 @@ import (
 	"strings"
 )
 
-// oomFile is where the kernel keeps how readily it ends this process when memory
-// is short, -1000 to 1000.
+// oomFile is the kernel's file with the process's out of memory score
+// adjustment, -1000 to 1000.
 const oomFile = "/proc/self/oom_score_adj"
 
-// oomScore remembers the score from before it was adjusted.
+// oomScore has the score from before the first adjustment.
 type oomScore struct {
 	adjusted bool
 	base     int
 }
 
-// ErrNoOOMScore says that the system has no such score.
+// ErrNoOOMScore is the error on systems without such a score.
 var ErrNoOOMScore = errors.New("oom-score-adj is a feature of Linux")
 
 // AdjustOOMScore sets the score to value, or to value more than what it was
@@ -46,8 +46,8 @@ func (p *Process) AdjustOOMScore(value int, relative bool) error {
 }
 
 // RestoreOOMScore sets the score back to what it was before the first
-// adjustment; without one it leaves the score alone. An unprivileged process may
-// not lower it: the adjustment then holds, and what was before is remembered.
+// adjustment; without one it does nothing. An unprivileged process may not lower
+// the score: then the adjustment stays, and so does the stored score.
 func (p *Process) RestoreOOMScore() error {
 	if !p.oom.adjusted {
 		return nil

@@ -1,13 +1,10 @@
-// Package process is what a server is to the operating system: a daemon or not,
-// a line in the list of processes, a file with its number, somebody's child
-// that has to say when it is ready, and a candidate of the kernel's out of
-// memory killer. It knows nothing of the server.
+// Package process handles the process of a server: running as a daemon, the process title, the pid file, notifications to the
+// service manager, and the out of memory score. It does not depend on the server.
 //
 // # Design
 //
-// All of it belongs to the process and not to one server, so none of it happens
-// by itself: main makes a Process before anything else and hands it to the one
-// server that may use it. Servers in tests have none.
+// All of this belongs to the process and not to one server, so a server does nothing of it by itself: main makes a Process
+// first and passes it to the one server that may use it. Servers in tests have none.
 //
 // A program must call Take before anything else, because the title overwrites the
 // arguments (title_linux.go), and strings that share memory with os.Args would change.
@@ -24,7 +21,7 @@ import (
 
 // Process is the process that the program runs in.
 type Process struct {
-	name       string // argument 0 as it was given
+	name       string // argument 0 of the process
 	title      []byte // the memory that the title is written to
 	supervisor Supervisor
 	notify     string // address of systemd's socket
@@ -48,9 +45,8 @@ func Take() *Process {
 // Name is argument 0, which the title shows for {title}.
 func (p *Process) Name() string { return p.name }
 
-// SetTitle sets what lists of processes show as the command line, cut at the
-// length of the arguments and the environment that the program was started
-// with. It does nothing where the system has no such memory.
+// SetTitle sets the command line that lists of processes show, truncated to the length of the arguments and the environment
+// at the start. It does nothing on systems without such memory.
 func (p *Process) SetTitle(title string) {
 	if len(p.title) == 0 {
 		return
@@ -59,11 +55,10 @@ func (p *Process) SetTitle(title string) {
 	clear(p.title[n:])
 }
 
-// DefaultPIDFile is where a daemon without a configured name writes its number.
+// DefaultPIDFile is the pid file of a daemon without a configured one.
 const DefaultPIDFile = "/var/run/redis.pid"
 
-// WritePIDFile writes the number of this process to a file. The umask decides
-// who may read it.
+// WritePIDFile writes the pid of this process to a file. Its mode is 0666 without the bits of the umask.
 func WritePIDFile(path string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666)
 	if err != nil {

@@ -18,7 +18,7 @@ const (
 	Upstart
 )
 
-// String is the name that INFO shows.
+// String returns the name for INFO.
 func (s Supervisor) String() string {
 	switch s {
 	case Systemd:
@@ -45,7 +45,7 @@ func Detect() Supervisor {
 	return Nobody
 }
 
-// Errors of Supervise: the supervisor that was asked for is not there.
+// Errors of Supervise: the configured supervisor was not found.
 var (
 	ErrNoNotifySocket = errors.New(notifySocket + " not found")
 	ErrNoUpstartJob   = errors.New(upstartJob + " not found")

@@ -8,10 +8,10 @@ import (
 )
 
 // titleMemory returns the memory that the kernel shows as the command line: the
-// arguments, and the environment behind them, which the kernel shows too when
-// the arguments do not end with a zero byte. Go's os.Args are windows on it, the
-// environment was copied when the program started. It is nil when args are not
-// where the kernel says.
+// arguments, and the environment behind them, which the kernel shows, too, if
+// the arguments do not end with a zero byte. The strings of os.Args point to
+// this memory; Go has copied the environment at the start. It returns nil if
+// args are not at the kernel's address.
 func titleMemory(args []string) []byte {
 	if len(args) == 0 || len(args[0]) == 0 {
 		return nil

@@ -2,5 +2,5 @@
 
 package process
 
-// titleMemory knows no memory to write a title to.
+// titleMemory returns nil: there is no memory for a title.
 func titleMemory([]string) []byte { return nil }

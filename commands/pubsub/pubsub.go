@@ -3,16 +3,15 @@
 // # Terms
 //
 // A Registry is a namespace of names: the channels of a server, its patterns, its shard channels. A name that somebody
-// is subscribed to has a Channel; it comes with the first subscriber and goes with the last. A Set is the other side:
-// the channels of one registry that one subscriber is subscribed to. A membership joins the two, and knows its place in
-// both, so that entering and leaving cost the same however many subscribers a channel has and however many channels a
-// subscriber.
+// is subscribed to has a Channel; it is made for the first subscriber and dropped with the last. A Set is the other side: the
+// channels of one registry that one subscriber is subscribed to. A membership joins the two, and knows its place in both, so
+// that entering and leaving cost the same however many subscribers a channel has and however many channels a subscriber.
 //
 // # Order
 //
 // The subscribers of a channel are visited in the order in which they came, as in Redis. One who leaves therefore makes
 // a hole; when most places are holes the row is closed up. The channels of a registry and of a set are visited in the
-// order in which they came until one goes: its place is taken by the last. (Redis has them in the order of a hash
+// order in which they came until one leaves: then the last one takes its place. (Redis has them in the order of a hash
 // table.)
 //
 // # Memory

@@ -1,6 +1,6 @@
-// Package scripting is what EVAL, FCALL and their families need beside the server itself: the function libraries of a
-// server, and how the result of a script becomes a reply. The handlers are in package commands, since a script runs
-// commands through the dispatch there.
+// Package scripting has the parts of EVAL, FCALL and their families that do not need the server: the function libraries, and
+// the conversion of a script's result to a reply. The handlers are in package commands, since a script runs commands through
+// the dispatch there.
 package scripting
 
 import (
@@ -13,8 +13,8 @@ import (
 	"ferrous/lua"
 )
 
-// Libraries are function libraries, in the order in which they were loaded. Names of libraries are found as they are
-// written, names of functions in any case of letters, as in Redis 7.2.
+// Libraries are function libraries, in the order in which they were loaded. As in Redis 7.2, names of libraries are
+// case-sensitive, names of functions are not.
 type Libraries struct {
 	engine    *lua.Engine
 	list      []*lua.Library
@@ -26,8 +26,8 @@ func NewLibraries(engine *lua.Engine) *Libraries {
 	return &Libraries{engine: engine, functions: make(map[string]*lua.Function)}
 }
 
-// Load adds the library with this code, in place of one of the same name where replace says so. The error is the text of a
-// reply behind "ERR "; nothing has changed then.
+// Load adds the library with this code; if replace is set it replaces one of the same name. On an error, which is the text of
+// a reply behind "ERR ", nothing has changed.
 func (l *Libraries) Load(code []byte, replace bool) (name string, err error) {
 	if name, err = lua.ParseLibrary(code); err != nil {
 		return "", err
@@ -78,7 +78,7 @@ func (l *Libraries) Join(from *Libraries, replace bool) error {
 	return nil
 }
 
-// Delete removes a library and reports whether it was there.
+// Delete removes a library and reports whether it existed.
 func (l *Libraries) Delete(name string) bool {
 	i := l.find(name)
 	if i >= 0 {
@@ -100,10 +100,10 @@ func (l *Libraries) Function(name []byte) *lua.Function {
 	return l.functions[string(key)]
 }
 
-// Count returns how many libraries and functions there are.
+// Count returns the numbers of libraries and of functions.
 func (l *Libraries) Count() (libraries, functions int) { return len(l.list), len(l.functions) }
 
-// Bytes returns about how much memory the libraries hold.
+// Bytes returns about how many bytes of memory the libraries need.
 func (l *Libraries) Bytes() (n int) {
 	for _, lib := range l.list {
 		n += len(lib.Code) + lib.CodeSize + len(lib.Name) + 64
@@ -114,7 +114,7 @@ func (l *Libraries) Bytes() (n int) {
 	return n
 }
 
-// Codes returns the code of all libraries, as files hold it.
+// Codes returns the code of all libraries, for files.
 func (l *Libraries) Codes() [][]byte {
 	if len(l.list) == 0 {
 		return nil

@@ -10,7 +10,7 @@ type Reply struct{ C *session.Client }
 // Status implements lua.Reply.
 func (r *Reply) Status(text string) { r.C.W.Status(text) }
 
-// Error implements lua.Reply. An error that is counted already only marks the command that runs the script as failed.
+// Error implements lua.Reply. If the error is counted already, it only marks the command that runs the script as failed.
 func (r *Reply) Error(text string, counted bool) {
 	if !counted {
 		r.C.Error(text)

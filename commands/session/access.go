@@ -6,8 +6,8 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// How handlers reach the keyspace. Each access to a key goes through one of these, which keep the hit statistics and
-// the access clock. Each change is reported with Modified, and to keyspace events with Notify.
+// How handlers reach the keyspace. Each access to a key uses one of these, which keep the hit statistics and the access
+// clock. Each change is reported with Modified, and to keyspace events with Notify.
 
 // Read returns the record of a key for a command that only reads it, nil if there is none. It counts a hit or a miss, and
 // touches the access clock.

@@ -11,7 +11,7 @@ type Replication struct {
 	Rewritten [][]byte   // the command that is propagated in place of the request
 	More      [][][]byte // further commands, before it
 	None      bool       // the request is not propagated
-	Message   bool       // the request goes to replicas even if it changed nothing
+	Message   bool       // the request is sent to replicas even if it changed nothing
 }
 
 // Any reports whether a handler has said anything of what is to be propagated.

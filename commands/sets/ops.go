@@ -12,16 +12,16 @@ import (
 
 // The commands that combine sets: intersection, union, difference, and their storing forms.
 //
-// The sets are only read; a result is a set of its own, which takes the destination's place when it is complete, so that
-// the destination may be among the sources. Its form (OBJECT ENCODING) follows from how it is built, and is that of
-// Redis because it is built in the same way.
+// The sets are only read. The result is a new set, which replaces the destination when it is complete, so that the
+// destination may be among the sources. Its form (OBJECT ENCODING) depends on the way in which it is built, which is the same
+// as in Redis.
 
 const (
 	errNumKeysMany = "ERR Number of keys can't be greater than number of args"
 )
 
-// readSets returns the sets at the keys, nil for those that do not exist. If one holds something else it has replied,
-// and ok is false.
+// readSets returns the sets at the keys, nil for those that do not exist. If a key has another type it has replied, and ok is
+// false.
 func readSets(c *session.Client, keys [][]byte) (sets []*dset.Set, ok bool) {
 	sets = make([]*dset.Set, len(keys))
 	for i, key := range keys {
@@ -60,8 +60,8 @@ func intersect(sets []*dset.Set, fn func(dset.Value) bool) {
 	})
 }
 
-// readForIntersection returns the sets in the order that intersect wants; none if one of them does not exist, since
-// nothing is common to all then.
+// readForIntersection returns the sets in the order for intersect; none if one of them does not exist, since the intersection
+// is empty then.
 func readForIntersection(c *session.Client, keys [][]byte) (sets []*dset.Set, ok bool) {
 	sets, ok = readSets(c, keys)
 	if !ok || slices.Contains(sets, nil) {
@@ -138,7 +138,7 @@ func sinterstore(c *session.Client) {
 		return
 	}
 	rules, gen := c.SetRules(), c.Gen()
-	// A listpack is cheap to append to; if all members turn out to be integers it becomes an intset in the end.
+	// Appending to a listpack is cheap; if all members are integers the result becomes an intset in the end.
 	result := dset.NewPack(gen)
 	if sets[0].Intset() != nil {
 		result = dset.NewInts(gen)
@@ -190,7 +190,7 @@ func sunionstore(c *session.Client) {
 	}
 }
 
-// difference returns the members of the first set that no other has.
+// difference returns the members of the first set that are in no other.
 func difference(c *session.Client, sets []*dset.Set) *dset.Set {
 	rules, gen := c.SetRules(), c.Gen()
 	result := dset.NewInts(gen)
@@ -198,7 +198,8 @@ func difference(c *session.Client, sets []*dset.Set) *dset.Set {
 	if first == nil || slices.Contains(others, first) {
 		return result
 	}
-	// Either each member of the first set is looked up in the others, or theirs are taken out of a copy of the first.
+	// Either look up each member of the first set in the others, or remove the members of the others from a copy of the
+	// first.
 	lookups, members := 0, 0
 	for _, s := range sets {
 		if s != nil {

@@ -12,8 +12,8 @@ import (
 
 // SPOP and SRANDMEMBER.
 //
-// What SPOP draws is propagated by name, as SREM, so that all copies of the data stay the same; if it takes the whole
-// set, as the key's deletion.
+// SPOP is propagated as SREM with the members that it removed, so that replicas remove the same ones, or as a deletion of the
+// key if it removed all members.
 
 var wordSRem = []byte("SREM")
 
@@ -46,8 +46,9 @@ func spop(c *session.Client) {
 	edit.Shrunk(1, config.NotifySet, "spop")
 }
 
-// popFew is by how much what is left must outnumber what is drawn for that to be taken out of the set; otherwise a new
-// set is made of what is left. It decides as in Redis, since the new set may have a smaller form.
+// popFew says how SPOP takes n members from a set: if n is less than popFew times the remaining ones, it removes them from
+// the set, otherwise it makes a new set of the remaining ones. The limit is Redis's, since the new set may have a smaller
+// form.
 const popFew = 5
 
 // popMembers is SPOP with a count.
@@ -111,13 +112,13 @@ func popMembers(c *session.Client) {
 	c.PropagateNothing()
 }
 
-// popped replies with the members that SPOP draws and propagates them.
+// popped replies with the members that SPOP removes, and propagates their removal.
 type popped struct {
 	c    *session.Client
 	argv [][]byte // of SREM
 }
 
-// popBatch is how many members one propagated command removes at most.
+// popBatch is the most members of one propagated SREM.
 const popBatch = 1024
 
 func (p *popped) add(v dset.Value) {
@@ -140,7 +141,7 @@ func (p *popped) propagate() {
 	}
 }
 
-// drawer is a set that members are drawn from; nil has none.
+// drawer draws members from a set; nil is an empty set.
 type drawer struct {
 	c *session.Client
 	s *dset.Set

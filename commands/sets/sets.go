@@ -1,5 +1,5 @@
-// Package sets is the commands of sets. A set is an intset, a listpack or a table; it never becomes smaller by commands that
-// remove members, but SPOP with a count may make a new one.
+// Package sets has the commands of sets. A set is an intset, a listpack or a table. Commands that remove members do not
+// convert it back to a smaller form, but SPOP with a count may make a new set of such a form.
 package sets
 
 import (
@@ -9,7 +9,7 @@ import (
 	dset "ferrous/datatypes/set"
 )
 
-// The set commands but for those that combine sets (ops.go) and those that draw at random (random.go).
+// The set commands, without those that combine sets (ops.go) and those that draw at random (random.go).
 var Commands = []session.Command{
 	{Name: "sadd", Arity: -3, Flags: session.Write | session.DenyOOM | session.Fast, ACL: session.CatSet, Handler: sadd,
 		Group: session.GroupSet, Since: "1.0.0",
@@ -122,7 +122,7 @@ var Commands = []session.Command{
 
 var (
 	setOrder = []string{"nondeterministic_output_order"}
-	// storeArgs are a destination and the keys of what is combined there, found by the specs of storeKeys.
+	// storeArgs are the destination and the source keys, with the key specs of storeKeys.
 	storeArgs = []session.Arg{session.KeyArg("destination"), {Name: "key", Type: session.ArgKey, Key: 1, Multiple: true}}
 )
 
@@ -132,13 +132,13 @@ func storeKeys(destination session.KeyFlags) []session.KeySpec {
 		{Flags: session.KeyRO | session.KeyAccess, Index: 2, Last: -1, Step: 1}}
 }
 
-// readSet returns the set at the key for reading, nil if there is none. If there is something else it has replied, and
-// ok is false.
+// readSet returns the set at the key for reading, nil if there is none. If the key has another type it has replied, and ok is
+// false.
 func readSet(c *session.Client, key []byte) (s *dset.Set, ok bool) {
 	return session.ReadValue[dset.Set](c, key, record.Set)
 }
 
-// putSet stores a set at a key, in place of what is there.
+// putSet stores a set at a key and replaces its value.
 func putSet(c *session.Client, key []byte, s *dset.Set) {
 	session.Put(c, key, record.Set, record.HashTable, s)
 }
@@ -152,8 +152,8 @@ func sadd(c *session.Client) {
 	c.W.Int(int64(addMembers(c, r, key, members)))
 }
 
-// addMembers adds members to the set at a key and returns how many are new; r is what WriteTyped found there. If that is
-// nil the set is made.
+// addMembers adds members to the set at a key and returns the number of new ones; r is the result of WriteTyped. If it is nil
+// the set is created.
 func addMembers(c *session.Client, r *record.Record, key []byte, members [][]byte) int {
 	rules, gen := c.SetRules(), c.Gen()
 	var edit session.Edit[*dset.Set]

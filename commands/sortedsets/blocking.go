@@ -5,7 +5,7 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// Sorted-set commands that wait for a member; blocking.go is how.
+// Sorted-set commands that block until there is a member. The blocking itself is in blocking.go of package commands.
 
 const blockingZPopCost = "O(log N) with N the number of members of the sorted set."
 

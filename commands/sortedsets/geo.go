@@ -10,8 +10,8 @@ import (
 	"ferrous/eventloop/resp"
 )
 
-// The geo commands but for the searches (geosearch.go). A geo index is a sorted set whose scores are the codes of
-// package geohash; any sorted set may be read as one.
+// The geo commands, without the searches (geosearch.go). A geo index is a sorted set whose scores are the codes of package
+// geohash; any sorted set may be read as one.
 var geoCommands = []session.Command{
 	{Name: "geoadd", Arity: -5, Flags: session.Write | session.DenyOOM, ACL: session.CatGeo, Handler: geoadd,
 		Group: session.GroupGeo, Since: "3.2.0",
@@ -45,7 +45,7 @@ var geoUnitArg = session.OneOf("unit", session.TokenWord("m", "M", ""), session.
 
 const errGeoUnit = "ERR unsupported unit provided. please use M, KM, FT, MI"
 
-// errGeoPosition is the refusal of a position that cannot be stored.
+// errGeoPosition is the error for a position that cannot be stored.
 func errGeoPosition(lon, lat float64) string {
 	b := append([]byte("ERR invalid longitude,latitude pair "), sixDecimals(lon)...)
 	return string(append(append(b, ','), sixDecimals(lat)...))
@@ -98,8 +98,8 @@ func distance(c *session.Client, d float64) {
 	c.W.Bulk(appendFourDecimals(buf[:0], d))
 }
 
-// appendFourDecimals appends d as Redis rounds it: in units of the last place, to even; what these units cannot hold is
-// the lowest integer.
+// appendFourDecimals appends d rounded to four decimals as in Redis: half to even, and if the number of ten-thousandths
+// overflows it becomes the lowest integer.
 func appendFourDecimals(dst []byte, d float64) []byte {
 	units := math.RoundToEven(d * 10000)
 	n := int64(math.MinInt64)
@@ -114,7 +114,7 @@ func appendFourDecimals(dst []byte, d float64) []byte {
 	return append(dst, byte('0'+u/1000%10), byte('0'+u/100%10), byte('0'+u/10%10), byte('0'+u%10))
 }
 
-// position replies with a longitude and a latitude, to 17 decimals less the zeros at their end.
+// position replies with a longitude and a latitude, to 17 decimals without trailing zeros.
 func position(c *session.Client, lon, lat float64) {
 	c.W.Array(2)
 	coordinate(c, lon)
@@ -163,7 +163,7 @@ func geoadd(c *session.Client) {
 	dirty := c.Core.Dirty
 	addScores(c, scores, places[2:], 3, how, ch)
 	if c.Core.Dirty != dirty && len(c.Core.Sinks) > 0 {
-		// Replicas and the file get the codes.
+		// Propagate the codes.
 		argv := append([][]byte{zaddWord}, c.Args[1:i]...)
 		for j, score := range scores {
 			argv = append(argv, resp.AppendUint(nil, uint64(score)), places[3*j+2])

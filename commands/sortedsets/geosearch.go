@@ -11,12 +11,11 @@ import (
 	"ferrous/eventloop/resp"
 )
 
-// GEOSEARCH, GEOSEARCHSTORE and what they replace: GEORADIUS and GEORADIUSBYMEMBER with their _RO forms. One handler does
-// all six; the commands differ in how they say what is searched, and in what they may do with it.
+// GEOSEARCH, GEOSEARCHSTORE and their predecessors GEORADIUS and GEORADIUSBYMEMBER with their _RO forms. All six have one
+// handler; they differ in the arguments for the searched area, and in whether they may store the result.
 //
-// Members are found cell by cell (package geohash), and in a cell by score. That is the order of a reply that is not to be
-// sorted. Otherwise only as many as are returned are sorted, nearest or farthest first; members that are equally far come
-// in Redis's order.
+// Members are found cell by cell (package geohash), and in a cell by score. This is the order of an unsorted reply. Otherwise
+// only as many as are returned are sorted, nearest or farthest first; members at the same distance are in Redis's order.
 
 const (
 	radiusCost = "O(N+log(M)) with N the number of members in the box around the circle and M the number of members of the index."
@@ -27,7 +26,7 @@ const (
 
 var (
 	geoCount = session.BlockOf("count-block", session.TokenArg("count", session.ArgInteger, "COUNT", ""), session.TokenWord("any", "ANY", "").Opt()).Opt()
-	// In the documentation of GEORADIUS ANY has its version.
+	// In the documentation of GEORADIUS, ANY has a version of its own.
 	geoCountSince = session.BlockOf("count-block", session.TokenArg("count", session.ArgInteger, "COUNT", ""),
 		session.TokenWord("any", "ANY", "6.2.0").Opt()).Opt()
 	geoOrder = session.OneOf("order", session.TokenWord("asc", "ASC", ""), session.TokenWord("desc", "DESC", "")).Opt()
@@ -47,7 +46,7 @@ var (
 		geoOrder, geoCount}
 )
 
-// radiusKeys are the specs of the GEORADIUS commands that store: the index, and what follows STORE and STOREDIST.
+// radiusKeys are the specs of the GEORADIUS commands that store: the index, and the keys behind STORE and STOREDIST.
 func radiusKeys(from int) []session.KeySpec {
 	return []session.KeySpec{{Flags: session.KeyRO | session.KeyAccess, Index: 1, Step: 1},
 		{Flags: session.KeyOW | session.KeyUpdate, Keyword: "STORE", StartFrom: from, Step: 1},
@@ -106,8 +105,8 @@ var (
 			[]session.Arg{session.TokenWord("storedist", "STOREDIST", "").Opt()})}
 )
 
-// option returns the number of arguments that belong to the option args[i], or -1 if it is none of the command or lacks an
-// argument. The handler and storeKeys both go from option to option by it.
+// option returns the number of arguments of the option args[i], or -1 if the command does not have it or an argument is
+// missing. The handler and storeKeys both use it to go from option to option.
 func (f geoForm) option(args [][]byte, i int) int {
 	n := -1
 	is := func(words ...string) bool {
@@ -137,7 +136,7 @@ func (f geoForm) option(args [][]byte, i int) int {
 	return n
 }
 
-// options returns the place of the first option.
+// options returns the index of the first option.
 func (f geoForm) options() int {
 	switch {
 	case f.search && f.store:
@@ -150,7 +149,7 @@ func (f geoForm) options() int {
 	return 6
 }
 
-// storeKeys finds the keys of GEORADIUS and GEORADIUSBYMEMBER: the first argument, and what follows the last STORE or
+// storeKeys finds the keys of GEORADIUS and GEORADIUSBYMEMBER: the first argument, and the key behind the last STORE or
 // STOREDIST.
 func (f geoForm) storeKeys(args [][]byte) ([]session.KeyRef, bool) {
 	keys := []session.KeyRef{{Pos: 1, Flags: session.KeyRO | session.KeyAccess}}
@@ -183,7 +182,7 @@ type geoForm struct {
 	store  bool // the command may store
 }
 
-// geoQuery is a search that runs: what its arguments say, and what it found.
+// geoQuery is the state of a running search: its options, and the members found.
 type geoQuery struct {
 	geoForm
 	set   *sortedset.SortedSet // nil if there is no index
@@ -209,7 +208,7 @@ type geoPoint struct {
 	lon, lat, dist float64
 }
 
-// geoRank is the place of a member that was found, with what it is sorted by.
+// geoRank is the index of a found member, with its sort key.
 type geoRank struct {
 	dist float64
 	at   int
@@ -231,7 +230,7 @@ func geoSearch(c *session.Client, form geoForm) {
 		if q.shape.Lon, q.shape.Lat, ok = positionArg(c, 2); !ok || !parseRadius(c, &q, 4) {
 			return
 		}
-	case q.set != nil: // else the radius is not looked at
+	case q.set != nil: // without an index the radius is not checked
 		if !geoCentreAt(c, &q, 2) || !parseRadius(c, &q, 3) {
 			return
 		}
@@ -248,7 +247,7 @@ func geoSearch(c *session.Client, form geoForm) {
 		return
 	}
 	if q.count != 0 && q.order == 0 && !q.any {
-		q.order = 1 // the nearest are meant
+		q.order = 1 // COUNT returns the nearest
 	}
 	q.find()
 	ranks := q.rank()
@@ -259,7 +258,7 @@ func geoSearch(c *session.Client, form geoForm) {
 	}
 }
 
-// geoCentreAt makes the member that argument i names the centre. On failure it has replied.
+// geoCentreAt makes the member of argument i the centre. On failure it has replied.
 func geoCentreAt(c *session.Client, q *geoQuery, i int) bool {
 	score, ok := geoScore(q.set, c.Args[i])
 	if !ok {
@@ -364,7 +363,7 @@ func geoOptions(c *session.Client, q *geoQuery, i int) bool {
 	return true
 }
 
-// geoComplete checks that the options go together and nothing is missing. If not it has replied.
+// geoComplete checks that no option is missing and that they can be combined. If not it has replied.
 func geoComplete(c *session.Client, q *geoQuery) bool {
 	switch {
 	case q.store != nil && (q.withDist || q.withHash || q.withCoord):
@@ -385,7 +384,7 @@ func geoComplete(c *session.Client, q *geoQuery) bool {
 	return false
 }
 
-// find looks for the members in the shape; with ANY only until there are as many as were asked for.
+// find searches the members in the shape; with ANY it stops when it has COUNT members.
 func (q *geoQuery) find() {
 	enough := -1
 	if q.any {
@@ -411,7 +410,7 @@ func (q *geoQuery) find() {
 	}
 }
 
-// rank returns the members that are returned, in their order.
+// rank returns the ranks of the result, in their order.
 func (q *geoQuery) rank() []geoRank {
 	ranks := make([]geoRank, len(q.found))
 	for i := range ranks {
@@ -445,7 +444,7 @@ func (q *geoQuery) rank() []geoRank {
 	return ranks[:n]
 }
 
-// geoReply replies with the members of the given ranks, each with what was asked of it.
+// geoReply replies with the members of the given ranks, each with the requested fields.
 func geoReply(c *session.Client, q *geoQuery, ranks []geoRank) {
 	fields := 1
 	for _, with := range []bool{q.withDist, q.withHash, q.withCoord} {

@@ -13,12 +13,12 @@ import (
 	"ferrous/eventloop/resp"
 )
 
-// The commands that combine sorted sets: union, intersection, difference, and their storing forms. Sets take part too,
+// The commands that combine sorted sets: union, intersection, difference, and their storing forms. Sets may be inputs, too,
 // with scores of 1.
 //
-// The inputs are only read. A result is a list of member records (record.NewScore), from which the reply, or the sorted
-// set to store, is made when it is complete, so that the destination may be among the inputs. The order in which scores
-// are added up shows in their last digits; it is that of Redis: the smallest input first, inputs of one size as given.
+// The inputs are only read. A result is a list of member records (record.NewScore); when it is complete, the reply or the
+// stored sorted set is made of it, so that the destination may be among the inputs. The last digits of sums depend on the
+// order of additions; it is that of Redis: the smallest input first, inputs of the same size in the given order.
 
 var zunionRow = session.Command{Name: "zunion", Arity: -3, Flags: session.ReadOnly | session.MovableKeys, ACL: session.CatSortedSet, Handler: zunion,
 	Group: session.GroupSortedSet, Since: "6.2.0", Complexity: zunionCost,
@@ -111,7 +111,7 @@ func (in *input) len() int {
 // same reports whether both are the value of one key.
 func (in *input) same(other *input) bool { return in.z == other.z && in.s == other.s }
 
-// each calls fn for every member until it returns false, and reports whether it came to the end.
+// each calls fn for every member until fn returns false, and reports whether it called fn for all.
 func (in *input) each(fn func(m sortedset.Value, score float64) bool) bool {
 	whole := true
 	switch {
@@ -137,7 +137,7 @@ func (in *input) score(member []byte) (float64, bool) {
 	return 0, false
 }
 
-// aggregate is how the scores that a member has in several inputs become one.
+// aggregate is the function that combines the scores of a member in several inputs.
 type aggregate uint8
 
 const (
@@ -171,7 +171,7 @@ func number(f float64) float64 {
 	return f
 }
 
-// combineKind says which options a combination takes.
+// combineKind is the set of options that a command has.
 type combineKind uint8
 
 const (
@@ -180,7 +180,7 @@ const (
 	takesLimit                           // LIMIT
 )
 
-// combination is what the arguments of ZUNION and its relatives say.
+// combination has the parsed arguments of ZUNION and its relatives.
 type combination struct {
 	inputs     []input
 	aggregate  aggregate
@@ -276,7 +276,7 @@ func (cb *combination) sortInputs() {
 	slices.SortStableFunc(cb.inputs, func(a, b input) int { return a.len() - b.len() })
 }
 
-// union returns the members that any input has.
+// union returns the members of all inputs.
 func union(c *session.Client, cb *combination) []*record.Record {
 	cb.sortInputs()
 	t := table.New(c.Gen())
@@ -334,10 +334,11 @@ func (cb *combination) intersected() []*record.Record {
 	return recs
 }
 
-// difference returns the members of the first input that no other has.
+// difference returns the members of the first input that are in no other.
 func difference(c *session.Client, cb *combination) []*record.Record {
 	first, others := &cb.inputs[0], cb.inputs[1:]
-	// Either each member of the first input is looked up in the others, or theirs are taken out of a copy of the first.
+	// Either look up each member of the first input in the others, or remove the members of the others from a copy of the
+	// first.
 	lookups, members := 0, 0
 	for i := range cb.inputs {
 		in := &cb.inputs[i]

@@ -7,8 +7,8 @@ import (
 	"ferrous/datatypes/sortedset"
 )
 
-// Sorted-set commands that take members from an end, or draw them at random. popScored does the popping for all of them,
-// those that wait included.
+// Sorted-set commands that pop members from an end, or draw them at random. popScored pops for all of them, also for those
+// that block.
 
 var zpopminRow = session.Command{Name: "zpopmin", Arity: -2, Flags: session.Write | session.Fast, ACL: session.CatSortedSet, Handler: zpopmin,
 	Group: session.GroupSortedSet, Since: "5.0.0", Complexity: zpopCost,
@@ -39,7 +39,7 @@ var zrandmemberRow = session.Command{Name: "zrandmember", Arity: -2, Flags: sess
 	Args: []session.Arg{session.KeyArg("key"), session.BlockOf("options", session.IntArg("count"),
 		session.TokenWord("withscores", "WITHSCORES", "").Opt()).Opt()}}
 
-// zsetEnd is the end of a sorted set that members are taken from.
+// zsetEnd is the argument for an end of a sorted set.
 var zsetEnd = session.OneOf("where", session.TokenWord("min", "MIN", ""), session.TokenWord("max", "MAX", ""))
 
 const zpopCost = "O(M*log N) with M the number of members returned and N that of the sorted set."
@@ -49,7 +49,7 @@ var (
 	wordZPopMax = []byte("ZPOPMAX")
 )
 
-// zpopWord is the command that pops from one sorted set, as which others are propagated.
+// zpopWord returns the command that pops from one sorted set; the others are propagated as this one.
 func zpopWord(max bool) []byte {
 	if max {
 		return wordZPopMax
@@ -57,9 +57,9 @@ func zpopWord(max bool) []byte {
 	return wordZPopMin
 }
 
-// popScored takes n members, not more than there are and at least one, from an end of the sorted set of record r (which
-// WriteTyped found), replies with them, the outermost first, and does all that follows. Each is written as a pair in an
-// array of its own if nested is set, else as member and score; what precedes them in the reply is the caller's.
+// popScored pops n members, at least one and not more than exist, from an end of the sorted set of record r (the result of
+// WriteTyped), replies with them, the outermost first, and reports the change. If nested is set it writes each as an array of
+// member and score, else as two elements; the caller writes the beginning of the reply.
 func popScored(c *session.Client, r *record.Record, n int, max, nested bool) {
 	edit := session.BeginEdit[sortedset.SortedSet](c, r)
 	z := edit.Value
@@ -141,7 +141,7 @@ func zpopSome(c *session.Client, p session.MultiPop, key []byte, r *record.Recor
 	}
 }
 
-// drawer is a sorted set that members are drawn from; nil has none.
+// drawer draws members from a sorted set; nil is an empty one.
 type drawer struct {
 	c *session.Client
 	z *sortedset.SortedSet
@@ -170,7 +170,7 @@ func (d drawer) Array(n int, scores bool) { d.c.PairArray(n, scores) }
 
 func (d drawer) Sample(n int, scores bool) {
 	if n == d.z.Len() {
-		eachMember(d.c, d.z, d.z.All(), true, scores) // in Redis too the whole set comes in this order
+		eachMember(d.c, d.z, d.z.All(), true, scores) // as in Redis, the whole set is in this order
 		return
 	}
 	d.z.Sample(n, d.c.Core.Keyspace.Random, func(m sortedset.Value, score float64) { scored(d.c, m, score, scores) })

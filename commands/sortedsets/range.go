@@ -14,8 +14,8 @@ import (
 	"ferrous/eventloop/resp"
 )
 
-// Sorted-set commands that select a range of ranks, scores or members. Whatever selects it, the range becomes a span of
-// ranks, which is then counted, returned, stored or removed.
+// Sorted-set commands that select a range of ranks, scores or members. Every range becomes a span of ranks, which is then
+// counted, returned, stored or removed.
 
 // limitArg is the option LIMIT.
 func limitArg(since string) session.Arg {
@@ -24,7 +24,7 @@ func limitArg(since string) session.Arg {
 	return a
 }
 
-// sortByArg is the choice between BYSCORE and BYLEX.
+// sortByArg is the argument BYSCORE or BYLEX.
 func sortByArg(since string) session.Arg {
 	return session.OneOf("sortby", session.TokenWord("byscore", "BYSCORE", ""), session.TokenWord("bylex", "BYLEX", "")).Opt().From(since)
 }
@@ -128,18 +128,17 @@ const (
 	errLexWithScore = "ERR syntax error, WITHSCORES not supported in combination with BYLEX"
 )
 
-// rangeKind is by what a range is given.
+// rangeKind is the kind of a range's ends.
 type rangeKind uint8
 
 const (
-	anyRange rangeKind = iota // as the options say
+	anyRange rangeKind = iota // the options decide
 	rankRange
 	scoreRange
 	lexRange
 )
 
-// rangeSpec is a parsed range: the members of the scores, texts or ranks given, in descending order with rev; of those,
-// as LIMIT says.
+// rangeSpec is a parsed range of scores, members or ranks, in descending order if rev, with LIMIT.
 type rangeSpec struct {
 	kind          rangeKind
 	rev           bool
@@ -160,8 +159,8 @@ func (s *rangeSpec) span(z *sortedset.SortedSet) sortedset.Span {
 	return z.RankSpan(s.start, s.stop, s.rev)
 }
 
-// rangeEnds parses arguments i and i+1 as the ends of a range of the kind that the spec has; with rev and not ranks the
-// upper end comes first. On failure it has replied.
+// rangeEnds parses arguments i and i+1 as the ends of a range of the spec's kind; if rev, and for other kinds than ranks, the
+// upper end is first. On failure it has replied.
 func rangeEnds(c *session.Client, i int, s *rangeSpec) bool {
 	first, second := i, i+1
 	if s.rev && s.kind != rankRange {
@@ -194,8 +193,9 @@ func scoreEnds(c *session.Client, low, high int, r *sortedset.ScoreRange) bool {
 	return true
 }
 
-// scoreEnd parses an end of a range of scores, which is exclusive behind a parenthesis. Numbers are read as by C's strtod
-// alone, and so with less care than scores: blanks may precede them, nothing is 0, what is too large is infinite.
+// scoreEnd parses an end of a range of scores, which is exclusive behind a parenthesis. Numbers are converted as by C's
+// strtod, which accepts more than scores allow: blanks may precede them, an empty text is 0, and a number that is too large
+// is infinite.
 func scoreEnd(b []byte) (f float64, exclusive, ok bool) {
 	if len(b) > 0 && b[0] == '(' {
 		b, exclusive = b[1:], true
@@ -218,7 +218,7 @@ func scoreEnd(b []byte) (f float64, exclusive, ok bool) {
 	}
 	text := string(b)
 	if bytes.ContainsAny(b, "xX") && !bytes.ContainsAny(b, "pP") {
-		text += "p0" // which Go wants
+		text += "p0" // required by Go
 	}
 	f, err := strconv.ParseFloat(text, 64)
 	ok = (err == nil || errors.Is(err, strconv.ErrRange)) && !math.IsNaN(f)
@@ -262,8 +262,8 @@ func zrevrangebyscore(c *session.Client) { replyRange(c, scoreRange, true) }
 func zrangebylex(c *session.Client)      { replyRange(c, lexRange, false) }
 func zrevrangebylex(c *session.Client)   { replyRange(c, lexRange, true) }
 
-// rangeArgs parses a range and its options from argument i on. kind says by what it is, or that options may say so; only
-// then may they also turn the order around. stored ranges have no WITHSCORES. On failure it has replied.
+// rangeArgs parses a range and its options from argument i on. kind is the kind of the range; for anyRange the options
+// decide, which then may also reverse the order. stored ranges have no WITHSCORES. On failure it has replied.
 func rangeArgs(c *session.Client, i int, kind rangeKind, rev, stored bool) (s rangeSpec, withScores, ok bool) {
 	free := kind == anyRange
 	s = rangeSpec{kind: kind, rev: rev, limit: -1}
@@ -307,7 +307,7 @@ func rangeArgs(c *session.Client, i int, kind rangeKind, rev, stored bool) (s ra
 	return s, withScores, rangeEnds(c, i, &s)
 }
 
-// replyRange replies with a range of the sorted set that argument 1 names.
+// replyRange replies with a range of the sorted set at key argument 1.
 func replyRange(c *session.Client, kind rangeKind, rev bool) {
 	s, withScores, ok := rangeArgs(c, 2, kind, rev, false)
 	if !ok {
@@ -330,7 +330,7 @@ func members(c *session.Client, z *sortedset.SortedSet, span sortedset.Span, rev
 	eachMember(c, z, span, rev, withScores)
 }
 
-// eachMember replies with each member of a span, an element of what PairArray began.
+// eachMember replies with each member of a span, as elements of the array that PairArray began.
 func eachMember(c *session.Client, z *sortedset.SortedSet, span sortedset.Span, rev, withScores bool) {
 	it := z.Iter(span, rev)
 	for {
@@ -342,7 +342,7 @@ func eachMember(c *session.Client, z *sortedset.SortedSet, span sortedset.Span, 
 	}
 }
 
-// scored replies with a member, an element of what PairArray began.
+// scored replies with a member, as an element of the array that PairArray began.
 func scored(c *session.Client, m sortedset.Value, score float64, withScores bool) {
 	if !withScores {
 		c.BulkValue(m)
@@ -383,8 +383,8 @@ func zrangestore(c *session.Client) {
 	storeZSet(c, c.Args[1], recs, "zrangestore")
 }
 
-// forgetSigns makes -0 of the first records to 0. Redis builds the result of ZRANGESTORE in a listpack, which knows no
-// -0, until it becomes too long for one (if it does not know beforehand that it will be).
+// forgetSigns changes -0 to 0 in the first records. Redis builds the result of ZRANGESTORE in a listpack, which has no -0,
+// until the result becomes too long (unless it knows before that it will be too long).
 func forgetSigns(c *session.Client, recs []*record.Record) {
 	rules := c.ZsetRules()
 	for i, r := range recs {

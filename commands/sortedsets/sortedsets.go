@@ -1,5 +1,5 @@
-// Package sortedsets is the commands of sorted sets, and of geographical positions, which are scores of sorted sets. A sorted set
-// is a listpack while it is small and a skiplist (to clients; a tree in truth) beyond.
+// Package sortedsets has the commands of sorted sets, and of geographical positions, which are scores of sorted sets. A
+// sorted set is a listpack while it is small, otherwise a tree that OBJECT ENCODING calls skiplist.
 package sortedsets
 
 import (
@@ -16,8 +16,8 @@ import (
 // Commands are the rows of the family.
 var Commands = slices.Concat(zsetCommands, blockingZSetCommands, geoCommands)
 
-// The sorted-set commands but for those that select ranges (range.go), those that combine sets (ops.go), and
-// those that pop or draw at random (pop.go). What other groups build on stands here: readZSet, addScores, storeZSet.
+// The sorted-set commands, without those that select ranges (range.go), those that combine sets (ops.go), and those that pop
+// or draw at random (pop.go). The other files use readZSet, addScores and storeZSet of this one.
 var zsetCommands = []session.Command{
 	{Name: "zadd", Arity: -4, Flags: session.Write | session.DenyOOM | session.Fast, ACL: session.CatSortedSet, Handler: zadd,
 		Group: session.GroupSortedSet, Since: "1.2.0",
@@ -120,20 +120,19 @@ const (
 	errScoreNaN = "ERR resulting score is not a number (NaN)"
 )
 
-// readZSet returns the sorted set at the key for reading, nil if there is none. If there is something else it has
-// replied, and ok is false.
+// readZSet returns the sorted set at the key for reading, nil if there is none. If the key has another type it has replied,
+// and ok is false.
 func readZSet(c *session.Client, key []byte) (z *sortedset.SortedSet, ok bool) {
 	return session.ReadValue[sortedset.SortedSet](c, key, record.ZSet)
 }
 
-// putZSet stores a sorted set at a key, in place of what is there.
+// putZSet stores a sorted set at a key and replaces its value.
 func putZSet(c *session.Client, key []byte, z *sortedset.SortedSet) {
 	session.Put(c, key, record.ZSet, record.SkipList, z)
 }
 
-// storeZSet makes a sorted set of what a command found, records made with record.NewScore whose members are all
-// different, puts it at a key in place of what is there, and replies with its length. If there are none the key is
-// deleted. recs is not to be used afterwards.
+// storeZSet makes a sorted set of recs, records made with record.NewScore whose members are all different, stores it at a
+// key, and replies with its length. If recs is empty it deletes the key. recs must not be used afterwards.
 func storeZSet(c *session.Client, key []byte, recs []*record.Record, event string) {
 	if len(recs) == 0 {
 		c.DeleteKey(key)
@@ -177,8 +176,8 @@ func zadd(c *session.Client) {
 	addScores(c, scores, pairs[1:], 2, how, ch)
 }
 
-// addOptions parses the options of ZADD, or those of GEOADD, which has not the ones in besides. i is the place of the first
-// argument that is none.
+// addOptions parses the options of ZADD, or those of GEOADD, which does not have the ones in besides. i is the index of the
+// first argument that is not an option.
 func addOptions(c *session.Client, besides sortedset.How) (how sortedset.How, ch bool, i int) {
 	for i = 2; i < len(c.Args); i++ {
 		var option sortedset.How
@@ -205,7 +204,7 @@ func addOptions(c *session.Client, besides sortedset.How) (how sortedset.How, ch
 	return how, ch, i
 }
 
-// conflict returns the refusal of options of ZADD that contradict each other.
+// conflict returns the error for options of ZADD that contradict each other.
 func conflict(how sortedset.How, pairs int) string {
 	has := func(h sortedset.How) bool { return how&h == h }
 	switch {
@@ -228,8 +227,8 @@ func zincrby(c *session.Client) {
 	addScores(c, score[:], c.Args[3:], 1, sortedset.Incr, false)
 }
 
-// addScores gives members scores in the sorted set that argument 1 names, and replies as ZADD: with how many are new (or, with
-// ch, changed), or with the score that the only member has got if how asks to increment. The member of score i is
+// addScores sets the scores of members in the sorted set at key argument 1, and replies as ZADD: with the number of new (or,
+// with ch, changed) members, or with the new score of the only member if how has Incr. The member of score i is
 // members[i*step].
 func addScores(c *session.Client, scores []float64, members [][]byte, step int, how sortedset.How, ch bool) {
 	key := c.Args[1]
@@ -392,8 +391,8 @@ func zscan(c *session.Client) {
 	})
 }
 
-// appendScanned appends a score as ZSCAN of a large sorted set gives it in Redis 7.2, in C's format %.17Lg and not in
-// that of all other replies.
+// appendScanned appends a score as ZSCAN of a large sorted set replies with it in Redis 7.2: in C's format %.17Lg, unlike all
+// other replies.
 func appendScanned(dst []byte, score float64) []byte {
 	if score-score != 0 {
 		return resp.FormatDouble(dst, score) // infinite

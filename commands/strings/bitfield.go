@@ -12,11 +12,11 @@ import (
 // BITFIELD: integers of 1 to 64 bits anywhere in a string. Their highest bit is the one with the lowest offset, so that a
 // byte-aligned integer is big endian.
 //
-// All arguments are judged before anything is done. Then the string is made long enough for the farthest integer that is
-// written, and the operations run one after another on its bytes. An integer touches at most nine bytes: it is moved in
-// and out of these as one word and a rest.
+// All arguments are checked first. Then the string is made long enough for the last integer that is written, and the
+// operations run one after another on its bytes. An integer is in at most nine bytes: it is read and written as one word and
+// a rest.
 
-// bitfieldBlock is an operation in COMMAND DOCS: its token, the integer's type and place, and what else it needs.
+// bitfieldBlock is an operation in COMMAND DOCS: its token, the integer's type and offset, and its further arguments.
 func bitfieldBlock(name, token string, more ...session.Arg) session.Arg {
 	return session.Arg{Name: name, Type: session.ArgBlock, Token: token,
 		Args: append([]session.Arg{session.StringArg("encoding"), session.IntArg("offset")}, more...)}
@@ -28,7 +28,7 @@ type intType struct {
 	signed bool
 }
 
-// parseIntType parses a type. What follows a zero byte is ignored, as in Redis.
+// parseIntType parses a type. Bytes behind a zero byte are ignored, as in Redis.
 func parseIntType(arg []byte) (intType, bool) {
 	if len(arg) == 0 || arg[0] != 'i' && arg[0] != 'u' {
 		return intType{}, false
@@ -65,7 +65,7 @@ func (t intType) lowest() int64 {
 	return 0
 }
 
-// wrap cuts v to the type's width.
+// wrap truncates v to the type's width.
 func (t intType) wrap(v int64) int64 {
 	unused := 64 - t.bits
 	if t.signed {
@@ -105,7 +105,7 @@ func (t intType) put(b []byte, offset, v int64) {
 	copy(b, w[:])
 }
 
-// overflow is what becomes of a result that the type cannot hold.
+// overflow says what happens to a result that the type cannot hold.
 type overflow uint8
 
 const (
@@ -114,8 +114,9 @@ const (
 	overflowFail
 )
 
-// add returns v+by as the type holds it; ok is false if it cannot and how is overflowFail. v itself may be outside the
-// type's range, which is how SET uses it: an unsigned type takes a negative v for a number of 64 bits, too high for it.
+// add returns v+by in the type, with overflows handled as how says; ok is false if it overflows and how is overflowFail. SET
+// passes a v that may itself be outside of the type's range: for an unsigned type a negative v counts as a number of 64 bits,
+// which is too high.
 func (t intType) add(v, by int64, how overflow) (sum int64, ok bool) {
 	high, low := t.highest(), t.lowest()
 	var above, below bool
@@ -123,12 +124,12 @@ func (t intType) add(v, by int64, how overflow) (sum int64, ok bool) {
 	case v > high || v < 0 && !t.signed:
 		above = true
 	case v < low:
-		// Redis 7.2 takes numbers so low that their distance from the highest overflows for too high, and saturates SET
-		// to the wrong end. Replicas must not differ.
+		// If v is so low that its distance from the highest number overflows, Redis 7.2 treats it as too high, and saturates
+		// SET to the wrong end. So does this code, since replicas must not differ.
 		above = int64(uint64(high)-uint64(v)) < 0
 		below = !above
 	default:
-		// The differences are taken without a sign: for i64 they need all 64 bits.
+		// The differences are unsigned: for i64 they need all 64 bits.
 		above = by > 0 && uint64(by) > uint64(high)-uint64(v)
 		below = by < 0 && -uint64(by) > uint64(v)-uint64(low)
 	}
@@ -163,8 +164,8 @@ const (
 	bitfieldIncr
 )
 
-// bitfieldWord recognises the operation at argument i and returns how many arguments it needs, 0 if it is none or some
-// are missing.
+// bitfieldWord returns the number of arguments of the operation at argument i, 0 if it is no operation or arguments are
+// missing.
 func bitfieldWord(args [][]byte, i int) (kind bitfieldKind, n int) {
 	switch rest := len(args) - i - 1; {
 	case rest >= 2 && session.EqualFold(args[i], "get"):
@@ -177,8 +178,8 @@ func bitfieldWord(args [][]byte, i int) (kind bitfieldKind, n int) {
 	return 0, 0
 }
 
-// parseBitfield appends the operations that the command's arguments ask for. end is the last bit that is written, -1 if
-// none is. On failure it has replied.
+// parseBitfield appends the operations of the command's arguments. end is the last bit that is written, -1 if none is. On
+// failure it has replied.
 func parseBitfield(c *session.Client, ops []bitfieldOp) (_ []bitfieldOp, end int64, ok bool) {
 	end = -1
 	how := overflowWrap
@@ -311,8 +312,8 @@ func writeBitfields(c *session.Client, ops []bitfieldOp, end int64) {
 	case changes > 0:
 		c.Changed(key, changes, config.NotifyString, "setbit")
 	case grew:
-		// Every write overflowed and failed, but the string grew, or is new. Redis 7.2 does not propagate that, and the data
-		// of its replicas then differ.
+		// Every write overflowed and failed, but the string grew, or is new. Redis 7.2 does not propagate that, so that its
+		// replicas have other data.
 		c.Modified(key)
 	}
 }

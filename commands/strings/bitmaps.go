@@ -11,12 +11,12 @@ import (
 	"ferrous/eventloop/resp"
 )
 
-// Strings as arrays of bits. Bit 0 is the highest bit of the first byte, and whatever is behind the end is zero. BITFIELD
-// is in bitfield.go.
+// Strings as arrays of bits. Bit 0 is the highest bit of the first byte, and bits behind the end are zero. BITFIELD is in
+// bitfield.go.
 //
-// Counting, searching and combining go through whole words, four or eight at a time. BITOP works in blocks that stay in
-// the first-level cache: each block of the result is finished, over all sources, before the next is begun, so that memory
-// is read once for each source and written once.
+// Counting, searching and combining use whole words, four or eight at a time. BITOP works in blocks that stay in the
+// first-level cache: it computes a block of the result from all sources before the next block, so that memory is read once
+// for each source and written once.
 var bitmapCommands = []session.Command{
 	{Name: "bitcount", Arity: -2, Flags: session.ReadOnly, ACL: session.CatBitmap, Handler: bitcount,
 		Group: session.GroupBitmap, Since: "2.6.0",
@@ -82,12 +82,12 @@ var bitmapCommands = []session.Command{
 		Args:       []session.Arg{session.KeyArg("key"), session.IntArg("offset"), session.IntArg("value")}},
 }
 
-// bitUnit is the argument that says what a range counts.
+// bitUnit is the argument for the unit of a range.
 func bitUnit() session.Arg {
 	return session.OneOf("unit", session.TokenWord("byte", "BYTE", ""), session.TokenWord("bit", "BIT", "")).Opt().From("7.0.0")
 }
 
-// bitOffset parses the place of a bit. If width is not 0, "#n" means the n-th integer of that width. On failure it has
+// bitOffset parses the offset of a bit. If width is not 0, "#n" means the n-th integer of that width. On failure it has
 // replied.
 func bitOffset(c *session.Client, arg []byte, width int) (int64, bool) {
 	scale := int64(1)
@@ -95,7 +95,7 @@ func bitOffset(c *session.Client, arg []byte, width int) (int64, bool) {
 		arg, scale = arg[1:], int64(width)
 	}
 	n, ok := resp.ParseInt(arg)
-	n *= scale // what overflows wraps, and may be a valid offset, in Redis too
+	n *= scale // as in Redis, an overflow wraps, possibly to a valid offset
 	if !ok || n < 0 || n>>3 >= c.Core.Config.ProtoMaxBulkLen {
 		c.Error(session.ErrBitOffset)
 		return 0, false
@@ -147,7 +147,7 @@ func setbit(c *session.Client) {
 			return
 		}
 	}
-	// Even where the bit is right already: a string that was touched is raw from now on.
+	// Even if the bit has the value already: as in Redis, the string is raw afterwards.
 	b := c.DB.Edit(key, r, max(size, at+1), 0)
 	old := int64(b[at] >> shift & 1)
 	if old != bit || at >= size {
@@ -217,7 +217,7 @@ func bitcount(c *session.Client) {
 			return
 		}
 		if start < 0 && end < 0 && start > end {
-			c.W.Int(0) // though clamping could make them equal, and before the unit is looked at
+			c.W.Int(0) // even if clamping would make them equal, and before the unit is checked
 			return
 		}
 		inBits := false
@@ -279,7 +279,7 @@ func bitpos(c *session.Client) {
 	}
 	pos := int64(findBit(s, byte(bit), in))
 	if pos < 0 && bit == 0 && len(c.Args) < 5 && in.first <= in.last {
-		pos = n << 3 // without an end, the string goes on in zeros
+		pos = n << 3 // without an end argument, zero bits follow the string
 	}
 	c.W.Int(pos)
 }
@@ -319,12 +319,12 @@ func popCount(b []byte) int {
 	return n
 }
 
-// findBit returns the place of the first bit equal to bit in a part of b, -1 if there is none.
+// findBit returns the offset of the first bit equal to bit in a part of b, -1 if there is none.
 func findBit(b []byte, bit byte, in bitRange) int {
 	if in.first > in.last {
 		return -1
 	}
-	flip := bit - 1 // makes the bit that is looked for 1
+	flip := bit - 1 // turns the wanted bit into 1
 	first, last := int(in.first>>3), int(in.last>>3)
 	x := (b[first] ^ flip) & (0xff >> (in.first & 7))
 	at := first
@@ -372,7 +372,7 @@ const (
 	bitOne   // in exactly one source
 )
 
-// bitOpNames are the words for the operations, in lower case, and what their error texts say.
+// bitOpNames has the words for the operations, in lower case, and their names in error texts.
 var bitOpNames = [...]struct{ word, name string }{{"and", "AND"}, {"or", "OR"}, {"xor", "XOR"}, {"not", "NOT"},
 	{"diff", "DIFF"}, {"diff1", "DIFF1"}, {"andor", "ANDOR"}, {"one", "ONE"}}
 
@@ -423,14 +423,14 @@ func bitop(c *session.Client) {
 		return
 	}
 	old := c.Write(dest)
-	// Buffers of long strings are written again where that does not keep much more memory than the result needs.
+	// The buffer of a long string is reused unless it is much larger than the result.
 	if old != nil && old.Type() == record.String && !old.Inline() && n > record.MaxInline && old.StringLen() < 2*n {
 		combine(op, c.DB.Edit(dest, old, n, n), sources)
 		if old.Expiry() != record.NoExpiry {
 			c.DB.SetExpiry(c.DB.Peek(dest), record.NoExpiry)
 		}
 	} else {
-		// The result replaces the key, deadline and all; of its past only the access frequency stays, as with SET.
+		// The result replaces the key and its deadline; only the access frequency stays, as with SET.
 		clock := c.DB.NewClock()
 		if old != nil && c.Core.Keyspace.LFU != nil {
 			clock = old.Clock()
@@ -452,8 +452,8 @@ func bitop(c *session.Client) {
 // combineBlock is the number of bytes that are combined over all sources before the next are begun.
 const combineBlock = 4096
 
-// combine writes the result of an operation to dst, which is as long as the longest source. dst may be the same memory as
-// a source: of each block all sources are read before it is written.
+// combine writes the result of an operation to dst, which is as long as the longest source. dst may be the same memory as a
+// source, since all sources of a block are read before the block is written.
 func combine(op bitOp, dst []byte, sources [][]byte) {
 	if len(dst) <= record.MaxInline {
 		var block, twice [record.MaxInline]byte // not to clear more than is needed
@@ -464,11 +464,11 @@ func combine(op bitOp, dst []byte, sources [][]byte) {
 	combineBlocks(op, dst, sources, block[:], twice[:])
 }
 
-// combineBlocks is combine with blocks of the length of block and twice, which it uses for itself.
+// combineBlocks is combine with blocks of the length of block and twice, its scratch buffers.
 func combineBlocks(op bitOp, dst []byte, sources [][]byte, block, twice []byte) {
 	for from := 0; from < len(dst); from += len(block) {
 		d := block[:min(len(block), len(dst)-from)]
-		// part is what a source has of this block.
+		// part returns the part of a source in this block.
 		part := func(i int) []byte {
 			s := sources[i]
 			return s[min(from, len(s)):min(from+len(d), len(s))]
@@ -526,7 +526,7 @@ func combineBlocks(op bitOp, dst []byte, sources [][]byte, block, twice []byte) 
 func loadWord(b []byte) uint64     { return binary.LittleEndian.Uint64(b) }
 func storeWord(b []byte, v uint64) { binary.LittleEndian.PutUint64(b, v) }
 
-// andBytes sets dst to dst AND src, as far as src goes.
+// andBytes sets dst to dst AND src, for the length of src.
 func andBytes(dst, src []byte) {
 	for ; len(src) >= 32; dst, src = dst[32:], src[32:] {
 		d, s := (*[32]byte)(dst), (*[32]byte)(src)
@@ -540,7 +540,7 @@ func andBytes(dst, src []byte) {
 	}
 }
 
-// andNotBytes sets dst to dst AND NOT src, as far as src goes.
+// andNotBytes sets dst to dst AND NOT src, for the length of src.
 func andNotBytes(dst, src []byte) {
 	for ; len(src) >= 32; dst, src = dst[32:], src[32:] {
 		d, s := (*[32]byte)(dst), (*[32]byte)(src)
@@ -554,7 +554,7 @@ func andNotBytes(dst, src []byte) {
 	}
 }
 
-// orBytes sets dst to dst OR src, as far as src goes.
+// orBytes sets dst to dst OR src, for the length of src.
 func orBytes(dst, src []byte) {
 	for ; len(src) >= 32; dst, src = dst[32:], src[32:] {
 		d, s := (*[32]byte)(dst), (*[32]byte)(src)
@@ -582,7 +582,7 @@ func notBytes(b []byte) {
 	}
 }
 
-// oneBytes adds src to the bits that were in a source (once) and those that were in more than one (twice).
+// oneBytes adds src to the bits that were set in at least one source (once) and in at least two (twice).
 func oneBytes(once, twice, src []byte) {
 	for ; len(src) >= 16; once, twice, src = once[16:], twice[16:], src[16:] {
 		o, t, s := (*[16]byte)(once), (*[16]byte)(twice), (*[16]byte)(src)

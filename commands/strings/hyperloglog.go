@@ -7,8 +7,8 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// HyperLogLog: strings in the format of package hyperloglog. They are ordinary strings to all other commands, and so each
-// command here first sees whether the string is one.
+// HyperLogLog: strings in the format of package hyperloglog. All other commands treat them as strings, so each command here
+// first checks the format.
 //
 // Dense values are written in place. Sparse ones, which are short and change their length with nearly every element, are
 // changed in a copy on the stack that is written back once.
@@ -46,8 +46,8 @@ var hyperloglogCommands = []session.Command{
 // sparseScratch has room for sparse values of the default hll-sparse-max-bytes.
 type sparseScratch [3072]byte
 
-// hllOf returns the bytes of r, which must be a HyperLogLog: to be read until the key is next changed. If it is not one
-// it has replied.
+// hllOf returns the bytes of r, which must be a HyperLogLog. They may be read until the next change of the key. If r is not
+// one it has replied.
 func hllOf(c *session.Client, r *record.Record) ([]byte, bool) {
 	if !c.Typed(r, record.String) {
 		return nil, false
@@ -61,8 +61,8 @@ func hllOf(c *session.Client, r *record.Record) ([]byte, bool) {
 	return nil, false
 }
 
-// rawHLL is hllOf for commands that may write: as in Redis, the string is raw from then on. It returns the record that
-// now stands for the key. The bytes are still only to be read.
+// rawHLL is hllOf for commands that may write: as in Redis, the string is raw from then on. It returns the key's present
+// record. The bytes must only be read.
 func rawHLL(c *session.Client, key []byte, r *record.Record) (*record.Record, []byte, bool) {
 	b, ok := hllOf(c, r)
 	if ok && r.Encoding() != record.Raw {
@@ -77,7 +77,7 @@ func putHLL(c *session.Client, key []byte, r *record.Record, b []byte) {
 	copy(editHLL(c, key, r, len(b)), b)
 }
 
-// editHLL makes the string n bytes long and returns them to be written. Sparse values get some room to grow, as in Redis.
+// editHLL makes the string n bytes long and returns its bytes for writing. Sparse values get some room to grow, as in Redis.
 func editHLL(c *session.Client, key []byte, r *record.Record, n int) []byte {
 	room := n
 	if n < hyperloglog.DenseSize {
@@ -130,7 +130,8 @@ func pfadd(c *session.Client) {
 	c.W.Int(int64(min(changes, 1)))
 }
 
-// pfaddDense is PFADD to a dense value. The value is not written unless a register rises: a snapshot may be reading it.
+// pfaddDense is PFADD to a dense value. It begins to write only when a register must rise, so that it does not copy a value
+// that a snapshot needs without reason.
 func pfaddDense(c *session.Client, key []byte, r *record.Record, b []byte) {
 	changes := 0
 	for _, element := range c.Args[2:] {
@@ -150,7 +151,7 @@ func pfaddDense(c *session.Client, key []byte, r *record.Record, b []byte) {
 	c.W.Int(int64(min(changes, 1)))
 }
 
-// pfadded reports that a HyperLogLog was changed, by so many elements.
+// pfadded reports that changes elements have changed a HyperLogLog.
 func pfadded(c *session.Client, key []byte, changes int) {
 	c.Changed(key, changes, config.NotifyString, "pfadd")
 }
@@ -181,13 +182,13 @@ func pfcount(c *session.Client) {
 			return
 		}
 		hyperloglog.SetCached(c.DB.Edit(key, r, len(b), len(b)), n)
-		c.Modified(key) // the value is other bytes now, and stays equal on replicas; not an event, though
+		c.Modified(key) // the bytes of the value have changed, and must change on replicas, too; but this is not an event
 	}
 	c.W.Int(int64(n))
 }
 
-// unite adds the values of keys to u; missing keys are empty. It calls each, unless nil, for every value. If one is no
-// HyperLogLog, or corrupt, it has replied.
+// unite adds the values of keys to u; missing keys are empty. It calls each, unless nil, for every value. If one is not a
+// HyperLogLog, or is corrupt, it has replied.
 func unite(c *session.Client, u *hyperloglog.Union, keys [][]byte, each func(hyperloglog.Encoding)) bool {
 	for _, key := range keys {
 		r := c.Read(key)
@@ -224,7 +225,7 @@ func pfmerge(c *session.Client) {
 	} else {
 		b = append(scratch[:0], r.String(nil)...)
 	}
-	// The union of dense values is dense, even where it need not be.
+	// The union of dense values is dense, even if it need not be.
 	var err error
 	if dense {
 		b, err = hyperloglog.ToDense(b)

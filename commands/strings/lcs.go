@@ -10,21 +10,20 @@ import (
 
 // LCS: the longest common subsequence of two strings.
 //
-// The textbook fills a table L of (len(a)+1)*(len(b)+1) numbers, L[i][j] being the length of the LCS of a[:i] and b[:j],
-// and walks back from its end. Neighbours in a row differ by 0 or 1, and the walk needs nothing but these differences:
-// where a[i-1] and b[j-1] are not equal it goes up when L[i-1][j] > L[i][j-1], and that is so exactly when L[i][j] is one
-// more than L[i][j-1]. So a row is kept as one bit a column, and computed 64 columns at a time: with v the complement of
-// the row above and m the columns whose byte in b is a[i-1], the complement of the row is
+// The textbook algorithm fills a table L of (len(a)+1)*(len(b)+1) numbers, where L[i][j] is the length of the LCS of a[:i]
+// and b[:j], and walks back from its end. Neighbours in a row differ by 0 or 1, and the walk needs only these differences: if
+// a[i-1] and b[j-1] differ it goes up when L[i-1][j] > L[i][j-1], which is equivalent to L[i][j] = L[i][j-1] + 1. So a row is
+// stored as one bit for each column, and computed 64 columns at a time: if v is the complement of the row above and m the
+// columns whose byte in b is a[i-1], the complement of the row is
 //
 //	u := v & m
 //	v' = (v + u) | (v &^ m)
 //
-// where carries run through the whole row (H. Hyyrö, "Bit-parallel LCS-length computation revisited", 2004). The length
-// is the number of bits set in the last row, all there is to keep when only LEN is asked for.
+// where carries go through the whole row (H. Hyyrö, "Bit-parallel LCS-length computation revisited", 2004). The length is the
+// number of bits set in the last row; for LEN only this row is stored.
 //
-// That takes a 32nd of the memory and of the time of Redis's table, of which Redis refuses to make more than
-// proto-max-bulk-len bytes. The same requests are refused here, so that a request that works in one place works in the
-// other.
+// This takes a 32nd of the memory and of the time of Redis's table. Redis refuses requests whose table is larger than
+// proto-max-bulk-len. The same requests are refused here, so that a request that works here works with Redis, too.
 
 // lcsTable is the table of differences, row by row, as complements.
 type lcsTable struct {
@@ -90,13 +89,13 @@ func (t *lcsTable) length(lenB int) int {
 	return n
 }
 
-// up reports whether the walk back goes from row i, column j to the row above, where the bytes there differ.
+// up reports whether the walk back moves from row i, column j to the row above; the bytes there differ.
 func (t *lcsTable) up(i, j int) bool {
 	return t.rows[i*t.words+(j-1)/64]>>((j-1)%64)&1 == 0
 }
 
-// walk goes back through the table and calls match for each run of equal bytes, the last run first: n bytes, at i in a
-// and at j in b.
+// walk walks back through the table and calls match for each run of equal bytes, the last run first: n bytes, at i in a and
+// at j in b.
 func (t *lcsTable) walk(a, b []byte, match func(i, j, n int)) {
 	i, j, n := len(a), len(b), 0
 	for i > 0 && j > 0 {

@@ -8,20 +8,18 @@ import (
 	"ferrous/eventloop/resp"
 )
 
-// The commands that store or take away a whole string: SET and its older relatives, and GETEX, whose options are
-// those of SET.
+// The commands that store or delete a whole string: SET and its older relatives, and GETEX, whose options are those of SET.
 //
-// SET with nothing but key and value never sees its options' code. With options, things happen in Redis's order, which
-// shows in what is answered when several are wrong: syntax, then the deadline, then (GET) the type of the old value,
-// then the condition.
+// SET with key and value only never runs the code for options. With options the checks are in Redis's order, which decides
+// the error if several fail: syntax, then the deadline, then (GET) the type of the old value, then the condition.
 //
 // # IFEQ
 //
 // SET … IFEQ comparison-value is Valkey 8.1's compare-and-set: the value is stored only if the key holds a string equal
 // to comparison-value; otherwise, and if there is no key, the reply is null. A key of another type is a WRONGTYPE error.
-// It excludes NX and XX and may be given once. With GET the reply is the old value (null if there was none) in both
-// cases, and does not say whether the new one was stored other than by what it is. What is propagated has no IFEQ, so
-// that replicas and files of Redis, which does not know it, get the same value.
+// It excludes NX and XX and may be given once. With GET the reply is the old value (null if there was none) in both cases;
+// the client must compare it to see whether the new value was stored. The propagated command has no IFEQ, so that Redis,
+// which does not have it, can be a replica and load the files.
 
 // Words of rewritten commands. They are never written to.
 var (
@@ -56,8 +54,8 @@ type setOptions struct {
 	equals []byte // the argument of IFEQ
 }
 
-// parseSetOptions reads the options from argument i on: those of SET, or of GETEX. An option may be repeated (the last
-// one counts) but for IFEQ. On failure it has replied.
+// parseSetOptions reads the options from argument i on: those of SET, or of GETEX. An option may be repeated (the last one
+// counts), except IFEQ. On failure it has replied.
 func parseSetOptions(c *session.Client, i int, getex bool) (o setOptions, ok bool) {
 	for ; i < len(c.Args); i++ {
 		var opt, excludes setOption
@@ -189,8 +187,8 @@ func setWithOptions(c *session.Client) {
 	}
 }
 
-// replyOld replies with the string at key, null if there is none. It returns false, having replied the error, if what
-// is there is not a string.
+// replyOld replies with the string at key, null if there is none. If the value is not a string it replies with the error and
+// returns false.
 func replyOld(c *session.Client, key []byte) bool {
 	r := c.Read(key)
 	if r == nil {
@@ -229,7 +227,7 @@ func rewriteSet(c *session.Client, o *setOptions, expiry int64) {
 	}
 }
 
-// setKeys finds SET's key: what may be done to it depends on whether the old value is looked at.
+// setKeys finds SET's key: its flags depend on whether the command reads the old value.
 func setKeys(args [][]byte) ([]session.KeyRef, bool) {
 	for i := 3; i < len(args); i++ {
 		if session.EqualFold(args[i], "get") || session.EqualFold(args[i], "ifeq") {
@@ -239,7 +237,7 @@ func setKeys(args [][]byte) ([]session.KeyRef, bool) {
 	return setKey, true
 }
 
-// The answers of setKeys, which must not be changed. SET is too frequent to make them each time.
+// The results of setKeys, which must not be changed. SET is too frequent to allocate them each time.
 var (
 	setKey     = []session.KeyRef{{Pos: 1, Flags: session.KeyOW | session.KeyUpdate}}
 	setReadKey = []session.KeyRef{{Pos: 1, Flags: session.KeyRW | session.KeyAccess | session.KeyUpdate}}

@@ -1,6 +1,6 @@
-// Package strings is the commands of strings, bitmaps and HyperLogLogs, which are strings too. A small string lies in its record
-// (package record) and is replaced with it; a longer one is a slice that may be shared with a snapshot and is copied before
-// bytes of it change.
+// Package strings has the commands of strings, and of bitmaps and HyperLogLogs, which are strings, too. A small string is a
+// part of its record (package record) and is replaced with it; a longer one is a slice that may be shared with a snapshot and
+// is copied before its bytes change.
 package strings
 
 import (
@@ -16,7 +16,7 @@ import (
 // Commands are the rows of the family.
 var Commands = slices.Concat(stringCommands, bitmapCommands, hyperloglogCommands)
 
-// The string commands but for those that set whole values (set.go) and LCS (lcs.go).
+// The string commands, without those that set whole values (set.go) and LCS (lcs.go).
 var stringCommands = []session.Command{
 	{Name: "append", Arity: 3, Flags: session.Write | session.DenyOOM | session.Fast, ACL: session.CatString, Handler: appendCommand,
 		Group: session.GroupString, Since: "2.0.0",
@@ -241,7 +241,7 @@ func getrange(c *session.Client) {
 	var buf session.IntText
 	s := r.String(buf[:])
 	n := int64(len(s))
-	// Two negative indexes in the wrong order are nothing, though both may be clamped to 0.
+	// Two negative indexes in the wrong order are an empty range, even if both would be clamped to 0.
 	if n == 0 || start < 0 && end < 0 && start > end {
 		c.W.Bulk(nil)
 		return
@@ -413,7 +413,7 @@ func incrbyfloat(c *session.Client) {
 	c.Changed(key, 1, config.NotifyString, "incrbyfloat")
 	c.W.Bulk(text)
 	if c.Propagates() {
-		// The result is propagated, since another server may add with another precision.
+		// The result is propagated, since another server may compute with another precision.
 		c.Rewrite(wordSet, key, append([]byte(nil), text...), wordKeepTTL)
 	}
 }

@@ -1,34 +1,33 @@
 // Package btree is the ordered half of a large sorted set: a counted B+ tree of records (package record, encoding
 // Score) in the order of their scores and, where scores are equal, of their members' bytes. It is copy-on-write, so that
-// a snapshot takes constant time and another goroutine can read it while the owner goes on.
+// a snapshot takes constant time and another goroutine can read it while the owner changes the tree.
 //
 // # Structure
 //
-// All items are in leaves at the same depth. A leaf is 1 KiB: up to 82 pointers to records, and beside each pointer a
-// code of four bytes that stands for the record's score, so that a search does not have to visit the records (they lie
-// anywhere in memory, and a visit is a cache miss). A leaf's codes count steps of 2^shift from base in the order of
-// scores (see order); a score out of their range gets the lowest or highest code. So a lower score never has the higher
-// code, and only where codes are equal are the records asked. The range is chosen with room on both sides of what the
-// leaf holds, and chosen again when an item falls outside of it, or when the leaf splits and has become too narrow for
-// its steps.
+// All items are in leaves at the same depth. A leaf is 1 KiB: up to 82 pointers to records, and beside each pointer a code of
+// four bytes that stands for the record's score, so that a search does not have to read the records (they are spread over the
+// memory, and each read is a cache miss). A leaf's codes count steps of 2^shift from base in the order of scores (see order);
+// a score out of their range gets the lowest or highest code. So a lower score never has the higher code, and a search reads
+// the records only where codes are equal. The range leaves room on both sides of the leaf's scores. It is chosen again when
+// an item falls outside of it, or when the leaf splits and its scores fill only a small part of the range.
 //
 // An inner node is 1 KiB too: up to 31 children, and for each of them the number of items below it and its least item
-// with its score. The least item is exact, never one that was removed, so nothing is kept alive by the tree alone. The
-// counts give ranks: any question about a range of scores or members is answered as a range of ranks, in two descents.
+// with its score. The least item is exact, never one that was removed, so the tree keeps no removed record alive. The counts
+// give ranks: two descents turn a range of scores or members into a range of ranks.
 //
 // # Balance
 //
-// A leaf that is full gives items to a neighbour that is at most seven eighths full; otherwise it splits. (One million
-// items in random order take 15.9 bytes each, moved about at random 17.3; the bare pointers would be 8.) At either end
-// of the tree a split leaves the full leaf full, so that items which come in ascending or descending order fill their
-// leaves wholly. A node that has lost items is merged with a neighbour of the same parent when both together fill at
-// most three quarters; a node without items is removed. There is no lower limit otherwise.
+// A leaf that is full gives items to a neighbour that is at most seven eighths full; otherwise it splits. (One million items
+// inserted in random order take 15.9 bytes each, after random changes of their scores 17.3; a bare pointer is 8.) At either
+// end of the tree a split leaves the full leaf full, so that items inserted in ascending or descending order fill their
+// leaves completely. A node that has lost items is merged with a neighbour of the same parent when both together fill at most
+// three quarters; a node without items is removed. There is no lower limit otherwise.
 //
 // # Copy-on-write
 //
-// Each node bears the stamp of the generation that made it (package cow). While a snapshot is held a change copies the
-// older nodes on its path (a few KiB), since the snapshot can reach them. A View is the root at one moment. Records
-// belong to the caller: one that a View can reach is replaced by Update, not written.
+// Each node has the stamp of the generation in which it was made (package cow). While a snapshot is held, a change copies the
+// older nodes on its path (a few KiB), since the snapshot can reach them. A View is the root of the tree at one moment.
+// Records belong to the caller: one that a View can reach is replaced by Update, not written.
 //
 // A Tree belongs to one goroutine. A View taken with Snapshot may be read by any until the generation is unpinned.
 package btree
@@ -50,7 +49,7 @@ const (
 	maxHeight  = 12 // nodes of one parent have at least a dozen children on average, see Balance
 )
 
-// leaf holds items in order. What is beyond n is nil, and undefined among the codes.
+// leaf holds items in order. Items beyond n are nil, codes beyond n are undefined.
 type leaf struct {
 	stamp uint64
 	base  uint64 // order of the score that is the first step
@@ -98,13 +97,13 @@ func (l *leaf) codeOf(o uint64) uint32 {
 	return uint32(min((o-l.base)>>(l.shift&63), math.MaxUint32))
 }
 
-// covers reports whether the codes' range has this order.
+// covers reports whether a score of this order is within the codes' range.
 func (l *leaf) covers(o uint64) bool {
 	return o >= l.base && (o-l.base)>>(l.shift&63) <= math.MaxUint32
 }
 
-// recode chooses the range of codes anew: three times what the leaf holds, so that it has to double its span before
-// that is done again.
+// recode chooses a new range of codes that leaves at least the span of the leaf's scores free on both sides, so that the span
+// about doubles before the next recode.
 func (l *leaf) recode() {
 	low, high := order(l.item[0].Score()), order(l.item[l.n-1].Score())
 	span := high - low
@@ -118,10 +117,10 @@ func (l *leaf) recode() {
 	}
 }
 
-// coarse reports whether the items take so small a part of the codes' range that choosing it anew would pay.
+// coarse reports whether the items fill so small a part of the codes' range that a new range would be worth its cost.
 func (l *leaf) coarse() bool { return l.shift > 0 && l.code[l.n-1]-l.code[0] < 1<<20 }
 
-// ties returns the run of items that have this code; all before it are lower, all behind it higher.
+// ties returns the range of items that have this code; the codes before it are lower, those behind it higher.
 func (l *leaf) ties(c uint32) (from, to int) {
 	code := l.code[:l.n]
 	n := len(code)
@@ -173,7 +172,7 @@ func (l *leaf) insert(i int, r *record.Record, score float64) {
 	l.set(i, r, score)
 }
 
-// set puts r at position i, whatever was there.
+// set puts r at position i and overwrites what was there.
 func (l *leaf) set(i int, r *record.Record, score float64) {
 	l.item[i] = r
 	o := order(score)
@@ -183,7 +182,7 @@ func (l *leaf) set(i int, r *record.Record, score float64) {
 	}
 }
 
-// remove takes the items from i to j out.
+// remove removes the items from i to j, j not included.
 func (l *leaf) remove(i, j int) {
 	n := int(l.n)
 	copy(l.item[i:], l.item[j:n])
@@ -211,7 +210,7 @@ func (l *leaf) take(at int, src *leaf, i, count int) {
 	}
 }
 
-// search returns the child that has (score, member), or that it belongs to.
+// search returns the child that (score, member) belongs to.
 func (n *inner) search(score float64, member []byte) int {
 	i, j := 1, n.n
 	for i < j {
@@ -257,7 +256,7 @@ func (n *inner) sum() int {
 	return s
 }
 
-// move copies the entries of src from i to j to position at of n; the two may be the same.
+// move copies the entries i to j of src, j not included, to position at of n; src and n may be the same node.
 func (n *inner) move(at int, src *inner, i, j int) {
 	copy(n.child[at:], src.child[i:j])
 	copy(n.least[at:], src.least[i:j])
@@ -265,7 +264,7 @@ func (n *inner) move(at int, src *inner, i, j int) {
 	copy(n.count[at:], src.count[i:j])
 }
 
-// truncate forgets the entries from i on.
+// truncate removes the entries from i on.
 func (n *inner) truncate(i int) {
 	clear(n.child[i:n.n])
 	clear(n.least[i:n.n])
@@ -283,7 +282,7 @@ func (n *inner) remove(i int) {
 	n.truncate(n.n - 1)
 }
 
-// Tree is the tree. Make one with New or Build.
+// Tree is the tree. Use New or Build.
 type Tree struct {
 	View
 	gen    *cow.Generation
@@ -291,7 +290,7 @@ type Tree struct {
 	inners int
 }
 
-// New returns an empty tree whose copy-on-write is ruled by gen.
+// New returns an empty tree with the stamps of gen.
 func New(gen *cow.Generation) *Tree {
 	t := &Tree{gen: gen}
 	t.reset()
@@ -322,14 +321,14 @@ func (t *Tree) Size() int {
 // the View is read.
 func (t *Tree) Snapshot() View { return t.View }
 
-// Fork returns a tree with the same items, to be written instead of t, which from then on must only be read: nodes are
-// shared until their first change. The generation is pinned, and stays so as long as t is read.
+// Fork returns a tree with the same items, to be written instead of t, which from then on must only be read: nodes are shared
+// until their first change. The generation is pinned, and stays pinned as long as t is read.
 func (t *Tree) Fork() *Tree {
 	f := *t
 	return &f
 }
 
-// Build returns a tree of the items, which are in order and all different. Leaves are filled but for a few places.
+// Build returns a tree of the items, which are in order and all different. Leaves are nearly full.
 func Build(gen *cow.Generation, items []*record.Record) *Tree {
 	t := &Tree{gen: gen}
 	if len(items) == 0 {
@@ -349,7 +348,7 @@ func Build(gen *cow.Generation, items []*record.Record) *Tree {
 	}
 	height := 0
 	for ; len(row) > 1; height++ {
-		rest, up := row, row[:0] // what is written was read before
+		rest, up := row, row[:0] // entries are overwritten only after they were read
 		for pieces := (len(row) + fillInner - 1) / fillInner; pieces > 0; pieces-- {
 			n := t.newInner()
 			k := len(rest) / pieces

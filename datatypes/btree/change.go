@@ -10,7 +10,7 @@ import (
 // path is the way to a leaf: path[h] is the node and child in row h, the root in row 0.
 type path [maxHeight]step
 
-// ownLeaf makes the leaf at p writable: it is copied first where a snapshot can reach it.
+// ownLeaf makes the leaf at p writable: if a snapshot can reach the leaf, it is copied first.
 func (t *Tree) ownLeaf(p *unsafe.Pointer) *leaf {
 	l := (*leaf)(*p)
 	if !t.gen.Owns(l.stamp) {
@@ -22,7 +22,7 @@ func (t *Tree) ownLeaf(p *unsafe.Pointer) *leaf {
 	return l
 }
 
-// ownInner does the same to an inner node.
+// ownInner does the same for an inner node.
 func (t *Tree) ownInner(p *unsafe.Pointer) *inner {
 	n := (*inner)(*p)
 	if !t.gen.Owns(n.stamp) {
@@ -66,7 +66,7 @@ func (t *Tree) Insert(r *record.Record) {
 	t.count++
 	i := l.search(score, member)
 	if i == 0 {
-		p.setLeast(t.height-1, r, score) // the lowest item of all, or its leaf's least would not be higher
+		p.setLeast(t.height-1, r, score) // r is the lowest item of the tree: only then does descend choose a leaf with a higher least item
 	}
 	if l.n < leafItems {
 		l.insert(i, r, score)
@@ -84,7 +84,7 @@ func (t *Tree) overflow(p *path, l *leaf, i int, r *record.Record, score float64
 	var right *leaf
 	side := t.side(p, i)
 	switch {
-	case side < 0: // descending order: l stays full and goes to the right of a new leaf
+	case side < 0: // descending order: l stays full, and a new leaf is inserted to its left
 		right = &leaf{}
 		*right = *l
 		*l = leaf{stamp: l.stamp}
@@ -139,8 +139,8 @@ func (t *Tree) side(p *path, i int) int {
 	return 0
 }
 
-// relieve inserts r at position i of the full leaf k of n after giving items to a neighbour, and reports false when
-// neither has room. The neighbour gets enough that this is not done at every insertion.
+// relieve inserts r at position i of the full leaf k of n after giving items to a neighbour, and reports false when neither
+// neighbour has room. The neighbour gets several items, so that not every insertion moves some.
 func (t *Tree) relieve(n *inner, k, i int, r *record.Record, score float64) bool {
 	const room = leafItems * 7 / 8
 	l := n.leaf(k)
@@ -172,8 +172,8 @@ func (t *Tree) relieve(n *inner, k, i int, r *record.Record, score float64) bool
 	return true
 }
 
-// insertChild adds c behind the child of row h by which the path goes, whose count is right already. A node that is
-// full is split, unevenly when the new child came by an insertion at a side of the tree.
+// insertChild adds c behind the path's child of row h, whose count is updated already. A full node is split, unevenly if the
+// insertion was at one end of the tree (side).
 func (t *Tree) insertChild(p *path, h int, c child, side int) {
 	for ; ; h-- {
 		n, at := p[h].n, p[h].i+1
@@ -236,7 +236,7 @@ func (t *Tree) find(p *path, r *record.Record, delta int) (l *leaf, i int) {
 	return l, i
 }
 
-// remove takes item i out of the leaf at the path's end, whose counts are right already.
+// remove removes item i from the leaf at the path's end. The counts along the path are updated already.
 func (t *Tree) remove(p *path, l *leaf, i int) {
 	t.count--
 	l.remove(i, i+1)
@@ -255,7 +255,7 @@ func (t *Tree) remove(p *path, l *leaf, i int) {
 		t.leaves--
 		t.removeChild(p, h)
 	}
-	// A row lost a child: the nodes above may be merged in turn.
+	// A node of row h lost a child: it may be merged with a neighbour, and so may the nodes above.
 	for ; h > 0; h-- {
 		n := p[h].n
 		if n.n == 0 {
@@ -270,7 +270,8 @@ func (t *Tree) remove(p *path, l *leaf, i int) {
 	t.lower()
 }
 
-// removeChild takes the child by which the path goes out of the node of row h, where it was the least item's way too.
+// removeChild removes the path's child from the node of row h. If it was the first child, the nodes above get the new least
+// item.
 func (t *Tree) removeChild(p *path, h int) {
 	n, i := p[h].n, p[h].i
 	n.remove(i)
@@ -279,7 +280,7 @@ func (t *Tree) removeChild(p *path, h int) {
 	}
 }
 
-// lower takes away roots that have one child.
+// lower removes roots that have one child only.
 func (t *Tree) lower() {
 	for t.height > 0 {
 		n := (*inner)(t.root)
@@ -292,8 +293,8 @@ func (t *Tree) lower() {
 	}
 }
 
-// merge puts child i of n and a neighbour together where both have room in one node, and reports whether it did. height
-// is that of the children.
+// merge joins child i of n and a neighbour if both fit well into one node, and reports whether it did. height is the height
+// of the children.
 func (t *Tree) merge(n *inner, i, height int) bool {
 	size, limit := t.fill(n, i, height), leafItems*3/4
 	if height > 0 {
@@ -329,8 +330,8 @@ func (t *Tree) fill(n *inner, i, height int) int {
 	return n.inner(i).n
 }
 
-// Update gives the item r the score that is passed, and puts new in its place: r itself, which is then written, or,
-// while a snapshot can reach r, another record of the same member with any score.
+// Update gives the item r a new score. new takes its place and gets the score: r itself, or, while a snapshot can reach r,
+// another record of the same member.
 func (t *Tree) Update(r, new *record.Record, score float64) {
 	var p path
 	l, i := t.find(&p, r, 0)
@@ -344,7 +345,7 @@ func (t *Tree) Update(r, new *record.Record, score float64) {
 		t.Insert(new)
 		return
 	}
-	// r is still where its old score puts it, so the search counts it when it goes up.
+	// r is still in its old place, so the search counts it if the score rises.
 	j := i
 	if score > old {
 		j = l.search(score, member) - 1
@@ -402,8 +403,8 @@ func (l *leaf) append(r *leaf) {
 	}
 }
 
-// DeleteRange removes the items of ranks from to to, the latter not included, and calls fn for each in order. fn must
-// not use the tree. It costs the descent and the items.
+// DeleteRange removes the items of ranks from to to, to not included, and calls fn for each in order. fn must not use the
+// tree. The cost is O(log n) plus the removed items.
 func (t *Tree) DeleteRange(from, to int, fn func(*record.Record)) {
 	from, to = max(from, 0), min(to, t.count)
 	if from >= to {
@@ -419,7 +420,7 @@ func (t *Tree) DeleteRange(from, to int, fn func(*record.Record)) {
 	t.lower()
 }
 
-// cut removes a part of the items, not all of them, below the node at p, and makes it writable.
+// cut makes the node at p writable and removes the items from to to, not all, below it.
 func (t *Tree) cut(p *unsafe.Pointer, height, from, to int, fn func(*record.Record)) {
 	if height == 0 {
 		l := t.ownLeaf(p)
@@ -458,8 +459,8 @@ func (t *Tree) cut(p *unsafe.Pointer, height, from, to int, fn func(*record.Reco
 		kept++
 	}
 	n.truncate(kept)
-	// At most the first and the last child of the range are left in part. The later one goes first: its merging does
-	// not move the other.
+	// At most the first and the last child of the range keep some of their items. The last is merged first, since its merge
+	// does not move the first.
 	for _, i := range touched {
 		if i >= 0 && i < n.n {
 			t.merge(n, i, height-1)

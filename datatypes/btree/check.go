@@ -8,7 +8,7 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// Check visits the whole tree and returns an error for the first thing that is not as the package comment says. It is
+// Check visits the whole tree and returns an error for the first invariant of the package comment that does not hold. It is
 // for tests.
 func (t *Tree) Check() error {
 	c := checker{t: t}

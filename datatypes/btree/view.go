@@ -7,7 +7,7 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// View is a tree to be read: the live one, or a snapshot of it. Ranks begin with 0 for the lowest item.
+// View is a tree for reading: the live one, or a snapshot of it. The lowest item has rank 0.
 type View struct {
 	root   unsafe.Pointer // *leaf where height is 0, else *inner
 	height int            // rows of inner nodes
@@ -17,8 +17,9 @@ type View struct {
 // Len returns the number of items.
 func (v *View) Len() int { return v.count }
 
-// bound is a place between items. Those before it are of lower score; of equal score and, as ties says, none, all, or
-// those with a lower member. Where lex is true scores do not count, and ties speaks of items with the same member.
+// bound is a place between two items. Items of lower score are before it, items of higher score behind it. For those of equal
+// score ties decides: none, all, or the ones with a lower member are before it. If lex is true the members are compared
+// instead of the scores, and ties is for an item with the same member.
 type bound struct {
 	score  float64
 	member []byte
@@ -89,12 +90,12 @@ func (v *View) rank(b *bound) int {
 	return rank + (*leaf)(node).before(b)
 }
 
-// Rank returns the number of items before the one with this score and member, which need not be there.
+// Rank returns the number of items before this score and member, which need not be in the tree.
 func (v *View) Rank(score float64, member []byte) int {
 	return v.rank(&bound{score: score, member: member, ties: tiesByMember})
 }
 
-// Below returns the number of items whose score is lower than score, or, with through, not higher.
+// Below returns the number of items whose score is lower than score or, if through, equal.
 func (v *View) Below(score float64, through bool) int {
 	b := bound{score: score}
 	if through {
@@ -103,8 +104,8 @@ func (v *View) Below(score float64, through bool) int {
 	return v.rank(&b)
 }
 
-// BelowMember returns the number of items whose member is lower than member, or, with through, not higher. The scores
-// of all items are equal: else there is no order of members, and the answer is some place in the tree.
+// BelowMember returns the number of items whose member is lower than member or, if through, equal. All items must have the
+// same score, otherwise the members are in no order and the result is an arbitrary rank.
 func (v *View) BelowMember(member []byte, through bool) int {
 	b := bound{member: member, lex: true}
 	if through {
@@ -153,14 +154,14 @@ func each(node unsafe.Pointer, height int, fn func(*record.Record) bool) bool {
 	return true
 }
 
-// step is an inner node of a path and the child by which the path goes on.
+// step is an inner node of a path and the index of the path's next child.
 type step struct {
 	n *inner
 	i int
 }
 
-// Cursor is a place in a View. It needs no memory but its own. It is good until the tree is changed; over a snapshot,
-// as long as that.
+// Cursor is a place in a View. It allocates nothing. It is valid until the tree changes or, in a snapshot, as long as the
+// snapshot is.
 type Cursor struct {
 	path   [maxHeight]step
 	height int
@@ -168,7 +169,7 @@ type Cursor struct {
 	i      int
 }
 
-// Seek places the cursor on the item of a rank; beyond the end where there is none.
+// Seek places the cursor on the item of a rank, or beyond the end if there is none.
 func (c *Cursor) Seek(v *View, rank int) {
 	c.leaf = nil
 	if rank < 0 || rank >= v.count {
@@ -215,7 +216,7 @@ func (c *Cursor) Prev() *record.Record {
 	return r
 }
 
-// turn goes to the next leaf in a direction, to the item of it that is nearest.
+// turn moves to the next leaf in a direction, to its nearest item.
 func (c *Cursor) turn(by int) {
 	c.leaf = nil
 	for h := c.height - 1; h >= 0; h-- {

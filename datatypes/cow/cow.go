@@ -1,17 +1,17 @@
-// Package cow holds the one rule of copy-on-write that all structures share.
+// Package cow has the rule of copy-on-write that all structures share.
 //
 // A server has one Generation. Every piece that can be written in place (a table segment, a tree node, a list node, a
 // large string) carries a stamp: the generation in which it was made or last copied. Taking a snapshot pins the
-// generation and begins a new one, so that everything that exists at that moment bears an older stamp. While pinned, a
-// piece may be written in place only when its stamp is the current one; any other piece is copied first and the copy
-// stamped. When the snapshot ends nothing is pinned and everything may be written in place again; the pieces that only
-// the snapshot held are left to the garbage collector.
+// generation and begins a new one, so that everything that exists at that moment has an older stamp. While a snapshot is
+// pinned, a piece may be written in place only if its stamp is the current one; any other piece is copied first, and the copy
+// gets the current stamp. After the snapshot everything may be written in place again; the garbage collector frees the pieces
+// that only the snapshot held.
 //
-// There is at most one snapshot at a time. A Generation belongs to the goroutine that owns the data; a snapshot's
-// reader never looks at it.
+// There is at most one snapshot at a time. A Generation belongs to the goroutine that owns the data; a snapshot's reader
+// never reads it.
 package cow
 
-// Generation is the shared clock of snapshots. The zero value is ready: nothing pinned.
+// Generation counts snapshots. The zero value is ready to use, with no snapshot pinned.
 type Generation struct {
 	current uint64
 	pinned  bool
@@ -27,8 +27,8 @@ func (g *Generation) Copying(n int) uint64 {
 	return g.current
 }
 
-// Copied returns how many bytes were copied because the snapshot needs them: the one that is held, or the last. What was
-// replaced or deleted as a whole meanwhile is not in it, though it lives as long as the snapshot.
+// Copied returns the number of bytes copied because of the snapshot that is held, or the last one. It does not include values
+// that were replaced or deleted as a whole meanwhile, though they live as long as the snapshot.
 func (g *Generation) Copied() int64 { return g.copied }
 
 // Pinned reports whether a snapshot is held.

@@ -12,8 +12,7 @@ func degrees(radians float64) float64 { return radians / (math.Pi / 180) }
 func latDistance(lat1, lat2 float64) float64 { return earthRadius * math.Abs(lat2-lat1) }
 
 // Distance returns the distance of two positions along a great circle of a sphere, in metres, by the haversine formula.
-// It is as exact as a double can be, but for positions that are nearly opposite to each other, where the formula is
-// blind for some decimetres.
+// It is as exact as a double can be, except for nearly opposite positions, where the formula is wrong by some decimetres.
 func Distance(lon1, lat1, lon2, lat2 float64) float64 {
 	return haversine(sin((radians(lon2)-radians(lon1))/2), radians(lat1), radians(lat2))
 }

@@ -1,25 +1,24 @@
-// Package geohash knows positions on the Earth as Redis's geo commands store them: codes of 52 bits that are scores of a
-// sorted set, cells of the grid that the leading bits of codes make, and the cells that must be searched for what lies
-// inside a circle or a box (search.go). distance.go measures, trig.go has the trigonometry for it.
+// Package geohash has the positions of Redis's geo commands: codes of 52 bits that are scores of a sorted set, cells of the
+// grid that the leading bits of codes make, and the cells that a search in a circle or a box must visit (search.go).
+// distance.go has distances, trig.go the trigonometry for them.
 //
 // # Codes
 //
-// A code halves the world again and again: its first bit is the half of the longitudes (-180 to 180 degrees), the second that
-// of the latitudes (-85.05112878 to 85.05112878, what a square Mercator map shows), the third the half of that half, and so
-// on. A Code of step n has n bits of each, interleaved: the latitude's in the even places, the longitude's in the odd ones.
+// Each bit of a code halves an area: its first bit is the half of the longitudes (-180 to 180 degrees), the second that of
+// the latitudes (-85.05112878 to 85.05112878, what a square Mercator map shows), the third the half of that half, and so on.
+// A Code of step n has n bits of each, interleaved: the latitude's in the even places, the longitude's in the odd ones.
 // Positions are stored with 26 steps, cells of about 0.6 m.
 //
 // All positions inside the cell of a shorter code share its bits in front: as codes of 52 bits, and so as scores, they
 // are one range. A double holds 52 bits exactly.
 //
-// # What is kept of Redis to the bit
+// # Same bits as Redis
 //
 // Replies show decoded positions and distances with all their digits, and the order in which an unsorted search replies
 // is the order in which it visits cells. So the arithmetic of src/geohash.c and src/geohash_helper.c of Redis 7.2 is
 // followed operation by operation, with every product rounded before it is added to something (Go may otherwise fuse the
-// two on some machines). Its corners are kept too: the upper ends of the ranges have codes one past the last cell (with
-// a 53rd or 54th bit), and a score that was never a code decodes to something, which is brought to the nearest valid
-// position.
+// two on some machines). So are its special cases: the upper ends of the ranges have codes one past the last cell (with a
+// 53rd or 54th bit), and a score that is not a code decodes to the nearest valid position.
 package geohash
 
 // The ends of the positions that can be stored, in degrees.
@@ -33,13 +32,13 @@ const (
 // MaxStep is the step of the codes that are stored.
 const MaxStep = 26
 
-// Code is a cell of the grid. The zero Code is none.
+// Code is a cell of the grid. The zero Code is no cell.
 type Code struct {
 	Bits uint64
 	Step uint8 // bits of each coordinate, 1 to MaxStep
 }
 
-// Area is what a cell covers, in degrees.
+// Area is the area of a cell, in degrees.
 type Area struct{ MinLon, MaxLon, MinLat, MaxLat float64 }
 
 // bounds is a range of coordinates that codes divide.
@@ -50,7 +49,7 @@ func Encode(lon, lat float64, step uint8) Code {
 	return encode(lon, lat, step, bounds{MinLat, MaxLat})
 }
 
-// Valid reports whether a position can be stored. It cannot if a coordinate is not a number.
+// Valid reports whether a position can be stored. NaN is not valid.
 func Valid(lon, lat float64) bool {
 	return lon >= MinLon && lon <= MaxLon && lat >= MinLat && lat <= MaxLat
 }
@@ -61,10 +60,10 @@ func encode(lon, lat float64, step uint8, lats bounds) Code {
 	return Code{interleave(uint32(y), uint32(x)), step}
 }
 
-// Score returns the code of a position as it is stored, the position being valid.
+// Score returns the stored code of a valid position.
 func Score(lon, lat float64) uint64 { return Encode(lon, lat, MaxStep).Bits }
 
-// Area returns what the cell covers.
+// Area returns the area of the cell.
 func (c Code) Area() Area {
 	y, x := deinterleave(c.Bits)
 	cells := float64(uint64(1) << c.Step)
@@ -74,18 +73,18 @@ func (c Code) Area() Area {
 	}
 }
 
-// edge returns where the i-th of some cells of a range begins.
+// edge returns the beginning of the i-th of cells equal parts of a range.
 func edge(i uint32, cells float64, b bounds) float64 {
 	return b.min + float64(float64(i)/cells*(b.max-b.min))
 }
 
-// Position returns the centre of the cell that a score stands for, which need not be one that Score gave.
+// Position returns the centre of the cell of a score, which need not be a result of Score.
 func Position(score float64) (lon, lat float64) {
 	y, x := deinterleave(scoreBits(score))
 	return centreOf(x, bounds{MinLon, MaxLon}), centreOf(y, bounds{MinLat, MaxLat})
 }
 
-// centreOf returns the middle of the i-th of the smallest cells of a range, or the end of the range that is nearest to it.
+// centreOf returns the middle of the i-th of the smallest cells of a range, limited to the range.
 func centreOf(i uint32, b bounds) float64 {
 	const cells = 1 << MaxStep
 	return min(max((edge(i, cells, b)+edge(i+1, cells, b))/2, b.min), b.max)
@@ -105,7 +104,7 @@ func scoreBits(score float64) uint64 {
 	return uint64(int64(score))
 }
 
-// Scores returns the first score of the cell, and the one behind its last.
+// Scores returns the first score of the cell, and the score behind its last.
 func (c Code) Scores() (first, end float64) {
 	shift := 2 * (MaxStep - c.Step)
 	return float64(c.Bits << shift), float64((c.Bits + 1) << shift)
@@ -116,8 +115,8 @@ const (
 	oddBits  = 0xaaaaaaaaaaaaaaaa
 )
 
-// neighbour returns the cell that is dx cells to the east and dy cells to the north, each -1, 0 or 1. At its ends the
-// grid is joined to the other end, at the poles as well.
+// neighbour returns the cell that is dx cells to the east and dy cells to the north, each -1, 0 or 1. The grid wraps around
+// at its ends, at the poles as well.
 func (c Code) neighbour(dx, dy int) Code {
 	x, y := c.Bits&oddBits, c.Bits&evenBits
 	unused := 64 - 2*uint(c.Step)
@@ -141,7 +140,7 @@ func (c Code) neighbour(dx, dy int) Code {
 // interleave puts the bits of y into the even places and those of x into the odd ones.
 func interleave(y, x uint32) uint64 { return spread(y) | spread(x)<<1 }
 
-// deinterleave takes a code apart.
+// deinterleave is the inverse of interleave.
 func deinterleave(code uint64) (y, x uint32) { return gather(code), gather(code >> 1) }
 
 // spread moves bit i to bit 2i: each step moves the upper half of each group as far as the lower half is wide.

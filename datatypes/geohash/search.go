@@ -4,15 +4,15 @@ import "math"
 
 // Searching a sorted set of codes.
 //
-// A search looks at nine cells: the one with the centre of the shape and its eight neighbours. Their step is the highest
-// at which these nine are sure to cover the shape: cells about as large as its radius, larger ones towards the poles,
-// where cells are narrower in metres. Neighbours that the shape does not reach are left out. Each cell is a range of
-// scores; what is found there is checked one by one, since the cells cover more than the shape.
+// A search visits nine cells: the one with the centre of the shape and its eight neighbours. Their step is the highest at
+// which these nine are sure to cover the shape: cells about as large as its radius, larger ones towards the poles, where
+// cells are narrower in metres. Neighbours that the shape does not reach are skipped. Each cell is a range of scores; its
+// members are tested one by one, since the cells cover more than the shape.
 //
-// The estimate is Redis's (src/geohash_helper.c of 7.2), because which cells are visited, and in which order, shows in
-// the order of unsorted replies, and with COUNT … ANY in what they contain.
+// The step and the order of the cells are Redis's (src/geohash_helper.c of 7.2): the order of unsorted replies depends on
+// them, and with COUNT … ANY also the members.
 
-// Shape is what is searched, in degrees and metres: a circle, or a box whose sides lie along meridians and parallels.
+// Shape is the searched area, in degrees and metres: a circle, or a box whose sides are along meridians and parallels.
 type Shape struct {
 	Lon, Lat      float64 // of the centre
 	Radius        float64 // of a circle
@@ -28,7 +28,7 @@ func (s *Shape) extent() Area {
 		height, width = s.Height/2, s.Width/2
 	}
 	dLat := degrees(height / earthRadius)
-	// The width is that of the side nearer to a pole, which goes over more degrees.
+	// The side nearer to a pole decides: it has the most degrees.
 	side := s.Lat + dLat
 	if s.Lat < 0 {
 		side = s.Lat - dLat
@@ -46,7 +46,7 @@ func (s *Shape) reach() float64 {
 	return s.Radius
 }
 
-// stepFor estimates the step whose nine cells cover all within some metres of a latitude.
+// stepFor estimates the step whose nine cells cover a circle of this radius at a latitude.
 func stepFor(metres, lat float64) uint8 {
 	const mercator = 20037726.37 // half of the equator on the map
 	if metres == 0 {
@@ -65,7 +65,7 @@ func stepFor(metres, lat float64) uint8 {
 	return uint8(min(max(step, 1), MaxStep))
 }
 
-// cells are the nine, in the order in which they are searched.
+// The nine cells, in the order in which they are searched.
 const (
 	centre = iota
 	north
@@ -118,8 +118,8 @@ func (s *Shape) Cells(dst []Code) []Code {
 			drop(east, southEast, northEast)
 		}
 	}
-	// With a step of 1 the grid has two cells a side, so that a cell's both neighbours are the same one. As they follow
-	// one another here, it suffices to look at the last; the centre is never a neighbour of itself.
+	// With a step of 1 the grid has two cells a side, so that a cell's both neighbours are the same one. The two are
+	// consecutive here, so comparing with the last is enough; the centre is never a neighbour of itself.
 	last := Code{}
 	for i, c := range cells {
 		if c == (Code{}) || c == last {
@@ -133,11 +133,11 @@ func (s *Shape) Cells(dst []Code) []Code {
 	return dst
 }
 
-// A Probe tests one position after the other: does it lie in a shape?
+// A Probe tests whether positions are in a shape.
 //
-// Most of the positions that a search meets do not. They are recognised by their latitude, or by the haversine alone:
-// distances compare as their haversines do, so that only those which are not clearly too large need the arcsine. What is left
-// is decided by the distance itself, as Redis does for all.
+// Most of the tested positions are not. Test rejects them by their latitude, or by the haversine of their distance, which is
+// greater exactly if the distance is, so that it needs no arcsine. Only for the others it computes the distance itself, as
+// Redis does for all.
 type Probe struct {
 	shape    Shape
 	lon, lat float64 // the centre in radians
@@ -146,10 +146,10 @@ type Probe struct {
 	farHav   float64 // a haversine that is outside a circle, or beyond the half width of a box
 }
 
-// clearly is by how much more than the limit what is rejected at a glance must be, far more than rounding errors.
+// clearly is the factor above the limit at which a position is rejected without its distance: far more than rounding errors.
 const clearly = 1 + 1e-9
 
-// Probe returns one for the shape, whose centre must be valid.
+// Probe returns a Probe for the shape, whose centre must be valid.
 func (s *Shape) Probe() Probe {
 	p := Probe{shape: *s, lon: radians(s.Lon), lat: radians(s.Lat)}
 	p.cosLat = cos(p.lat)
@@ -165,8 +165,8 @@ func (s *Shape) Probe() Probe {
 	return p
 }
 
-// Test decodes a score and returns its position in degrees and its distance from the centre in metres, and whether it
-// lies in the shape. If not only that is of meaning.
+// Test decodes a score and returns its position in degrees and its distance from the centre in metres, and whether it is in
+// the shape. If not, the other results have no meaning.
 func (p *Probe) Test(score float64) (lon, lat, dist float64, ok bool) {
 	lon, lat = Position(score)
 	lonR, latR := radians(lon), radians(lat)

@@ -6,19 +6,19 @@ import "math"
 //
 // The distance of two members is the result of three sines and cosines and an arcsine, and GEOSEARCHSTORE with STOREDIST
 // shows all of its digits. Redis uses the C library's functions, which nearly always round the true value correctly, while
-// Go's are often off by a unit in the last place (measured: one distance in three differs from Redis's). Those below
-// compute about 20 bits more than they return, so that they agree with the C library but where that is off itself: one
+// Go's are often off by a unit in the last place (measured: one distance in three differs from Redis's). The functions below
+// compute about 20 bits more than they return, so that they differ from the C library only where that is wrong itself: one
 // distance in a thousand, and perhaps others on a processor without FMA, for which glibc has other code.
 //
 // sin(x) and cos(x) come from a table of both at the multiples k/64, as pairs of doubles whose sum has 106 bits, and the
-// addition theorem: with x = k/64 + r, r at most 1/128 in size, sin(x) = S cos(r) + C sin(r). Of this S and C r are
-// computed with their rounding errors; what sin(r) differs from r and cos(r) from 1 is so small that a double of it is
-// exact enough. asin(x) takes a step of Newton's method from Go's arcsine, with the error of its sine.
+// addition theorem: with x = k/64 + r, r at most 1/128 in size, sin(x) = S cos(r) + C sin(r). S and C r are computed together
+// with their rounding errors. The differences sin(r) - r and 1 - cos(r) are so small that doubles are exact enough for them.
+// asin(x) takes a step of Newton's method from Go's arcsine, with the error of its sine.
 
 // sample is the sine and the cosine of a multiple of 1/64, each as a sum of two doubles.
 type sample struct{ sin, sinLo, cos, cosLo float64 }
 
-// samples are those for 0 to π/2 and one more.
+// samples are the samples from 0 to π/2 and one more.
 var samples = makeSamples()
 
 const samplesPerUnit = 64
@@ -71,7 +71,7 @@ func pairOf(a, b float64) pair {
 	return pair{hi, b - (hi - a)}
 }
 
-// nearest splits x, 0 to π/2, into a sample's place and the rest r, and returns sin(r) - r and 1 - cos(r).
+// nearest splits x, 0 to π/2, into the index of a sample and the rest r, and returns sin(r) - r and 1 - cos(r), too.
 func nearest(x float64) (k int, r, dsin, dcos float64) {
 	k = int(x*samplesPerUnit + 0.5)
 	r = x - float64(k)/samplesPerUnit

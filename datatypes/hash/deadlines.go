@@ -10,18 +10,18 @@ import (
 )
 
 // deadlines is the order in which the fields of a large hash expire: one entry, deadline and hash of the field, for
-// every field that has a deadline, no more and no fewer. The deadline itself is in the field's record, so that whoever
-// reads a hash beside its owner needs nothing from here: deadlines belong to the newest fork of a hash, forks hand
-// them on instead of copying them, and readers must leave them alone.
+// every field that has a deadline, no more and no fewer. The deadline itself is in the field's record, so that a goroutine
+// which reads a snapshot's hash does not need this index. The index belongs to the newest fork of a hash: a fork takes it
+// over instead of copying it, and readers of older forks must not use it.
 //
 // # Structure
 //
 // Entries are sorted and cut into blocks of up to blockLen; a slice holds the blocks in order. Finding a place is a
-// search in the slice, by the blocks' first entries, and one in the block; adding or removing an entry moves at most
-// half a block, 4 KiB at most, and where a block comes or goes the slice behind it: 24 bytes for some 200 entries, so even with
-// millions of fields microseconds, and that once in a hundred changes. There is no pause at any size. A full block
-// splits in halves, but for one at the end, behind which a new one begins: deadlines mostly come in ascending order.
-// Two neighbours that fit into three quarters of a block are joined. Blocks hold no pointers.
+// search in the slice, by the blocks' first entries, and one in the block; adding or removing an entry moves the bytes of at
+// most one block, 4 KiB. Adding or removing a block also moves the slice behind it: 24 bytes for some 200 entries, so
+// microseconds even with millions of fields, about once in a hundred changes. A full block splits in halves; if the new entry
+// is the last of all it begins a new block instead, since deadlines mostly come in ascending order. Two neighbours that fit
+// into three quarters of a block are joined. Blocks hold no pointers.
 type deadlines struct {
 	blocks [][]deadline
 	n      int
@@ -71,16 +71,16 @@ func (d *deadlines) newBlock(n int) []deadline {
 	return make([]deadline, 0, room)
 }
 
-// drop takes block i out.
+// drop removes block i.
 func (d *deadlines) drop(i int) {
 	d.bytes -= mem.Size(cap(d.blocks[i]) * deadlineSize)
 	d.blocks = slices.Delete(d.blocks, i, i+1)
 }
 
-// place returns the block in which e is or belongs.
+// place returns the index of the block that e belongs to.
 func (d *deadlines) place(e deadline) int {
-	// Of the blocks that begin with e or less the last one, else the first. (An entry equal to e may be in an earlier
-	// one too; which of them is removed makes no difference.)
+	// The last block that begins with e or less, or the first block if there is none. (An earlier block may have an entry
+	// equal to e, too; it does not matter which of them is removed.)
 	return max(sort.Search(len(d.blocks), func(i int) bool { return d.blocks[i][0].compare(e) > 0 })-1, 0)
 }
 
@@ -115,7 +115,7 @@ func (d *deadlines) insert(e deadline) {
 	d.blocks[i] = slices.Insert(b, at, e)
 }
 
-// remove takes out an entry that is there.
+// remove removes an entry, which must exist.
 func (d *deadlines) remove(e deadline) {
 	i := d.place(e)
 	at, ok := slices.BinarySearchFunc(d.blocks[i], e, deadline.compare)
@@ -153,8 +153,8 @@ func (d *deadlines) tidy(i int) {
 	d.drop(i + 1)
 }
 
-// takeDue removes the earliest entries, up to limit of those whose deadline is before now, from the first block and
-// returns them; none if none is due. What it returns is valid until the next change.
+// takeDue removes the earliest entries, up to limit of those whose deadline is before now, from the first block and returns
+// them; none if none is due. The result is valid until the next change.
 func (d *deadlines) takeDue(now int64, limit int, buf []deadline) []deadline {
 	b := d.blocks[0]
 	n := 0

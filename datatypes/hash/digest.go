@@ -5,7 +5,7 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// Digest takes the fields into a DEBUG DIGEST: that a field has a deadline, but not when it is.
+// Digest adds the fields to a DEBUG DIGEST: whether a field has a deadline counts, its time does not.
 func (h *Hash) Digest(d *digest.Digest) {
 	h.EachField(func(field, value Value, when int64) bool {
 		e := d.Part()

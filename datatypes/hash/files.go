@@ -5,8 +5,7 @@ import (
 	"ferrous/datatypes/serial"
 )
 
-// WriteRDB writes the hash to a dump. Deadlines of fields are never lost: where the version does not have them it is an
-// error.
+// WriteRDB writes the hash to a dump. Deadlines of fields are never lost: a version of the format without them is an error.
 func (h *Hash) WriteRDB(w serial.RDB) {
 	earliest := h.Earliest()
 	if earliest != record.NoExpiry {
@@ -48,8 +47,8 @@ func (h *Hash) WriteRDB(w serial.RDB) {
 // MaxExpiry is the latest deadline, in Unix ms, that a command can give a field. Files may have later ones.
 const MaxExpiry = 1<<46 - 1
 
-// WriteCommands writes the commands that make the hash, unless a field has a deadline that files may have and commands may
-// not: it returns false then.
+// WriteCommands writes the commands that create the hash. It returns false, and writes nothing, if a field has a deadline
+// that a file may have but no command can set.
 func (h *Hash) WriteCommands(w serial.Commands, key []byte) bool {
 	n, last, timed := 0, int64(0), 0
 	h.EachField(func(_, _ Value, when int64) bool {

@@ -2,33 +2,33 @@
 //
 // # Structure
 //
-// A small hash is one listpack (package listpack), field and value alternately in the order in which the fields came, byte
-// for byte what an RDB file holds. A large one is a hash table (package table) of field records: one pointer-free object
-// with the field, its value and a header, except for values above record.MaxInline bytes, which lie beside it. Rules say
-// where small ends; a hash that has become large stays so.
+// A small hash is one listpack (package listpack), field and value alternately in the order in which the fields were added,
+// the same bytes as in an RDB file. A large hash is a hash table (package table) of field records: one pointer-free object
+// with the field, its value and a header; values above record.MaxInline bytes are separate. Rules has the limits of small
+// hashes; a hash that has become large stays large.
 //
 // # Deadlines
 //
-// A field may have a deadline, in Unix milliseconds (ttl.go). A small hash that has been asked for one is a listpack of
-// triples from then on, which OBJECT ENCODING calls listpackex: field, value, deadline, 0 for none. Triples are in the
-// order of their deadlines, those without behind, again as an RDB file of Redis 7.4 holds them. In a large hash the
-// deadline is in the field's record, and an index (deadlines.go) has them in order. The earliest deadline of all is kept
-// at hand.
+// A field may have a deadline, in Unix milliseconds (ttl.go). The first command that sets one turns a small hash into a
+// listpack of triples, which OBJECT ENCODING calls listpackex: field, value, deadline, 0 for none. Triples are in the order
+// of their deadlines, those without a deadline last, the same bytes as in an RDB file of Redis 7.4. In a large hash the
+// deadline is in the field's record, and an index (deadlines.go) has all deadlines in order. The hash also stores the
+// earliest deadline of all.
 //
-// A field is due when its deadline is before the present. The hash itself has no clock: to it a due field is a field like
-// any other until Expire removes it. View is how the hash looks at a moment, without what is due by then.
+// A field is due when its deadline is before the present. The hash itself has no clock: for its methods a due field is like
+// any other until Expire removes it. A View is the hash at a moment, without the fields that are due then.
 //
 // # Costs
 //
 // Looking up, setting and deleting a field is O(1) when large, and linear in the listpack, which the rules keep short,
-// when small. Len and Size are kept up to date. Overwriting a value allocates nothing where the new one fits into the
-// memory of the old: the listpack's capacity, the record's size class.
+// when small. Len and Size are kept up to date. Overwriting a value allocates nothing if the new one fits into the memory of
+// the old: the listpack's capacity, the record's size class.
 //
 // # Copy-on-write
 //
-// A hash bears the stamp of the generation that made it, see package cow. A caller that changes a hash must own it or a Fork
-// of it. Fork copies a small hash, and of a large one only the head of the table. Pages and segments are copied before their
-// first change, and field records are replaced, never written, while a snapshot is held. Reads change nothing.
+// A hash has the stamp of the generation in which it was made, see package cow. A caller that changes a hash must own it or a
+// Fork of it. Fork copies a small hash, and of a large one only the array of the table's pages. Pages and segments are copied
+// before their first change, and field records are replaced, never written, while a snapshot is held. Reads change nothing.
 //
 // Returned slices point into the hash and are valid until its next change.
 package hash
@@ -48,13 +48,13 @@ import (
 // Value is a field or a value: bytes, or an integer in their place.
 type Value = listpack.Value
 
-// Rules say how large a hash may be and stay small.
+// Rules has the limits of small hashes.
 type Rules struct {
 	Entries int // fields (hash-max-listpack-entries)
 	Value   int // bytes of a field or a value (hash-max-listpack-value)
 }
 
-// Hash is a hash. Make one with New.
+// Hash is a hash. Use New.
 type Hash struct{ head head.Head }
 
 const (
@@ -66,12 +66,12 @@ const (
 // noDeadline is the earliest deadline of a hash that has none.
 const noDeadline = int64(math.MaxInt64)
 
-// large is what a large hash has besides.
+// large is the data of a large hash.
 type large struct {
 	t     *table.Table
 	bytes int        // of the field records and of due
 	due   *deadlines // nil if no field has one
-	next  int64      // the earliest deadline; due has it too, but only that of the newest fork
+	next  int64      // the earliest deadline; due has it too, but only the newest fork may use due
 }
 
 const (
@@ -104,7 +104,7 @@ func (h *Hash) lp() listpack.Listpack { return h.head.Listpack() }
 
 func (h *Hash) setLP(lp listpack.Listpack) { h.head.SetBytes(lp) }
 
-// large returns what a large hash has, nil for a small one.
+// large returns the data of a large hash, nil for a small one.
 func (h *Hash) large() *large {
 	if h.head.Form() == fields {
 		return (*large)(h.head.Data())
@@ -140,7 +140,7 @@ func (h *Hash) Size() int {
 	return n + h.lp().Size()
 }
 
-// Encoding returns what OBJECT ENCODING answers.
+// Encoding returns the encoding for OBJECT ENCODING.
 func (h *Hash) Encoding() record.Encoding {
 	if h.large() != nil {
 		return record.HashTable
@@ -163,8 +163,7 @@ func (h *Hash) Listpack() listpack.Listpack {
 // Stamp returns the generation in which the hash was made or forked.
 func (h *Hash) Stamp() uint64 { return h.head.Stamp() }
 
-// Fork returns a hash with the same fields that is changed in the place of h, which from then on is only read. gen is
-// pinned.
+// Fork returns a hash with the same fields, to be changed instead of h, which from then on must only be read. gen is pinned.
 func (h *Hash) Fork(gen *cow.Generation) *Hash {
 	if l := h.large(); l != nil {
 		f := *l
@@ -174,7 +173,7 @@ func (h *Hash) Fork(gen *cow.Generation) *Hash {
 	return newSmall(h.lp().Clone(), h.head.Form(), gen)
 }
 
-// Clone returns a copy that shares nothing which is ever written with h: that of COPY. It costs O(N).
+// Clone returns a copy for COPY. It shares no memory with h that is ever written. It costs O(N).
 func (h *Hash) Clone(gen *cow.Generation) *Hash {
 	l := h.large()
 	if l == nil {
@@ -224,9 +223,8 @@ func (h *Hash) Has(field []byte) bool {
 	return h.find(field) >= 0
 }
 
-// Expect prepares for arguments, fields and values alternately, that are about to be set: it makes the hash large if they
-// would make it so, by Redis's reckoning, which takes every field for a new one when there are more than a small hash
-// may have.
+// Expect prepares for arguments, fields and values alternately, that are about to be set: it makes the hash large if one of
+// them is too long or, as in Redis, if they alone are more fields than a small hash may have.
 func (h *Hash) Expect(args [][]byte, rules Rules, gen *cow.Generation) {
 	if h.large() != nil {
 		return
@@ -244,22 +242,22 @@ func (h *Hash) Expect(args [][]byte, rules Rules, gen *cow.Generation) {
 	}
 }
 
-// Set gives a field a value, both of which are copied, takes its deadline, and reports whether the field is new.
+// Set sets a field to a value, removes its deadline, and reports whether the field is new. It copies both.
 func (h *Hash) Set(field, value []byte, rules Rules, gen *cow.Generation) (created bool) {
 	return h.set(field, value, replaceAll, rules, gen)
 }
 
-// SetKeeping is Set but for the deadline, which a field that is there keeps.
+// SetKeeping is Set, but an existing field keeps its deadline.
 func (h *Hash) SetKeeping(field, value []byte, rules Rules, gen *cow.Generation) (created bool) {
 	return h.set(field, value, keepDeadline, rules, gen)
 }
 
-// Add is Set for a field that is not there; else it changes nothing and reports false.
+// Add is Set for a missing field. If the field exists it changes nothing and reports false.
 func (h *Hash) Add(field, value []byte, rules Rules, gen *cow.Generation) (created bool) {
 	return h.set(field, value, keepAll, rules, gen)
 }
 
-// existing says what happens to a field that is there when it is set.
+// existing says what set does with an existing field.
 type existing uint8
 
 const (
@@ -402,9 +400,9 @@ func (h *Hash) Each(fn func(field, value Value) bool) {
 	}
 }
 
-// Scan calls fn for some fields, about count, and returns the cursor to go on from, 0 at the end; of a small hash it
-// calls fn for all. A field that stays in the hash during a whole scan is met, perhaps more than once. fn must not change
-// the hash.
+// Scan calls fn for some fields, about count, and returns the cursor of the next call, 0 at the end; for a small hash it
+// calls fn for all fields. A field that stays in the hash during a whole scan is returned, perhaps more than once. fn must
+// not change the hash.
 func (h *Hash) Scan(cursor uint64, count int, fn func(field, value Value)) uint64 {
 	if l := h.large(); l != nil {
 		return l.t.Scan(cursor, count, func(r *record.Record) { fn(Value{Str: r.Key()}, Value{Str: r.String(nil)}) })
@@ -416,7 +414,7 @@ func (h *Hash) Scan(cursor uint64, count int, fn func(field, value Value)) uint6
 	return 0
 }
 
-// Random returns a field of a hash that is not empty, each as likely. rnd returns random bits.
+// Random returns a field of a hash that is not empty, all with the same probability. rnd returns random bits.
 func (h *Hash) Random(rnd func() uint64) (field, value Value) {
 	if l := h.large(); l != nil {
 		r := l.t.Random(rnd)
@@ -427,12 +425,12 @@ func (h *Hash) Random(rnd func() uint64) (field, value Value) {
 	return field, h.lp().Get(p)
 }
 
-// sparse is how many times as many fields there must be than are wanted for drawing them one by one to be cheaper than
-// passing over all.
+// sparse is the least ratio of existing to wanted fields at which drawing fields one by one is cheaper than iterating over
+// all.
 const sparse = 3
 
-// Sample calls fn for n different random fields, n at most Len; any n fields are as likely as others. Their order is not
-// random.
+// Sample calls fn for n different random fields, n at most Len; every set of n fields has the same probability. Their order
+// is not random.
 func (h *Hash) Sample(n int, rnd func() uint64, fn func(field, value Value)) {
 	if l := h.large(); l != nil && n*sparse <= l.t.Len() {
 		seen := make(map[*record.Record]struct{}, n)
@@ -457,8 +455,8 @@ func (h *Hash) Sample(n int, rnd func() uint64, fn func(field, value Value)) {
 	})
 }
 
-// RandomAll calls fn for n random fields, drawn independently of each other, until it returns false. A small hash is
-// passed over once, not n times.
+// RandomAll calls fn for n random fields, drawn independently of each other, until it returns false. It iterates over a small
+// hash once, not n times.
 func (h *Hash) RandomAll(n int, rnd func() uint64, fn func(field, value Value) bool) {
 	if h.large() != nil || n < sparse {
 		for ; n > 0; n-- {
@@ -483,7 +481,7 @@ func (h *Hash) RandomAll(n int, rnd func() uint64, fn func(field, value Value) b
 	}
 }
 
-// Prefetch brings what looking up these fields will touch into the processor's cache. The result is of no use.
+// Prefetch loads into the processor's cache the memory that a lookup of these fields will read. The result has no meaning.
 func (h *Hash) Prefetch(fields [][]byte) uint64 {
 	l := h.large()
 	if l == nil {

@@ -8,7 +8,7 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// Recount visits the whole hash and returns an error if its counters contradict what is there.
+// Recount visits the whole hash and returns an error if its counters are wrong.
 func (h *Hash) Recount() error {
 	n, timed, earliest := 0, 0, record.NoExpiry
 	h.EachField(func(_, _ Value, when int64) bool {

@@ -11,8 +11,7 @@ func FromListpack(lp listpack.Listpack, gen *cow.Generation) *Hash {
 	return newSmall(lp, pairs, gen)
 }
 
-// NewLarge returns an empty hash that is large already, for loading what is known not to stay small, with room for about n
-// fields.
+// NewLarge returns an empty large hash with room for about n fields. It is for loading a hash that will not be small.
 func NewLarge(n int, gen *cow.Generation) *Hash {
 	h := New(gen)
 	h.grow(gen)

@@ -20,12 +20,11 @@ func (h *Hash) ListpackEx() listpack.Listpack {
 	return h.lp()
 }
 
-// errTriples is what NewListpackEx answers to bytes that are not what it takes.
+// errTriples is the error of NewListpackEx for a listpack that it refuses.
 var errTriples = errors.New("hash: not a listpack of field, value and deadline in the order of deadlines")
 
-// NewListpackEx returns a hash that has this listpack of triples for its own. The listpack has passed Validate; whether a
-// field comes twice is the caller's to know. Triples out of order are an error: whoever must take them sets them one by
-// one.
+// NewListpackEx returns a hash of a listpack of triples and takes it over. The listpack has passed Validate, and the caller
+// has checked that no field comes twice. Triples out of order are an error: the caller can add their fields one by one.
 func NewListpackEx(lp listpack.Listpack, gen *cow.Generation) (*Hash, error) {
 	if lp.Len()%3 != 0 {
 		return nil, errTriples
@@ -93,7 +92,7 @@ func (l *large) earliest() int64 {
 	return l.due.first()
 }
 
-// remember enters the deadline of the field with this hash.
+// remember adds the deadline of the field with this hash to the index.
 func (l *large) remember(hash uint64, when int64) {
 	if l.due == nil {
 		l.due = new(deadlines)
@@ -104,14 +103,15 @@ func (l *large) remember(hash uint64, when int64) {
 	l.bytes += l.due.size()
 }
 
-// forget takes it out again.
+// forget removes it.
 func (l *large) forget(hash uint64, when int64) {
 	l.bytes -= l.due.size()
 	l.due.remove(deadline{when, hash})
 	l.settle()
 }
 
-// settle ends what began with taking the size of the deadlines off: the last one takes them all along.
+// settle adds the size of the index, which the caller subtracted before it removed deadlines, and drops the index if it is
+// empty.
 func (l *large) settle() {
 	if l.due.n == 0 {
 		l.due = nil
@@ -138,7 +138,7 @@ func (h *Hash) Deadline(field []byte) (when int64, ok bool) {
 	return h.deadlineAt(p), true
 }
 
-// UseDeadlines makes a small hash a listpack of triples, if it is not yet. SetDeadline does so itself.
+// UseDeadlines turns a small hash into a listpack of triples, if it is not one yet. SetDeadline calls it.
 func (h *Hash) UseDeadlines() {
 	if h.head.Form() != pairs {
 		return
@@ -179,7 +179,7 @@ func (h *Hash) SetDeadline(field []byte, when int64, gen *cow.Generation) bool {
 		return true
 	}
 	if gen.Pinned() || !r.SetExpiry(when) {
-		n := r.Rekey(r.Key(), when) // a long value is shared: those of fields are never written in place
+		n := r.Rekey(r.Key(), when) // a long value is shared: values of fields are never written in place
 		l.t.Replace(hash, r, n)
 		l.bytes += n.Size() - r.Size()
 	}
@@ -193,19 +193,19 @@ func (h *Hash) SetDeadline(field []byte, when int64, gen *cow.Generation) bool {
 	return true
 }
 
-// endDeadline takes the deadline of a field of a small hash, which is there.
+// endDeadline removes the deadline of an existing field of a small hash.
 func (h *Hash) endDeadline(field []byte) {
 	if p := h.find(field); h.deadlineAt(p) != record.NoExpiry {
 		h.moveTriple(field, p, 0)
 	}
 }
 
-// moveTriple gives the field whose value is at p a deadline, 0 for none, and moves it to where it belongs then.
+// moveTriple gives the field whose value is at p a deadline, 0 for none, and moves its triple to the right place.
 func (h *Hash) moveTriple(field []byte, p int, when int64) bool {
 	var room [128]byte
 	value := h.lp().Get(p)
 	if value.Str != nil {
-		value.Str = append(room[:0], value.Str...) // it must not move under its own feet
+		value.Str = append(room[:0], value.Str...) // the value is in the listpack, which changes
 	}
 	h.setLP(h.lp().DeleteFrom(h.lp().Prev(p), 3))
 	at := h.lp().End()
@@ -225,8 +225,8 @@ func (h *Hash) moveTriple(field []byte, p int, when int64) bool {
 	return true
 }
 
-// EachField is Each with the deadline of the field, record.NoExpiry if it has none. Like Each it may be called beside the
-// owner, for a hash that a snapshot holds.
+// EachField is Each with the deadline of the field, record.NoExpiry if it has none. Like Each it may be called by the
+// goroutine that reads a snapshot with this hash.
 func (h *Hash) EachField(fn func(field, value Value, when int64) bool) {
 	if l := h.large(); l != nil {
 		l.t.Each(func(r *record.Record) bool {
@@ -252,11 +252,11 @@ func (h *Hash) EachField(fn func(field, value Value, when int64) bool) {
 	}
 }
 
-// expireBatch is how many entries of the index Expire takes out at a time.
+// expireBatch is the number of index entries that Expire removes at a time.
 const expireBatch = 64
 
-// Expire removes fields whose deadline is before now, at most limit, in the order of their deadlines, and returns how many. fn
-// is called for each field with its deadline before it is removed; it must not change the hash.
+// Expire removes fields whose deadline is before now, at most limit, in the order of their deadlines, and returns their
+// number. It calls fn for each field, with its deadline, before it removes it; fn must not change the hash.
 func (h *Hash) Expire(now int64, limit int, fn func(field []byte, when int64)) (expired int) {
 	if l := h.large(); l != nil {
 		for expired < limit && l.due != nil && l.due.first() < now {

@@ -4,19 +4,19 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// View is a hash as it looks at a moment: without the fields that are due. It is valid until the hash is next changed. The
-// zero value is a hash that is not there, which has no fields. A View belongs to the goroutine that owns the hash.
+// View is a hash at a moment: without the fields that are due then. It is valid until the next change of the hash. The zero
+// value is the View of a missing hash, which has no fields. A View belongs to the goroutine that owns the hash.
 //
-// Background expiry leaves due fields for a few milliseconds at most, unless it is switched off. So what a View costs beyond
-// asking the hash itself matters only then, and is nothing otherwise.
+// Background expiry removes due fields within a few milliseconds, unless it is switched off. So a hash seldom has due fields,
+// and without any a View costs no more than the hash itself.
 type View struct {
 	h   *Hash
-	now int64 // 0 if nothing is due: the hash may be asked directly
+	now int64 // 0 if no field is due: the hash may be used directly
 }
 
 const absent = int64(-1) // a View's now, if there is no hash
 
-// At returns how h, which may be nil, looks at a moment in Unix milliseconds.
+// At returns the View of h, which may be nil, at a moment in Unix milliseconds.
 func (h *Hash) At(now int64) View {
 	if h == nil {
 		return View{now: absent}
@@ -45,7 +45,7 @@ func (v View) Hides(field []byte) bool {
 	return ok && v.hides(when)
 }
 
-// Len returns the number of fields. If some are hidden it counts those.
+// Len returns the number of fields that are not hidden. If some are hidden it counts them first.
 func (v View) Len() int {
 	switch {
 	case v.h == nil:
@@ -99,7 +99,7 @@ func (v View) Each(fn func(field, value Value) bool) {
 	}
 }
 
-// Scan is Hash.Scan but for the hidden fields, which count as met all the same.
+// Scan is Hash.Scan without the hidden fields; count includes them.
 func (v View) Scan(cursor uint64, count int, fn func(field, value Value)) uint64 {
 	switch {
 	case v.h == nil:
@@ -130,7 +130,7 @@ func (v View) shown() []Value {
 	return all
 }
 
-// Random returns a field, each as likely; ok is false if there is none. rnd returns random bits.
+// Random returns a field, all with the same probability; ok is false if there is none. rnd returns random bits.
 func (v View) Random(rnd func() uint64) (field, value Value, ok bool) {
 	if v.now == 0 && v.h != nil && v.h.Len() > 0 {
 		field, value = v.h.Random(rnd)
@@ -160,7 +160,7 @@ func (v View) Sample(n int, rnd func() uint64, fn func(field, value Value)) {
 	}
 }
 
-// RandomAll is Hash.RandomAll. It calls fn not once if there are no fields.
+// RandomAll is Hash.RandomAll. Without fields it does not call fn.
 func (v View) RandomAll(n int, rnd func() uint64, fn func(field, value Value) bool) {
 	if v.now == 0 && v.h != nil && v.h.Len() > 0 {
 		v.h.RandomAll(n, rnd, fn)

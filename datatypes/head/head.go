@@ -1,23 +1,23 @@
-// Package head holds what a small collection has besides its bytes, in two words.
+// Package head has the head of a collection: two words that a small collection has besides its bytes.
 //
 // # Structure
 //
-// A server has millions of collections of a few elements, each one listpack (or intset) of some hundred bytes. A slice of
-// it, a pointer to the large form, a stamp and a flag would be six words, a quarter of what is stored. A Head is two: one
+// A server has millions of collections of a few elements, each one listpack (or intset) of some hundred bytes. A slice of the
+// bytes, a pointer to the large form, a stamp and a flag would be six words, a quarter of what is stored. A Head is two: one
 // pointer, to the first of the bytes or to the struct of the large form, and one word of three fields:
 //
 //	stamp 40 bits | form 2 bits | capacity 22 bits
 //
-// The form is the owner's, who numbers its forms; it says what the pointer points to. The length of the bytes is not kept,
-// since listpack and intset begin with it. The capacity is, because it does not follow from the length: bytes that have become
-// fewer keep their memory until half of it is free, or a list that is pushed to and popped from at the border between two size
-// classes would be moved each time. It is always a whole size class of the allocator: bytes of up to 32 KiB count in units of
-// 8, larger ones in pages.
+// The owner numbers its forms; the form says what the pointer points to. The length of the bytes is not kept, since listpack
+// and intset begin with it. The capacity is kept, because it does not follow from the length: bytes that have become fewer
+// keep their memory until half of it is free. Otherwise a list that is pushed to and popped from at the border between two
+// size classes would be copied each time. The capacity is always a size class of the allocator: up to 32 KiB it is stored in
+// units of 8 bytes, above in pages.
 //
 // # Costs
 //
-// Reading makes a slice from the pointer, writing stores both words. Neither allocates, but for foreign bytes whose capacity
-// is not a size class (what a decoder cut out of something larger): they are copied once.
+// Reading makes a slice from the pointer, writing stores both words. Neither allocates, unless the capacity of new bytes is
+// not a size class (a part of a larger buffer, from a decoder): these are copied once.
 package head
 
 import (
@@ -29,7 +29,7 @@ import (
 	"ferrous/datatypes/mem"
 )
 
-// Head is the head of a collection. Make one with New; its zero value has no bytes and is of form 0.
+// Head is the head of a collection. Use New; the zero value has no bytes and form 0.
 type Head struct {
 	p    unsafe.Pointer
 	word uint64
@@ -52,7 +52,7 @@ const (
 	maxUnits = unitsEnd / unit
 )
 
-// New returns a head that bears a stamp and points to nothing yet. Stamps are counted from 0 and fit into 40 bits.
+// New returns a head with a stamp that points to nothing yet. Stamps are counted from 0 and fit into 40 bits.
 func New(stamp uint64) Head { return Head{word: stamp << stampShift} }
 
 // Stamp returns the stamp.
@@ -61,15 +61,15 @@ func (h *Head) Stamp() uint64 { return h.word >> stampShift }
 // Form returns the form that was last set.
 func (h *Head) Form() Form { return Form(h.word >> capacityBits & formMask) }
 
-// SetForm changes the form and leaves the rest.
+// SetForm changes the form only.
 func (h *Head) SetForm(f Form) {
 	h.word = h.word&^uint64(formMask<<capacityBits) | uint64(f&formMask)<<capacityBits
 }
 
-// Data returns the pointer: to the first byte, or to what SetLarge was given.
+// Data returns the pointer to the first byte, or the one that was passed to SetLarge.
 func (h *Head) Data() unsafe.Pointer { return h.p }
 
-// Cap returns the capacity of the bytes, of no meaning after SetLarge.
+// Cap returns the capacity of the bytes. It has no meaning after SetLarge.
 func (h *Head) Cap() int {
 	n := int(h.word & capacityMask)
 	if n <= maxUnits {
@@ -95,7 +95,7 @@ func (h *Head) Intset() intset.Intset {
 	return b[:intset.Bytes(b)]
 }
 
-// SetBytes makes b, which is not empty and from now on the head's, what it points to.
+// SetBytes makes the head point to b, which is not empty and belongs to the head from now on.
 func (h *Head) SetBytes(b []byte) {
 	n := cap(b)
 	if mem.Size(n) != n {
@@ -112,7 +112,7 @@ func (h *Head) SetBytes(b []byte) {
 	h.word = h.word&^uint64(capacityMask) | uint64(n)
 }
 
-// SetLarge makes the struct of a large form what the head points to.
+// SetLarge makes the head point to the struct of a large form.
 func (h *Head) SetLarge(p unsafe.Pointer, f Form) {
 	h.p = p
 	h.word &^= capacityMask

@@ -2,8 +2,8 @@ package hyperloglog
 
 import "encoding/binary"
 
-// The dense encoding: 6 bits a register. Eight registers fill six bytes, a group; what goes through all registers reads
-// a group as one word.
+// The dense encoding: 6 bits a register. Eight registers fill six bytes, a group; code that reads all registers reads a group
+// as one word.
 
 const (
 	groups     = Registers / 8
@@ -21,7 +21,7 @@ func DenseRegister(b []byte, index int) uint8 {
 	return v & rankMask
 }
 
-// SetDenseRegister sets a register of a dense value, also to a lower rank than it holds. The cached count is left alone.
+// SetDenseRegister sets a register of a dense value, also to a lower rank than it holds. It does not change the cached count.
 func SetDenseRegister(b []byte, index int, rank uint8) {
 	at, shift := HeaderSize+index*6/8, index*6%8
 	b[at] = b[at]&^(rankMask<<shift) | rank<<shift
@@ -60,10 +60,10 @@ func higher(a, b uint64) uint64 {
 	return a&aWins | b&^aWins
 }
 
-// Union is the registers of the union of several values: the highest rank of each.
+// Union is the registers of the union of several values: for each register the highest rank of the values.
 type Union [Registers]uint8
 
-// Add unites u with a value. On ErrCorrupt some registers may have been raised.
+// Add adds a value to u. On ErrCorrupt some registers may have been raised.
 func (u *Union) Add(b []byte) error {
 	if EncodingOf(b) == Dense {
 		for g, r := 0, b[HeaderSize:]; g < groups; g, r = g+1, r[groupBytes:] {
@@ -99,7 +99,7 @@ func (u *Union) Count() uint64 {
 }
 
 // MergeInto raises the registers of a value, which must be part of the union, to those of the union, and invalidates its
-// cached count. It returns the value to use from now on; a sparse one becomes dense as Set says.
+// cached count. It returns the value to use from now on; a sparse one becomes dense as in Set.
 func (u *Union) MergeInto(b []byte, maxSparse int) ([]byte, error) {
 	var at runCursor
 	for i := 0; i < Registers && EncodingOf(b) == Sparse; i++ {

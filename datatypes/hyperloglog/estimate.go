@@ -6,15 +6,15 @@ import (
 )
 
 // The estimator is the improved raw estimator of Otmar Ertl, "New cardinality estimation algorithms for HyperLogLog
-// sketches", arXiv:1702.01284 (algorithm 6), which Redis uses since version 5. The count is part of the value, and so the
-// same registers must give the same number everywhere: products are rounded before they are added (the explicit
-// conversions), or some processors would fuse the two.
+// sketches", arXiv:1702.01284 (algorithm 6), which Redis uses since version 5. The count is stored in the value, so the same
+// registers must give the same number on every machine. Therefore products are rounded before they are added (the explicit
+// conversions): otherwise Go fuses the two on some processors.
 
-// histogram is how many registers hold each rank. Ranks above maxRank, in corrupt values only, count for nothing.
+// histogram has the number of registers for each rank. estimate ignores ranks above maxRank, which only corrupt values have.
 type histogram [rankMask + 1]int
 
-// tallies are several histograms that add up to one. Neighbouring registers are often equal; counted in turn into
-// different tables they do not wait for each other's sums.
+// tallies are four partial histograms. Neighbouring registers are often equal; counted in turn in different tables, an
+// increment does not wait for the one before.
 type tallies [4][rankMask + 1]int32
 
 // addEight counts eight registers, a byte each.
@@ -67,7 +67,7 @@ func (h *histogram) addSparse(b []byte) bool {
 	return total == Registers
 }
 
-// estimate returns the number of elements, 2^63 where the estimate is infinite.
+// estimate returns the number of elements, 2^63 if the estimate is infinite.
 func (h *histogram) estimate() uint64 {
 	const m = float64(Registers)
 	z := m * tau((m-float64(h[maxRank]))/m)

@@ -1,5 +1,5 @@
-// Package hyperloglog estimates how many different elements were added to a value, in Redis's format: a string that
-// either server reads and writes, byte for byte.
+// Package hyperloglog estimates how many different elements were added to a value, in Redis's format: both servers read and
+// write the same bytes.
 //
 // # The idea
 //
@@ -20,15 +20,14 @@
 //	         1rrrrrnn            n+1 registers hold r+1             (value run, 1 to 4 registers, ranks to 32)
 //
 // A value begins sparse, with one long zero run, and becomes dense for good when a rank is above 32 or when it would grow
-// beyond a number of bytes that the caller sets. Which runs stand for the same registers depends on the order of additions,
-// and so does the moment when a value becomes dense. The rules, kept in sparse.go, are Redis's: the same additions make the
-// same bytes.
+// beyond a number of bytes that the caller sets. The order of additions decides which runs stand for the registers, and when
+// a value becomes dense. The rules (sparse.go) are Redis's: the same additions make the same bytes.
 //
 // # Use
 //
-// A value is a byte slice that passed Valid. What changes a sparse one returns the slice to use from now on, as append
-// does. Nothing here trusts the registers: runs that do not cover exactly all registers are ErrCorrupt where that is
-// noticed, and whatever the bytes are, nothing outside them is touched.
+// A value is a byte slice that passed Valid. A function that changes a sparse one returns the slice to use from now on, as
+// append does. The registers need not be valid: a function that finds runs which do not cover exactly all registers returns
+// ErrCorrupt, and no function reads or writes outside of the slice.
 package hyperloglog
 
 import (
@@ -68,7 +67,7 @@ const (
 	Sparse
 )
 
-// String returns the name that PFDEBUG ENCODING answers.
+// String returns the reply of PFDEBUG ENCODING.
 func (e Encoding) String() string {
 	if e == Dense {
 		return "dense"
@@ -79,8 +78,7 @@ func (e Encoding) String() string {
 // ErrCorrupt is returned when the runs of a sparse value do not cover exactly all registers.
 var ErrCorrupt = errors.New("hyperloglog: corrupt value")
 
-// Valid reports whether b has the header and, if dense, the length of a value. The runs of a sparse value are not looked
-// at.
+// Valid reports whether b has the header and, if dense, the length of a value. It does not check the runs of a sparse value.
 func Valid(b []byte) bool {
 	if len(b) < HeaderSize || string(b[:len(magic)]) != magic {
 		return false
@@ -105,15 +103,15 @@ func AppendEmpty(dst []byte) []byte {
 	return append(dst, longZeroBit|(Registers-1)>>8, (Registers-1)&0xff)
 }
 
-// Cached returns the count that was stored with SetCached, and whether it still holds.
+// Cached returns the count that was stored with SetCached, and whether it is still valid.
 func Cached(b []byte) (uint64, bool) {
 	return binary.LittleEndian.Uint64(b[cacheAt:]), b[staleAt]&0x80 == 0
 }
 
-// SetCached stores a count in the value. Counts of 2^63 and above, which only corrupt registers lead to, do not hold.
+// SetCached stores a count in the value. Counts of 2^63 and above, which only corrupt registers give, are never valid.
 func SetCached(b []byte, count uint64) { binary.LittleEndian.PutUint64(b[cacheAt:], count) }
 
-// Invalidate says that the cached count does not hold any longer.
+// Invalidate marks the cached count as out of date.
 func Invalidate(b []byte) { b[staleAt] |= 0x80 }
 
 // Locate returns the register that an element belongs to, and its rank.
@@ -142,9 +140,9 @@ func hash(data []byte) uint64 {
 	return h ^ h>>r
 }
 
-// Set raises a register to a rank, 1 to 63, and reports whether it was lower. A sparse value becomes dense where it
-// must: it is not made longer than maxSparse bytes (but may be so already). The cached count is invalidated when a
-// sparse value is changed and left alone otherwise, since callers that raise many registers do that once.
+// Set raises a register to a rank, 1 to 63, and reports whether it was lower. A sparse value becomes dense if the rank is too
+// high for it, or if it would become longer than maxSparse bytes. Set invalidates the cached count of a sparse value that it
+// changes, but not of a dense one: callers that raise many registers do that once.
 func Set(b []byte, index int, rank uint8, maxSparse int) (out []byte, changed bool, err error) {
 	if EncodingOf(b) == Dense {
 		if DenseRegister(b, index) >= rank {
@@ -157,8 +155,8 @@ func Set(b []byte, index int, rank uint8, maxSparse int) (out []byte, changed bo
 	return out, changed, err
 }
 
-// ToDense returns the value with dense registers: b itself if it is dense, else a new slice. The header is kept but for
-// the encoding.
+// ToDense returns the value with dense registers: b itself if it is dense, else a new slice. Of the header only the encoding
+// changes.
 func ToDense(b []byte) ([]byte, error) {
 	if EncodingOf(b) == Dense {
 		return b, nil
@@ -185,7 +183,7 @@ func ToDense(b []byte) ([]byte, error) {
 	return d, nil
 }
 
-// Count estimates the number of different elements from the registers, whatever is cached.
+// Count estimates the number of different elements from the registers, without the cached count.
 func Count(b []byte) (uint64, error) {
 	var h histogram
 	if EncodingOf(b) == Dense {

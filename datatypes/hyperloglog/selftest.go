@@ -7,7 +7,7 @@ import (
 )
 
 // SelfTest is PFSELFTEST: it writes and reads all registers of a dense value, and adds ten million different elements to a
-// dense and to a sparse value, whose counts must be equal, and near the truth, at each power of ten. random returns 64
+// dense and to a sparse value, whose counts must be equal, and near the true number, at each power of ten. random returns 64
 // random bits. The texts of errors are Redis's. It takes about half a second.
 func SelfTest(random func() uint64, maxSparse int) error {
 	dense, err := ToDense(AppendEmpty(nil))
@@ -20,7 +20,7 @@ func SelfTest(random func() uint64, maxSparse int) error {
 	clear(dense[HeaderSize:])
 	sparse := AppendEmpty(nil)
 	seed := random()
-	next := 1 // the power of ten at which is compared
+	next := 1 // the next power of ten
 	for n := 1; n <= 10_000_000; n++ {
 		var element [8]byte
 		binary.LittleEndian.PutUint64(element[:], uint64(n)^seed)

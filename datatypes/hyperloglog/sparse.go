@@ -7,10 +7,10 @@ import (
 
 // The sparse encoding: runs of equal registers; the package comment has their bytes.
 //
-// To raise a register, the run that it belongs to is found by walking over the runs, the cost of everything here, and is
-// split into up to three: before the register, the register alone, behind it. Then value runs of the same rank are joined
-// around that place, as far as four registers go. The joining is bounded and does not touch zero runs, and therefore which
-// runs there are depends on history: it must look at the same runs in the same order as Redis does.
+// To raise a register, setSparse walks over the runs to the one with the register, which is the main cost. It splits this run
+// into up to three: before the register, the register alone, behind it. Then it joins neighbouring value runs of the same
+// rank there, up to four registers. It joins only a few runs and no zero runs, so the resulting runs depend on the order of
+// additions. Therefore it must visit the same runs in the same order as Redis.
 
 // The forms of a run, by its first byte.
 const (
@@ -21,17 +21,17 @@ const (
 	maxValueRun   = 4
 	maxSparseRank = 32
 
-	joinSteps = 5 // how many runs are looked at for joining
+	joinSteps = 5 // number of runs that are checked for joining
 )
 
-// run is what one or two bytes of the encoding stand for.
+// run is a decoded run: one or two bytes of the encoding.
 type run struct {
 	registers int
 	size      int   // in bytes
 	rank      uint8 // 0: a zero run
 }
 
-// runAt reads the run at byte p. A second byte that is missing counts as zero: Redis finds a zero byte behind each string.
+// runAt reads the run at byte p. A missing second byte counts as 0: Redis reads the zero byte behind its string.
 func runAt(b []byte, p int) run {
 	switch op := b[p]; {
 	case op&valueBit != 0:
@@ -79,12 +79,12 @@ func eightRuns(w uint64) int {
 	return int(w*0x0001000100010001>>48) + 8
 }
 
-// runCursor is where a walk over the runs may begin: byte at is the first of a run, whose first register is first. The
-// zero value is the beginning.
+// runCursor is a position where a walk over the runs may begin: byte at is the first of a run, whose first register is first.
+// The zero value is the beginning.
 type runCursor struct{ at, first int }
 
-// setSparse is Set for a sparse value. The walk begins at from, and the cursor that is returned may serve for registers
-// with a higher index, as long as the value stays sparse.
+// setSparse is Set for a sparse value. The walk begins at from. The returned cursor may be passed for registers with a higher
+// index as long as the value stays sparse.
 func setSparse(b []byte, from runCursor, index int, rank uint8, maxSparse int) (out []byte, next runCursor, changed bool, err error) {
 	if rank > maxSparseRank {
 		return setPromoted(b, index, rank)
@@ -97,7 +97,7 @@ func setSparse(b []byte, from runCursor, index int, rank uint8, maxSparse int) (
 	prev, prevFirst := -1, 0
 	p, first, registers, size := start.at, start.first, 0, 1
 	for p < len(b) {
-		// Eight runs of one byte at a time, as far as there are such.
+		// Skip eight runs of one byte at a time, as long as there are so many.
 		for p+8 <= len(b) {
 			n := eightRuns(binary.LittleEndian.Uint64(b[p:]))
 			if n == 0 || index < first+n {
@@ -121,7 +121,7 @@ func setSparse(b []byte, from runCursor, index int, rank uint8, maxSparse int) (
 		first += registers
 	}
 	if p+size > len(b) {
-		return b, next, false, ErrCorrupt // no run has this register, or the one that has lacks a byte
+		return b, next, false, ErrCorrupt // no run has this register, or the second byte of its run is missing
 	}
 	if prev < 0 && from.at != 0 {
 		return setSparse(b, runCursor{}, index, rank, maxSparse) // the run before is needed too
@@ -172,7 +172,7 @@ func setSparse(b []byte, from runCursor, index int, rank uint8, maxSparse int) (
 	return b, next, true, nil
 }
 
-// joinRuns joins neighbouring value runs of one rank, from the run at byte p on, and returns what is left of b.
+// joinRuns joins neighbouring value runs of one rank, from the run at byte p on, and returns the shortened b.
 func joinRuns(b []byte, p int) []byte {
 	for range joinSteps {
 		if p >= len(b) {
@@ -190,7 +190,7 @@ func joinRuns(b []byte, p int) []byte {
 				copy(b[p:], b[p+1:])
 				b = b[:len(b)-1]
 				b[p] = op&^3 | byte(n-1)
-				continue // what was joined may be joined with the next
+				continue // the joined run may be joined with the next, too
 			}
 		}
 		p++
@@ -208,8 +208,8 @@ func setPromoted(b []byte, index int, rank uint8) ([]byte, runCursor, bool, erro
 	return d, runCursor{}, true, nil
 }
 
-// AppendRuns appends the runs of a sparse value in words to dst, as PFDEBUG DECODE answers: "z:n" and "Z:n" are zero runs
-// and long zero runs of n registers, "v:r,n" is n registers that hold r.
+// AppendRuns appends the runs of a sparse value in words to dst, as in the reply of PFDEBUG DECODE: "z:n" and "Z:n" are zero
+// runs and long zero runs of n registers, "v:r,n" is n registers of rank r.
 func AppendRuns(dst, b []byte) []byte {
 	for p := HeaderSize; p < len(b); {
 		r := runAt(b, p)

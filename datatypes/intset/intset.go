@@ -1,21 +1,20 @@
-// Package intset is Redis's format for a small set of integers: a sorted array in one piece of memory. It goes into RDB
-// files and DUMP payloads as it is.
+// Package intset is Redis's format for a small set of integers: a sorted array in one piece of memory. RDB files and DUMP
+// payloads have its bytes unchanged.
 //
 // # Format (Redis 7, src/intset.c)
 //
 //	<width: uint32><number of members: uint32> <member> <member> ...
 //
-// All numbers are little endian. The width, 2, 4 or 8 bytes, is that of every member, and is the least that held the
-// widest member so far: it grows when a member needs it and never shrinks. Members are signed and ascend without
-// duplicates.
+// All numbers are little endian. The width, 2, 4 or 8 bytes, is the same for all members: the least for the widest member so
+// far. It grows when a member needs it and never shrinks. Members are signed and ascend without duplicates.
 //
 // # Use
 //
-// An Intset is a byte slice. What changes it returns the intset to use from now on, as append does; the old one must be
-// forgotten. Looking up costs O(log n), changing O(n) bytes moved. No operation allocates but to grow. Capacity grows to
-// the next size class of the allocator, and shrinks when less than half is used.
+// An Intset is a byte slice. A method that changes it returns the intset to use from now on, as append does; the old one must
+// not be used any more. A lookup costs O(log n), a change moves O(n) bytes. Operations allocate only to grow or shrink: the
+// capacity grows to the next size class of the allocator, and shrinks when less than half is used.
 //
-// Everything here trusts the bytes; foreign bytes must pass Validate, deep, first.
+// The methods do not check the bytes; foreign bytes must pass Validate with deep first.
 package intset
 
 import (
@@ -71,7 +70,7 @@ func Bytes(b []byte) int { return headerSize + Intset(b).Len()*Intset(b).width()
 // Size returns the bytes of memory that the intset holds.
 func (s Intset) Size() int { return mem.Size(cap(s)) }
 
-// Clone returns a copy that fits.
+// Clone returns a copy without spare capacity.
 func (s Intset) Clone() Intset {
 	c := Intset(alloc(len(s)))
 	copy(c, s)
@@ -110,7 +109,7 @@ func (s Intset) Min() int64 { return s.Get(0) }
 // Max returns the greatest member of an intset that is not empty.
 func (s Intset) Max() int64 { return s.Get(s.Len() - 1) }
 
-// search returns the index of v, or the one where it belongs.
+// search returns the index of v, or the index at which v would be inserted.
 func (s Intset) search(v int64) (int, bool) {
 	n, width := s.Len(), s.width()
 	// Adding in ascending or descending order is common.
@@ -150,7 +149,7 @@ func (s Intset) Find(v int64) (int, bool) {
 	return i, true
 }
 
-// Add puts v into the set and reports whether it was new.
+// Add adds v and reports whether it was new.
 func (s Intset) Add(v int64) (Intset, bool) {
 	width := s.width()
 	if w := widthOf(v); w > width {
@@ -194,7 +193,7 @@ func (s Intset) widen(w int, v int64) Intset {
 	return wide
 }
 
-// Remove takes v out of the set and reports whether it was a member.
+// Remove removes v and reports whether it was a member.
 func (s Intset) Remove(v int64) (Intset, bool) {
 	i, ok := s.Find(v)
 	if !ok {
@@ -203,7 +202,7 @@ func (s Intset) Remove(v int64) (Intset, bool) {
 	return s.RemoveAt(i), true
 }
 
-// RemoveAt takes member i out of the set, 0 <= i < Len().
+// RemoveAt removes member i, 0 <= i < Len().
 func (s Intset) RemoveAt(i int) Intset {
 	n, width := s.Len(), s.width()
 	at := headerSize + i*width
@@ -221,7 +220,7 @@ func (s Intset) RemoveAt(i int) Intset {
 	return s
 }
 
-// Random returns a member of an intset that is not empty, each as likely, drawn with 64 random bits.
+// Random returns a member of an intset that is not empty, all with the same probability. bits are 64 random bits.
 func (s Intset) Random(bits uint64) int64 { return s.Get(int(bits % uint64(s.Len()))) }
 
 var (
@@ -232,8 +231,8 @@ var (
 	errOrder  = errors.New("intset: members do not ascend")
 )
 
-// Validate reports whether b is an intset that is not empty (Redis stores no empty ones). Shallow, it looks at the
-// header; deep, at the order of the members too.
+// Validate returns an error if b is not an intset, or an empty one (Redis stores no empty ones). Without deep it checks the
+// header only, with deep also the order of the members.
 func Validate(b []byte, deep bool) error {
 	if len(b) < headerSize {
 		return errShort

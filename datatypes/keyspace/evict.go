@@ -10,7 +10,7 @@ import (
 	"ferrous/datatypes/wheel"
 )
 
-// Eviction: which key goes when memory is full.
+// Eviction: which key is evicted when memory is full.
 //
 // # LRU, LRM and LFU
 //
@@ -389,7 +389,7 @@ func (db *DB) reenter(e wheel.Entry, bound int64) {
 	db.t.EachHash(e.Hash, func(r *record.Record) {
 		when := r.Expiry()
 		if when == record.NoExpiry || when < e.When {
-			return // an earlier entry stands for it
+			return // an earlier entry is for this key, too
 		}
 		db.schedule(&db.keys, e.Hash, when)
 		if when < bound {

@@ -1,29 +1,30 @@
-// Package keyspace holds the databases: for each key its record (package record) in a copy-on-write table (package
-// table), the timing wheel that finds expired keys (package wheel), the access clocks that eviction needs, the account
-// of memory, and snapshots of all of it.
+// Package keyspace has the databases: for each key its record (package record) in a copy-on-write table (package table), the
+// timing wheel that finds expired keys (package wheel), the access clocks for eviction, the memory counters, and snapshots of
+// all databases.
 //
 // # Writing
 //
-// A *record.Record that a lookup returned may be read until the key is next changed. It is changed only through the
-// methods of DB, which write it in place where no snapshot needs it and replace it otherwise; they return the record
-// that is current afterwards. Collections behind a record carry stamps of their own (package cow).
+// A *record.Record that a lookup returned may be read until the next change of the key. Only the methods of DB change it.
+// They write it in place if no snapshot needs it, replace it otherwise, and return the record that is current afterwards.
+// Collections behind a record have stamps of their own (package cow).
 //
 // # Time
 //
-// Nothing here asks the clock: the owner sets Now before each command, so that all of a command sees one instant. A key is
-// expired when Now is after its deadline. An expired key is deleted when it is met (lookups) and by ActiveExpire, which the
-// owner calls when NextExpiry says so; both call OnExpire, so that deletions are propagated.
+// This package does not read the clock: the owner sets Now before each command, so that a command sees one time. A key is
+// expired when Now is after its deadline. A lookup deletes an expired key, and so does ActiveExpire, which the owner calls at
+// the time of NextExpiry; both call OnExpire, so that deletions are propagated.
 //
-// # The wheel's promise
+// # The invariant of the wheel
 //
-// For each key with a deadline the wheel of its database has an entry that is not later. A later deadline needs no new
-// entry: the old one fires, finds the key alive and inserts it again. Entries of deleted keys fire for nothing. When
-// they outnumber the living, a second wheel is filled by a scan of the table in steps, and takes over.
+// For each key with a deadline the wheel of its database has an entry that is not later. A later deadline needs no new entry:
+// when the old one fires, the key has not expired, and an entry is inserted again. Entries of deleted keys fire without
+// effect. When such stale entries outnumber the keys with deadlines, a scan of the table in steps fills a second wheel, which
+// replaces the first.
 //
-// Hashes whose fields have deadlines have a wheel of their own, with the same promise about the earliest deadline of a
-// field. (In one wheel a few keys with deadlines among many such hashes could not be sampled.)
+// Hashes whose fields have deadlines have a wheel of their own, with the same invariant for the earliest deadline of a field.
+// (In one wheel a few keys with deadlines among many such hashes could not be sampled.)
 //
-// All of it belongs to one goroutine; a Snapshot's Walk to another.
+// A Keyspace belongs to one goroutine; another one may run the Walk of a Snapshot.
 package keyspace
 
 import (
@@ -37,25 +38,25 @@ import (
 
 // Keyspace is the databases of one server.
 type Keyspace struct {
-	// Now is the time that expiry is judged by, in Unix milliseconds.
+	// Now is the present time for expiry, in Unix milliseconds.
 	Now int64
 	// Clock is the access clock that a touched record gets under LRU, see LRUClock; under LFU it is ignored.
 	Clock uint32
 	// LFU, if not nil, makes access clocks count frequencies.
 	LFU *LFU
-	// WritesOnly means that reads do not set access clocks. Lookup sets them all the same: the caller checks WritesOnly.
+	// WritesOnly means that reads do not set access clocks. The caller checks it: Lookup always sets them.
 	WritesOnly bool
 	// OnExpire, if not nil, is called for each key that expired, before it is deleted.
 	OnExpire func(db *DB, r *record.Record)
 	// OnAdd, if not nil, is called for each key that was added, by whatever command, and each whose value was replaced by one of
 	// another type, or a stream by another. A collection may still be empty then.
 	OnAdd func(db *DB, r *record.Record, replaced bool)
-	// OnRemove, if not nil, is called for each key that is about to be removed, but for those of a database that is flushed.
+	// OnRemove, if not nil, is called for each key that is about to be removed, except by a flush of the database.
 	OnRemove func(db *DB, r *record.Record)
 	// KeepExpired makes lookups treat expired keys as missing without deleting them, and ActiveExpire do nothing: on a replica
 	// the master deletes keys.
 	KeepExpired bool
-	// Loading keeps all keys from expiring: what is being loaded contains the deletions.
+	// Loading keeps all keys from expiring: the file that is being loaded contains the deletions.
 	Loading bool
 
 	// OnExpireField, if not nil, is called for each field of the hash r that expires in the background, before it is deleted;
@@ -80,13 +81,13 @@ type Keyspace struct {
 	turn       int // the database that ActiveExpire begins with
 	lag        Lag
 	fired      []*record.Record // scratch of ActiveExpire
-	scheduled  bool             // a deadline was entered since TakeScheduled
+	scheduled  bool             // a deadline was added since TakeScheduled
 	prefetched uint64           // what Prefetch loaded
 }
 
 // DB is one database.
 type DB struct {
-	// ID is the number that SELECT takes.
+	// ID is the number for SELECT.
 	ID int
 
 	ks     *Keyspace
@@ -94,7 +95,7 @@ type DB struct {
 	contents
 }
 
-// contents is what SWAPDB exchanges.
+// contents is the part of a DB that SWAPDB exchanges.
 type contents struct {
 	t      *table.Table
 	keys   agenda // deadlines of keys
@@ -103,7 +104,7 @@ type contents struct {
 	hand   uint64 // the hash that eviction's hand has reached
 }
 
-// fixedSeed, if not nil, replaces the seeds that New is given. It is for servers of tests (seeded.go).
+// fixedSeed, if not nil, replaces the seed of New. It is for servers of tests (seeded.go).
 var fixedSeed *uint64
 
 // New returns n empty databases. seed starts the random numbers.
@@ -147,7 +148,7 @@ func (ks *Keyspace) Bytes() int {
 	return n
 }
 
-// activate notes that the database is about to hold its first key. It stays noted, so that Bytes asks few databases.
+// activate adds a database that is about to get its first key to ks.active. It stays there; so Bytes visits few databases.
 func (ks *Keyspace) activate(db *DB) {
 	ks.idleBytes -= db.Bytes()
 	db.active = true
@@ -165,7 +166,7 @@ func (db *DB) Overhead() int {
 // AddBytes accounts for a value behind a record that has grown by n bytes.
 func (db *DB) AddBytes(n int) { db.bytes += n }
 
-// Len returns the number of keys, expired ones that nobody has met yet included.
+// Len returns the number of keys, including expired ones that are not deleted yet.
 func (db *DB) Len() int { return db.t.Len() }
 
 // Expires returns the number of keys with a deadline.
@@ -180,8 +181,8 @@ func (ks *Keyspace) Expired(r *record.Record) bool {
 	return e != record.NoExpiry && ks.Now > e && !ks.Loading
 }
 
-// Peek returns the key's record, nil if there is none or it has expired (it is then deleted), and leaves its access
-// clock alone.
+// Peek returns the key's record, nil if there is none or it has expired (then it is deleted). It does not set the access
+// clock.
 func (db *DB) Peek(key []byte) *record.Record {
 	h := table.Hash(key)
 	r := db.t.Get(h, key)
@@ -192,10 +193,11 @@ func (db *DB) Peek(key []byte) *record.Record {
 	return r
 }
 
-// MaxPrefetch is how many keys one Prefetch takes.
+// MaxPrefetch is the most keys of one Prefetch.
 const MaxPrefetch = 32
 
-// Prefetch brings what lookups of these keys, at most MaxPrefetch, will touch into the cache. It changes nothing.
+// Prefetch loads into the processor's cache the memory that lookups of these keys, at most MaxPrefetch, will read. It changes
+// nothing.
 func (db *DB) Prefetch(keys [][]byte) {
 	var hashes [MaxPrefetch]uint64
 	n := min(len(keys), len(hashes))
@@ -205,10 +207,10 @@ func (db *DB) Prefetch(keys [][]byte) {
 	db.ks.prefetched += db.t.Prefetch(hashes[:n])
 }
 
-// PeekStale is Peek for those who must see expired keys too; it deletes nothing.
+// PeekStale is Peek for callers that must see expired keys, too; it deletes nothing.
 func (db *DB) PeekStale(key []byte) *record.Record { return db.t.Get(table.Hash(key), key) }
 
-// Lookup is Peek for an access that counts: it sets the record's access clock, unless a snapshot reads it.
+// Lookup is Peek for an access that counts: it sets the record's access clock, unless a snapshot needs the record.
 func (db *DB) Lookup(key []byte) *record.Record {
 	h := table.Hash(key)
 	r := db.t.Get(h, key)
@@ -257,7 +259,7 @@ func (db *DB) remove(h uint64, r *record.Record) {
 	db.t.Delete(h, r)
 }
 
-// newClock is the access clock of a new record.
+// newClock returns the access clock for a new record.
 func (ks *Keyspace) newClock() uint32 {
 	if ks.LFU != nil {
 		return ks.LFU.initial()
@@ -265,7 +267,7 @@ func (ks *Keyspace) newClock() uint32 {
 	return ks.Clock
 }
 
-// insert adds a record for a key that is not there.
+// insert adds a record for a missing key.
 func (db *DB) insert(h uint64, r *record.Record) {
 	db.add(h, r)
 	if db.ks.OnAdd != nil {
@@ -273,7 +275,7 @@ func (db *DB) insert(h uint64, r *record.Record) {
 	}
 }
 
-// add is insert without a call of OnAdd.
+// add is insert without the call of OnAdd.
 func (db *DB) add(h uint64, r *record.Record) {
 	if !db.active {
 		db.ks.activate(db)
@@ -290,7 +292,7 @@ func (db *DB) add(h uint64, r *record.Record) {
 	}
 }
 
-// replace puts r in old's place and keeps the accounts and the wheel.
+// replace replaces old by r and updates the memory counters and the wheel.
 func (db *DB) replace(h uint64, old, r *record.Record) {
 	if db.ks.Lazy.Deletion && old.Type() != record.String && (r.Type() != old.Type() || r.Pointer() != old.Pointer()) {
 		db.ks.drop(old, true)
@@ -306,15 +308,15 @@ func (db *DB) replace(h uint64, old, r *record.Record) {
 	}
 }
 
-// KeepTTL as an expiry means the one that the key has already.
+// KeepTTL as an expiry keeps the key's deadline.
 const KeepTTL = int64(-2)
 
-// SetString sets key to a string, in the encoding that SET chooses. expiry is a deadline, record.NoExpiry or KeepTTL.
-// key and value are copied.
+// SetString sets key to a string, in the encoding of SET. expiry is a deadline, record.NoExpiry or KeepTTL. key and value are
+// copied.
 func (db *DB) SetString(key, value []byte, expiry int64) { db.setString(key, value, expiry, false) }
 
 // SetOwned is SetString for a value of more than record.MaxInline bytes whose buffer becomes the string's. It returns the
-// buffer that the string had before if nobody uses that any more, else nil.
+// buffer that the string had before if it is not used any more, else nil.
 func (db *DB) SetOwned(key, value []byte, expiry int64) (spare []byte) {
 	return db.setString(key, value, expiry, true)
 }
@@ -365,7 +367,7 @@ func (db *DB) setString(key, value []byte, expiry int64, owned bool) (spare []by
 	return nil
 }
 
-// newString makes the record of a string, which with owned keeps value as its buffer.
+// newString makes the record of a string. If owned, value becomes its buffer.
 func newString(key, value []byte, expiry int64, clock uint32, stamp uint64, owned bool) *record.Record {
 	if owned {
 		return record.NewOwned(key, value, expiry, clock, stamp)
@@ -373,13 +375,13 @@ func newString(key, value []byte, expiry int64, clock uint32, stamp uint64, owne
 	return record.NewString(key, value, expiry, clock, stamp)
 }
 
-// MayLend reports whether the bytes of the long string r may be sent from where they lie: Lend can be called for it.
+// MayLend reports whether a reply may refer to the bytes of the long string r instead of copying them: the caller may call
+// Lend.
 func (db *DB) MayLend(r *record.Record) bool {
 	return !r.Inline() && (!db.ks.gen.Pinned() || db.ownsValue(table.Hash(r.Key()), r))
 }
 
-// Set adds or replaces a whole record, which must bear its key and deadline. It is how collections and moved keys
-// arrive.
+// Set adds or replaces a whole record, which has its key and deadline already. It is for new collections and moved keys.
 func (db *DB) Set(r *record.Record) {
 	key := r.Key()
 	h := table.Hash(key)
@@ -440,9 +442,9 @@ func (db *DB) Write(key []byte, r *record.Record, offset int, data []byte) int {
 }
 
 // Edit makes the string n bytes long and raw, and returns its bytes to be written. Those beyond the old length are zero.
-// r is the key's live record or nil, when the string is made (without a deadline). room is how many bytes a long string
-// is given when its buffer has to be made anew; 0 means what suits strings that grow: no more than n at first, then twice
-// as much. The bytes may be written until the database is used again.
+// r is the key's live record or nil, when the string is made (without a deadline). room is the capacity of a new buffer for a
+// long string; 0 is for strings that grow: n for a new string, then twice as much. The bytes may be written until the next
+// call for the database.
 func (db *DB) Edit(key []byte, r *record.Record, n, room int) []byte {
 	ks := db.ks
 	if room < n {
@@ -512,19 +514,20 @@ func (db *DB) Edit(key []byte, r *record.Record, n, room int) []byte {
 	return v.B
 }
 
-// ownsString reports whether the string r may be written in place, with its deadline.
+// ownsString reports whether the string r, and its deadline, may be written in place.
 func (db *DB) ownsString(h uint64, r *record.Record) bool {
 	return db.t.Owned(h) && (r.Inline() || !r.Lent() && (!r.Moved() || db.ks.gen.Owns(record.Value[record.Bytes](r).Stamp)))
 }
 
-// ownsValue reports whether the value behind the object r may be written in place whatever its stamp: the snapshot's walk has
-// passed it. This does not hold for a value that was moved to another key.
+// ownsValue reports whether the value behind the object r may be written in place whatever its stamp, because the snapshot's
+// walk has passed it. For a value that was moved to another key the position of the walk does not count.
 func (db *DB) ownsValue(h uint64, r *record.Record) bool { return !r.Moved() && db.t.Owned(h) }
 
-// grown is the capacity given to a string that is being written to: twice its length, a megabyte more above that.
+// grown returns the capacity for a string that grows: twice its length, but at most 1 MiB more.
 func grown(n int) int { return n + min(n, 1<<20) }
 
-// Delete deletes a key and reports whether it was there (and had not expired; a replica deletes what its master deletes).
+// Delete deletes a key and reports whether it existed. An expired key does not count, except with KeepExpired: a replica
+// deletes what its master deletes.
 func (db *DB) Delete(key []byte) bool { return db.DeleteAs(key, db.ks.Lazy.Deletion) }
 
 // DeleteAs is Delete for a command that itself says whether the key is deleted lazily.
@@ -543,9 +546,8 @@ func (db *DB) DeleteAs(key []byte, lazily bool) bool {
 	return true
 }
 
-// Move gives r, a live record of the database, another key, in this database or in to. It keeps its value, which is not
-// copied, and its deadline, and counts as new to the access clock. What has that key is replaced; r itself must not be
-// it. key is copied.
+// Move moves r, a live record of the database, to another key of database to. The value, which is not copied, and the
+// deadline stay; the access clock is that of a new key. An existing key is replaced; it must not be r itself. key is copied.
 func (db *DB) Move(r *record.Record, to *DB, key []byte) *record.Record {
 	h := table.Hash(r.Key())
 	c := r.Rekey(key, r.Expiry())
@@ -567,8 +569,7 @@ func (db *DB) RemoveAs(r *record.Record, lazily bool) {
 	db.remove(table.Hash(r.Key()), r)
 }
 
-// Flush deletes all keys and returns how many there were; lazily says how, see lazyfree.go. The memory goes back when the
-// collector comes by.
+// Flush deletes all keys and returns their number; see lazyfree.go for lazily. The garbage collector frees the memory later.
 func (db *DB) Flush(lazily bool) int {
 	n := db.t.Len()
 	if lazily {
@@ -600,8 +601,7 @@ func (db *DB) RandomKey() *record.Record {
 	return nil
 }
 
-// RandomVolatile returns a random key with a deadline, nil if there is none or the wheel's samples met only stale
-// entries.
+// RandomVolatile returns a random key with a deadline, nil if there is none or the samples of the wheel were all stale.
 func (db *DB) RandomVolatile() *record.Record {
 	if db.keys.live == 0 || db.keys.wheel == nil {
 		return nil
@@ -662,9 +662,8 @@ func (ks *Keyspace) Snapshot() (*Snapshot, error) {
 	return s, nil
 }
 
-// Live returns all databases as they are, for a walk during which nothing is changed: nothing is frozen, Walk may run
-// any number of times, and a Snapshot may be held at the same time. It is worthless after the first change. Release does
-// nothing.
+// Live returns all databases for a walk during which nothing changes: it freezes nothing, Walk may run any number of times,
+// and a Snapshot may be held at the same time. It is invalid after the first change. Release does nothing.
 func (ks *Keyspace) Live() *Snapshot {
 	s := &Snapshot{ks: ks, Now: ks.Now}
 	for _, db := range ks.dbs {
@@ -678,18 +677,18 @@ func (ks *Keyspace) Live() *Snapshot {
 	return s
 }
 
-// Len returns the number of keys in the snapshot. Any goroutine may ask, at any time.
+// Len returns the number of keys in the snapshot. Any goroutine may call it at any time.
 func (s *Snapshot) Len() int { return s.count }
 
-// Count is how many keys a database of a snapshot has, and how many of them have a deadline.
+// Count is the number of keys of a database of a snapshot, and the number of those with a deadline.
 type Count struct{ DB, Keys, Expires int }
 
-// Counts returns the databases of the snapshot that are not empty, in the order in which Walk comes to them. Any goroutine
-// may ask, at any time.
+// Counts returns the databases of the snapshot that are not empty, in the order of Walk. Any goroutine may call it at any
+// time.
 func (s *Snapshot) Counts() []Count { return s.counts }
 
-// Walk calls fn for every record, database by database, until it returns false. It may run in any one goroutine, once:
-// memory that only the snapshot holds is let go as the walk passes.
+// Walk calls fn for every record, database by database, until it returns false. It may run once, in any goroutine: as the
+// walk proceeds, it releases memory that only the snapshot holds.
 func (s *Snapshot) Walk(fn func(db int, r *record.Record) bool) {
 	if s.frozen == nil {
 		for i, t := range s.tables {
@@ -707,8 +706,7 @@ func (s *Snapshot) Walk(fn func(db int, r *record.Record) bool) {
 	}
 }
 
-// Release ends the snapshot. It is called by the goroutine that owns the data when Walk has returned, or was never
-// begun.
+// Release ends the snapshot. The goroutine that owns the data calls it after Walk has returned, or without a Walk.
 func (s *Snapshot) Release() {
 	if s.ks.snap != s {
 		return
@@ -720,24 +718,24 @@ func (s *Snapshot) Release() {
 	s.ks.snap = nil
 }
 
-// ClocksPerSecond is the resolution of LRU clocks. Redis counts whole seconds, in 24 bits; three bits more keep apart the keys
-// of a cache that is renewed within seconds.
+// ClocksPerSecond is the resolution of LRU clocks. Redis counts whole seconds, in 24 bits; three bits more distinguish the
+// keys of a cache that is renewed within seconds.
 const ClocksPerSecond = 8
 
 // LRUClock returns the access clock for a time: eighths of a second, in 27 bits.
 func LRUClock(nowMs int64) uint32 { return uint32(nowMs/(1000/ClocksPerSecond)) & record.ClockMask }
 
-// Idle returns how many milliseconds ago a record with this clock was touched.
+// Idle returns the milliseconds since the last access of a record with this clock.
 func (ks *Keyspace) Idle(clock uint32) int64 {
 	return int64((ks.Clock-clock)&record.ClockMask) * (1000 / ClocksPerSecond)
 }
 
-// Lag is how late keys were deleted in the background after their deadline.
+// Lag has the delays between deadlines and deletions by background expiry.
 type Lag struct {
 	Count uint64
 	Max   int64      // milliseconds
 	Sum   int64      // milliseconds
-	hist  [40]uint64 // by the number of bits of the milliseconds
+	hist  [40]uint64 // counts by the number of bits of the milliseconds
 }
 
 func (l *Lag) add(ms int64) {
@@ -748,8 +746,7 @@ func (l *Lag) add(ms int64) {
 	l.hist[min(bits.Len64(uint64(ms)), len(l.hist)-1)]++
 }
 
-// Percentile returns an upper bound, at most twice the true figure, of the lag of that percentile (0 to 100) in
-// milliseconds.
+// Percentile returns an upper bound, at most twice the true value, of the lag of a percentile (0 to 100) in milliseconds.
 func (l *Lag) Percentile(p float64) int64 {
 	want := uint64(float64(l.Count) * p / 100)
 	n := uint64(0)
@@ -770,5 +767,5 @@ func (l *Lag) Powers(counts []uint64) {
 	}
 }
 
-// ExpiryLag returns how late background expiry has been.
+// ExpiryLag returns the delays of background expiry.
 func (ks *Keyspace) ExpiryLag() *Lag { return &ks.lag }

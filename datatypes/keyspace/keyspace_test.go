@@ -444,7 +444,7 @@ func TestModel(t *testing.T) {
 }
 
 // TestWheelRebuild deletes most of many keys with far deadlines: without any deadline coming near, the wheel is made
-// anew in steps, and while that goes on deadlines are set, moved both ways and taken away.
+// anew in steps; meanwhile deadlines are set, moved both ways and removed.
 func TestWheelRebuild(t *testing.T) { random.Repeat(t, testWheelRebuild) }
 
 func testWheelRebuild(t *testing.T) {
@@ -672,7 +672,7 @@ func TestSampling(t *testing.T) {
 	}
 }
 
-// TestScan finds every key that stays, whatever else comes and goes.
+// TestScan finds every key that stays while others are added and deleted.
 func TestScan(t *testing.T) {
 	ks := New(1, 7)
 	ks.Now = epoch

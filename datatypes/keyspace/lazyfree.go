@@ -19,7 +19,7 @@ type Laziness struct {
 	Deletion bool // a command deletes or replaces the key
 }
 
-// LazyThreshold is how many steps Redis does not put off (LAZYFREE_THRESHOLD in src/lazyfree.c).
+// LazyThreshold is the number of steps up to which Redis frees a value at once (LAZYFREE_THRESHOLD in src/lazyfree.c).
 const LazyThreshold = 64
 
 // freeEffort returns how many steps Redis takes to free the value behind r (lazyfreeGetFreeEffort in src/lazyfree.c).
@@ -35,7 +35,7 @@ func freeEffort(r *record.Record) int {
 	case *stream.Stream:
 		effort := v.NumNodes() + 1
 		if groups := v.Groups(); len(groups) > 0 {
-			effort += len(groups) * (1 + groups[0].NumPending()) // that of the first stands for all
+			effort += len(groups) * (1 + groups[0].NumPending()) // as in Redis, the first group stands for all
 		}
 		return effort
 	default:
@@ -48,7 +48,7 @@ func freeEffort(r *record.Record) int {
 	return 1
 }
 
-// drop counts the value behind r, which is about to go.
+// drop counts the value behind r, which is about to be deleted.
 func (ks *Keyspace) drop(r *record.Record, lazily bool) {
 	if lazily && freeEffort(r) > LazyThreshold {
 		ks.LazilyFreed++

@@ -6,14 +6,14 @@ package keyspace
 type LFU struct {
 	LogFactor int   // lfu-log-factor: how slowly the counter grows
 	DecayTime int   // lfu-decay-time: minutes after which it loses one, 0 for never
-	NowMs     int64 // the present time in Unix milliseconds; its owner keeps it fresh
+	NowMs     int64 // the present time in Unix milliseconds, which the owner updates
 }
 
 const lfuInitial = 5 // so that new keys are not evicted at once
 
 func (l *LFU) minute() uint32 { return uint32(l.NowMs/60000) & 0xffff }
 
-// stamp is an access clock of the present time without a counter.
+// stamp returns the access clock of the present time without a counter.
 func (l *LFU) stamp() uint32 { return uint32(l.NowMs%60000/7500)<<24 | l.minute()<<8 }
 
 // idle returns how long ago the access clock was stamped, in eighths of a minute.

@@ -9,8 +9,8 @@ import (
 	"ferrous/datatypes/table"
 )
 
-// With the build tag seeded, a server takes from FERROUS_SEED what others draw at random: the seed of the hash function and
-// that of what commands draw. A test that has failed can then be run again with the same servers.
+// With the build tag seeded, a server takes the seeds of its hash function and of the random choices of commands from
+// FERROUS_SEED. A failed test can then be repeated with the same servers.
 func init() {
 	if n, err := strconv.ParseUint(os.Getenv("FERROUS_SEED"), 10, 64); err == nil {
 		table.FixHash(n)

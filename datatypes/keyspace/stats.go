@@ -13,5 +13,5 @@ func (db *DB) WheelLen() int {
 	return db.keys.wheel.Len()
 }
 
-// WheelBytes returns the memory held by the timing wheels, and by those that are about to replace them.
+// WheelBytes returns the memory of the timing wheels, including those that are being built to replace them.
 func (db *DB) WheelBytes() int { return db.Overhead() - db.t.Size() }

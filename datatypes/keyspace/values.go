@@ -23,10 +23,10 @@ import (
 //
 // # Copy-on-write of collections
 //
-// A value bears the stamp of the generation that made it. While a snapshot is held, a value that it can reach must not be
-// changed, its struct included, since another goroutine reads it. Own therefore gives the key a fork: a new struct that shares
-// the large parts (segments, nodes). These have stamps of their own and are copied before their first change. Every change of a
-// value begins with Own, and ends with AddBytes for the change of its Size.
+// A value has the stamp of the generation in which it was made. While a snapshot is held, a value that it can reach must not
+// be changed, its struct included, since another goroutine reads it. Own therefore gives the key a fork: a new struct that
+// shares the large parts (segments, nodes). These have stamps of their own and are copied before their first change. Every
+// change of a value begins with Own, and ends with AddBytes for the change of its Size.
 
 // A Value is a value that is not a string, as the server sees it.
 type Value interface {

@@ -37,7 +37,7 @@ func (l *List) WriteRDB(w serial.RDB) {
 	})
 }
 
-// WriteCommands writes the commands that make the list.
+// WriteCommands writes the commands that create the list.
 func (l *List) WriteCommands(w serial.Commands, key []byte) bool {
 	w.Elements("RPUSH", key, l.Len(), 1)
 	l.Range(0, l.Len(), false, w.Arg)

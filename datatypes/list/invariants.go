@@ -4,7 +4,7 @@ package list
 
 import "fmt"
 
-// Recount visits the whole list and returns an error if its counters contradict what is there.
+// Recount visits the whole list and returns an error if its counters are wrong.
 func (l *List) Recount() error {
 	if q := l.large(); q != nil {
 		return q.Recount()

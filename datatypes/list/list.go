@@ -2,28 +2,29 @@
 //
 // # Structure
 //
-// A small list is one listpack (package listpack), a large one a quicklist (package quicklist): both are byte for byte
-// what an RDB file holds. Rules say where small ends, and as in Redis 7.2 (src/t_list.c) a list goes both ways:
+// A small list is one listpack (package listpack), a large one a quicklist (package quicklist): both are the same bytes as in
+// an RDB file. Rules has the limits of small lists, and as in Redis 7.2 (src/t_list.c) a list is converted in both
+// directions:
 //
 //   - Before elements are added or replaced, Grow makes a small list large if its listpack, with the texts of the new
 //     elements, would pass the bounds of a quicklist's node.
 //   - After elements were removed or replaced, Shrink makes a large list small if one node is left that is within half of
-//     these bounds, so that a list which is pushed to and popped from at the border does not go to and fro.
+//     these bounds, so that a list which is pushed to and popped from at the border is not converted each time.
 //
-// Both are calls of the owner's, because Redis makes them at certain moments and OBJECT ENCODING shows it. A list that has
-// been made large keeps the fill and the compress depth it was made with.
+// The owner calls both, because Redis converts at certain moments, which OBJECT ENCODING shows. A large list keeps the fill
+// and the compress depth that it was made with.
 //
 // # Costs
 //
-// Pushing and popping touch one listpack: O(1) when large, and in a small one the move of at most a node's bytes. Len and
-// Size are kept up to date. Nothing allocates but the growth of a listpack to the allocator's next size class, a new node
-// and a conversion.
+// Pushing and popping change one listpack: O(1) in a large list; in a small one they move at most the bytes of a node. Len
+// and Size are kept up to date. Only a listpack that grows to the allocator's next size class, a new node and a conversion
+// allocate.
 //
 // # Copy-on-write
 //
-// A list bears the stamp of the generation that made it, see package cow. A caller that changes a list must own it or a Fork
-// of it. Fork copies the bytes of a small list, and a few words of a large one, whose nodes are copied before their first
-// change. Reads change nothing.
+// A list has the stamp of the generation in which it was made, see package cow. A caller that changes a list must own it or a
+// Fork of it. Fork copies the bytes of a small list, and a few words of a large one, whose nodes are copied before their
+// first change. Reads change nothing.
 //
 // Returned slices point into the list and are valid until its next change.
 package list
@@ -43,14 +44,14 @@ import (
 // Value is an element: bytes, or an integer in their place.
 type Value = listpack.Value
 
-// Rules say how large a list may be and stay small, and how a large one is built.
+// Rules has the limits of small lists and the settings of large ones.
 type Rules struct {
 	Set   *quicklist.Settings
 	Fill  int // list-max-listpack-size
 	Depth int // list-compress-depth
 }
 
-// List is a list. Make one with New.
+// List is a list. Use New.
 type List struct{ head head.Head }
 
 const (
@@ -110,7 +111,7 @@ func (l *List) Size() int {
 	return mem.SizePtr(listSize) + l.lp().Size()
 }
 
-// Encoding returns what OBJECT ENCODING answers.
+// Encoding returns the encoding for OBJECT ENCODING.
 func (l *List) Encoding() record.Encoding {
 	if l.large() != nil {
 		return record.QuickList
@@ -132,7 +133,7 @@ func (l *List) Quicklist() *quicklist.List { return l.large() }
 // Stamp returns the generation in which the list was made or forked.
 func (l *List) Stamp() uint64 { return l.head.Stamp() }
 
-// Fork returns a list with the same elements that is changed in the place of l, which from then on is only read. gen is
+// Fork returns a list with the same elements, to be changed instead of l, which from then on must only be read. gen is
 // pinned.
 func (l *List) Fork(gen *cow.Generation) *List {
 	if l.large() != nil {
@@ -141,7 +142,7 @@ func (l *List) Fork(gen *cow.Generation) *List {
 	return newSmall(l.lp().Clone(), gen)
 }
 
-// Clone returns a copy that shares nothing which is ever written with l: that of COPY. It costs O(N).
+// Clone returns a copy for COPY. It shares no memory with l that is ever written. It costs O(N).
 func (l *List) Clone(gen *cow.Generation) *List {
 	if l.large() != nil {
 		return newLarge(l.large().Clone(), gen)
@@ -149,16 +150,16 @@ func (l *List) Clone(gen *cow.Generation) *List {
 	return newSmall(l.lp().Clone(), gen)
 }
 
-// Grow prepares for elements that are about to be added or put in the place of others: it makes the list large if n
-// elements more with that many bytes of text would be too much for a small one.
+// Grow prepares for elements that are about to be added or to replace others: it makes the list large if n more elements with
+// bytes bytes of text would be too much for a small one.
 func (l *List) Grow(bytes, n int, rules Rules) {
 	if l.large() == nil && quicklist.ExceedsLimit(rules.Fill, len(l.lp())+bytes, l.lp().Len()+n) {
 		l.setLarge(quicklist.FromListpack(rules.Set, rules.Fill, rules.Depth, l.lp()))
 	}
 }
 
-// Shrink makes a large list small that has become short enough. It is to be called after elements were removed or
-// replaced, for a list that is not empty.
+// Shrink makes a large list small if it has become short enough. Call it after elements were removed or replaced, for a list
+// that is not empty.
 func (l *List) Shrink(rules Rules) {
 	if l.large() == nil {
 		return
@@ -169,7 +170,7 @@ func (l *List) Shrink(rules Rules) {
 	}
 }
 
-// Push puts s, which is copied, at one end: in front, or at the end. Grow has been called for it.
+// Push adds s, which is copied, in front or at the end. Grow has been called for it.
 func (l *List) Push(s []byte, front bool) {
 	switch {
 	case l.large() != nil && front:
@@ -210,8 +211,8 @@ func (l *List) Drop(front bool) {
 	}
 }
 
-// fewDrops is up to how many elements are removed from the end of a quicklist one by one, which moves nothing and does not
-// allocate, while removing a range is cheaper for whole nodes.
+// fewDrops is the greatest number of elements that are removed from an end of a quicklist one by one, which moves nothing and
+// does not allocate. Removing a range is cheaper for whole nodes.
 const fewDrops = 64
 
 // DropMany removes the first or the last n elements, n at most Len.
@@ -256,7 +257,7 @@ func (l *List) Index(i int) (v Value, ok bool) {
 }
 
 // Set puts s in the place of the element at an index, which counts from the end if it is negative. It reports whether there is
-// such an element. Grow has been called for s; Shrink is to be called afterwards.
+// such an element. The caller has called Grow for s, and calls Shrink afterwards.
 func (l *List) Set(i int, s []byte) bool {
 	if l.large() != nil {
 		return l.large().Set(i, s)
@@ -327,9 +328,9 @@ func (l *List) Remove(s []byte, count int) int {
 	return len(found)
 }
 
-// Positions calls found with the index of each element that equals s, as LPOS looks for them: with rank 1 from the first
-// match on, with rank n from the n-th on, with a negative rank the same from the tail. It stops after count matches (0: no
-// bound) and after having compared maxlen elements (0: no bound). rank is not 0.
+// Positions calls found with the index of each element that equals s, as LPOS searches: from the match number rank on,
+// counted from the tail if rank is negative. It stops after count matches (0: no limit) and after maxlen comparisons (0: no
+// limit). rank is not 0.
 func (l *List) Positions(s []byte, rank, count, maxlen int, found func(index int)) {
 	if l.large() != nil {
 		l.large().Positions(s, rank, count, maxlen, func(index int) bool {
@@ -361,7 +362,7 @@ func (l *List) Positions(s []byte, rank, count, maxlen int, found func(index int
 	}
 }
 
-// Range calls fn for n elements from the index start on towards the tail, or, if back, towards the head. They must all
+// Range calls fn for n elements from the index start on, towards the tail or, if back, towards the head. All of them must
 // exist. fn must not change the list.
 func (l *List) Range(start, n int, back bool, fn func(v Value)) {
 	if n <= 0 {

@@ -16,7 +16,7 @@ func FromQuicklist(q *quicklist.List, gen *cow.Generation) *List {
 	return newLarge(q, gen)
 }
 
-// Settle makes a large list small if it is within the bounds of a small one, as Redis does when a list has been loaded.
+// Settle makes a large list small if it is within the bounds of a small one, as Redis does after loading a list.
 func (l *List) Settle(rules Rules) {
 	if l.large() == nil {
 		return

@@ -30,7 +30,7 @@ func (lp Listpack) splice(p, tail, n int) Listpack {
 	return lp[:size]
 }
 
-// account writes length and number of elements, which has changed by delta.
+// account writes the length to the header, and changes the number of elements by delta.
 func (lp Listpack) account(delta int) {
 	binary.LittleEndian.PutUint32(lp, uint32(len(lp)))
 	if delta != 0 {
@@ -117,7 +117,7 @@ func (lp Listpack) ReplaceInt(p int, n int64) Listpack { return lp.ReplaceEntry(
 // Delete removes the element at p. The next element is then at p, if that is not End.
 func (lp Listpack) Delete(p int) Listpack { return lp.cut(p, lp.skip(p), 1) }
 
-// cut removes the bytes between two positions, which hold n elements.
+// cut removes the bytes from p to tail, which hold n elements.
 func (lp Listpack) cut(p, tail, n int) Listpack {
 	lp = lp.splice(p, tail, 0)
 	lp.account(-n)
@@ -133,8 +133,8 @@ func (lp Listpack) DeleteFrom(p, n int) Listpack {
 	return lp.cut(p, tail, deleted)
 }
 
-// DeleteRange removes up to n elements from index i on, which counts from the end if it is negative. Out of range,
-// nothing happens.
+// DeleteRange removes up to n elements from index i on, which counts from the end if it is negative. If i is out of range it
+// does nothing.
 func (lp Listpack) DeleteRange(i, n int) Listpack {
 	if n <= 0 {
 		return lp
@@ -175,7 +175,7 @@ func (lp Listpack) DeleteAll(positions []int) Listpack {
 	return lp
 }
 
-// Merge returns the elements of a followed by those of b; nil if that would pass MaxBytes. Both must be forgotten.
+// Merge returns the elements of a followed by those of b; nil if that would pass MaxBytes. Neither may be used any more.
 func Merge(a, b Listpack) Listpack {
 	size := len(a) + len(b) - minBytes
 	if size > MaxBytes {
@@ -193,8 +193,8 @@ func Merge(a, b Listpack) Listpack {
 	return a
 }
 
-// Split returns the elements before position p and those from p on, as two listpacks; n is the number of elements before p. lp
-// must be forgotten.
+// Split returns the elements before position p and those from p on, as two listpacks; n is the number of elements before p.
+// lp must not be used any more.
 func (lp Listpack) Split(p, n int) (left, right Listpack) {
 	total := lp.Len()
 	right = Listpack(alloc(headerSize + len(lp) - p))

@@ -21,8 +21,8 @@ const (
 // maxDigits is the longest text that can be an int64: "-9223372036854775808".
 const maxDigits = 20
 
-// ParseInt returns the integer that s is the canonical decimal text of: no sign but a minus, no leading zeros, no
-// blanks, within int64. Such strings are stored as integers.
+// ParseInt returns the integer whose canonical decimal text s is: an optional minus, no leading zeros, no blanks, within
+// int64. Such strings are stored as integers.
 func ParseInt(s []byte) (int64, bool) {
 	if len(s) == 0 || len(s) > maxDigits {
 		return 0, false
@@ -37,7 +37,7 @@ func ParseInt(s []byte) (int64, bool) {
 	if s[0]-'1' > 8 {
 		return 0, false
 	}
-	// 19 digits cannot overflow 64 bits unsigned; more of them without a sign are out of range anyway.
+	// 19 digits cannot overflow a uint64. 20 digits without a sign are out of range.
 	if len(s) > 19 {
 		return 0, false
 	}
@@ -57,7 +57,7 @@ func ParseInt(s []byte) (int64, bool) {
 
 // Value is one element. A string has Str not nil (though perhaps empty), an integer has Str nil.
 //
-// Str points into the listpack and dies with its next change.
+// Str points into the listpack and is valid until its next change.
 type Value struct {
 	Str []byte
 	Int int64
@@ -98,7 +98,7 @@ func (v Value) Len() int {
 	return n
 }
 
-// Integer returns the element's integer if its text is one, as ParseInt understands it.
+// Integer returns the element's integer if its text is one for ParseInt.
 func (v Value) Integer() (int64, bool) {
 	if v.Str != nil {
 		return ParseInt(v.Str)
@@ -106,8 +106,8 @@ func (v Value) Integer() (int64, bool) {
 	return v.Int, true
 }
 
-// Entry is an element that is about to be stored: a text or an integer with the encoding chosen for it. It lets a
-// caller know the size before it makes room. Make one with Of, OfInt or OfValue.
+// Entry is an element that is about to be stored: a text or an integer with the encoding chosen for it. A caller gets its
+// size before making room. Use Of, OfInt or OfValue.
 type Entry struct {
 	str []byte // nil for an integer
 	num int64
@@ -205,8 +205,8 @@ func strHeader(n int) int {
 	return 5
 }
 
-// backSize returns the bytes of the back length of an element that is encoded in n bytes. The limits are odd because
-// Redis compares with "less than" from the second on.
+// backSize returns the bytes of the back length of an element that is encoded in n bytes. From the second limit on Redis
+// compares with "less than", so these limits are one lower than they could be.
 func backSize(n int) int {
 	switch {
 	case n <= 127:
@@ -221,8 +221,8 @@ func backSize(n int) int {
 	return 5
 }
 
-// putBack writes the back length n: groups of seven bits, the highest first, each but the first marked with 0x80 so
-// that a reader that comes from the right knows to go on.
+// putBack writes the back length n: groups of seven bits, the highest first. All but the first are marked with 0x80, so that
+// a reader from the right knows that another group follows.
 func putBack(dst []byte, n int) {
 	if n <= 127 {
 		dst[0] = byte(n)

@@ -1,6 +1,6 @@
-// Package listpack is Redis's format for a short sequence of strings and integers in one piece of memory. It is the
-// small encoding of lists, sets, hashes and sorted sets, the node of a quicklist and of a stream, and goes into RDB
-// files and DUMP payloads as it is.
+// Package listpack is Redis's format for a short sequence of strings and integers in one piece of memory. It is the small
+// encoding of lists, sets, hashes and sorted sets, and the node of quicklists and streams. RDB files and DUMP payloads have
+// its bytes unchanged.
 //
 // # Format (Redis 7, "listpack specification", src/listpack.c)
 //
@@ -22,14 +22,14 @@
 //
 // # Use
 //
-// A Listpack is a byte slice whose length is the total length. Like append, what changes it returns the listpack to use
-// from now on; the old one must be forgotten. Elements are addressed by position, their byte offset: positions from the
-// change on move with every change. No operation allocates but to grow.
+// A Listpack is a byte slice whose length is the total length. Like append, an operation that changes it returns the listpack
+// to use from now on; the old one must not be used any more. Elements are addressed by position, their byte offset: a change
+// makes the positions behind it invalid. Operations allocate only when the listpack outgrows its capacity, or shrinks.
 //
-// Capacity grows to the next size class of the allocator and no further, so that a million small hashes waste little;
-// it shrinks when less than half is used.
+// Capacity grows to the next size class of the allocator and no further, so that small collections waste little; it shrinks
+// when less than half is used.
 //
-// Everything here trusts the bytes. Foreign bytes must pass Validate, deep, once; then no operation can fail on them.
+// The operations do not check the bytes. Foreign bytes must pass Validate with deep once; then no operation can fail on them.
 package listpack
 
 import (
@@ -46,10 +46,10 @@ const (
 	minBytes   = headerSize + 1
 	unknown    = math.MaxUint16 // in the header: too many elements to count
 
-	// MaxBytes is the greatest length of a listpack. What would pass it is refused: the operation returns nil.
+	// MaxBytes is the greatest length of a listpack. An operation that would exceed it returns nil.
 	MaxBytes = math.MaxUint32
 
-	// safeBytes is the length that SafeToAdd keeps to.
+	// safeBytes is the limit of SafeToAdd.
 	safeBytes = 1 << 30
 
 	// HeaderSize is the number of bytes before the first element.
@@ -72,13 +72,14 @@ func New(capacity int) Listpack {
 // alloc returns n bytes with the capacity of the size class that they come from.
 func alloc(n int) []byte { return make([]byte, n, mem.Size(n)) }
 
-// PutHeader writes the header of a listpack of n elements that fills lp. It is for those who build one by hand.
+// PutHeader writes the header of a listpack of n elements that fills lp. It is for code that writes a listpack's bytes
+// itself.
 func (lp Listpack) PutHeader(n int) {
 	binary.LittleEndian.PutUint32(lp, uint32(len(lp)))
 	binary.LittleEndian.PutUint16(lp[4:], uint16(min(n, unknown)))
 }
 
-// Len returns the number of elements. It must count them where there are 65535 or more, or once were.
+// Len returns the number of elements. It counts them if there are 65535 or more, or once were.
 func (lp Listpack) Len() int {
 	if n := lp.header(); n != unknown {
 		return n
@@ -96,17 +97,17 @@ func (lp Listpack) header() int { return int(binary.LittleEndian.Uint16(lp[4:]))
 // Size returns the bytes of memory that the listpack holds.
 func (lp Listpack) Size() int { return mem.Size(cap(lp)) }
 
-// SafeToAdd reports whether the listpack may grow by n bytes and stay within 1 GiB, the bound that Redis keeps to.
+// SafeToAdd reports whether the listpack may grow by n bytes and stay within 1 GiB, the limit of Redis.
 func (lp Listpack) SafeToAdd(n int) bool { return len(lp)+n <= safeBytes }
 
-// Clone returns a copy that fits.
+// Clone returns a copy without spare capacity.
 func (lp Listpack) Clone() Listpack {
 	c := Listpack(alloc(len(lp)))
 	copy(c, lp)
 	return c
 }
 
-// ShrinkToFit gives back the capacity that is not used, if that frees memory.
+// ShrinkToFit frees unused capacity, if it is a size class or more.
 func (lp Listpack) ShrinkToFit() Listpack {
 	if mem.Size(len(lp)) < cap(lp) {
 		return lp.Clone()
@@ -184,7 +185,7 @@ func (lp Listpack) Back(p, n int) int {
 }
 
 // Seek returns the position of element i, counted from the end if i is negative (-1 is the last); -1 if there is no such
-// element. It comes from the nearer end, if the number of elements is known.
+// element. It searches from the nearer end if the number of elements is known.
 func (lp Listpack) Seek(i int) int {
 	forward := i >= 0
 	if n := lp.header(); n != unknown {
@@ -216,8 +217,8 @@ func (lp Listpack) Seek(i int) int {
 	return p
 }
 
-// Find returns the position of the first element whose text is s, looking from position p on; -1 if there is none. After
-// each element it looks at, it passes over skip others: 1 finds the fields of a hash, not their values.
+// Find returns the position of the first element whose text is s, looking from position p on; -1 if there is none. After each
+// element that it compares it skips skip others: with 1 it finds the fields of a hash, not their values.
 func (lp Listpack) Find(p int, s []byte, skip int) int {
 	if p < 0 {
 		return -1
@@ -228,7 +229,7 @@ func (lp Listpack) Find(p int, s []byte, skip int) int {
 	}
 	for lp[p] != eof {
 		at, h, n := p, 0, 0
-		// As Read, for strings only: integers cannot be equal.
+		// Decoded as in Read, for strings only: an integer cannot be equal.
 		switch b := lp[p]; {
 		case b >= str6 && b < int13:
 			h, n = 1, int(b&0x3f)
@@ -252,7 +253,7 @@ func (lp Listpack) Find(p int, s []byte, skip int) int {
 	return -1
 }
 
-// FindInt is Find for the text of n. Bytes from elsewhere may hold that text as a string: it is found too.
+// FindInt is Find for the text of n. In foreign bytes this text may be stored as a string: FindInt finds it, too.
 func (lp Listpack) FindInt(p int, n int64, skip int) int {
 	if p < 0 {
 		return -1
@@ -283,8 +284,8 @@ var (
 	errElements   = errors.New("listpack: the number of elements in the header is wrong")
 )
 
-// Validate reports whether b is a listpack. Shallow, it looks at header and terminator only; deep, at every element, and
-// after that nothing in this package can go wrong with b.
+// Validate returns an error if b is not a listpack. Without deep it checks header and terminator only. With deep it checks
+// every element, so that no operation of this package can fail on b afterwards.
 func Validate(b []byte, deep bool) error {
 	if len(b) < minBytes {
 		return errShort
@@ -302,8 +303,8 @@ func Validate(b []byte, deep bool) error {
 	count, end := 0, len(b)-1
 	p := headerSize
 	for p < end {
-		// An element takes two bytes at least and the terminator follows, so the longest header can be looked at only
-		// where it lies within.
+		// An element takes two bytes at least, and the terminator follows. The bytes of a longer header must be checked to be
+		// within b.
 		h := 1
 		switch c := lp[p]; {
 		case c >= str12 && c < str32:

@@ -8,15 +8,15 @@
 //	LLLooooo oooooooo        copy L+2 bytes (3 to 8) from o+1 bytes back in the output, L = 1..6
 //	111ooooo LLLLLLLL oooooooo   copy L+9 bytes (9 to 264) from there
 //
-// so a match reaches back 8192 bytes at most and may overlap what it makes. The stream does not contain the length of the
-// output: the caller stores that length, too.
+// so a match is at most 8192 bytes back and may overlap its own output. The stream does not contain the length of the output:
+// the caller stores that length, too.
 //
 // # Compressor
 //
-// A table remembers the last position of each three bytes, by a hash; one look there is all the search. It is kept
-// between calls and never cleared: positions are counted on from call to call, so that what is left of an earlier input
-// is seen to be too far back. That makes the work for a small input proportional to its length. The output is not byte
-// for byte that of liblzf, whose output depends on uninitialised memory, but any decoder reads it.
+// A hash table has the last position of each three bytes; the search for a match is one lookup there. The table is kept
+// between calls and never cleared: positions continue from call to call, so that entries of an earlier input are too far back
+// to match. So the work for a small input is proportional to its length. The output differs from that of liblzf, which
+// depends on uninitialised memory, but any decoder reads it.
 package lzf
 
 import (
@@ -33,24 +33,24 @@ const (
 	maxMatch   = 264
 )
 
-// Encoder compresses. The zero value is ready; it takes 64 KiB with its first use. It must not be used by two
-// goroutines at once.
+// Encoder compresses. The zero value is ready to use; its first use allocates 64 KiB. Two goroutines must not use it at the
+// same time.
 type Encoder struct {
-	// Stop, if not nil, is asked after each stopEvery bytes of an input whether to give up. Compress returns 0 then.
+	// Stop, if not nil, is called after each stopEvery bytes of an input. If it returns true, Compress returns 0.
 	Stop func() bool
 
 	table *[1 << hashBits]uint32 // position + base of the last bytes of this hash
 	base  uint32
 }
 
-// stopEvery is after how many bytes of input Stop is asked: some milliseconds.
+// stopEvery is the number of bytes between two calls of Stop: some milliseconds.
 const stopEvery = 1 << 20
 
-// hash takes the three bytes at the low end of w.
+// hash uses the lowest three bytes of w.
 func hash(w uint32) uint32 { return (w << 8) * 2654435761 >> (32 - hashBits) }
 
-// Compress writes src compressed to dst and returns the number of bytes written; 0 if they would be more than dst has
-// room for, or src is empty or of 4 GiB. dst and src must not overlap.
+// Compress writes src compressed to dst and returns the number of bytes written; 0 if dst is too small, or src is empty or
+// about 4 GiB or longer. dst and src must not overlap.
 func (e *Encoder) Compress(dst, src []byte) int {
 	if len(src) == 0 || uint64(len(src)) > math.MaxUint32-2*maxOffset {
 		return 0
@@ -66,7 +66,7 @@ func (e *Encoder) Compress(dst, src []byte) int {
 	table, base := e.table, e.base
 	e.base += uint32(len(src)) + maxOffset + 1
 
-	out, literals, i := 0, 0, 0 // literals: where the bytes begin that no instruction covers yet
+	out, literals, i := 0, 0, 0 // literals: the first byte that no instruction covers yet
 	check := len(src)
 	if e.Stop != nil {
 		check = stopEvery
@@ -108,7 +108,7 @@ func (e *Encoder) Compress(dst, src []byte) int {
 		out += 2
 		i += n
 		literals = i
-		// Of the matched bytes only the last two places are remembered: all of them cost more than they find.
+		// Only the last two positions of the matched bytes get into the table: all of them cost more than they gain.
 		if i+2 <= len(src) {
 			for j := i - 2; j < i; j++ {
 				if j+4 <= len(src) {
@@ -120,7 +120,7 @@ func (e *Encoder) Compress(dst, src []byte) int {
 	return max(putLiterals(dst, out, src[literals:]), 0)
 }
 
-// putLiterals writes s to dst from out on as literal runs. It returns where they end, -1 if there is no room.
+// putLiterals writes s to dst from out on as literal runs. It returns the end of the runs, -1 if there is no room.
 func putLiterals(dst []byte, out int, s []byte) int {
 	if out+len(s)+(len(s)+maxLiteral-1)/maxLiteral > len(dst) {
 		return -1
@@ -141,8 +141,8 @@ var (
 	errShort = errors.New("lzf: the data is shorter than announced")
 )
 
-// Decompress fills dst with what src holds compressed. It is an error if that is more or less than dst. It may be given
-// any bytes.
+// Decompress decompresses src into dst. It returns an error if the result is not exactly as long as dst. src may be any
+// bytes.
 func Decompress(dst, src []byte) error {
 	out, i := 0, 0
 	for i < len(src) {
@@ -184,7 +184,7 @@ func Decompress(dst, src []byte) error {
 		if back >= n {
 			copy(dst[out:out+n], dst[out-back:])
 		} else {
-			// The match overlaps what it makes: copy what is there, which doubles.
+			// The match overlaps its output: each copy doubles the bytes that can be copied next.
 			from, end := out-back, out+n
 			for at := out; at < end; {
 				at += copy(dst[at:end], dst[from:at])

@@ -1,5 +1,5 @@
-// Package mem knows how many bytes the Go allocator takes for an object, so that used_memory counts what is really
-// held and not what was asked for.
+// Package mem computes the number of bytes that the Go allocator takes for an object, so that used_memory counts the
+// allocated bytes and not the requested ones.
 package mem
 
 const (
@@ -9,8 +9,8 @@ const (
 	headerSize = 8
 )
 
-// classes[i] is the class of a request of i*8 bytes. It is asked of the allocator itself: append rounds a slice's
-// capacity up to the class it came from.
+// classes[i] is the size class of a request of i*8 bytes. The table is made by asking the allocator: append rounds a slice's
+// capacity up to its size class.
 var classes = func() (t [maxSmall/8 + 1]uint16) {
 	for i := 1; i < len(t); {
 		c := cap(append([]byte(nil), make([]byte, i*8)...))

@@ -31,7 +31,7 @@ func (l *List) Set(index int, s []byte) bool {
 	default:
 		n := l.edit(i)
 		lp := n.pack()
-		if lp = lp.ReplaceEntry(lp.Seek(offset), listpack.Of(s)); lp == nil { // 4 GiB are full
+		if lp = lp.ReplaceEntry(lp.Seek(offset), listpack.Of(s)); lp == nil { // the listpack would pass 4 GiB
 			l.done(i, n)
 			l.setLarge(i, offset, s)
 			return true
@@ -88,9 +88,9 @@ func (l *List) Insert(pivot, s []byte, after bool) bool {
 	return false
 }
 
-// insertAt puts s before or behind the element at offset of node i. Where that node is full, the element goes into the
-// neighbour if it is next to it and the neighbour has room, into a node of its own if the neighbour has none, and
-// otherwise the node is split.
+// insertAt puts s before or behind the element at offset of node i. If the node is full and the place is at an end of it, s
+// goes to the neighbour there, or to a new node between the two if the neighbour is full. A full node is split if the place
+// is inside of it.
 func (l *List) insertAt(i, offset int, after bool, s []byte) {
 	n := l.nodeAt(i)
 	full := !l.allowInsert(n, len(s))
@@ -150,8 +150,8 @@ func (l *List) insertAt(i, offset int, after bool, s []byte) {
 	}
 }
 
-// split divides the node n, which edit gave, at offset. With after, n keeps the elements up to offset and the rest are
-// returned as a new node; without, n keeps those from offset on and the ones before are returned.
+// split divides the node n, which edit returned, at offset. If after, n keeps the elements up to offset, and a new node with
+// the others is returned; else n keeps those from offset on, and a new node with the ones before is returned.
 func (l *List) split(n *node, offset int, after bool) *node {
 	if after {
 		offset++
@@ -167,7 +167,7 @@ func (l *List) split(n *node, offset int, after bool) *node {
 	return l.packNode(left.Clone(), offset)
 }
 
-// mergeAround merges the neighbours of node i among themselves and with it, where the result is within the bounds.
+// mergeAround merges node i and its neighbours on both sides where the results are within the bounds.
 func (l *List) mergeAround(i int) {
 	if i >= 2 && l.merge(i-2) {
 		i--
@@ -245,7 +245,8 @@ func (l *List) RemoveValue(s []byte, count int) int {
 	}
 	target := newMatch(s)
 	for left := l.nodes; left > 0 && removed < most; left-- {
-		// From the head, nodes before left to the end are done with; what is removed there has moved the others.
+		// left counts the nodes not yet visited. It gives the index from the far end, since a removed node moves the ones
+		// behind it.
 		i := left - 1
 		if count >= 0 {
 			i = l.nodes - left
@@ -287,7 +288,7 @@ func (l *List) removeIn(i int, m *match, most int, fromTail bool) int {
 	case int(n.count):
 		l.removeNode(i)
 	default:
-		// Positions in the copy to change are the same.
+		// The found positions are valid in the copy, too.
 		n = l.edit(i)
 		n.setPack(n.pack().DeleteAll(found), int(n.count)-len(found))
 		l.done(i, n)

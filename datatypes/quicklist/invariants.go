@@ -4,7 +4,7 @@ package quicklist
 
 import "fmt"
 
-// Recount visits the whole list and returns an error if its counters contradict what is there.
+// Recount visits the whole list and returns an error if its counters are wrong.
 func (l *List) Recount() error {
 	c := recounter{}
 	if l.nodes > 0 {
@@ -23,7 +23,7 @@ func (l *List) Recount() error {
 	return c.err
 }
 
-// recounter is what a walk has counted so far.
+// recounter has the counts of a walk so far.
 type recounter struct {
 	nodes, elems, bytes int
 	err                 error // the first contradiction

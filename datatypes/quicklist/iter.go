@@ -2,8 +2,8 @@ package quicklist
 
 import "ferrous/datatypes/listpack"
 
-// Index returns the element at index, which counts from the end if it is negative; ok is false if there is none. It is
-// valid until the list is changed. Out of a compressed node it comes as a copy.
+// Index returns the element at index, which counts from the end if it is negative; ok is false if there is none. It is valid
+// until the list is changed. An element of a compressed node is returned as a copy.
 func (v *View) Index(index int) (value listpack.Value, ok bool) {
 	if index < 0 {
 		index += v.count
@@ -35,7 +35,7 @@ type Iter struct {
 	scratch []byte // holds the content of a compressed node
 }
 
-// From returns an iterator that goes from the element at index, 0 <= index <= Len, to the tail.
+// From returns an iterator from the element at index, 0 <= index <= Len, to the tail.
 func (v *View) From(index int) Iter {
 	it := Iter{view: v, next: v.nodes}
 	if index >= 0 && index < v.count {
@@ -49,7 +49,7 @@ func (v *View) From(index int) Iter {
 	return it
 }
 
-// FromBack returns an iterator that goes from the element at index, -1 <= index < Len, to the head.
+// FromBack returns an iterator from the element at index, -1 <= index < Len, to the head.
 func (v *View) FromBack(index int) Iter {
 	it := Iter{view: v, back: true, next: -1}
 	if index >= 0 && index < v.count {
@@ -77,7 +77,7 @@ func (it *Iter) load() bool {
 	case i == v.nodes-1:
 		n, it.leaf = v.tail, nil
 	default:
-		// Within a leaf the neighbour is at hand; else go down from the root.
+		// The next node is in the same leaf of the tree, or is looked up from the root.
 		if !it.back && it.leaf != nil && it.at+1 < int(it.leaf.n) {
 			it.at++
 		} else if it.back && it.leaf != nil && it.at > 0 {
@@ -127,9 +127,9 @@ func (it *Iter) Next() (v listpack.Value, ok bool) {
 	}
 }
 
-// Positions calls found with the index of each element that equals s, as LPOS looks for them: with rank 1 from the first
-// match on, with rank n from the n-th on, with a negative rank the same from the tail. It stops after count matches (0:
-// no bound), after having compared maxlen elements (0: no bound), and when found returns false. rank is not 0.
+// Positions calls found with the index of each element that equals s, as LPOS searches: from the match number rank on,
+// counted from the tail if rank is negative. It stops after count matches (0: no limit), after maxlen comparisons (0: no
+// limit), and when found returns false. rank is not 0.
 func (v *View) Positions(s []byte, rank, count, maxlen int, found func(index int) bool) {
 	var it Iter
 	index, step := 0, 1

@@ -8,8 +8,8 @@ import (
 	"ferrous/datatypes/mem"
 )
 
-// node is one node. Its content is a listpack, at buf[off:off+size], or one element, at buf[:size]; buf reaches to its
-// capacity then. Compressed, all of buf is LZF and size what it expands to.
+// node is one node. Its content is a listpack, at buf[off:off+size], or one element, at buf[:size]. The length of buf is its
+// capacity then. If the node is compressed, all of buf is LZF data, and size is the size of the decompressed content.
 type node struct {
 	stamp uint64
 	buf   []byte
@@ -52,7 +52,7 @@ func (n *node) setPlain(s []byte) {
 	n.buf, n.size, n.plain = b[:cap(b)], len(s), true
 }
 
-// expand makes a compressed node, which is for writing, a raw one.
+// expand decompresses a compressed node that is for writing.
 func (n *node) expand() {
 	b := n.decompressed(nil)
 	n.buf, n.lzf = b[:cap(b)], false
@@ -70,7 +70,8 @@ func (n *node) decompressed(scratch []byte) []byte {
 	return scratch
 }
 
-// content returns the content of any node; that of a compressed one in *scratch, which grows as it must.
+// content returns the content of any node. That of a compressed one is written to *scratch, which is replaced if it is too
+// small.
 func (n *node) content(scratch *[]byte) []byte {
 	if !n.lzf {
 		return n.raw()
@@ -80,7 +81,7 @@ func (n *node) content(scratch *[]byte) []byte {
 	return b
 }
 
-// clone copies a node with the room it has.
+// clone copies a node with the room in its buffer.
 func (n *node) clone(stamp uint64) *node {
 	c := *n
 	c.stamp = stamp
@@ -94,7 +95,8 @@ func (n *node) clone(stamp uint64) *node {
 	return &c
 }
 
-// newNode returns a node with one element, plain if that is large. atHead says from which side it will be filled.
+// newNode returns a node with one element, plain if the element is large. atHead says from which side the node will be
+// filled.
 func (l *List) newNode(s []byte, atHead bool) *node {
 	if l.large(len(s)) {
 		n := &node{stamp: l.set.gen.Current(), count: 1}
@@ -121,7 +123,7 @@ func (l *List) newNode(s []byte, atHead bool) *node {
 // keep stores a node that was removed from an end for the next one that is made, unless a snapshot may be reading it.
 func (l *List) keep(n *node) {
 	if s := l.set; !n.plain && s.gen.Owns(n.stamp) && len(n.buf) <= maxSpareSize {
-		if len(s.spares) == maxSpares { // the oldest has found no use
+		if len(s.spares) == maxSpares { // drop the oldest
 			copy(s.spares, s.spares[1:])
 			s.spares = s.spares[:maxSpares-1]
 		}
@@ -165,8 +167,8 @@ func (l *List) limit() int {
 	return safetyLimit
 }
 
-// room returns the size of buffer for a node at an end of the list that needs this many bytes and would like to have
-// want: not more than the node will ever hold, its last element being of entry bytes.
+// room returns the buffer size for a node at an end of the list that needs need bytes: want bytes, but not more than the node
+// can ever use if its further elements are of entry bytes, like the last one.
 func (l *List) room(need, want, entry, count int) int {
 	if l.fill >= 0 {
 		want = min(want, need+max(int(l.fill)-count, 0)*entry)
@@ -174,9 +176,9 @@ func (l *List) room(need, want, entry, count int) int {
 	return mem.Size(min(want, max(l.limit(), need)))
 }
 
-// makeRoom lets the listpack have entry bytes of room before it (front) or behind it, by moving it within its buffer or
-// to a larger one. What is free beyond that is given mostly to that side, and a quarter to the other, so that pushing by
-// turns does not move it each time. It returns by how much the buffer's memory has grown.
+// makeRoom makes entry bytes of room before the listpack (front) or behind it, by moving it within its buffer or to a larger
+// one. Three quarters of the remaining free bytes go to the same side and a quarter to the other, so that pushing to both
+// sides alternately does not move it each time. It returns by how much the buffer's memory has grown.
 func (n *node) makeRoom(entry int, front bool, l *List) int {
 	need := n.size + entry
 	old, buf := n.raw(), n.buf
@@ -223,7 +225,7 @@ func (n *node) pushBack(e listpack.Entry, l *List) (grown int) {
 	return grown
 }
 
-// popFront removes the first of several elements: the listpack begins later.
+// popFront removes the first of several elements by moving the start of the listpack.
 func (n *node) popFront() {
 	size := n.pack().EntrySize(listpack.HeaderSize)
 	n.off += uint32(size)
@@ -239,7 +241,8 @@ func (n *node) popBack() {
 	n.finish()
 }
 
-// trim gives back room of more than an eighth and returns by how much the node's memory has grown (not at all, or less).
+// trim frees the room in the buffer if it is more than an eighth, and returns by how much the node's memory has grown: 0 or
+// less.
 func (n *node) trim() int {
 	if n.plain || n.lzf || len(n.buf)-n.size <= n.size/8 || mem.Size(n.size) >= cap(n.buf) {
 		return 0

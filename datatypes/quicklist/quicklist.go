@@ -1,33 +1,33 @@
-// Package quicklist is the large encoding of lists: a sequence of nodes, each a listpack of some KiB or one huge element
-// by itself ("plain"), copy-on-write below the list.
+// Package quicklist is the large encoding of lists: a sequence of nodes, each a listpack of some KiB or one huge element by
+// itself ("plain"). Its nodes are copy-on-write.
 //
 // # Structure
 //
-// The first and the last node hang on the list itself, so that pushing and popping touch one node and nothing else.
-// The nodes between them are the leaves of a counted tree (tree.go): each branch knows how many nodes and how many
-// elements lie below each of its children, so that an element is found by its index in O(log n), and a node is
-// inserted or removed anywhere in O(log n). Growing never copies more than one branch of 50 entries.
+// The list points to its first and last node itself, so that pushing and popping use one node and nothing else. The nodes
+// between them are the leaves of a counted tree (tree.go): each branch has the numbers of nodes and of elements below each of
+// its children, so that an element is found by its index in O(log n), and a node is inserted or removed anywhere in O(log n).
+// Growing never copies more than one branch of 50 entries.
 //
-// The listpack of a node stands somewhere within the node's buffer, with room before and behind it. Popping the first
-// element moves the header forward and not the elements back; pushing in front uses the room that is there.
+// The listpack of a node may begin anywhere in the node's buffer, with room before and behind it. Popping the first element
+// moves the header forward instead of the elements back; pushing in front uses the room there.
 //
 // # Redis's rules
 //
-// When a node takes one more element, when it is split and when two are merged follows Redis 7.2 (src/quicklist.c), so
-// that node boundaries, which RDB files and DEBUG OBJECT show, come out alike: the fill (list-max-listpack-size) bounds
-// a node by bytes (-1..-5: 4, 8, 16, 32, 64 KiB) or by elements (with 8 KiB as a bound for more than one), an element
-// not smaller than the packed threshold gets a plain node, and with a compress depth of d (list-compress-depth) all nodes
-// but the first d and the last d are stored compressed (LZF) where that saves at least eight bytes. Unlike Redis, reading
-// a compressed node leaves it as it is and works on a copy, since a snapshot may be reading it too. Fill and depth are
-// those that the list was made with.
+// When a node takes one more element, when it is split and when two are merged follows Redis 7.2 (src/quicklist.c), so that
+// node boundaries, which are visible in RDB files and DEBUG OBJECT, are the same: the fill (list-max-listpack-size) bounds a
+// node by bytes (-1..-5: 4, 8, 16, 32, 64 KiB) or by elements (with 8 KiB as a bound for more than one), an element not
+// smaller than the packed threshold gets a plain node, and with a compress depth of d (list-compress-depth) all nodes but the
+// first d and the last d are stored compressed (LZF) where that saves at least eight bytes. Unlike Redis, reading a
+// compressed node decompresses a copy, since a snapshot may be reading the node too. A list keeps the fill and depth that it
+// was made with.
 //
 // # Copy-on-write
 //
 // Nodes and branches carry stamps (package cow). While a snapshot is held, a node or branch with an older stamp is copied
-// before it is changed: one end of the list costs one node, the middle a node and the branches above it. A View is the
-// list as it was: five words that another goroutine may read while the owner changes the list. The List value itself is
-// not protected: an owner whose snapshots reach List values through its own records calls Own before a change and
-// stores what it returns.
+// before it is changed: one end of the list costs one node, the middle a node and the branches above it. A View is the list
+// at one moment: five words, and another goroutine may read it while the owner changes the list. The List struct is not
+// copy-on-write by itself: an owner whose snapshots can reach it calls Own before a change and stores the List that Own
+// returns.
 //
 // A List belongs to the goroutine that owns the data.
 package quicklist
@@ -45,7 +45,7 @@ import (
 // Limits of Redis.
 const (
 	safetyLimit       = 8192 // bytes of a node bounded by elements, if it has more than one
-	entryOverhead     = 8    // estimate of what an element takes beyond its text
+	entryOverhead     = 8    // estimate of the bytes of an element beyond its text
 	minCompressBytes  = 48   // smaller nodes are not compressed
 	minCompressProfit = 8
 	defaultThreshold  = 1 << 30
@@ -54,30 +54,30 @@ const (
 	maxDepth          = math.MaxUint16
 )
 
-// Settings is what all lists of a server share. Make one with NewSettings.
+// Settings has the state that all lists of a server share. Use NewSettings.
 type Settings struct {
 	gen       *cow.Generation
 	threshold int
 
 	encoder   lzf.Encoder
-	room      []byte // what the encoder writes to
+	room      []byte // buffer of the LZF encoder
 	scratch   []byte // decompressed node
 	spares    []*node
-	branch    *branch // one that was removed, for the next
+	branch    *branch // a removed branch, reused for the next new one
 	positions []int   // elements of a node that are to be deleted
 }
 
-// maxSpares is how many removed end nodes are kept: a list that is pushed to and popped from where a node ends takes the
-// same node again and again.
+// maxSpares is the number of removed end nodes that are kept. A list that is pushed to and popped from at the border of a
+// node uses the same node again and again.
 const maxSpares = 4
 
-// NewSettings returns settings for lists whose copy-on-write is ruled by gen.
+// NewSettings returns settings for lists with the stamps of gen.
 func NewSettings(gen *cow.Generation) *Settings {
 	return &Settings{gen: gen, threshold: defaultThreshold}
 }
 
 // SetPackedThreshold sets the size in bytes from which an element gets a node of its own (DEBUG
-// QUICKLIST-PACKED-THRESHOLD); 0 restores 1 GiB. It reports false for what Redis refuses: more than 4 GiB less 1 MiB.
+// QUICKLIST-PACKED-THRESHOLD); 0 restores 1 GiB. It reports false for sizes that Redis refuses: more than 4 GiB minus 1 MiB.
 func (s *Settings) SetPackedThreshold(n uint64) bool {
 	if n > maxThreshold {
 		return false
@@ -98,9 +98,9 @@ func NodeLimit(fill int) (size, count int) {
 	return 2048 << min(-fill, 5), math.MaxInt
 }
 
-// ExceedsLimit reports whether a node, or a list in one listpack, would be too large with this many bytes and elements.
-// A list stays a listpack as long as it says no to the listpack's length plus the texts that are to be added, and to the
-// number of elements with them.
+// ExceedsLimit reports whether a node, or a list in one listpack, would be too large with this many bytes and elements. A
+// list stays a listpack as long as ExceedsLimit is false for the listpack's length plus the texts to add, and the number of
+// elements with them.
 func ExceedsLimit(fill, size, count int) bool {
 	if fill >= 0 {
 		return size > safetyLimit || count > max(fill, 1)
@@ -108,7 +108,7 @@ func ExceedsLimit(fill, size, count int) bool {
 	return size > 2048<<min(-fill, 5)
 }
 
-// List is a quicklist. Make one with New or FromListpack.
+// List is a quicklist. Use New or FromListpack.
 type List struct {
 	View
 	set   *Settings
@@ -120,8 +120,8 @@ type List struct {
 
 const listSize = int(unsafe.Sizeof(List{}))
 
-// New returns an empty list with a fill (list-max-listpack-size) and a compress depth (list-compress-depth), cut to the
-// range that Redis gives them: -5..32767 and 0..65535.
+// New returns an empty list with a fill (list-max-listpack-size) and a compress depth (list-compress-depth), limited to
+// Redis's ranges: -5..32767 and 0..65535.
 func New(set *Settings, fill, depth int) *List {
 	return &List{
 		set:   set,
@@ -138,9 +138,9 @@ func FromListpack(set *Settings, fill, depth int, lp listpack.Listpack) *List {
 	return l
 }
 
-// Listpack returns the elements as one listpack if Redis would turn the list back into one: it has a single node that is
-// not plain, within the bounds of fill, which is the fill configured now, or within half of them when shrinking (the
-// list has lost elements, rather than being newly made). The list must be forgotten then.
+// Listpack returns the elements as one listpack if Redis would turn the list back into one: it has a single node that is not
+// plain, within the bounds of fill, the fill configured now. When shrinking (after elements were removed, not for a new list)
+// half of these bounds count. If ok, the list must not be used any more.
 func (l *List) Listpack(fill int, shrinking bool) (listpack.Listpack, bool) {
 	if l.nodes != 1 || l.head.plain {
 		return nil, false
@@ -159,8 +159,8 @@ func (l *List) Listpack(fill int, shrinking bool) (listpack.Listpack, bool) {
 	return n.pack().ShrinkToFit(), true
 }
 
-// Own returns the list to change: l itself, or, while a snapshot that can reach l is held, a copy that shares all nodes
-// with it. The copy takes the place of l in the owner's records; l stays as it is for the snapshot.
+// Own returns the list to change: l itself, or, while a snapshot that can reach l is held, a copy that shares all nodes with
+// l. The owner replaces l by the copy in its record; l stays unchanged for the snapshot.
 func (l *List) Own() *List {
 	if l.set.gen.Owns(l.stamp) {
 		return l
@@ -236,7 +236,8 @@ func (l *List) PushTail(s []byte) {
 	l.pushNode(l.nodes, s)
 }
 
-// pushNode puts s into a new node at one end. The node that was the end gives back the room that it will not use.
+// pushNode puts s into a new node at one end, which becomes node i. It frees the unused room of the node that was at this
+// end.
 func (l *List) pushNode(i int, s []byte) {
 	if l.nodes > 0 {
 		old := l.head
@@ -310,7 +311,7 @@ func (l *List) DropTail() {
 	l.count--
 }
 
-// PopHead removes the first element and returns it, a string as a copy in scratch[:0], or in new memory where that is too
+// PopHead removes the first element and returns it. A string is copied to scratch[:0], or to new memory if scratch is too
 // small. ok is false for an empty list.
 func (l *List) PopHead(scratch []byte) (v listpack.Value, ok bool) {
 	if l.count == 0 {
@@ -353,7 +354,7 @@ func (l *List) AppendPlain(b []byte) {
 	l.insertNode(l.nodes, &node{stamp: l.set.gen.Current(), buf: b[:cap(b)], size: len(b), count: 1, plain: true})
 }
 
-// insertNode puts a node at index i and keeps the rule of the compress depth.
+// insertNode puts a node at index i, and compresses nodes that are beyond the compress depth now.
 func (l *List) insertNode(i int, n *node) {
 	l.bytes += n.memory()
 	l.count += int(n.count)
@@ -369,7 +370,7 @@ func (l *List) insertNode(i int, n *node) {
 	}
 }
 
-// removeNode takes node i out and keeps the rule of the compress depth.
+// removeNode removes node i, and decompresses the nodes that are within the compress depth now.
 func (l *List) removeNode(i int) {
 	n := l.nodeAt(i)
 	l.bytes -= n.memory()
@@ -421,7 +422,7 @@ func (l *List) decompressAt(i int) {
 	l.setNode(i, n)
 }
 
-// ownShell returns a node to write whose buffer is to be replaced.
+// ownShell returns the node for writing; unlike own it does not copy the buffer, which the caller replaces.
 func (l *List) ownShell(n *node) *node {
 	if l.set.gen.Owns(n.stamp) {
 		return n
@@ -431,7 +432,7 @@ func (l *List) ownShell(n *node) *node {
 	return &c
 }
 
-// compress returns b compressed, nil if that saves too little.
+// compress returns b compressed, nil if this saves too little.
 func (s *Settings) compress(b []byte) []byte {
 	if cap(s.room) < len(b) {
 		s.room = make([]byte, mem.Size(len(b)))
@@ -445,8 +446,8 @@ func (s *Settings) compress(b []byte) []byte {
 	return c
 }
 
-// edit returns node i raw and for writing. The caller changes it, not to nothing, and gives it to done; between, the
-// list's counts are without it.
+// edit returns node i decompressed and for writing. The caller changes it, leaves at least one element, and passes it to
+// done. In between the list's counts do not include it.
 func (l *List) edit(i int) *node {
 	n := l.nodeAt(i)
 	l.bytes -= n.memory()

@@ -10,8 +10,8 @@ import (
 const fan = 50
 
 // branch is a branch of the tree of inner nodes. At level 0 the children are nodes, above that branches of the level
-// below. Branches are filled as they come: only a split in the middle leaves two half full, and one that has become
-// small is joined with a neighbour when there is room. So a list that grows at its ends has full branches.
+// below. A full branch splits in the middle and leaves two half full ones, but at an end of the tree it stays full. So a list
+// that grows at its ends has full branches. A branch that has become small is joined with a neighbour if both fit into one.
 type branch struct {
 	stamp uint64
 	n     int32 // children
@@ -26,7 +26,7 @@ var branchSize = mem.SizePtr(int(unsafe.Sizeof(branch{})))
 func (b *branch) node(i int) *node  { return (*node)(b.kid[i]) }
 func (b *branch) sub(i int) *branch { return (*branch)(b.kid[i]) }
 
-// child returns the child that node i below b is in, and the node's index there.
+// child returns the child of b that node i below b is in, and the node's index there.
 func (b *branch) child(i int) (c, rest int) {
 	for i >= int(b.nodes[c]) {
 		i -= int(b.nodes[c])
@@ -44,7 +44,7 @@ func (b *branch) totals() (elems, nodes int) {
 	return elems, nodes
 }
 
-// setKid makes child c the given branch, with the numbers of what is below it.
+// setKid makes k child c of b and sets the counts of this child.
 func (b *branch) setKid(c int, k *branch) {
 	elems, nodes := k.totals()
 	b.kid[c], b.elems[c], b.nodes[c] = unsafe.Pointer(k), elems, int32(nodes)
@@ -180,7 +180,7 @@ func (l *List) setBelow(b *branch, i int, n *node) (*branch, int) {
 	return b, grown
 }
 
-// link puts n at index i.
+// link inserts n as node i.
 func (l *List) link(i int, n *node) {
 	switch {
 	case l.nodes == 0:
@@ -203,7 +203,7 @@ func (l *List) link(i int, n *node) {
 	l.nodes++
 }
 
-// unlink takes node i out.
+// unlink removes node i.
 func (l *List) unlink(i int) {
 	switch {
 	case l.nodes == 1:
@@ -241,8 +241,8 @@ func (l *List) grow(i int, n *node) {
 	l.root = left
 }
 
-// insertBelow puts n below b as node i; end says that this is an end of the whole tree. It returns b for writing, and
-// the branch that was split off b, if b was full.
+// insertBelow inserts n below b as node i; end says that i is at an end of the whole tree. It returns b for writing and, if b
+// was full, the branch that was split off it.
 func (l *List) insertBelow(b *branch, i int, n *node, end bool) (left, right *branch) {
 	b = l.own(b)
 	if b.level == 0 {
@@ -265,8 +265,8 @@ func (l *List) insertBelow(b *branch, i int, n *node, end bool) (left, right *br
 	return b, l.addKid(b, c+1, unsafe.Pointer(split), elems, int32(nodes), end)
 }
 
-// addKid puts a child at index c of b, which is for writing. A full branch is split: in the middle, but at an end of the
-// tree so that the old one stays full. The new branch to the right is returned.
+// addKid puts a child at index c of b, which is for writing. A full branch is split in the middle, or at an end of the tree
+// so that one branch stays full. addKid returns the new right branch.
 func (l *List) addKid(b *branch, c int, kid unsafe.Pointer, elems int, nodes int32, end bool) (right *branch) {
 	n := int(b.n)
 	if n == fan {
@@ -297,10 +297,10 @@ func (b *branch) move(to int, src *branch, from, n int) {
 	copy(b.nodes[to:], src.nodes[from:from+n])
 }
 
-// clear forgets the children of a range, so that they can be collected.
+// clear clears the pointers to the children of a range, so that the children can be garbage collected.
 func (b *branch) clear(from, to int) { clear(b.kid[from:to]) }
 
-// shrink takes node i out of the tree.
+// shrink removes node i from the tree.
 func (l *List) shrink(i int) {
 	l.root = l.removeBelow(l.root, i)
 	for l.root != nil && l.root.level > 0 && l.root.n == 1 {
@@ -309,7 +309,7 @@ func (l *List) shrink(i int) {
 	}
 }
 
-// removeBelow takes out node i below b. It returns b for writing, nil if nothing is left of it.
+// removeBelow removes node i below b. It returns b for writing, nil if b has no children left.
 func (l *List) removeBelow(b *branch, i int) *branch {
 	b = l.own(b)
 	if b.level == 0 {
@@ -325,7 +325,7 @@ func (l *List) removeBelow(b *branch, i int) *branch {
 	}
 	if b.n == 0 {
 		l.bytes -= branchSize
-		l.set.branch = b // it is ours to write, so no snapshot reads it
+		l.set.branch = b // owned, so no snapshot reads it
 		return nil
 	}
 	return b
@@ -338,7 +338,7 @@ func (l *List) dropKid(b *branch, c int) {
 	b.n--
 }
 
-// join merges child c of b, if it has become small, with a neighbour that has room for it and some more.
+// join merges child c of b, if it has become small, with a neighbour that has enough room.
 func (l *List) join(b *branch, c int) {
 	if b.sub(c).n > fan/4 {
 		return

@@ -10,20 +10,21 @@
 //	object   header | pointer to the value | expiry, if flagExpiry | key            (struct near)
 //	         header | pointer to the value | expiry | pointer to the key's bytes    (struct far, if flagFarKey)
 //
-// An inline record is one pointer-free allocation that the collector never looks into. Its payload is eight bytes for
-// the encodings that are a number (Int, and Score for members of sorted sets), none for Element (members of sets), else
-// the two-byte length of the value bytes that follow the key. Strings of up to MaxInline bytes are inline; longer ones and collections are objects.
+// An inline record is one pointer-free allocation that the garbage collector never scans. Its payload is eight bytes for the
+// encodings that are a number (Int, and Score for members of sorted sets), none for Element (members of sets), else the
+// two-byte length of the value bytes that follow the key. Strings of up to MaxInline bytes are inline; longer ones and
+// collections are objects.
 //
-// An object has its key in itself if that fits into nearMax bytes with the rest; a longer one lies beside it.
+// An object contains its key if both fit into nearMax bytes together; a longer key is a separate allocation.
 //
 // The header word, from the lowest bit: type 4, encoding 4, flags 5, access clock 27, key length 24. A key of
 // hugeKey bytes or more has its length in a word of its own.
 //
 // # Rules
 //
-// A record's key never changes, so slices of it stay valid as long as they are held. Everything else may be written in
-// place only while its owner says so (see package cow): a record that a snapshot can reach is replaced, never written.
-// The methods here do not check that; their callers (package keyspace, the collections) do.
+// A record's key never changes, so slices of it stay valid as long as they are held. Everything else may be written in place
+// only while no snapshot can reach the record (see package cow); otherwise the record is replaced. The methods here do not
+// check that; their callers (package keyspace, the collections) do.
 //
 // All use of unsafe for records is in this file. The garbage collector sees an inline record as memory without
 // pointers and an object as the struct it is; both are kept alive by the pointer to their header.
@@ -56,14 +57,13 @@ var typeNames = [...]string{"string", "list", "set", "zset", "hash", "module", "
 // NumTypes is the number of types.
 const NumTypes = Type(len(typeNames))
 
-// String returns the name that TYPE answers.
+// String returns the reply of TYPE.
 func (t Type) String() string { return typeNames[t] }
 
-// Encoding is the representation of a value. Together with whether the record is inline it says what Value points to.
+// Encoding is the representation of a value. For an object it says, with Type, what Value points to.
 type Encoding uint8
 
-// The encodings. Member, Score and Element never belong to keys: they are what elements of large collections are stored
-// as.
+// The encodings. Member, Score and Element are for the elements of large collections, never for keys.
 const (
 	Raw Encoding = iota
 	Int
@@ -83,7 +83,7 @@ const (
 var encodingNames = [...]string{"raw", "int", "embstr", "listpack", "listpackex", "quicklist", "intset", "hashtable",
 	"skiplist", "stream", "member", "score", "element"}
 
-// String returns the name that OBJECT ENCODING answers.
+// String returns the reply of OBJECT ENCODING.
 func (e Encoding) String() string { return encodingNames[e] }
 
 const (
@@ -91,7 +91,7 @@ const (
 	flagExpiry  = 1 << 9 // there is room for a deadline
 	flagHugeKey = 1 << 10
 	flagMoved   = 1 << 11 // object only: see Moved
-	flagFarKey  = 1 << 12 // object only: the key lies beside it, and flagExpiry is set
+	flagFarKey  = 1 << 12 // object only: the key is a separate allocation, and flagExpiry is set
 
 	encodingShift = 4
 	clockShift    = 13
@@ -106,8 +106,8 @@ const (
 
 	// MaxEmbStr is the length up to which OBJECT ENCODING calls a string embstr, as in Redis.
 	MaxEmbStr = 44
-	// MaxInline is the length up to which a string's bytes stay in the record. Up to here a second allocation costs
-	// more than the copy made when the record must be replaced.
+	// MaxInline is the length up to which a string's bytes are in the record. Up to this length a second allocation costs
+	// more than copying the bytes when the record must be replaced.
 	MaxInline = 512
 
 	// NoExpiry is the deadline of a key without one.
@@ -117,19 +117,19 @@ const (
 // Record is the header of a record; see the package comment for what follows it in memory.
 type Record struct{ header uint64 }
 
-// object is what all objects begin with.
+// object is the beginning of all objects.
 type object struct {
 	header uint64
 	value  unsafe.Pointer
 }
 
-// near is an object with its key. W is as many words as its size class has behind the pointer.
+// near is an object that contains its key. W is the words of its size class behind the pointer.
 type near[W any] struct {
 	object
 	_ W
 }
 
-// far is an object whose key lies beside it.
+// far is an object whose key is a separate allocation.
 type far struct {
 	object
 	expiry int64
@@ -166,7 +166,7 @@ func newNear(n int) *object {
 // nearSize returns the bytes that an object of n bytes takes.
 func nearSize(n int) int { return max(mem.SizePtr(n), 24) }
 
-// Bytes is the value of a long string: a buffer that grows, and the stamp that says who may write it.
+// Bytes is the value of a long string: a buffer that grows, and the stamp that says whether it may be written in place.
 type Bytes struct {
 	B     []byte
 	Stamp uint64
@@ -174,8 +174,8 @@ type Bytes struct {
 
 func (r *Record) at(off int) unsafe.Pointer { return unsafe.Add(unsafe.Pointer(r), off) }
 
-// bytes returns n bytes of the record. No bytes at its end would begin where another object does: they are taken from
-// its start.
+// bytes returns n bytes of the record. For n = 0 it uses the record's start, since a pointer to the record's end would point
+// to another object.
 func (r *Record) bytes(off, n int) []byte {
 	if n == 0 {
 		off = 0
@@ -196,7 +196,7 @@ func (r *Record) Encoding() Encoding { return Encoding(r.header >> encodingShift
 // Inline reports whether the value is held in the record itself.
 func (r *Record) Inline() bool { return r.header&flagInline != 0 }
 
-// Clock returns the 27 bits that LRU or LFU keep of the last accesses.
+// Clock returns the access clock: 27 bits of LRU or LFU.
 func (r *Record) Clock() uint32 { return uint32(r.header>>clockShift) & ClockMask }
 
 // SetClock sets the access clock.
@@ -215,8 +215,8 @@ func (r *Record) Expiry() int64 {
 	return NoExpiry
 }
 
-// SetExpiry sets the deadline in place and reports whether it could: a record made without one mostly has no room for it (and
-// needs none for NoExpiry).
+// SetExpiry sets the deadline in place and reports whether it could: an inline record, or an object that contains its key,
+// has no room for a deadline if it was made without one (NoExpiry needs no room).
 func (r *Record) SetExpiry(when int64) bool {
 	switch r.header & (flagInline | flagExpiry) {
 	case flagInline | flagExpiry:
@@ -229,9 +229,9 @@ func (r *Record) SetExpiry(when int64) bool {
 	return true
 }
 
-// Moved reports whether the object's value was under another key when a snapshot was taken: then only its own stamps decide
-// whether the value may be written in place, not how far the snapshot's walk has come. It stays true until the value is
-// replaced, which costs one copy that might not have been needed.
+// Moved reports whether the object's value may have been under another key when a snapshot was taken: then only its own
+// stamps decide whether the value may be written in place, not the position of the snapshot's walk. It stays true until the
+// value is replaced, which costs one copy that might not have been needed.
 func (r *Record) Moved() bool { return r.header&flagMoved != 0 }
 
 // SetMoved makes Moved true of an object. Inline records have no value that a snapshot could share.
@@ -241,7 +241,7 @@ func (r *Record) SetMoved() {
 	}
 }
 
-// payload returns where an inline record's payload begins, and its key's length.
+// payload returns the offset of an inline record's payload, and the length of its key.
 func (r *Record) payload() (off, keyLen int) {
 	h := r.header
 	off, keyLen = 8, int(h>>keyLenShift)
@@ -284,7 +284,7 @@ func (r *Record) Key() []byte {
 	return unsafe.Slice((*byte)(o.key), int(o.header>>keyLenShift))
 }
 
-// nearKey returns where the key of an object that has it in itself begins, and its length.
+// nearKey returns the offset and the length of the key of an object that contains it.
 func (r *Record) nearKey() (off, keyLen int) {
 	off = objectSize
 	if r.header&flagExpiry != 0 {
@@ -345,8 +345,8 @@ func NewString(key, value []byte, expiry int64, clock uint32, stamp uint64) *Rec
 	return NewText(key, value, expiry, clock, stamp)
 }
 
-// NewText makes a string record that is EmbStr to MaxEmbStr bytes, else Raw, and never Int: what INCRBYFLOAT stores,
-// though it be a whole number.
+// NewText makes a string record that is EmbStr up to MaxEmbStr bytes, else Raw, and never Int. INCRBYFLOAT stores its results
+// so, even whole numbers.
 func NewText(key, value []byte, expiry int64, clock uint32, stamp uint64) *Record {
 	if len(value) <= MaxEmbStr {
 		return newString(EmbStr, key, value, expiry, clock, stamp)
@@ -354,7 +354,7 @@ func NewText(key, value []byte, expiry int64, clock uint32, stamp uint64) *Recor
 	return newString(Raw, key, value, expiry, clock, stamp)
 }
 
-// NewRaw makes a string record that answers raw whatever its length, as strings made by SETRANGE and the like do.
+// NewRaw makes a string record of encoding Raw whatever its length, as SETRANGE and the like do.
 func NewRaw(key, value []byte, expiry int64, clock uint32, stamp uint64) *Record {
 	return newString(Raw, key, value, expiry, clock, stamp)
 }
@@ -381,14 +381,14 @@ func NewInt(key []byte, n int64, expiry int64, clock uint32) *Record {
 	return r
 }
 
-// NewElement makes a member of a large set. It has a key only: String and what writes values are not for it.
+// NewElement makes a member of a large set. It has a key only, so methods that read or write a value must not be called for
+// it.
 func NewElement(member []byte) *Record {
 	r, _ := newInline(String, Element, member, 0, NoExpiry, 0)
 	return r
 }
 
-// NewMember makes a field of a large hash. Values longer than MaxInline are
-// held behind a *Bytes.
+// NewMember makes a field of a large hash. Values longer than MaxInline are in a separate *Bytes.
 func NewMember(key, value []byte, expiry int64, stamp uint64) *Record {
 	if len(value) > MaxInline {
 		return NewObject(String, Member, key, unsafe.Pointer(&Bytes{B: append([]byte(nil), value...), Stamp: stamp}), expiry, 0)
@@ -403,7 +403,7 @@ func NewScore(member []byte, score float64) *Record {
 	return r
 }
 
-// NewObject makes a record whose value is a separate object. value must point to what t and e stand for; key is
+// NewObject makes a record whose value is a separate object. value must point to the struct that t and e stand for; key is
 // copied.
 func NewObject(t Type, e Encoding, key []byte, value unsafe.Pointer, expiry int64, clock uint32) *Record {
 	flags, off := uint64(0), objectSize
@@ -449,7 +449,7 @@ func (r *Record) WithValue(e Encoding, value unsafe.Pointer) *Record {
 		o := newNear(off + keyLen)
 		o.header = r.header
 		n = (*Record)(unsafe.Pointer(o))
-		// What lies behind the pointer: deadline and key.
+		// The bytes behind the pointer: deadline and key.
 		copy(n.bytes(objectSize, off+keyLen-objectSize), r.bytes(objectSize, off+keyLen-objectSize))
 	}
 	n.SetValue(e, value)
@@ -463,7 +463,7 @@ func (r *Record) SetValue(e Encoding, value unsafe.Pointer) {
 	o.header = o.header&^(15<<encodingShift|flagMoved) | uint64(e)<<encodingShift
 }
 
-// Value returns what an object record points to; T must be the type that its encoding stands for.
+// Value returns the value that an object record points to; T must be the struct of its type and encoding.
 func Value[T any](r *Record) *T { return (*T)(r.object().value) }
 
 // Pointer returns the value of an object record untyped, for the functions that dispatch on Encoding.
@@ -494,8 +494,8 @@ func (r *Record) SetScore(f float64) {
 }
 
 // String returns the bytes of a string, or of a hash field's value. An integer is formatted into buf (which should
-// have room for 20 bytes); all else is the stored bytes themselves: not to be written, and valid until the record is
-// written.
+// have room for 20 bytes); other values are the stored bytes themselves, which must not be written and are valid until the
+// record changes.
 func (r *Record) String(buf []byte) []byte {
 	if r.header&flagInline == 0 {
 		return Value[Bytes](r).B
@@ -519,8 +519,8 @@ func (r *Record) StringLen() int {
 	return int(*(*uint16)(r.at(off)))
 }
 
-// TrySetString overwrites a string in place with what NewString would make of value, and reports whether it could: the
-// representation must stay the same and the new bytes must fill the same size class. The deadline stays.
+// TrySetString sets a string in place to value, in the representation that NewString would choose, and reports whether it
+// could: the representation and the size class must stay the same. The deadline stays.
 func (r *Record) TrySetString(value []byte) bool {
 	if r.header&flagInline == 0 {
 		return r.trySetLong(value)
@@ -567,11 +567,11 @@ func (r *Record) SwapLong(value []byte) (was []byte) {
 	return was
 }
 
-// lent is the stamp of bytes that others read: queued replies.
+// lent is the stamp of bytes that queued replies refer to.
 const lent = math.MaxUint64
 
-// Lend says that the bytes of a long string are read by others for as long as they please: they are never written again.
-// A string that changes is given other bytes.
+// Lend marks the bytes of a long string as used by queued replies, for an unknown time: they are never written again. A
+// change of the string gives it other bytes.
 func (r *Record) Lend() { Value[Bytes](r).Stamp = lent }
 
 // Lent reports whether Lend was called for the bytes that the object has now.
@@ -599,8 +599,8 @@ func (r *Record) TrySetMember(value []byte) bool {
 	return true
 }
 
-// Size returns the bytes that the record holds, as the allocator counts them, with its key and, for long strings,
-// their buffer. Collections behind it count themselves.
+// Size returns the bytes of the record as the allocator counts them, with its key and the buffer of a long string. It does
+// not include the collection that the record points to.
 func (r *Record) Size() int {
 	if r.header&flagInline == 0 {
 		n := 0
@@ -628,7 +628,7 @@ func (r *Record) Size() int {
 	return max(mem.Size(off+keyLen), 16)
 }
 
-// parseInt accepts exactly the decimal forms that an int64 is printed as.
+// parseInt accepts exactly the texts that an int64 is formatted to.
 func parseInt(b []byte) (int64, bool) {
 	if len(b) == 0 || len(b) > 20 {
 		return 0, false
@@ -672,7 +672,7 @@ func decimalLen(n int64) int {
 	return l
 }
 
-// AppendTo appends the record's bytes of value to dst, integers in decimal.
+// AppendTo appends the bytes of the record's value to dst, integers in decimal.
 func (r *Record) AppendTo(dst []byte) []byte {
 	if r.Encoding() == Int {
 		return strconv.AppendInt(dst, r.Int(), 10)
@@ -680,8 +680,8 @@ func (r *Record) AppendTo(dst []byte) []byte {
 	return append(dst, r.String(nil)...)
 }
 
-// Rekey returns a new record with r's value and clock under another key and deadline. An object's value is shared with
-// r, which must not be used as an owner of it any longer; a caller that keeps both copies the value first.
+// Rekey returns a new record with r's value and clock under another key and deadline. An object's value is shared with r, so
+// the value must not be changed through r any more; a caller that keeps both records copies the value first.
 func (r *Record) Rekey(key []byte, expiry int64) *Record {
 	if r.header&flagInline == 0 {
 		n := NewObject(r.Type(), r.Encoding(), key, r.Pointer(), expiry, r.Clock())
@@ -703,7 +703,7 @@ func (r *Record) Rekey(key []byte, expiry int64) *Record {
 }
 
 // TryResize makes an inline string raw and n bytes long in place and returns its bytes, those beyond the old length
-// undefined; it reports false where another size class or representation is needed.
+// undefined. It reports false if another size class or representation is needed.
 func (r *Record) TryResize(n int) ([]byte, bool) {
 	if r.header&flagInline == 0 || r.Encoding() == Int || n > MaxInline {
 		return nil, false

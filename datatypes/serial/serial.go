@@ -1,10 +1,10 @@
-// Package serial is what a value writes itself to when the data is written to files: RDB for dumps and payloads, Commands for
-// append-only files without preamble. Packages rdb and aof implement them.
+// Package serial has the interfaces that a value writes itself to: RDB for dumps and payloads, Commands for append-only files
+// without preamble. Packages rdb and aof implement them.
 package serial
 
 import "ferrous/datatypes/listpack"
 
-// Type is the type of a value in the RDB format, of which package rdb knows all.
+// Type is the type of a value in the RDB format. Package rdb has all of them.
 type Type uint8
 
 // The types that values are written as.
@@ -25,12 +25,12 @@ const (
 	HashListpackEx Type = 25 // listpack of fields, values and deadlines, the earliest in front
 )
 
-// The versions of the RDB format, as far as they matter to values. A value is written in the form that Redis 7.2 gives it,
-// but for what the version does not have:
+// The versions of the RDB format, as far as they matter to values. A value is written in the form of Redis 7.2, except for
+// parts that the version does not have:
 //
-//	version  9   lists, hashes, sorted sets and sets that are not intsets go element by element; streams lose how many
+//	version  9   lists, hashes, sorted sets and sets that are not intsets are written element by element; streams lose how many
 //	             entries were added and read
-//	version 10   sets in listpacks go element by element; streams lose active times
+//	version 10   sets in listpacks are written element by element; streams lose active times
 //	version 11   all of Redis 7.2
 //	version 12   deadlines of hash fields
 const (
@@ -45,13 +45,13 @@ const (
 	NodePacked = 2
 )
 
-// RDB takes one value in the RDB format. Begin comes first, once; then what the type consists of.
+// RDB is the writer of one value in the RDB format. Begin is called first, once, then the methods for the parts of the type.
 type RDB interface {
-	// Version returns the version of the format that is written. When it was asked for, as Fixed reports, streams lose what
-	// servers of that version do not know; otherwise Need chooses one in which nothing is lost.
+	// Version returns the version of the format that is written. If the version was requested (Fixed), streams lose the parts
+	// that the version does not have; otherwise Need raises the version so that nothing is lost.
 	Version() int
 	Fixed() bool
-	// Need makes the version at least v. Where that cannot be done any more it is an error, which names what.
+	// Need makes the version at least v. If that is not possible any more it is an error, with the text what.
 	Need(v int, what string)
 
 	Begin(t Type)
@@ -63,21 +63,21 @@ type RDB interface {
 	Raw(b []byte)                 // without a length
 	LZF(compressed []byte, n int) // a string of n bytes that is compressed already
 
-	// OK reports whether there was no error, so that going on is worth while.
+	// OK reports whether there was no error, so that the caller continues.
 	OK() bool
 }
 
-// Commands takes one value as the commands that make it.
+// Commands is the writer of one value as the commands that create it.
 type Commands interface {
-	// Begin begins a command of argc words, the verb among them; Word and its like must follow argc-1 times.
+	// Begin begins a command of argc words, verb included; argc-1 calls of Word and its like must follow.
 	Begin(argc int, verb string)
 	Word(b []byte)
 	WordString(s string)
 	WordInt(n int64)
 	WordElement(v listpack.Value)
 
-	// Elements begins as many commands as it takes to give a key n elements of width arguments each. Arg and its like must
-	// follow n times width times.
+	// Elements begins the commands that add n elements of width arguments each to a key, as many commands as are needed.
+	// n*width calls of Arg and its like must follow.
 	Elements(verb string, key []byte, n, width int)
 	Arg(v listpack.Value)
 	ArgFloat(f float64)

@@ -7,8 +7,9 @@ import (
 
 // WriteRDB writes the set to a dump.
 func (s *Set) WriteRDB(w serial.RDB) {
-	// The listpack counts only if one of its members is so long that no listpack would be made of them when they are read one
-	// by one; others come back as they were, but for integers alone, of which an intset is made.
+	// A version without listpacks of sets has the members one by one, and the loader chooses the encoding again. The encoding
+	// is lost only if a member is too long for a listpack, so only then the version is raised. (A listpack of integers only
+	// becomes an intset, which is no loss.)
 	if w.Version() < serial.SetListpacks && !w.Fixed() && longMember(s.Listpack()) {
 		w.Need(serial.SetListpacks, "")
 	}
@@ -29,8 +30,7 @@ func (s *Set) WriteRDB(w serial.RDB) {
 	}
 }
 
-// longMember reports whether a member of a listpack (nil for none) is longer than sets in listpacks have them unless they
-// are configured otherwise.
+// longMember reports whether a member of a listpack (which may be nil) is longer than the default of set-max-listpack-value.
 func longMember(lp listpack.Listpack) bool {
 	const usual = 64
 	if len(lp) <= usual {
@@ -45,7 +45,7 @@ func longMember(lp listpack.Listpack) bool {
 	return false
 }
 
-// WriteCommands writes the commands that make the set.
+// WriteCommands writes the commands that create the set.
 func (s *Set) WriteCommands(w serial.Commands, key []byte) bool {
 	w.Elements("SADD", key, s.Len(), 1)
 	s.Each(func(m Value) bool {

@@ -8,7 +8,7 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// Recount visits the whole set and returns an error if its counters contradict what is there.
+// Recount visits the whole set and returns an error if its counters are wrong.
 func (s *Set) Recount() error {
 	n := 0
 	s.Each(func(Value) bool { n++; return true })

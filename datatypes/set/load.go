@@ -17,8 +17,8 @@ func FromListpack(lp listpack.Listpack, gen *cow.Generation) *Set {
 	return newSmall(lp, packed, gen)
 }
 
-// NewLarge returns an empty set that is a table already, for loading what is known not to stay small, with room for about n
-// members.
+// NewLarge returns an empty set that is a table with room for about n members. It is for loading a set that will not be
+// small.
 func NewLarge(n int, gen *cow.Generation) *Set {
 	s := newLarge(&large{t: table.New(gen)}, gen)
 	s.large().t.Reserve(n)

@@ -3,22 +3,21 @@
 // # Structure
 //
 // A set has one of three forms, as in Redis. A small set of integers is an intset (package intset); a small set of any
-// members is a listpack (package listpack), in the order in which they came; both are byte for byte what an RDB file
-// holds. All others are a hash table (package table) of member records: one pointer-free object with a header and the
-// member. Rules has the limits of small sets. Additions turn an intset into a listpack or a table, and a listpack into a
-// table; only Ints turns a set back into an intset.
+// members is a listpack (package listpack), in the order in which they were added; both are the same bytes as in an RDB file.
+// All others are a hash table (package table) of member records: one pointer-free object with a header and the member. Rules
+// has the limits of small sets. Additions turn an intset into a listpack or a table, and a listpack into a table; only Ints
+// turns a set back into an intset.
 //
 // # Costs
 //
 // Adding, removing and finding a member is O(1) in a table, O(log N) in an intset (where changes move bytes), linear in
-// a listpack, which the rules keep short. Len and Size are kept up to date. Adding a member that is there allocates
-// nothing.
+// a listpack, which the rules keep short. Len and Size are kept up to date. Adding an existing member allocates nothing.
 //
 // # Copy-on-write
 //
-// A set bears the stamp of the generation that made it, see package cow. A caller that changes a set must own it or a Fork of
-// it. Fork copies a small set, and of a large one only the head of the table. Pages and segments are copied before their first
-// change. Member records are never written. Reads change nothing.
+// A set has the stamp of the generation in which it was made, see package cow. A caller that changes a set must own it or a
+// Fork of it. Fork copies a small set, and of a large one only the array of the table's pages. Pages and segments are copied
+// before their first change. Member records are never written. Reads change nothing.
 //
 // Returned members point into the set and are valid until its next change; those of large sets stay valid.
 package set
@@ -38,19 +37,19 @@ import (
 // Value is a member: bytes, or an integer in their place.
 type Value = listpack.Value
 
-// Rules say how large a set may be and stay small.
+// Rules has the limits of small sets.
 type Rules struct {
 	Ints    int // members of an intset (set-max-intset-entries)
 	Entries int // members of a listpack (set-max-listpack-entries)
 	Value   int // bytes of a member of a listpack (set-max-listpack-value)
 }
 
-// maxInts bounds intsets whatever the rules say, as Redis does.
+// maxInts is the most members of an intset whatever the rules say, as in Redis.
 const maxInts = 1 << 30
 
 func (r *Rules) ints() int { return min(r.Ints, maxInts) }
 
-// Set is a set. Make one with New, NewInts or NewPack.
+// Set is a set. Use New, NewInts or NewPack.
 type Set struct{ head head.Head }
 
 const (
@@ -59,7 +58,7 @@ const (
 	members                  // a large
 )
 
-// large is what a large set has in place of bytes.
+// large is the data of a large set.
 type large struct {
 	t     *table.Table
 	bytes int // of the member records
@@ -70,7 +69,7 @@ const (
 	largeSize = int(unsafe.Sizeof(large{}))
 )
 
-// New returns an empty set in the form that suits n members of which first is one.
+// New returns an empty set in the form for n members, one of which is first.
 func New(first []byte, n int, rules Rules, gen *cow.Generation) *Set {
 	if _, ok := listpack.ParseInt(first); ok && n <= rules.Ints {
 		return NewInts(gen)
@@ -105,15 +104,15 @@ func newLarge(l *large, gen *cow.Generation) *Set {
 // pack reports whether the set is a listpack.
 func (s *Set) pack() bool { return s.head.Form() == packed }
 
-// is returns the intset of a set that is one.
+// is returns the bytes of an intset.
 func (s *Set) is() intset.Intset { return s.head.Intset() }
 
-// lp returns the listpack of a set that is one.
+// lp returns the bytes of a listpack.
 func (s *Set) lp() listpack.Listpack { return s.head.Listpack() }
 
 func (s *Set) setBytes(b []byte) { s.head.SetBytes(b) }
 
-// large returns what a large set has, nil for a small one.
+// large returns the data of a large set, nil for a small one.
 func (s *Set) large() *large {
 	if s.head.Form() == members {
 		return (*large)(s.head.Data())
@@ -157,7 +156,7 @@ func (s *Set) Size() int {
 	return n + mem.Size(s.head.Cap())
 }
 
-// Encoding returns what OBJECT ENCODING answers.
+// Encoding returns the encoding for OBJECT ENCODING.
 func (s *Set) Encoding() record.Encoding {
 	switch {
 	case s.large() != nil:
@@ -171,8 +170,7 @@ func (s *Set) Encoding() record.Encoding {
 // Stamp returns the generation in which the set was made or forked.
 func (s *Set) Stamp() uint64 { return s.head.Stamp() }
 
-// Fork returns a set with the same members that is changed in the place of s, which from then on is only read. gen is
-// pinned.
+// Fork returns a set with the same members, to be changed instead of s, which from then on must only be read. gen is pinned.
 func (s *Set) Fork(gen *cow.Generation) *Set {
 	if l := s.large(); l != nil {
 		return newLarge(&large{t: l.t.Fork(), bytes: l.bytes}, gen)
@@ -187,7 +185,7 @@ func (s *Set) cloneSmall(gen *cow.Generation) *Set {
 	return newSmall(s.is().Clone(), ints, gen)
 }
 
-// Clone returns a copy that shares nothing which is ever written with s: that of COPY. It costs O(N).
+// Clone returns a copy for COPY. It shares no memory with s that is ever written. It costs O(N).
 func (s *Set) Clone(gen *cow.Generation) *Set {
 	l := s.large()
 	if l == nil {
@@ -201,8 +199,8 @@ func (s *Set) Clone(gen *cow.Generation) *Set {
 	return newLarge(c, gen)
 }
 
-// Expect prepares an existing set for n more members, by Redis's reckoning: more at once than a small set may have make
-// it large.
+// Expect prepares an existing set for n more members. As in Redis, the set becomes large if n alone is more than a small set
+// may have.
 func (s *Set) Expect(n int, rules Rules, gen *cow.Generation) {
 	if s.large() == nil && (s.pack() && n > rules.Entries || !s.pack() && n > rules.Ints) {
 		s.grow(gen)
@@ -229,7 +227,7 @@ func text(v Value, buf []byte) []byte {
 	return v.AppendTo(buf)
 }
 
-// insert adds a member that is not there.
+// insert adds a missing member.
 func (l *large) insert(hash uint64, member []byte) {
 	r := record.NewElement(member)
 	l.t.Insert(hash, r)
@@ -294,8 +292,8 @@ func (s *Set) addPacked(member []byte, rules Rules, gen *cow.Generation) bool {
 	return true
 }
 
-// fitsPacked reports whether the intset may become a listpack with one more member of n bytes. As Redis it asks only the
-// greatest and the least member for their length, and takes all for as long.
+// fitsPacked reports whether the intset may become a listpack with one more member of n bytes. As in Redis it takes the
+// longer of the greatest and the least member as the length of all members.
 func (s *Set) fitsPacked(n int, rules Rules) bool {
 	is := s.is()
 	longest, total := 0, 0
@@ -308,7 +306,7 @@ func (s *Set) fitsPacked(n int, rules Rules) bool {
 	return is.Len() < rules.Entries && n <= rules.Value && longest <= rules.Value && total+n <= 1<<30
 }
 
-// packInts makes the intset a listpack.
+// packInts turns the intset into a listpack.
 func (s *Set) packInts() {
 	is := s.is()
 	size := listpack.Overhead
@@ -323,7 +321,7 @@ func (s *Set) packInts() {
 	s.head.SetForm(packed)
 }
 
-// Ints makes a set whose members are all integers an intset, if that may have so many.
+// Ints turns a set whose members are all integers into an intset, if an intset may have so many.
 func (s *Set) Ints(rules Rules) {
 	if s.large() == nil && !s.pack() || s.Len() > rules.ints() {
 		return
@@ -368,7 +366,7 @@ func (s *Set) HasValue(v Value) bool {
 	return s.is().Has(v.Int)
 }
 
-// Remove takes a member out of the set and reports whether it was there.
+// Remove removes a member and reports whether it existed.
 func (s *Set) Remove(member []byte) bool {
 	if l := s.large(); l != nil {
 		hash := table.Hash(member)
@@ -404,7 +402,7 @@ func (s *Set) RemoveValue(v Value) bool {
 	return s.Remove(text(v, buf[:0]))
 }
 
-// Each calls fn for every member until it returns false, and reports whether it came to the end. fn must not change the
+// Each calls fn for every member until fn returns false, and reports whether it called fn for all. fn must not change the
 // set.
 func (s *Set) Each(fn func(Value) bool) bool {
 	switch {
@@ -435,9 +433,9 @@ func (s *Set) Each(fn func(Value) bool) bool {
 	return true
 }
 
-// Scan calls fn for some members, about count, and returns the cursor to go on from, 0 at the end; of a small set it
-// calls fn for all. A member that stays in the set during a whole scan is met, perhaps more than once. fn must not
-// change the set.
+// Scan calls fn for some members, about count, and returns the cursor of the next call, 0 at the end; for a small set it
+// calls fn for all members. A member that stays in the set during a whole scan is returned, perhaps more than once. fn must
+// not change the set.
 func (s *Set) Scan(cursor uint64, count int, fn func(Value)) uint64 {
 	if l := s.large(); l != nil {
 		return l.t.Scan(cursor, count, func(r *record.Record) { fn(Value{Str: r.Key()}) })
@@ -449,7 +447,7 @@ func (s *Set) Scan(cursor uint64, count int, fn func(Value)) uint64 {
 	return 0
 }
 
-// Random returns a member of a set that is not empty, each as likely. rnd returns random bits.
+// Random returns a member of a set that is not empty, all with the same probability. rnd returns random bits.
 func (s *Set) Random(rnd func() uint64) Value {
 	switch {
 	case s.large() != nil:
@@ -461,12 +459,12 @@ func (s *Set) Random(rnd func() uint64) Value {
 	return Value{Int: s.is().Random(rnd())}
 }
 
-// sparse is how many times as many members there must be than are wanted for drawing them one by one to be cheaper than
-// passing over all.
+// sparse is the least ratio of existing to wanted members at which drawing members one by one is cheaper than iterating over
+// all.
 const sparse = 3
 
-// Sample calls fn for n different random members, n at most Len; any n members are as likely as others. Their order is
-// not random.
+// Sample calls fn for n different random members, n at most Len; every set of n members has the same probability. Their order
+// is not random.
 func (s *Set) Sample(n int, rnd func() uint64, fn func(Value)) {
 	if l := s.large(); l != nil && n <= l.t.Len()/sparse {
 		seen := make(map[*record.Record]struct{}, n)
@@ -491,8 +489,7 @@ func (s *Set) Sample(n int, rnd func() uint64, fn func(Value)) {
 	})
 }
 
-// RandomAll calls fn for n random members, drawn independently of each other. A listpack is passed over once, not n
-// times.
+// RandomAll calls fn for n random members, drawn independently of each other. It iterates over a listpack once, not n times.
 func (s *Set) RandomAll(n int, rnd func() uint64, fn func(Value)) {
 	if !s.pack() || n < sparse {
 		for ; n > 0; n-- {
@@ -511,7 +508,7 @@ func (s *Set) RandomAll(n int, rnd func() uint64, fn func(Value)) {
 	}
 }
 
-// Pop takes n different random members, n less than Len, out of the set and calls fn for each before it goes.
+// Pop removes n different random members, n less than Len, and calls fn for each before it removes it.
 func (s *Set) Pop(n int, rnd func() uint64, fn func(Value)) {
 	if !s.pack() {
 		for ; n > 0; n-- {
@@ -536,8 +533,8 @@ func (s *Set) Pop(n int, rnd func() uint64, fn func(Value)) {
 	s.setBytes(lp.DeleteAll(drawn))
 }
 
-// Prefetch brings what looking up these members, at most 32, will touch into the processor's cache. The result is of no
-// use.
+// Prefetch loads into the processor's cache the memory that a lookup of these members, at most 32, will read. The result has
+// no meaning.
 func (s *Set) Prefetch(members [][]byte) uint64 {
 	l := s.large()
 	if l == nil {

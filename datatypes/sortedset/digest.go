@@ -2,7 +2,7 @@ package sortedset
 
 import "ferrous/datatypes/digest"
 
-// Digest takes the members and their scores into a DEBUG DIGEST.
+// Digest adds the members and their scores to a DEBUG DIGEST.
 func (s *SortedSet) Digest(d *digest.Digest) {
 	var text [32]byte
 	s.Each(func(m Value, score float64) bool {

@@ -9,7 +9,7 @@ func (s *SortedSet) WriteRDB(w serial.RDB) {
 		w.Text(lp)
 		return
 	}
-	// From the highest score on, as Redis does, so that the loader always inserts in front.
+	// In descending order, as in Redis, so that the loader always inserts in front.
 	w.Begin(serial.ZSet2)
 	w.Length(uint64(s.Len()))
 	it := s.Iter(s.All(), true)
@@ -23,7 +23,7 @@ func (s *SortedSet) WriteRDB(w serial.RDB) {
 	}
 }
 
-// WriteCommands writes the commands that make the sorted set.
+// WriteCommands writes the commands that create the sorted set.
 func (s *SortedSet) WriteCommands(w serial.Commands, key []byte) bool {
 	w.Elements("ZADD", key, s.Len(), 2)
 	s.Each(func(m Value, score float64) bool {
@@ -34,7 +34,7 @@ func (s *SortedSet) WriteCommands(w serial.Commands, key []byte) bool {
 	return true
 }
 
-// Prefetch brings what looking up these members will touch into the processor's cache, if the set is a large one; see
+// Prefetch loads into the processor's cache the memory that a lookup of these members will read, if the set is large; see
 // package table.
 func (s *SortedSet) Prefetch(members [][]byte) uint64 {
 	if z := s.Large(); z != nil {

@@ -4,7 +4,7 @@ package sortedset
 
 import "fmt"
 
-// Recount visits the whole set and returns an error if its counters contradict what is there.
+// Recount visits the whole set and returns an error if its counters are wrong.
 func (s *SortedSet) Recount() error {
 	if z := s.large(); z != nil {
 		return z.Recount()

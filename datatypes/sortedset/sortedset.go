@@ -3,25 +3,25 @@
 //
 // # Structure
 //
-// A small sorted set is one listpack (package listpack), member and score alternately in ascending order, byte for byte what
-// an RDB file holds. A score that is a whole number of up to 2^62 is an integer there, any other the text that Redis
-// prints (see Text); so a small set knows no -0. A large one is a zset.ZSet: a hash table and a counted B+ tree of the
-// same records. Rules say where small ends; a set that has become large stays so.
+// A small sorted set is one listpack (package listpack), member and score alternately in ascending order, the same bytes as
+// in an RDB file. A score that is a whole number of up to 2^62 is an integer there, any other the text that Redis prints (see
+// Text); so a small set stores -0 as 0. A large one is a zset.ZSet: a hash table and a counted B+ tree of the same records.
+// Rules has the limits of small sets; a set that has become large stays large.
 //
 // # Costs
 //
-// Len and Size are kept up to date. In a large set finding a member is O(1), changes and ranks are O(log N). In a small
-// one everything is linear, though what comes behind the last member is found there at once. A member that keeps its
-// place when its score changes is written in place. Giving an existing member a score allocates nothing but, in a small
-// set, what a longer text of the score takes.
+// Len and Size are kept up to date. In a large set finding a member is O(1), changes and ranks are O(log N). In a small one
+// everything is linear, but the place of a new last member is found in O(1). A member that keeps its place when its score
+// changes is written in place. Changing a score seldom allocates: in a small set if the text of the score becomes longer, in
+// a large one as package zset describes.
 //
 // Commands select a Span of ranks, whose length is known before its members are visited (package zset).
 //
 // # Copy-on-write
 //
-// A set bears the stamp of the generation that made it, see package cow. A caller that changes a set must own it or a Fork of
-// it. Fork copies a small set, and of a large one only the directory of the table and the root of the tree. Segments, nodes
-// and records are copied before their first change. Reads change nothing.
+// A set has the stamp of the generation in which it was made, see package cow. A caller that changes a set must own it or a
+// Fork of it. Fork copies a small set, and of a large one only the array of the table's pages. Segments, nodes and records
+// are copied before their first change. Reads change nothing.
 //
 // Returned members point into the set and are valid until its next change; those of large sets stay valid.
 package sortedset
@@ -50,8 +50,8 @@ type (
 	LexRange   = zset.LexRange
 )
 
-// Text makes the texts of scores that small sets hold. The notation is that of replies, which the protocol defines, so
-// it is passed in. A Text belongs to one goroutine.
+// Text formats the scores that small sets store as text. The notation is the one of replies, which belongs to the protocol,
+// so the caller passes a function for it. A Text belongs to one goroutine.
 type Text struct {
 	format func(dst []byte, f float64) []byte
 	buf    [32]byte
@@ -60,10 +60,10 @@ type Text struct {
 // NewText returns a Text that writes numbers with format, which appends one to a buffer and needs at most 32 bytes.
 func NewText(format func(dst []byte, f float64) []byte) *Text { return &Text{format: format} }
 
-// maxExact is up to where whole numbers are stored as integers, in either direction.
+// maxExact is the greatest absolute value of whole numbers that are stored as integers.
 const maxExact = 1 << 62
 
-// entry returns a score as a listpack holds it. It is good until the next call.
+// entry returns a score as a listpack stores it. The result is valid until the next call.
 func (t *Text) entry(score float64) listpack.Entry {
 	if score >= -maxExact && score <= maxExact {
 		if n := int64(score); float64(n) == score {
@@ -82,14 +82,14 @@ func scoreOf(v Value) float64 {
 	return f
 }
 
-// Rules say how large a sorted set may be and stay small.
+// Rules has the limits of small sorted sets.
 type Rules struct {
 	Entries int // members (zset-max-listpack-entries)
 	Value   int // bytes of a member (zset-max-listpack-value)
 	Text    *Text
 }
 
-// SortedSet is a sorted set. Make one with New or Build. Scores are any float64 but NaN.
+// SortedSet is a sorted set. Use New or Build. Scores are any float64 but NaN.
 type SortedSet struct{ head head.Head }
 
 const (
@@ -126,7 +126,7 @@ func newLarge(z *zset.ZSet, gen *cow.Generation) *SortedSet {
 	return s
 }
 
-// New returns an empty set in the form that suits n members of which the first has length bytes.
+// New returns an empty set in the form for n members, the first of which has length bytes.
 func New(n, length int, rules Rules, gen *cow.Generation) *SortedSet {
 	if n <= rules.Entries && length <= rules.Value {
 		return newSmall(listpack.New(0), gen)
@@ -134,8 +134,8 @@ func New(n, length int, rules Rules, gen *cow.Generation) *SortedSet {
 	return newLarge(zset.New(gen), gen)
 }
 
-// Build returns a set of records made with record.NewScore, which are all different; it keeps them or not, and changes
-// their order. The set is small if the rules allow it.
+// Build returns a set of records made with record.NewScore, which are all different. It may keep recs and changes its order.
+// The set is small if the rules allow it.
 func Build(recs []*record.Record, rules Rules, gen *cow.Generation) *SortedSet {
 	fits, sum := len(recs) <= rules.Entries, 0
 	for _, r := range recs {
@@ -179,7 +179,7 @@ func (s *SortedSet) Size() int {
 	return mem.SizePtr(setSize) + s.lp().Size()
 }
 
-// Encoding returns what OBJECT ENCODING answers.
+// Encoding returns the encoding for OBJECT ENCODING.
 func (s *SortedSet) Encoding() record.Encoding {
 	if s.large() != nil {
 		return record.SkipList
@@ -201,8 +201,7 @@ func (s *SortedSet) Large() *zset.ZSet { return s.large() }
 // Stamp returns the generation in which the set was made or forked.
 func (s *SortedSet) Stamp() uint64 { return s.head.Stamp() }
 
-// Fork returns a set with the same members that is changed in the place of s, which from then on is only read. gen is
-// pinned.
+// Fork returns a set with the same members, to be changed instead of s, which from then on must only be read. gen is pinned.
 func (s *SortedSet) Fork(gen *cow.Generation) *SortedSet {
 	if s.large() != nil {
 		return newLarge(s.large().Fork(), gen)
@@ -210,7 +209,7 @@ func (s *SortedSet) Fork(gen *cow.Generation) *SortedSet {
 	return newSmall(s.lp().Clone(), gen)
 }
 
-// Clone returns a copy that shares nothing which is ever written with s: that of COPY. It costs O(N).
+// Clone returns a copy for COPY. It shares no memory with s that is ever written. It costs O(N).
 func (s *SortedSet) Clone(gen *cow.Generation) *SortedSet {
 	if s.large() != nil {
 		return newLarge(s.large().Clone(), gen)
@@ -218,8 +217,8 @@ func (s *SortedSet) Clone(gen *cow.Generation) *SortedSet {
 	return newSmall(s.lp().Clone(), gen)
 }
 
-// Expect prepares an existing set for n more members, by Redis's reckoning: more at once than a small set may have make
-// it large.
+// Expect prepares an existing set for n more members. As in Redis, the set becomes large if n alone is more than a small set
+// may have.
 func (s *SortedSet) Expect(n int, rules Rules, gen *cow.Generation) {
 	if s.large() == nil && n > rules.Entries {
 		s.grow(gen)
@@ -257,13 +256,13 @@ func compare(v Value, member []byte) int {
 	return bytes.Compare(text(v, buf[:0]), member)
 }
 
-// How says what Add is to do with a member.
+// How has the options of Add.
 type How uint8
 
 // The options of ZADD, to be combined.
 const (
-	NX   How = 1 << iota // leave alone a member that is there
-	XX                   // add none that is not there
+	NX   How = 1 << iota // do not change an existing member
+	XX                   // do not add a missing member
 	GT                   // change a score only to a greater one
 	LT                   // change a score only to a lower one
 	Incr                 // add to the score that the member has
@@ -278,10 +277,10 @@ const (
 	Unchanged                // the member had this score
 	Added
 	Updated
-	NaN // the sum would be no number; nothing was done
+	NaN // the sum would be NaN; nothing was changed
 )
 
-// decide returns the score that a member which has the score old is to get.
+// decide returns the new score of a member with the score old.
 func decide(old, score float64, how How) (float64, Outcome) {
 	if how&NX != 0 {
 		return old, Refused
@@ -300,8 +299,8 @@ func decide(old, score float64, how How) (float64, Outcome) {
 	return score, Updated
 }
 
-// Add gives a member, which is copied, a score, and adds it where it is missing. It returns the score that the member
-// has then; of no meaning if it is Refused or NaN.
+// Add sets the score of a member, and adds the member, which is copied, if it is missing. It returns the member's new score,
+// which has no meaning if the Outcome is Refused or NaN.
 func (s *SortedSet) Add(member []byte, score float64, how How, rules Rules, gen *cow.Generation) (float64, Outcome) {
 	if s.large() == nil {
 		p := s.lp().Find(listpack.HeaderSize, member, 1)
@@ -336,12 +335,12 @@ func (s *SortedSet) Add(member []byte, score float64, how How, rules Rules, gen 
 	return score, done
 }
 
-// place returns where a member with a score belongs in the listpack: the position of the first member behind it, leaving
-// out the one at position but.
+// place returns the position in the listpack for a member with a score: that of the first member behind it. It ignores the
+// member at position but.
 func (s *SortedSet) place(member []byte, score float64, but int) int {
 	lp := s.lp()
 	if last := lp.Last(); last >= 0 {
-		// What has come in order belongs at the end.
+		// Members added in ascending order belong at the end.
 		p := lp.Prev(last)
 		if p != but && before(scoreOf(lp.Get(last)), lp.Get(p), score, member) {
 			return lp.End()
@@ -363,7 +362,7 @@ func before(s float64, m Value, score float64, member []byte) bool {
 	return s < score || s == score && compare(m, member) < 0
 }
 
-// insert adds a member that is not there to a small set.
+// insert adds a missing member to a small set.
 func (s *SortedSet) insert(member []byte, score float64, text *Text) {
 	pair := [2]listpack.Entry{listpack.Of(member), text.entry(score)}
 	s.setLP(s.lp().InsertAll(s.place(member, score, -1), pair[:]))
@@ -386,7 +385,7 @@ func (s *SortedSet) update(p int, member []byte, score float64, text *Text) {
 	s.setLP(s.lp().InsertAll(to, pair[:]))
 }
 
-// Remove takes a member out of the set and reports whether it was there.
+// Remove removes a member and reports whether it existed.
 func (s *SortedSet) Remove(member []byte) bool {
 	if s.large() != nil {
 		return s.large().Remove(member)
@@ -419,7 +418,7 @@ func (s *SortedSet) Score(member []byte) (score float64, ok bool) {
 	return scoreOf(s.lp().Get(s.lp().Next(p))), true
 }
 
-// Rank returns how many members come before this one, counted from the highest with rev, and its score.
+// Rank returns the number of members before this one, or behind it if rev, and its score.
 func (s *SortedSet) Rank(member []byte, rev bool) (rank int, score float64, ok bool) {
 	switch {
 	case s.large() != nil && rev:
@@ -443,8 +442,8 @@ func (s *SortedSet) Rank(member []byte, rev bool) (rank int, score float64, ok b
 	return 0, 0, false
 }
 
-// Pop takes the first member out of a set that is not empty, the last with max, and calls fn with it and its score
-// before it goes.
+// Pop removes the first member of a set that is not empty, or the last if max. It calls fn with the member and its score
+// before it removes it.
 func (s *SortedSet) Pop(max bool, fn func(Value, float64)) {
 	if s.large() != nil {
 		var r *record.Record
@@ -465,9 +464,10 @@ func (s *SortedSet) Pop(max bool, fn func(Value, float64)) {
 	s.setLP(s.lp().DeleteFrom(p, 2))
 }
 
-// Scan calls fn for some members, about count, with their scores (of a small set as the listpack has them, of a large
-// one as a number), and returns the cursor to go on from, 0 at the end; of a small set it calls fn for all. A member that
-// stays in the set during a whole scan is met, perhaps more than once. fn must not change the set.
+// Scan calls fn for some members, about count, with their scores (of a small set as the element packed of the listpack, of a
+// large one as the number score). It returns the cursor of the next call, 0 at the end; for a small set it calls fn for all
+// members. A member that stays in the set during a whole scan is returned, perhaps more than once. fn must not change the
+// set.
 func (s *SortedSet) Scan(cursor uint64, count int, fn func(member, packed Value, score float64)) uint64 {
 	if s.large() != nil {
 		return s.large().Scan(cursor, count, func(r *record.Record) { fn(Value{Str: r.Key()}, Value{}, r.Score()) })

@@ -6,8 +6,8 @@ import (
 	"ferrous/datatypes/zset"
 )
 
-// RankSpan returns the members from start to stop, stop included, as ZRANGE numbers them: negative numbers count from
-// the end, and with rev all count from the highest score.
+// RankSpan returns the members from start to stop, stop included, as ZRANGE numbers them: negative numbers count from the
+// end; if rev, ranks begin at the highest score.
 func (s *SortedSet) RankSpan(start, stop int, rev bool) Span {
 	return zset.RankSpan(s.Len(), start, stop, rev)
 }
@@ -26,8 +26,8 @@ func (s *SortedSet) ScoreSpan(r ScoreRange) Span {
 	})
 }
 
-// LexSpan returns the members in the range. Where scores differ it is some span, of a small set the one that Redis takes,
-// which is another one from the end (rev).
+// LexSpan returns the members in the range. If scores differ the range is not defined: a small set returns the span that
+// Redis returns, which depends on the direction (rev), a large one an arbitrary span.
 func (s *SortedSet) LexSpan(r LexRange, rev bool) Span {
 	if s.large() != nil {
 		n := s.large().Len()
@@ -72,8 +72,8 @@ func lexBefore(member Value, r *LexRange) bool {
 	return false
 }
 
-// packedSpan returns the span of a small set from the first member behind a minimum on for as long as members are before
-// a maximum.
+// packedSpan returns a span of a small set: it begins with the first member that is behind the minimum and ends before the
+// first one that is not before the maximum.
 func (s *SortedSet) packedSpan(in func(member, score Value) (behindMin, beforeMax bool)) Span {
 	first, rank := -1, 0
 	for p := listpack.HeaderSize; p != s.lp().End(); rank++ {
@@ -94,8 +94,8 @@ func (s *SortedSet) packedSpan(in func(member, score Value) (behindMin, beforeMa
 	return Span{First: first, End: rank}
 }
 
-// lexSpanBack returns the span of a small set back from its last member that is not above the range for as long as
-// members are not below it.
+// lexSpanBack returns a span of a small set, searched from the end: it ends with the last member that is not above the range
+// and begins behind the next one, backwards, that is below it.
 func (s *SortedSet) lexSpanBack(r *LexRange) Span {
 	end, rank := -1, s.Len()
 	for p := s.lp().Last(); p >= 0; p = s.lp().Prev(p) {
@@ -115,7 +115,7 @@ func (s *SortedSet) lexSpanBack(r *LexRange) Span {
 	return Span{First: rank, End: end}
 }
 
-// RemoveSpan takes the members of a span out of the set and returns how many they were.
+// RemoveSpan removes the members of a span and returns their number.
 func (s *SortedSet) RemoveSpan(span Span) int {
 	if s.large() != nil {
 		return s.large().RemoveSpan(span, nil)
@@ -127,7 +127,7 @@ func (s *SortedSet) RemoveSpan(span Span) int {
 	return n
 }
 
-// Iter goes over the members of a span. It allocates nothing. It is good until the set is changed.
+// Iter iterates over the members of a span. It allocates nothing. It is valid until the set changes.
 type Iter struct {
 	lp    listpack.Listpack
 	p     int // of the next member; behind the last one or -1 when there is none
@@ -136,7 +136,7 @@ type Iter struct {
 	large zset.Iter
 }
 
-// Iter returns an iterator over a span, in descending order with rev.
+// Iter returns an iterator over a span, in descending order if rev.
 func (s *SortedSet) Iter(span Span, rev bool) Iter {
 	if s.large() != nil {
 		return Iter{large: s.large().Iter(span, rev)}
@@ -191,7 +191,7 @@ func (s *SortedSet) Each(fn func(member Value, score float64) bool) {
 	}
 }
 
-// Random returns a member of a set that is not empty, each as likely, and its score. rnd returns random bits.
+// Random returns a member of a set that is not empty, all with the same probability, and its score. rnd returns random bits.
 func (s *SortedSet) Random(rnd func() uint64) (Value, float64) {
 	if s.large() != nil {
 		r := s.large().Random(rnd)
@@ -201,12 +201,12 @@ func (s *SortedSet) Random(rnd func() uint64) (Value, float64) {
 	return m, scoreOf(s.lp().Get(q))
 }
 
-// sparse is how many times as many members there must be than are wanted for drawing them one by one to be cheaper than
-// passing over all.
+// sparse is the least ratio of existing to wanted members at which drawing members one by one is cheaper than iterating over
+// all.
 const sparse = 3
 
-// Sample calls fn for n different random members, n at most Len; any n members are as likely as others. Their order is
-// not random.
+// Sample calls fn for n different random members, n at most Len; every set of n members has the same probability. Their order
+// is not random.
 func (s *SortedSet) Sample(n int, rnd func() uint64, fn func(Value, float64)) {
 	if n == 0 {
 		return
@@ -234,8 +234,7 @@ func (s *SortedSet) Sample(n int, rnd func() uint64, fn func(Value, float64)) {
 	})
 }
 
-// RandomAll calls fn for n random members, drawn independently of each other. A small set is passed over once, not n
-// times.
+// RandomAll calls fn for n random members, drawn independently of each other. It iterates over a small set once, not n times.
 func (s *SortedSet) RandomAll(n int, rnd func() uint64, fn func(Value, float64)) {
 	if s.large() != nil || n < sparse {
 		for ; n > 0; n-- {

@@ -368,7 +368,7 @@ func (s *Stream) skipped(master ID) int {
 	return 0
 }
 
-// An Iter goes over the entries of a range of IDs, both ends included:
+// An Iter iterates over the entries of a range of IDs, both ends included:
 //
 //	var it stream.Iter
 //	for it.Start(s, start, end, false); it.Next(); {
@@ -445,7 +445,7 @@ func (it *Iter) seek() {
 	it.p = p
 }
 
-// Next goes on to the next entry and reports whether there is one.
+// Next moves to the next entry and reports whether there is one.
 func (it *Iter) Next() bool {
 	for it.leaf != nil {
 		if it.reverse {

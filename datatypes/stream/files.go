@@ -170,7 +170,7 @@ func (s *Stream) WriteCommands(w serial.Commands, key []byte) bool {
 			w.WordElement(value)
 		}
 	}
-	if s.Len() == 0 { // an entry that goes at once
+	if s.Len() == 0 { // an entry that is deleted at once
 		id := s.Last
 		if id.IsZero() {
 			id.Seq = 1

@@ -524,7 +524,7 @@ func (s *Stream) tombstones(id ID) bool {
 	return s.length > 0 && !s.MaxDeleted.IsZero() && s.First.Compare(s.MaxDeleted) <= 0 && id.Compare(s.MaxDeleted) <= 0
 }
 
-// A PendingIter goes over pending entries in the order of IDs:
+// A PendingIter iterates over pending entries in the order of IDs:
 //
 //	var it stream.PendingIter
 //	for it.Start(g, from); it.Next(); {
@@ -541,7 +541,7 @@ func (it *PendingIter) Start(g *Group, from ID) {
 	it.i--
 }
 
-// Next goes on to the next pending entry and reports whether there is one.
+// Next moves to the next pending entry and reports whether there is one.
 func (it *PendingIter) Next() bool {
 	if it.leaf == nil {
 		return false

@@ -22,25 +22,24 @@ import (
 //
 // A node that is full splits in halves; at the right end of the tree it is left full instead, because IDs usually
 // ascend. A node that is less than half full is merged with a neighbour of the same parent when both together fill at
-// most three quarters. A node that becomes empty goes.
+// most three quarters. An empty node is removed.
 //
-// The slice of a leaf shrinks as its items go. Those of leaves near the front, where entries are acknowledged in about the
-// order in which they came, will soon all be gone: such a leaf shrinks when it is half empty, and not while items go from its
-// front. So does the last leaf, to which items are added. A leaf between shrinks as soon as the allocator has a smaller piece
-// that fits it: copying it once in a while is the price for little memory when the entries that stay pending are scattered.
+// The slice of a leaf shrinks as items are removed. Entries are acknowledged in about the order in which they were added, so
+// a leaf near the front will soon be empty: it shrinks when it is half empty, and not while items are removed from its front.
+// The same holds for the last leaf, to which items are added. A leaf between shrinks as soon as the allocator has a smaller
+// size class for it: it is copied more often, but needs little memory if the entries that stay pending are scattered.
 //
 // # Bounds
 //
-// The index of a group's pending entries also answers which of them was delivered first. For each child, bound is a
-// lower bound of the delivery times in it. Insertions lower the bounds on their path; nothing raises them but oldest,
-// which descends to the lowest bound and corrects the bounds that turn out too low. It does so in nodes that a snapshot
-// can reach too: the correction is true for the snapshot, and a snapshot's reader never reads bounds. Other indexes pass
-// noBound.
+// The index of a group's pending entries also finds the one that was delivered first. For each child, bound is a lower bound
+// of the delivery times in it. Insertions lower the bounds on their path; only oldest raises them: it descends to the lowest
+// bound and corrects the bounds that are too low. It does so in nodes that a snapshot can reach too: the correction is true
+// for the snapshot, and a snapshot's reader never reads bounds. Other indexes pass noBound.
 //
 // # Copy-on-write
 //
-// Leaves and inner nodes bear stamps, see package cow. A change copies the older nodes on its path. Copying the index
-// struct is a fork.
+// Leaves and inner nodes have stamps, see package cow. A change copies the older nodes on its path. Copying the index struct
+// is a fork.
 type index[T any] struct {
 	root   unsafe.Pointer // *leaf[T] at height 0, else *inner; nil before the first item
 	height int
@@ -51,11 +50,11 @@ type index[T any] struct {
 
 const (
 	leafItems   = 63                // with its type word a leaf of nodes fills the class of 2048 bytes
-	innerItems  = 31                // so does an inner node that of 1024 bytes
+	innerItems  = 31                // with its type word an inner node fills the class of 1024 bytes
 	maxHeight   = 12                // siblings have a dozen children on average, see Balance
-	keptRoom    = 8                 // an index that becomes empty keeps a leaf with room for so many items
-	mergedItems = leafItems * 3 / 4 // most items of two leaves that are put together
-	wasted      = 8                 // so many places less make a leaf between front and end shrink
+	keptRoom    = 8                 // an index that becomes empty keeps its leaf if this has at most so many places
+	mergedItems = leafItems * 3 / 4 // most items of two leaves that are merged
+	wasted      = 8                 // a leaf between front and end shrinks if it saves so many places
 
 	noBound = math.MaxInt64
 )
@@ -65,7 +64,7 @@ type leaf[T any] struct {
 	items []item[T]
 }
 
-// item has the value first: one of no size would take eight bytes at the end.
+// item has the value first: a value of size 0 would take eight bytes at the end of the struct.
 type item[T any] struct {
 	v  T
 	id ID
@@ -95,7 +94,7 @@ func (*leaf[T]) sliceSize(n int) int {
 	return mem.Size(n)
 }
 
-// places returns how many places the allocator's piece for n has.
+// places returns the number of places in the allocator's size class for n places.
 func (l *leaf[T]) places(n int) int {
 	return min(l.sliceSize(n)/int(unsafe.Sizeof(item[T]{})), leafItems)
 }
@@ -114,7 +113,7 @@ func (l *leaf[T]) search(id ID) (int, bool) {
 	return i, i < len(l.items) && l.items[i].id == id
 }
 
-// search returns the child that has id, or that it belongs to.
+// search returns the index of the child that id belongs to.
 func (n *inner) search(id ID) int {
 	i, j := 1, n.n
 	for i < j {
@@ -144,7 +143,7 @@ func (n *inner) remove(i int) {
 	n.child[n.n] = nil
 }
 
-// take appends the children of src from position i on and takes them away from src.
+// take moves the children of src from position i on to the end of n.
 func (n *inner) take(src *inner, i int) {
 	copy(n.least[n.n:], src.least[i:src.n])
 	copy(n.bound[n.n:], src.bound[i:src.n])
@@ -171,8 +170,8 @@ type path [maxHeight]struct {
 	i int
 }
 
-// atFront reports whether the path goes to one of the first leaves: those below the first node of the lowest row, some
-// 2,000 items.
+// atFront reports whether the path leads to one of the first leaves: those below the first node of the lowest row, some 2,000
+// items.
 func (p *path) atFront(height int) bool {
 	for _, s := range p[:max(height-1, 0)] {
 		if s.i != 0 {
@@ -182,7 +181,7 @@ func (p *path) atFront(height int) bool {
 	return true
 }
 
-// last reports whether the path goes to the last leaf.
+// last reports whether the path leads to the last leaf.
 func (p *path) last(height int) bool {
 	for _, s := range p[:height] {
 		if s.i != s.n.n-1 {
@@ -192,7 +191,7 @@ func (p *path) last(height int) bool {
 	return true
 }
 
-// leafOf returns the leaf that has id, or that it belongs to; nil if there is none at all.
+// leafOf returns the leaf that id belongs to, nil if the index has no leaf.
 func (x *index[T]) leafOf(id ID) *leaf[T] {
 	at := x.root
 	for range x.height {
@@ -316,8 +315,8 @@ func (x *index[T]) descend(p *path, id ID, bound int64, gen *cow.Generation) *un
 	return at
 }
 
-// own returns the value of id, which is there, for writing. What the caller writes must not need a lower bound than the
-// one it passes.
+// own returns the value of id, which must exist, for writing. bound must be a lower bound of the value that the caller
+// writes.
 func (x *index[T]) own(id ID, bound int64, gen *cow.Generation) *T {
 	var p path
 	l := x.ownLeaf(x.descend(&p, id, bound, gen), gen)
@@ -360,7 +359,7 @@ func (x *index[T]) add(id ID, v T, gen *cow.Generation) bool {
 	return fresh
 }
 
-// split makes room for id at position i of the full leaf at the path's end, and returns where it goes then.
+// split splits the full leaf at the path's end, and returns the leaf and the position for id, which belonged to position i.
 func (x *index[T]) split(p *path, l *leaf[T], i int, id ID, bound int64, gen *cow.Generation) (*leaf[T], int) {
 	right := &leaf[T]{stamp: gen.Current(), items: make([]item[T], 0, leafItems)}
 	x.bytes += right.size()
@@ -386,7 +385,7 @@ func (x *index[T]) split(p *path, l *leaf[T], i int, id ID, bound int64, gen *co
 	return l, i
 }
 
-// insertChild adds a child of height 0 behind the one by which the path goes. At the end of the tree full nodes stay so.
+// insertChild adds a leaf behind the last child of the path. At the end of the tree full nodes stay full.
 func (x *index[T]) insertChild(p *path, least ID, bound int64, child unsafe.Pointer, end bool, gen *cow.Generation) {
 	for h := x.height - 1; h >= 0; h-- {
 		n, at := p[h].n, p[h].i+1
@@ -447,7 +446,7 @@ func (x *index[T]) remove(id ID, gen *cow.Generation) bool {
 	return true
 }
 
-// fit gives a leaf a slice of so many places.
+// fit copies the items of a leaf to a slice with so many places.
 func (x *index[T]) fit(l *leaf[T], places int) {
 	x.bytes -= l.size()
 	l.items = append(make([]item[T], 0, places), l.items...)
@@ -468,16 +467,16 @@ func (x *index[T]) removeFirst(k int, gen *cow.Generation) {
 	l.items = slices.Delete(l.items, 0, k)
 }
 
-// A branch is a subtree: what an inner node has of a child.
+// A branch is a subtree with the fields that an inner node has for a child.
 type branch struct {
 	least ID
 	bound int64
 	at    unsafe.Pointer
 }
 
-// filter keeps the items for whose values keep is true. It reads all leaves once, changes those that have others, puts
-// neighbours together that have become small, and builds the inner nodes anew: some nanoseconds an item, which for many
-// items is much less than removing them one by one.
+// filter removes the items for whose values keep is false. It reads all leaves once, changes those with such items, merges
+// neighbours that have become small, and builds new inner nodes: some nanoseconds an item, which for many items is much less
+// than removing them one by one.
 func (x *index[T]) filter(keep func(v T) bool, gen *cow.Generation) {
 	var row []branch
 	var last *leaf[T] // of row, if it may be written
@@ -556,7 +555,7 @@ func (x *index[T]) eachLeaf(at unsafe.Pointer, height int, bound int64, fn func(
 	}
 }
 
-// rowAbove returns inner nodes that have a row of subtrees as children, in equal parts.
+// rowAbove returns new inner nodes whose children are the subtrees of row, about the same number each.
 func (x *index[T]) rowAbove(row []branch, gen *cow.Generation) (above []branch) {
 	nodes := (len(row) + innerItems - 1) / innerItems
 	for i := range nodes {
@@ -573,7 +572,7 @@ func (x *index[T]) rowAbove(row []branch, gen *cow.Generation) (above []branch) 
 	return above
 }
 
-// dropLeaf takes the leaf at the path's end out of the tree.
+// dropLeaf removes the leaf at the path's end from the tree.
 func (x *index[T]) dropLeaf(p *path, l *leaf[T], gen *cow.Generation) {
 	if x.height == 0 {
 		x.bound = noBound
@@ -590,7 +589,7 @@ func (x *index[T]) dropLeaf(p *path, l *leaf[T], gen *cow.Generation) {
 	x.dropChild(p, x.height-1, gen)
 }
 
-// dropChild removes the child by which the path goes from the node of row h, and mends the rows above.
+// dropChild removes the path's child from the node of row h, and merges or removes nodes of the rows above.
 func (x *index[T]) dropChild(p *path, h int, gen *cow.Generation) {
 	for ; h >= 0; h-- {
 		n := p[h].n
@@ -619,7 +618,7 @@ func (x *index[T]) dropChild(p *path, h int, gen *cow.Generation) {
 	}
 }
 
-// mergeLeaf puts the leaf at the path's end and a neighbour together, if they fit.
+// mergeLeaf merges the leaf at the path's end and a neighbour, if both fit into one.
 func (x *index[T]) mergeLeaf(p *path, gen *cow.Generation) {
 	h := x.height - 1
 	n, i := p[h].n, p[h].i
@@ -644,8 +643,8 @@ func (x *index[T]) mergeLeaf(p *path, gen *cow.Generation) {
 	x.dropChild(p, h, gen)
 }
 
-// mergeInner puts the node of row h and a neighbour together, if they fit, and leaves the path at the child of the row
-// above that is to be removed.
+// mergeInner merges the node of row h and a neighbour, if both fit into one, and sets the path to the child of the row above
+// that the caller removes.
 func (x *index[T]) mergeInner(p *path, h int, gen *cow.Generation) bool {
 	n, i := p[h-1].n, p[h-1].i
 	count := func(i int) int { return (*inner)(n.child[i]).n }
@@ -658,7 +657,7 @@ func (x *index[T]) mergeInner(p *path, h int, gen *cow.Generation) bool {
 		return false
 	}
 	l, r := x.ownInner(&n.child[i], gen), *(*inner)(n.child[i+1])
-	// The first child's least may be too low for a place among others.
+	// The least of a first child is not a valid bound among others, so take the node's own.
 	r.least[0] = n.least[i+1]
 	l.take(&r, 0)
 	x.bytes -= innerSize
@@ -667,8 +666,8 @@ func (x *index[T]) mergeInner(p *path, h int, gen *cow.Generation) bool {
 	return true
 }
 
-// oldest returns the least value that fn gives for an item, and the first ID that has it. fn of an item is not lower than
-// the bound that was passed with it.
+// oldest returns the first ID of the items with the least fn. fn of an item must not be lower than the bound that was passed
+// for it.
 func (x *index[T]) oldest(fn func(T) int64) (id ID, ok bool) {
 	if x.n == 0 {
 		return ID{}, false

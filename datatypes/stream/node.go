@@ -16,9 +16,9 @@ import (
 //	with the same fields as the master entry:
 //	               flags | ms | seq | value 1 ... value n | elements of the entry before this one
 //
-// ms and seq are relative to the node's master ID. An entry that was deleted keeps its place and is marked; entries counts
-// those that are not. Foreign nodes that passed Validate may hold entries whose IDs do not ascend: they are stored and
-// counted like others, though not every search finds them.
+// ms and seq are relative to the node's master ID. A deleted entry keeps its place and is marked; entries counts the others.
+// Foreign nodes that passed Validate may hold entries whose IDs do not ascend: they are stored and counted, but not every
+// search finds them.
 //
 // The index holds nodes by value. A listpack begins with its length, so a node is a pointer and a stamp. The capacity of its
 // buffer is the allocator's size class for that length. Only the last node, to which entries are appended, may have more:
@@ -34,12 +34,12 @@ type tail struct {
 	room int
 }
 
-// lp returns the node's listpack, to be read, or written without changing its length.
+// lp returns the node's listpack for reading, or for writing that does not change its length.
 func (n node) lp() listpack.Listpack {
 	return unsafe.Slice(n.p, binary.LittleEndian.Uint32(unsafe.Slice(n.p, 4)))
 }
 
-// room returns the capacity of the node's buffer: a size class of the allocator.
+// room returns the capacity of the node's buffer.
 func (s *Stream) room(n node) int {
 	if n.p == s.tail.p {
 		return s.tail.room
@@ -47,7 +47,7 @@ func (s *Stream) room(n node) int {
 	return mem.Size(len(n.lp()))
 }
 
-// writable returns the listpack of an owned node, to be changed in place or grown. The caller passes the result to settle.
+// writable returns the listpack of an owned node with its room, for changes. The caller passes the result to settle.
 func (s *Stream) writable(n node) listpack.Listpack {
 	return unsafe.Slice(n.p, s.room(n))[:len(n.lp())]
 }
@@ -70,8 +70,8 @@ var (
 	errEntries = errors.New("stream: the number of entries of a node is wrong")
 )
 
-// walker reads the elements of a listpack one by one. It becomes bad when a read passes the end, or finds no integer where
-// one must be.
+// walker reads the elements of a listpack one by one. It becomes bad when a read passes the end, or a wanted integer is
+// something else.
 type walker struct {
 	lp  listpack.Listpack
 	p   int
@@ -95,7 +95,7 @@ func (w *walker) int() int64 {
 	return n
 }
 
-// skip passes over n elements.
+// skip skips n elements.
 func (w *walker) skip(n int64) {
 	if n < 0 {
 		w.bad = true
@@ -105,8 +105,8 @@ func (w *walker) skip(n int64) {
 	}
 }
 
-// Validate reports whether lp, which has passed listpack.Validate, is a node, and returns the number of its entries that
-// are not marked as deleted.
+// Validate returns an error if lp, which has passed listpack.Validate, is not a node. entries is the number of its entries
+// that are not marked as deleted.
 func Validate(lp listpack.Listpack) (entries int, err error) {
 	w := walker{lp: lp, p: listpack.HeaderSize}
 	count, deleted, master := w.int(), w.int(), w.int()
@@ -179,7 +179,7 @@ func wideNumber(lp listpack.Listpack, p int) (n int64, next int) {
 	return n, next
 }
 
-// counts returns how many entries of a node are live, and how many there are in all.
+// counts returns the number of entries of a node that are not deleted, and of all entries.
 func counts(lp listpack.Listpack) (live, all int) {
 	n, p := number(lp, listpack.HeaderSize)
 	gone, _ := number(lp, p)
@@ -195,7 +195,7 @@ func (c *cursor) open(master ID, lp listpack.Listpack) {
 	c.head = lp.Skip(p, c.fields+1)
 }
 
-// read reads the entry at p, but for its pairs.
+// read reads the entry at p without its pairs.
 func (c *cursor) read(p int) {
 	c.at = p
 	flags, p := number(c.lp, p)
@@ -252,14 +252,14 @@ func lastID(master ID, lp listpack.Listpack) ID {
 	return c.id
 }
 
-// mark marks the entry whose flags are at p as deleted. That leaves the length as it is, but for foreign nodes that encode
-// flags in another way. The counts are left to count.
+// mark marks the entry whose flags are at p as deleted. The length does not change, except in a foreign node with another
+// encoding of the flags. mark does not update the counts of the node, see count.
 func mark(lp listpack.Listpack, p int) listpack.Listpack {
 	flags, _ := number(lp, p)
 	return lp.ReplaceInt(p, flags|flagDeleted)
 }
 
-// count changes the counts of a node in which gone more entries were marked.
+// count updates the counts of a node after gone entries were marked.
 func count(lp listpack.Listpack, gone int) listpack.Listpack {
 	live, p := number(lp, listpack.HeaderSize)
 	marked, _ := number(lp, p)
@@ -273,13 +273,13 @@ type Limits struct {
 }
 
 const (
-	// maxBytes is the length of what is added, or of a node, that Redis keeps to.
+	// maxBytes is Redis's limit of the length of an entry, and of a node.
 	maxBytes = 1 << 30
-	// roomBytes is how far a node's room grows ahead of its contents: Redis allocates that much at once.
+	// roomBytes is the length up to which a node's buffer is doubled when it grows; Redis allocates so much at once.
 	roomBytes = 4096
 )
 
-// full reports whether a node gets no other entry of that many bytes of text.
+// full reports whether a node has no room for an entry of text bytes.
 func (l Limits) full(lp listpack.Listpack, text int) bool {
 	limit := l.Bytes
 	if limit <= 0 || limit > maxBytes {
@@ -297,7 +297,7 @@ func (l Limits) full(lp listpack.Listpack, text int) bool {
 
 // newNode returns the listpack of a node that has a master entry with these fields and no entries.
 func newNode(pairs [][]byte, room int) listpack.Listpack {
-	need := listpack.Overhead + 4*listpack.OfInt(int64(len(pairs))).Size() // not less than the four integers take
+	need := listpack.Overhead + 4*listpack.OfInt(int64(len(pairs))).Size() // at least the size of the four integers
 	for i := 0; i < len(pairs); i += 2 {
 		need += listpack.Of(pairs[i]).Size()
 	}
@@ -340,7 +340,7 @@ func appendEntry(lp listpack.Listpack, master, id ID, pairs [][]byte, owned bool
 	for i := step - 1; i < len(pairs); i += step {
 		size += listpack.Of(pairs[i]).Size()
 	}
-	const counter = 1 // what the count of entries may grow by
+	const counter = 1 // bytes by which the count of entries may grow
 	if need := len(lp) + size + counter; need > cap(lp) || !owned {
 		grown := listpack.New(max(need, min(2*need, roomBytes), need+need/8))[:len(lp)]
 		copy(grown, lp)

@@ -26,11 +26,11 @@
 //
 // # Copy-on-write
 //
-// A stream bears the stamp of the generation that made it, see package cow, and so do nodes, the parts of an index,
+// A stream has the stamp of the generation in which it was made, see package cow, and so do nodes, the parts of an index,
 // groups and consumers. The caller of a method that changes a stream must own the stream, or a Fork of it: a new head, which
 // shares all below it. Each part is copied before its first change: the bytes of a node (some 4 KiB), the path in an index (2
-// KiB for a leaf and 1 KiB for each row above), a group's head (16 bytes a consumer), a consumer's head. Reads change
-// nothing and may run beside the owner of a Fork. Only the owner may call Oldest, which corrects bounds that only it reads.
+// KiB for a leaf and 1 KiB for each row above), a group's head (16 bytes a consumer), a consumer's head. Reads change nothing
+// and may run beside the owner of a Fork. Only the owner may call Oldest, which corrects bounds that only it reads.
 //
 // # Use
 //

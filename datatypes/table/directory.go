@@ -10,10 +10,10 @@ import (
 
 // The directory: pages, how they grow and shrink, and how they are shared with a snapshot.
 //
-// A page has as many entries as its deepest segment needs; pages next to each other may differ. Every segment is at least
-// as deep as the index of pages, so that it lies within one page. When a page would have more than maxPage entries, every
-// page is cut in two first: the halves are parts of the same arrays, so that this costs 64 bytes a page. When pages have
-// become short, neighbours are put together again.
+// A page has as many entries as its deepest segment needs; the numbers of neighbouring pages may differ. The depth of a
+// segment is at least the number of bits of a page index, so that a segment lies within one page. Before a page would get
+// more than maxPage entries, every page is cut in two: the halves are parts of the same arrays, so this costs 64 bytes a
+// page. When pages have become short, neighbours are joined again.
 
 const (
 	maxPage  = 512 // entries of a page
@@ -23,9 +23,9 @@ const (
 // page is one cache line: a part of the directory.
 type page struct {
 	dir   []*segment
-	shift []uint8 // of each entry: how far to shift a hash to get its bucket number
+	shift []uint8 // for each entry, how far to shift a hash to get its bucket number
 	stamp uint64
-	low   uint8 // how far to shift a hash to get its entry: 64 less depth
+	low   uint8 // how far to shift a hash to get its entry: 64 minus depth
 }
 
 const pageSize = int(unsafe.Sizeof(page{}))
@@ -68,13 +68,14 @@ func (t *Table) bucketOf(p *page, i uint, hash uint64) uint {
 	return uint(hash>>(p.shift[i]&63)) & uint(t.mask)
 }
 
-// passed reports whether the snapshot that is being walked has left behind all hashes that agree with this one but for
-// the lowest bits.
+// passed reports whether the snapshot that is being walked has passed all hashes that differ from this one in the low lowest
+// bits only.
 func (t *Table) passed(hash uint64, low uint8) bool {
 	return t.walk != nil && t.walk.passed(hash|(1<<low-1))
 }
 
-// writable returns the segment of entry i, to which hash belongs, copied first where a snapshot still needs it.
+// writable returns the segment of entry i, to which hash belongs. If a snapshot still needs the segment, it makes a copy
+// first.
 func (t *Table) writable(p *page, i uint, hash uint64) *segment {
 	s := p.dir[i]
 	if t.gen.Owns(s.stamp) || t.passed(hash, 64-s.depth) {
@@ -89,7 +90,7 @@ func (t *Table) writable(p *page, i uint, hash uint64) *segment {
 	return c
 }
 
-// entrySize is what an entry of a page takes: a segment and its shift.
+// entrySize is the number of bytes of an entry of a page: a pointer to a segment and a shift.
 const entrySize = 8 + 1
 
 // own makes the entries of the page to which hash belongs writable.
@@ -176,8 +177,9 @@ func (t *Table) double(p *page) {
 // cutPages cuts every page in two.
 func (t *Table) cutPages() {
 	for i := range t.pages {
-		// A segment that takes a whole page would be needed by both halves: it is split before. Keys that come in the
-		// order of their hashes, as a walk or SCAN gives them, fill one page after the other, and the last stay empty.
+		// A segment that has all entries of a page would belong to both halves, so it is split before. Such pages exist when
+		// keys are inserted in the order of their hashes, as a walk or SCAN returns them: they fill one page after the other,
+		// and the last pages stay empty.
 		p := &t.pages[i]
 		if _, n := p.run(0, p.dir[0]); int(n) == len(p.dir) {
 			if n == 1 {
@@ -202,12 +204,12 @@ func (t *Table) cutPages() {
 	t.size += t.topSize()
 }
 
-// resize gives a table with one segment another size of it.
+// resize replaces the only segment of a table by one of another size.
 func (t *Table) resize(s *segment, b uint8) {
 	d := newSegment(b, 0, t.gen.Current())
 	if !pour(s, func(h uint64) (*segment, uint) { return d, uint(h>>(64-b)) & (1<<b - 1) }) {
 		if b == bucketBits || d.bits < s.bits {
-			return // shrinking has to wait; a full-size segment takes whatever a smaller one held
+			return // not shrunk this time; a full-size segment always holds the records of a smaller one
 		}
 		t.resize(s, b+2)
 		return
@@ -219,8 +221,8 @@ func (t *Table) resize(s *segment, b uint8) {
 	t.mask = 1<<b - 1
 }
 
-// shrink merges the segment of entry i, to which hash belongs and which is nearly empty, with its buddy when both fit into
-// one with room to spare, or gives a table with one segment a smaller one.
+// shrink merges the segment of entry i, to which hash belongs and which is nearly empty, with its buddy if both fit into one
+// with room to spare. If the table has only one segment, it replaces it by a smaller one.
 func (t *Table) shrink(p *page, i uint, hash uint64) {
 	s := p.dir[i]
 	if t.depth == 0 {
@@ -252,7 +254,7 @@ func (t *Table) shrink(p *page, i uint, hash uint64) {
 	}
 }
 
-// halve undoes double for as long as no segment is as deep as the page.
+// halve undoes double as long as no segment is as deep as the page.
 func (t *Table) halve(p *page) {
 	was := p.depth()
 	for len(p.dir) > 1 && !p.deepest() {

@@ -2,8 +2,8 @@ package table
 
 import "hash/maphash"
 
-// seed is drawn once a process: hashes never leave it (SCAN cursors are positions, and a restart ends a scan anyway),
-// and a client cannot choose keys that collide.
+// seed is random for each process, so that a client cannot choose keys that collide. Only the cursors of SCAN show bits of
+// hashes to a client, and a restart ends a scan anyway.
 var seed = maphash.MakeSeed()
 
 // fixed is 0, or the seed of the hash function that tests use.
@@ -17,11 +17,11 @@ func Hash(key []byte) uint64 {
 	return maphash.Bytes(seed, key)
 }
 
-// FixHash makes Hash depend on a seed only, so that a test that has failed can be run again exactly. It is for tests, and to be
-// called before the first table is made.
+// FixHash makes Hash depend on a seed only, so that a failed test can be repeated exactly. It is for tests, which call it
+// before they make the first table.
 func FixHash(n uint64) { fixed = n | 1 }
 
-// fixedHash is FNV-1a with the bits of its result mixed (the last steps of MurmurHash3), since tables look at the upper ones.
+// fixedHash is FNV-1a with the bits of its result mixed (the last steps of MurmurHash3), since tables use the upper bits.
 func fixedHash(key []byte) uint64 {
 	h := fixed
 	for _, b := range key {

@@ -10,7 +10,7 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// Recount visits the whole table and returns an error if its counters contradict what is there.
+// Recount visits the whole table and returns an error if its counters are wrong.
 func (t *Table) Recount() error {
 	count, entries, depth := 0, 0, uint8(0)
 	size := t.topSize() + mem.SizePtr(int(unsafe.Sizeof(*t)))

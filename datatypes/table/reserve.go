@@ -2,13 +2,13 @@ package table
 
 import "ferrous/datatypes/record"
 
-// reserved is how many records a segment gets on average when room is reserved, at least half of it: what segments hold
-// when a table has grown to that size by itself.
+// reserved is the greatest average number of records that Reserve plans for a segment; the least is half of it. A segment of
+// a table that grew by insertions holds as many.
 const reserved = 300
 
 // Reserve gives an empty table the segments that n records will need, so that none has to split while they are inserted:
-// a split looks at every key of its segment, and the keys lie anywhere in memory. It takes 16 to 33 bytes a record; for a
-// few hundred records it does nothing. Deletions give back what was not needed.
+// a split reads every key of its segment, and the keys are spread over the memory. It takes 16 to 33 bytes a record; for a
+// few hundred records it does nothing. Deletions free what is not needed.
 func (t *Table) Reserve(n int) {
 	if t.count > 0 || n <= 2*reserved {
 		return
@@ -39,8 +39,8 @@ func (t *Table) Reserve(n int) {
 	t.size += t.topSize()
 }
 
-// Trim gives back room that was reserved and not needed: a table that is nearly empty is made anew. It is to be called when
-// what was announced has come, or has not.
+// Trim frees reserved memory that is not needed: it rebuilds a table that is nearly empty. The caller of Reserve calls it
+// after the last insertion.
 func (t *Table) Trim() {
 	if t.count >= t.entries*reserved/8 || t.depth == 0 || t.walk != nil {
 		return

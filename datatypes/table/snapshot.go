@@ -6,7 +6,7 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// Progress is how far a walk of a snapshot has come, shared by the walker and the owner of the live table.
+// Progress is the position of a snapshot's walk, shared by the walker and the owner of the live table.
 type Progress struct {
 	next atomic.Uint64 // all lower hashes are done
 	done atomic.Bool
@@ -20,7 +20,7 @@ type Snapshot struct {
 	low   uint8
 	count int
 	walk  *Progress
-	sink  uint64 // of no use but to keep the compiler from leaving loads out
+	sink  uint64 // has no meaning: it keeps the compiler from removing loads
 }
 
 // Snapshot freezes the table's present state. The caller has pinned the generation, keeps it pinned until the walk is
@@ -31,8 +31,8 @@ func (t *Table) Snapshot() *Snapshot {
 }
 
 // Fork returns a table with the same records, to be written instead of t, which from then on must only be read: the
-// array of pages is copied, pages and segments are shared until their first change. The generation is pinned. It is how
-// a collection inside a key is taken from under a snapshot's reader.
+// array of pages is copied, pages and segments are shared until their first change. The generation is pinned. A collection
+// that a snapshot's reader uses is replaced by a Fork before a change.
 func (t *Table) Fork() *Table {
 	f := *t
 	f.pages = append([]page(nil), t.pages...)
@@ -40,19 +40,18 @@ func (t *Table) Fork() *Table {
 	return &f
 }
 
-// EndSnapshot forgets the walk's progress.
+// EndSnapshot ends the snapshot's walk for the table.
 func (t *Table) EndSnapshot() { t.walk = nil }
 
 // Len returns the number of records in the snapshot.
 func (s *Snapshot) Len() int { return s.count }
 
-// Walk calls fn once for every record in hash order and stops when fn returns false. Only one walk is possible: it
-// lets go of what it has passed, which the live table then writes in place again.
+// Walk calls fn once for every record in hash order and stops when fn returns false. Only one walk is possible: it drops its
+// pointers to segments that it has passed, and the live table writes these in place again.
 func (s *Snapshot) Walk(fn func(*record.Record) bool) bool {
 	var room [maxPage]*segment
 	for n := range s.pages {
-		// The walk keeps segments by itself, so that it lets go of them one by one; a page it lets go of at once, since the
-		// live table has the same or a copy.
+		// The walk copies the pointers to a page's segments, so that it can drop them one by one. It drops the page at once.
 		dir, low := room[:copy(room[:], s.pages[n].dir)], s.pages[n].low
 		s.pages[n] = page{}
 		for i := 0; i < len(dir); {

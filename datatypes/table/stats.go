@@ -9,12 +9,12 @@ type Stats struct {
 	Used      int   // primary buckets that hold records
 	Reserve   int   // overflow buckets, in use or not
 	Overflow  int   // overflow buckets in use
-	Slots     int   // places for records in all buckets
+	Slots     int   // slots of all buckets
 	Longest   int   // records in the fullest bucket with its overflow
-	Chains    []int // number of buckets by how many records they hold with their overflow
+	Chains    []int // Chains[n] is the number of buckets with n records, overflow included
 }
 
-// Stats counts. It visits every bucket.
+// Stats visits every bucket.
 func (t *Table) Stats() Stats {
 	st := Stats{Pages: len(t.pages), Directory: t.entries}
 	for p := range t.pages {

@@ -10,24 +10,24 @@
 // cache line: seven one-byte fingerprints and a link in one word, and seven pointers to records. A full bucket links to
 // an overflow bucket of its segment; when the reserve is used up the segment splits in two by the next bit of the hash
 // (and the entries of its page double when the segment was as deep as they). Two halves that are nearly empty merge
-// again. So nothing is ever rehashed or copied as a whole, the directory included: the longest step moves one segment's
-// few hundred pointers, or copies the array of pages, 64 bytes for some hundred thousand keys. A table of few elements
-// has one small segment of 1, 4 or 16 buckets instead.
+// again. So neither the table nor the directory is ever rehashed or copied as a whole: the longest step moves one segment's
+// few hundred pointers, or copies the array of pages, 64 bytes for some hundred thousand keys. A table of few elements has
+// one small segment of 1, 4 or 16 buckets instead.
 //
-// A lookup touches a directory entry, one bucket (rarely two), and the record whose fingerprint agrees.
+// A lookup reads a directory entry, one bucket (rarely two), and the record with the same fingerprint.
 //
 // # Order
 //
-// Prefix, bucket bits and overflow chains make up the hash in order, so a position in the table is a hash prefix and
-// means the same whatever splits and merges meanwhile. Scan's cursor is such a prefix, of 48 bits: elements that stay
-// in the table during the whole scan are always returned; some may be returned twice.
+// Segments by their prefix, and the buckets of a segment by their number, are in the order of hashes. So a position in the
+// table is a hash prefix, and stays valid while segments split and merge. Scan's cursor is such a prefix, of 48 bits:
+// elements that stay in the table during the whole scan are always returned; some may be returned twice.
 //
 // # Copy-on-write
 //
-// A segment bears the stamp of the generation that made it (package cow), and so does a page. Snapshot and Fork copy the
-// array of pages; from then on a page or a segment that the snapshot can reach is copied before its first change (4.6 KB
-// and 4.8 KB), unless the snapshot's walk has passed it already: the walk publishes the hash up to which it has come. All
-// of the live table belongs to the goroutine that owns the data; a Snapshot belongs to the goroutine that walks it.
+// A segment has the stamp of the generation in which it was made (package cow), and so has a page. Snapshot and Fork copy the
+// array of pages; from then on a page or a segment that the snapshot can reach is copied before its first change (4.6 KB and
+// 4.8 KB), unless the snapshot's walk has passed it already: the walk publishes the hash that it has reached. The live table
+// belongs to the goroutine that owns the data, a Snapshot to the goroutine that walks it.
 package table
 
 import (
@@ -44,8 +44,8 @@ const (
 	slots       = 7   // records a bucket
 	bucketBits  = 6   // a full-size segment has 1<<bucketBits primary buckets
 	cursorBits  = 48  // bits of hash in a Scan cursor
-	maxDepth    = 40  // cursorBits less bucketBits and some; 2^40 segments are out of reach
-	mergeBelow  = 64  // a deletion that leaves fewer elements than this looks at the buddy
+	maxDepth    = 40  // less than cursorBits-bucketBits; no memory holds 2^40 segments
+	mergeBelow  = 64  // a deletion that leaves fewer elements than this tries to merge the segment with its buddy
 	mergedLimit = 160 // most elements of two buddies that become one: 36% of its 448 slots, so that it does not split again soon
 )
 
@@ -73,7 +73,7 @@ const (
 	bucketSize = unsafe.Sizeof(bucket{})
 )
 
-// The four sizes of segment, as types so that the collector knows where their pointers are.
+// The four sizes of segment. They are types so that the garbage collector knows where their pointers are.
 type (
 	segment1 struct {
 		segment
@@ -165,8 +165,8 @@ func fingerprint(hash uint64) uint64 {
 	return f
 }
 
-// match returns the high bit of each byte of meta that may equal f: no equal byte is missed, and the caller compares
-// keys anyway.
+// match returns the high bit of each byte of meta that equals f, and sometimes that of a byte which does not: the caller
+// compares keys anyway.
 func match(meta, f uint64) uint64 {
 	x := meta ^ f*lows
 	return (x - lows) & ^x & highs
@@ -178,7 +178,7 @@ func empty(meta uint64) uint64 { return (meta - lows) & ^meta & highs }
 // Table is the hash table. Make one with New.
 type Table struct {
 	pages   []page
-	low     uint8 // how far to shift a hash to get its page: 64 less the bits of an index of pages
+	low     uint8 // how far to shift a hash to get its page: 64 minus the bits of a page index
 	depth   uint8 // of the deepest page
 	mask    uint8 // number of primary buckets less one
 	entries int   // of all pages
@@ -188,7 +188,7 @@ type Table struct {
 	walk    *Progress // of the snapshot that is being walked, nil if none or past this table
 }
 
-// New returns an empty table whose copy-on-write is ruled by gen.
+// New returns an empty table with the stamps of gen.
 func New(gen *cow.Generation) *Table {
 	t := &Table{gen: gen}
 	s := newSegment(0, 0, gen.Current())
@@ -224,9 +224,9 @@ func (t *Table) Get(hash uint64, key []byte) *record.Record {
 	}
 }
 
-// Prefetch brings what Get of these hashes will touch into the processor's cache, all at once: the loads of one key wait
-// for each other (bucket, then record), those of different keys do not. The result is of no use but to keep the
-// compiler from leaving the loads out.
+// Prefetch loads into the processor's cache the memory that Get of these hashes will read. The loads of one key depend on
+// each other (bucket, then record), those of different keys run in parallel. The result has no meaning: it only keeps the
+// compiler from removing the loads.
 func (t *Table) Prefetch(hashes []uint64) (sum uint64) {
 	var found [32]*record.Record
 	if len(hashes) > len(found) {
@@ -267,7 +267,7 @@ func (t *Table) EachHash(hash uint64, fn func(*record.Record)) {
 	}
 }
 
-// Owned reports whether the records at this hash may be written in place: no snapshot needs them.
+// Owned reports whether the records of this hash may be written in place, because no snapshot needs them.
 func (t *Table) Owned(hash uint64) bool {
 	return !t.gen.Pinned() || t.walk != nil && t.walk.passed(hash)
 }
@@ -323,7 +323,7 @@ func (t *Table) Replace(hash uint64, old, new *record.Record) {
 	b.slot[j] = new
 }
 
-// find returns where r is, and the bucket that links to its bucket, if any.
+// find returns the bucket and slot of r, and the bucket that links to this bucket, if any.
 func (s *segment) find(n uint, f uint64, r *record.Record) (b *bucket, slot int, before *bucket) {
 	b = s.bucket(n)
 	for {
@@ -353,7 +353,7 @@ func (t *Table) Delete(hash uint64, r *record.Record) {
 
 func (s *segment) remove(n uint, f uint64, r *record.Record) {
 	b, i, before := s.find(n, f, r)
-	// The hole is filled from the end of the chain, so that overflow buckets come free.
+	// The last record of the chain fills the slot, so that overflow buckets become free.
 	last, lastBefore := b, before
 	for last.next() != 0 {
 		lastBefore, last = last, s.bucket(last.next())
@@ -385,8 +385,8 @@ func (s *segment) each(fn func(*record.Record) bool) bool {
 	return true
 }
 
-// touch loads the headers of the records of bucket n: all at once, while a visit that
-// does something with each waits for each.
+// touch loads the headers of the records of bucket n. These loads run in parallel; a caller that processes each record in
+// turn would wait for each load.
 func (s *segment) touch(n uint) (sum uint64) {
 	for _, r := range s.bucket(n).slot {
 		if r != nil {
@@ -435,8 +435,8 @@ func (t *Table) Random(rnd func() uint64) *record.Record {
 	}
 }
 
-// Scan calls fn for the records of the bucket at cursor and of further ones until count records or ten times as many
-// buckets are done, and returns the cursor to go on from, 0 at the end. fn must not change the table.
+// Scan calls fn for the records of the bucket at cursor and of further ones until count records or ten times as many buckets
+// are done, and returns the cursor of the next call, 0 at the end. fn must not change the table.
 func (t *Table) Scan(cursor uint64, count int, fn func(*record.Record)) uint64 {
 	pos := cursor << (64 - cursorBits)
 	for tries := 10 * count; ; tries-- {
@@ -458,9 +458,9 @@ func (t *Table) Scan(cursor uint64, count int, fn func(*record.Record)) uint64 {
 	}
 }
 
-// Sweep appends the records of the bucket at hash *pos and of those behind it to out, until it has n or has come round, and
-// leaves *pos at the bucket to go on with. Records are not touched. A sweep of a nearly empty table ends, too, after ten
-// buckets for each record that was asked for.
+// Sweep appends the records of the bucket at hash *pos and of the buckets behind it to out, until it has n records or has
+// visited the whole table once. It sets *pos to the next bucket. It does not read the records. In a nearly empty table it
+// stops after 10*n buckets.
 func (t *Table) Sweep(pos *uint64, n int, out []*record.Record) []*record.Record {
 	start, hash := *pos, *pos
 	for tries := 10 * n; tries > 0 && len(out) < n; tries-- {
@@ -489,8 +489,8 @@ func (t *Table) Sweep(pos *uint64, n int, out []*record.Record) []*record.Record
 	return out
 }
 
-// Walk is Each for long walks whose fn reads each record: it loads a bucket's records together. It reports whether fn never
-// returned false.
+// Walk is Each for an fn that reads the records: it loads the records of a bucket together. It returns false if fn returned
+// false.
 func (t *Table) Walk(fn func(*record.Record) bool) bool {
 	sum := uint64(0)
 	defer func() { runtime.KeepAlive(sum) }() // so that the loads are made

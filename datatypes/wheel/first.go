@@ -1,15 +1,15 @@
 package wheel
 
-// Entry is what was given to Insert.
+// Entry is an entry of a wheel, with the arguments of Insert.
 type Entry struct {
 	Hash uint64
 	When int64
 }
 
 // TakeFirst takes the entries with the earliest deadlines out of the wheel, appends them to out in no order, and returns
-// the time before which no entry is left in a slot. Of the n entries of the first slot it takes one of part, but at least
-// least and at most most, and all if they are fewer; those of the last deadline may be left, or all be taken. It reads all
-// n. Entries that are due already, which wait for the next Advance, are left alone: without others it takes none.
+// the time before which no entry is left in a slot. Of the n entries of the first slot it takes n/part, but at least least
+// and at most most, and all n if n is less than least. The number is approximate: of entries with the same deadline it takes
+// all or none. It reads all n. It takes no entries that are due already and wait for the next Advance.
 func (w *Wheel) TakeFirst(least, most, part int, out []Entry) (taken []Entry, bound int64) {
 	l, i, ok := w.next()
 	if !ok {
@@ -45,8 +45,8 @@ func (w *Wheel) TakeFirst(least, most, part int, out []Entry) (taken []Entry, bo
 	return out, int64(min(before, 1<<63-1))
 }
 
-// lowest returns the k-th lowest deadline of a stack's entries, the bytes that they store of it, and whether all k are
-// the same. It keeps a heap of the k lowest, the highest of them on top.
+// lowest returns the stored bytes of the k-th lowest deadline of a stack's entries, and whether all k are the same. It keeps
+// a heap of the k lowest, the highest of them on top.
 func (st *store) lowest(s *stack, wd, k int) (last uint64, tied bool) {
 	h := make([]uint64, 0, k)
 	st.each(s, wd, func(_, low uint64) {

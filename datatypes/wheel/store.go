@@ -29,7 +29,7 @@ const (
 	chunkHead = 6
 	classes   = 3
 
-	// A stack goes over to the next class when it has four chunks' worth of that class.
+	// A stack gets chunks of the next class when it has the bytes of four chunks of that class.
 	smallChunks  = 4 * 8
 	mediumChunks = smallChunks + 3*8 + 4
 
@@ -45,7 +45,7 @@ type ref uint32
 
 func slotID(l, i int) uint16 { return uint16(l<<8 | i) }
 
-// width returns how many bytes of the deadline the entries of a stack carry.
+// width returns the number of bytes of the deadline that the entries of a stack store.
 func width(id uint16) int { return int(id >> 8) }
 
 func classSize(class uint8) int { return unit << (3 * class) }
@@ -67,7 +67,7 @@ func classAt(n uint32) uint8 {
 // stack is one slot's entries.
 type stack struct {
 	head   ref    // the top chunk
-	chunks uint32 // how many there are
+	chunks uint32 // number of chunks
 	used   uint16 // bytes of entries in the top chunk
 	room   uint16 // bytes left in it
 }
@@ -76,7 +76,7 @@ type slab struct {
 	mem        *[slabSize]byte
 	free       uint64 // bit i: chunk i is free
 	next, prev uint32 // the slabs of the class with a free chunk: number plus one
-	pos        uint32 // place in order
+	pos        uint32 // index in order
 	class      uint8
 }
 
@@ -93,7 +93,7 @@ type store struct {
 func (st *store) write(s *stack, wd int, hash, when uint64) {
 	at := int(s.head&63)*unit + chunkHead + int(s.used)
 	m := st.slabs[s.head>>6-1].mem[at:]
-	// The hash overwrites the bytes of the deadline that are not kept.
+	// The hash overwrites the bytes of the deadline that are not stored.
 	binary.LittleEndian.PutUint64(m, when)
 	binary.LittleEndian.PutUint64(m[wd:], hash)
 	s.used += uint16(8 + wd)
@@ -165,7 +165,7 @@ func (st *store) alloc(class uint8) ref {
 	return ref(n<<6 | uint32(i)<<(3*class))
 }
 
-// release gives a chunk back.
+// release frees a chunk.
 func (st *store) release(r ref) {
 	n := uint32(r >> 6)
 	b := &st.slabs[n-1]
@@ -201,7 +201,7 @@ func (st *store) unlink(b *slab) {
 	}
 }
 
-// addSlab puts a slab of a class to use: one of the pool, else one with new memory.
+// addSlab adds a slab to a class: one of the pool, else one with new memory.
 func (st *store) addSlab(class uint8) {
 	if int(st.live) == len(st.slabs) {
 		st.bytes -= st.indexBytes()
@@ -222,7 +222,7 @@ func (st *store) addSlab(class uint8) {
 	st.link(n + 1)
 }
 
-// dropSlab takes a slab that is empty and in no list out of use.
+// dropSlab removes a slab that is empty and in no list from the slabs in use.
 func (st *store) dropSlab(b *slab) {
 	st.live--
 	last := st.order[st.live]
@@ -245,9 +245,9 @@ func (st *store) indexBytes() int64 {
 
 // sample returns the hash of a random entry of a store that is not empty. stackOf finds the stack that a chunk belongs to.
 //
-// A slab has places for 512 entries of the shortest kind, in chunks of 8, 64 or 512. A place of a slab in use, drawn at
-// random, is accepted when there is an entry in it: four of five are in a well filled store. When slabs are nearly empty
-// and many draws fail, the draw of the slab and then of one of its chunks is accepted: not quite uniform, but quick.
+// A slab has places for 512 entries of the shortest kind, in chunks of 8, 64 or 512. sample draws a random place of a slab in
+// use and accepts it if it has an entry: in a well filled store four of five have one. If many draws fail because slabs are
+// nearly empty, it draws a slab, then one of the slab's chunks, then an entry: not quite uniform, but quick.
 func (st *store) sample(rnd uint64, stackOf func(id uint16, r ref) *stack) uint64 {
 	const draws = 32
 	for try := 0; ; try++ {

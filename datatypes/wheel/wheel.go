@@ -2,38 +2,40 @@
 //
 // # What is stored
 //
-// An entry is a 64-bit hash and a deadline in Unix milliseconds; the wheel knows nothing of keys. When an entry fires, its
-// owner looks the key up by the hash and checks the real deadline. So entries may be stale (the key is gone, or lives
-// longer by now: the owner inserts it again) and may occur twice, and deleting a key costs nothing here.
+// An entry is a 64-bit hash and a deadline in Unix milliseconds; the wheel knows nothing of keys. When an entry fires, the
+// wheel's owner looks the key up by the hash and checks its present deadline. So entries may be stale (the key was deleted,
+// or has a later deadline by now and the owner inserts it again) and may occur twice, and deleting a key does not change the
+// wheel.
 //
 // # Levels and slots
 //
 // A deadline is read as eight digits of base 256. The wheel's time, now, is read the same way. An entry lives at the level
 // of the highest digit in which its deadline differs from now, in the slot named by that digit: level 0 has 256 slots
 // of 1 ms, level 1 of 256 ms (65 s in all), level 2 of 65 s (4.6 h), level 3 of 4.6 h (49 days), level 4 of 49 days (34
-// years) and so on up to level 7, beyond which no int64 lies. Two things follow. All entries of a lower level are due
-// before all entries of a higher one, and within a level slots are due in the order of their numbers; so the next
-// thing to do is the first occupied slot of the lowest occupied level, which a bitmap of a slot each finds in a few
-// instructions, however long the gap. And a slot of level n fixes all digits from n up: its entries store only the
-// lower n bytes of their deadline (package file store.go), 8+n bytes an entry.
+// years) and so on up to level 7, which holds every int64. Two things follow. All entries of a lower level are due before all
+// entries of a higher one, and within a level slots are due in the order of their numbers; so the first occupied slot of the
+// lowest occupied level is due next. A bitmap with one bit a slot finds it in a few instructions, however long the gap. And a
+// slot of level n fixes all digits from n up: its entries store only the lower n bytes of their deadline (package file
+// store.go), 8+n bytes an entry.
 //
 // When time reaches a slot of level 0, its entries fire. When it reaches a slot of a higher level, its entries cascade:
-// each is put where it belongs relative to the new now, always on a lower level. An entry moves at most once a level.
+// each is put into its slot relative to the new now, always on a lower level. An entry moves at most once a level.
 //
 // # Work in pieces
 //
-// Entries are popped off a slot one at a time, so work can stop after any of them. What is unfinished is visible in the
-// structure itself: only a slot in progress has the number of now's own digit at its level. Entries of such a slot
-// are never before now.
+// Entries are popped off a slot one at a time, so work can stop after any of them. The structure itself shows unfinished
+// work: an occupied slot whose number is now's digit at its level is a slot in progress. The deadlines of its entries are
+// never before now.
 //
-// Deadlines that are not after now cannot be in a slot. They wait in a list, late, with the whole deadline, and fire
-// first in the next Advance.
+// Deadlines that are not after now cannot be in a slot. They wait, with the whole deadline, in the list behind, which the
+// next Advance takes over as its list late and fires first.
 //
-// A clock that jumps forward meets only occupied slots. When it is set back, to a time that differs from now in digit n,
-// what is on levels n and up is right already; entries below n share digit n with the old now and move to that slot.
+// After a jump of the clock forward, Advance visits occupied slots only. When the clock is set back, to a time that differs
+// from now in digit n, the entries of level n and above are in their right slots already; entries below n share digit n with
+// the old now and move to that slot.
 //
-// An empty wheel holds nothing; levels are allocated when first used. The only pointers are those to levels and to slabs
-// of 4 KiB, so ten million entries cost the garbage collector 25,000 pointers. A Wheel belongs to one goroutine.
+// A new wheel has no memory; levels are allocated when first used. The only pointers are those to levels and to slabs of 4
+// KiB, so with ten million entries the garbage collector follows 25,000 pointers. A Wheel belongs to one goroutine.
 package wheel
 
 import (
@@ -47,11 +49,11 @@ const (
 	levels = 8
 	slots  = 256
 
-	// keepEmpty is how many bytes a wheel that has become empty may keep for its next entries.
+	// keepEmpty is the number of bytes that a wheel which has become empty may keep for its next entries.
 	keepEmpty = 64 << 10
 )
 
-// level is 256 slots and a bitmap that says which of them hold entries.
+// level is 256 slots and a bitmap of the occupied ones.
 type level struct {
 	occupied [slots / 64]uint64
 	slots    [slots]stack
@@ -85,8 +87,8 @@ type Wheel struct {
 	behind stack // entries inserted since with a deadline not after now; both have width 8
 }
 
-// New returns an empty wheel whose time is nowMs, in Unix milliseconds. A wheel that starts at 0 works as well, but sorts its
-// entries a second time at the first call of Advance.
+// New returns an empty wheel whose time is nowMs, in Unix milliseconds. A wheel that starts at 0 works as well, but its first
+// call of Advance cascades all entries.
 func New(nowMs int64) *Wheel { return &Wheel{now: max(nowMs, 0)} }
 
 // Len returns the number of entries, stale ones included.
@@ -97,7 +99,7 @@ func (w *Wheel) Bytes() int64 {
 	return w.store.bytes + w.heads
 }
 
-// Clear drops all entries and all memory. The wheel's time stays. It may be called from within fire.
+// Clear drops all entries and all memory, and keeps the wheel's time. It may be called from within fire.
 func (w *Wheel) Clear() {
 	for _, v := range w.levels {
 		if v != nil {
@@ -121,7 +123,7 @@ func (w *Wheel) Insert(hash uint64, when int64) {
 	w.place(hash, when)
 }
 
-// place files an entry whose deadline is not before now.
+// place puts an entry whose deadline is not before now into its slot.
 func (w *Wheel) place(hash uint64, when int64) {
 	l := levelOf(when, w.now)
 	w.put(l, digit(when, l), hash, when)
@@ -166,9 +168,9 @@ func (w *Wheel) next() (l, i int, ok bool) {
 	return 0, 0, false
 }
 
-// NextDue returns the time (Unix ms) at which Advance has something to do, and false when the wheel is empty. It is never
-// later than the first deadline, but may be earlier: the time at which a slot is to be sorted into finer ones. After
-// a completed Advance(now) it is later than now, unless entries were inserted that are due already; then it is 0.
+// NextDue returns the time (Unix ms) at which Advance must be called next, and false when the wheel is empty. It is never
+// later than the first deadline, but may be earlier: the time at which a slot cascades. After a completed Advance(now) it is
+// later than now, unless entries were inserted that are due already; then it is 0.
 func (w *Wheel) NextDue() (when int64, ok bool) {
 	if w.n == 0 {
 		return 0, false
@@ -191,11 +193,11 @@ func (w *Wheel) NextDue() (when int64, ok bool) {
 }
 
 // Advance moves time to now (Unix ms) and calls fire for every entry whose deadline is not after now, in the order of
-// deadlines (late ones first). It handles at most limit entries, at least one, where moving an entry from a coarse slot
-// to a finer one counts as firing one, and returns whether it is done; if not, the next call goes on where it stopped.
+// deadlines (late ones first). It handles at most limit entries, at least one, where moving an entry to a lower level counts
+// as one, and returns whether it is done; if not, the next call continues.
 //
-// fire may call Insert and Clear. What it inserts fires in the same call when its deadline is after the time that the
-// wheel has reached and not after now; what is due already fires in the next call, so that Advance always ends.
+// fire may call Insert and Clear. An entry that it inserts fires in the same call if its deadline is after the time that the
+// wheel has reached and not after now. An entry that is due already fires in the next call, so that Advance always ends.
 //
 // A now before the wheel's time (a clock set back) fires nothing early and loses nothing.
 func (w *Wheel) Advance(now int64, limit int, fire func(hash uint64, when int64)) (done bool) {
@@ -276,7 +278,7 @@ func (w *Wheel) settle(above int, left *int) bool {
 	return true
 }
 
-// cascade sorts the entries of a slot in progress into lower levels and returns whether it came to the end.
+// cascade moves the entries of a slot in progress to lower levels and returns whether it has moved all.
 func (w *Wheel) cascade(l, i int, left *int) bool {
 	v := w.levels[l]
 	s, start := &v.slots[i], w.start(l, i)
@@ -292,8 +294,8 @@ func (w *Wheel) cascade(l, i int, left *int) bool {
 	return true
 }
 
-// rewind sets the wheel's time back to now and returns whether it came to the end. If not, the entries moved so far are in a
-// slot in progress, so that any call of Advance can follow.
+// rewind sets the wheel's time back to now and returns whether it is done. If not, the entries moved so far are in a slot in
+// progress, so that any call of Advance can follow.
 func (w *Wheel) rewind(now int64, left *int) bool {
 	to := levelOf(now, w.now)
 	if !w.settle(to, left) {
@@ -322,16 +324,16 @@ func (w *Wheel) rewind(now int64, left *int) bool {
 	return true
 }
 
-// trim gives an emptied wheel's memory back, but for a little.
+// trim frees the memory of an empty wheel if it has more than keepEmpty.
 func (w *Wheel) trim() {
 	if w.n == 0 && w.Bytes() > keepEmpty {
 		w.Clear()
 	}
 }
 
-// Drain takes up to limit entries out of the wheel, in no order and whatever their deadlines, and returns whether the wheel
-// is empty now. It is how an owner rebuilds a wheel in which stale entries have piled up: a few at a time, each checked
-// and, when live, inserted in a new wheel, while both wheels are advanced. each must not touch the wheel.
+// Drain removes up to limit entries from the wheel, in no order and whatever their deadlines, and returns whether the wheel
+// is empty now. With it the owner rebuilds a wheel that has many stale entries: it drains a few at a time, checks each,
+// inserts it into a new wheel unless it is stale, and advances both wheels meanwhile. each must not use the wheel.
 func (w *Wheel) Drain(limit int, each func(hash uint64, when int64)) (done bool) {
 	for ; limit > 0 && w.n > 0; limit-- {
 		var (
@@ -364,8 +366,8 @@ func (w *Wheel) Drain(limit int, each func(hash uint64, when int64)) (done bool)
 	return w.n == 0
 }
 
-// Sample returns the hash of a random entry, every entry with the same chance, and false when the wheel is empty. The
-// choice follows from rnd alone.
+// Sample returns the hash of a random entry, all with about the same probability (see store.sample), and false when the wheel
+// is empty. It uses no randomness but rnd.
 func (w *Wheel) Sample(rnd uint64) (hash uint64, ok bool) {
 	if w.n == 0 {
 		return 0, false

@@ -8,7 +8,7 @@ import (
 	"ferrous/datatypes/record"
 )
 
-// Recount visits the whole set and returns an error if its counters contradict what is there.
+// Recount visits the whole set and returns an error if its counters are wrong.
 func (z *ZSet) Recount() error {
 	if err := z.tree.Check(); err != nil {
 		return err

@@ -6,13 +6,13 @@ import (
 	"ferrous/datatypes/table"
 )
 
-// Span is the members of ranks First and up to End, End not included. It is good until the set is changed.
+// Span is the members with ranks from First to End, End not included. It is valid until the set changes.
 type Span struct{ First, End int }
 
 // Len returns the number of members.
 func (s Span) Len() int { return max(s.End-s.First, 0) }
 
-// ScoreRange is a range of scores; MinEx and MaxEx leave the ends themselves out.
+// ScoreRange is a range of scores; MinEx and MaxEx exclude the ends themselves.
 type ScoreRange struct {
 	Min, Max     float64
 	MinEx, MaxEx bool
@@ -28,7 +28,7 @@ func (z *ZSet) ScoreSpan(r ScoreRange) Span {
 	return Span{z.tree.Below(r.Min, r.MinEx), z.tree.Below(r.Max, !r.MaxEx)}
 }
 
-// LexEnd says what an end of a LexRange is.
+// LexEnd is the kind of an end of a LexRange.
 type LexEnd uint8
 
 // The kinds of ends, with their forms in ZRANGEBYLEX.
@@ -39,19 +39,20 @@ const (
 	Highest                 // +
 )
 
-// LexRange is a range of members, for sets in which all scores are equal. Min and Max are of no meaning at an end that
-// is Lowest or Highest.
+// LexRange is a range of members, for sets in which all scores are equal. Min or Max has no meaning if its end is Lowest or
+// Highest.
 type LexRange struct {
 	Min, Max       []byte
 	MinEnd, MaxEnd LexEnd
 }
 
-// LexSpan returns the members in the range. Where scores differ it is some span.
+// LexSpan returns the members in the range. If scores differ it returns an arbitrary span.
 func (z *ZSet) LexSpan(r LexRange) Span {
 	return Span{z.below(r.Min, r.MinEnd, Exclusive), z.below(r.Max, r.MaxEnd, Inclusive)}
 }
 
-// below returns the rank of an end: behind its own member if the end is of the kind through.
+// below returns the number of members below an end. A member that is equal to the end counts as below if the end is of the
+// kind through.
 func (z *ZSet) below(member []byte, end, through LexEnd) int {
 	switch end {
 	case Lowest:
@@ -62,11 +63,11 @@ func (z *ZSet) below(member []byte, end, through LexEnd) int {
 	return z.tree.BelowMember(member, end == through)
 }
 
-// RankSpan returns the members from start to stop, stop included, as ZRANGE numbers them: negative numbers count from
-// the end, and with rev all count from the highest score.
+// RankSpan returns the members from start to stop, stop included, as ZRANGE numbers them: negative numbers count from the
+// end; if rev, ranks begin at the highest score.
 func (z *ZSet) RankSpan(start, stop int, rev bool) Span { return RankSpan(z.Len(), start, stop, rev) }
 
-// RankSpan is ZSet.RankSpan of a set of n members.
+// RankSpan is ZSet.RankSpan for a set of n members.
 func RankSpan(n, start, stop int, rev bool) Span {
 	if start < 0 {
 		start = max(start+n, 0)
@@ -84,8 +85,8 @@ func RankSpan(n, start, stop int, rev bool) Span {
 	return Span{start, stop + 1}
 }
 
-// Limit returns the part of the span that LIMIT offset count leaves, counted from its end with rev. A negative count
-// means all, a negative offset none.
+// Limit returns the part of the span that LIMIT offset count selects, counted from the span's end if rev. A negative count
+// selects all, a negative offset none.
 func (s Span) Limit(offset, count int, rev bool) Span {
 	n := s.Len()
 	if offset < 0 || offset >= n {
@@ -101,14 +102,14 @@ func (s Span) Limit(offset, count int, rev bool) Span {
 	return Span{s.First + offset, s.First + offset + n}
 }
 
-// Iter goes over the members of a span. It allocates nothing. It is good until the set is changed.
+// Iter iterates over the members of a span. It allocates nothing. It is valid until the set changes.
 type Iter struct {
 	cursor btree.Cursor
 	left   int
 	rev    bool
 }
 
-// Iter returns an iterator over a span, in descending order with rev.
+// Iter returns an iterator over a span, in descending order if rev.
 func (z *ZSet) Iter(s Span, rev bool) Iter {
 	it := Iter{left: s.Len(), rev: rev}
 	if it.left > 0 {
@@ -133,8 +134,8 @@ func (it *Iter) Next() *record.Record {
 	return it.cursor.Next()
 }
 
-// RemoveSpan removes the members of a span and returns how many they were. fn, if not nil, is called for each, in
-// ascending order; it must not use the set.
+// RemoveSpan removes the members of a span and returns their number. fn, if not nil, is called for each, in ascending order;
+// it must not use the set.
 func (z *ZSet) RemoveSpan(s Span, fn func(*record.Record)) int {
 	n := z.Len()
 	z.tree.DeleteRange(s.First, s.End, func(r *record.Record) {

@@ -1,5 +1,5 @@
-// Package zset is the large sorted set: what a sorted set becomes when it outgrows its listpack, and what OBJECT
-// ENCODING calls skiplist.
+// Package zset is the large form of sorted sets, for those that are too large for a listpack. OBJECT ENCODING calls it
+// skiplist.
 //
 // # Structure
 //
@@ -8,20 +8,20 @@
 // keeps the members in the order of score and, where scores are equal, of bytes. The score is in the record only, so
 // both always agree. A member of 16 bytes takes 32 bytes of record, 10 to 20 of table and 13 to 17 of tree.
 //
-// Ranks count from 0 at the lowest score. Whatever a command selects (by rank, by score, by member) becomes a Span of
-// ranks, from which its length is known without visiting members, and which can be iterated in both directions or
-// removed. Finding a Span takes two descents of the tree.
+// Ranks count from 0 at the lowest score. A selection of a command (by rank, by score, by member) becomes a Span of ranks.
+// Its length is known without visiting members, and it can be iterated in both directions or removed. Finding a Span takes
+// two descents of the tree.
 //
-// A member whose score changes keeps its record and, where it keeps its place or moves within a leaf, its leaf: nothing
-// is allocated. Otherwise it moves in the tree; a leaf that splits is then the only allocation.
+// A member whose score changes keeps its record. If it keeps its place or moves within its leaf, nothing is allocated. If it
+// moves to another leaf, only a split allocates.
 //
 // # Copy-on-write
 //
 // Table segments and tree nodes are copied before their first change while a snapshot is held (package cow), and a
-// record whose score changes then is replaced by a new one in both. So a change never costs more than some KiB. There
-// are two ways to read beside the owner, both good until the generation is unpinned: Snapshot returns the members as
-// they are, in constant time; Fork leaves the set itself to its readers (which hold it through the key of a frozen
-// keyspace) and returns another for the owner to go on with. Owned reports whether that was done already.
+// record whose score changes then is replaced by a new one in both. So a change never costs more than some KiB. There are two
+// ways for another goroutine to read a set, both valid until the generation is unpinned: Snapshot returns the members of this
+// moment in constant time; Fork leaves the set itself to its readers (which reach it through a snapshot of the keyspace) and
+// returns another one for the owner. Owned reports whether no reader has the set, so that Fork is not needed.
 //
 // A ZSet belongs to one goroutine, except as said.
 package zset
@@ -41,7 +41,7 @@ import (
 	"ferrous/datatypes/table"
 )
 
-// ZSet is a sorted set. Make one with New or Build. Scores are any float64 but NaN.
+// ZSet is a sorted set. Use New or Build. Scores are any float64 but NaN.
 type ZSet struct {
 	gen     *cow.Generation
 	table   *table.Table
@@ -50,7 +50,7 @@ type ZSet struct {
 	records int // bytes of all records
 }
 
-// New returns an empty sorted set whose copy-on-write is ruled by gen.
+// New returns an empty sorted set with the stamps of gen.
 func New(gen *cow.Generation) *ZSet {
 	return &ZSet{gen: gen, table: table.New(gen), tree: btree.New(gen), stamp: gen.Current()}
 }
@@ -58,8 +58,8 @@ func New(gen *cow.Generation) *ZSet {
 // ErrDuplicate is returned by Build when a member comes twice.
 var ErrDuplicate = errors.New("zset: duplicate member")
 
-// Build returns a sorted set of records made with record.NewScore, which it keeps and whose order it changes. Ascending
-// order, and descending as in RDB files, are built in linear time; any other is sorted first.
+// Build returns a sorted set of records made with record.NewScore, which it keeps and whose order it changes. Records in
+// ascending order, or in descending order as in RDB files, take linear time; others are sorted first.
 func Build(gen *cow.Generation, recs []*record.Record) (*ZSet, error) {
 	if len(recs) > 1 && Compare(recs[0], recs[len(recs)-1]) > 0 {
 		slices.Reverse(recs)
@@ -97,7 +97,7 @@ func (z *ZSet) Size() int {
 	return mem.SizePtr(int(unsafe.Sizeof(*z))) + z.table.Size() + z.tree.Size() + z.records
 }
 
-// Owned reports whether the set may be written as a whole: no snapshot's reader holds it.
+// Owned reports whether the set may be written, because no snapshot's reader has it.
 func (z *ZSet) Owned() bool { return z.gen.Owns(z.stamp) }
 
 // Fork returns a set with the same members, to be written instead of z, which from then on must only be read. The
@@ -124,19 +124,19 @@ func (z *ZSet) Clone() *ZSet {
 	return c
 }
 
-// Entry is the place of a member that Find looked for, good until the set is changed.
+// Entry is the result of Find, valid until the set changes.
 type Entry struct {
 	Record *record.Record // nil where there is no such member
 	hash   uint64
 }
 
-// Find looks a member up. What it returns saves Insert, Update and Delete from doing so again.
+// Find looks a member up. Its result saves Insert, Update and Delete another lookup.
 func (z *ZSet) Find(member []byte) Entry {
 	h := table.Hash(member)
 	return Entry{z.table.Get(h, member), h}
 }
 
-// Insert adds a member that Find, whose answer is passed, did not find. member is copied.
+// Insert adds a member that Find did not find; e is the result of Find. member is copied.
 func (z *ZSet) Insert(e Entry, member []byte, score float64) *record.Record {
 	r := record.NewScore(member, score)
 	z.table.Insert(e.hash, r)
@@ -146,7 +146,7 @@ func (z *ZSet) Insert(e Entry, member []byte, score float64) *record.Record {
 }
 
 // Update gives the member that Find found another score and returns its record, which is a new one while a snapshot is
-// held. A score that is equal changes nothing: a zero keeps its sign.
+// held. An equal score changes nothing: a zero keeps its sign.
 func (z *ZSet) Update(e Entry, score float64) *record.Record {
 	r := e.Record
 	if r.Score() == score {
@@ -178,7 +178,7 @@ const (
 	Updated
 )
 
-// Set gives a member a score and adds it where it is missing. member is copied.
+// Set sets the score of a member, and adds the member if it is missing. member is copied.
 func (z *ZSet) Set(member []byte, score float64) Outcome {
 	e := z.Find(member)
 	switch {
@@ -192,7 +192,7 @@ func (z *ZSet) Set(member []byte, score float64) Outcome {
 	return Updated
 }
 
-// Remove removes a member and reports whether it was there.
+// Remove removes a member and reports whether it existed.
 func (z *ZSet) Remove(member []byte) bool {
 	e := z.Find(member)
 	if e.Record == nil {
@@ -211,7 +211,7 @@ func (z *ZSet) Score(member []byte) (score float64, ok bool) {
 	return r.Score(), true
 }
 
-// Rank returns how many members are before this one, and its score.
+// Rank returns the number of members before this one, and its score.
 func (z *ZSet) Rank(member []byte) (rank int, score float64, ok bool) {
 	r := z.Find(member).Record
 	if r == nil {
@@ -221,7 +221,7 @@ func (z *ZSet) Rank(member []byte) (rank int, score float64, ok bool) {
 	return z.tree.Rank(score, member), score, true
 }
 
-// RevRank returns how many members are behind this one, and its score.
+// RevRank returns the number of members behind this one, and its score.
 func (z *ZSet) RevRank(member []byte) (rank int, score float64, ok bool) {
 	rank, score, ok = z.Rank(member)
 	if ok {
@@ -230,7 +230,7 @@ func (z *ZSet) RevRank(member []byte) (rank int, score float64, ok bool) {
 	return rank, score, ok
 }
 
-// At returns the member of a rank, nil where there is none.
+// At returns the member of a rank, nil if there is none.
 func (z *ZSet) At(rank int) *record.Record { return z.tree.At(rank) }
 
 // PopMin removes the member of the lowest score and returns it; nil if the set is empty.
@@ -247,14 +247,14 @@ func (z *ZSet) pop(rank int) *record.Record {
 	return r
 }
 
-// Random returns a member, each with the same probability; nil if the set is empty. rnd returns random bits. To draw
-// several different ones, draw ranks and ask At.
+// Random returns a member, each with the same probability; nil if the set is empty. rnd returns random bits. To draw several
+// different ones, draw ranks and call At.
 func (z *ZSet) Random(rnd func() uint64) *record.Record {
 	n := uint64(z.Len())
 	if n == 0 {
 		return nil
 	}
-	// The high word of the product is uniform but for the lowest values of the low word, which are drawn again.
+	// The high word of the product is uniform if the lowest values of the low word are drawn again.
 	high, low := bits.Mul64(rnd(), n)
 	for low < -n%n {
 		high, low = bits.Mul64(rnd(), n)
@@ -262,7 +262,7 @@ func (z *ZSet) Random(rnd func() uint64) *record.Record {
 	return z.tree.At(int(high))
 }
 
-// Scan calls fn for the members at the cursor's place in the hash table and returns the cursor to go on with, 0 at the
+// Scan calls fn for the members at the cursor's place in the hash table and returns the cursor of the next call, 0 at the
 // end; see table.Table.Scan. fn must not change the set.
 func (z *ZSet) Scan(cursor uint64, count int, fn func(*record.Record)) uint64 {
 	return z.table.Scan(cursor, count, fn)
@@ -271,8 +271,8 @@ func (z *ZSet) Scan(cursor uint64, count int, fn func(*record.Record)) uint64 {
 // Each calls fn for every member in ascending order until it returns false. fn must not change the set.
 func (z *ZSet) Each(fn func(*record.Record) bool) { z.tree.Each(fn) }
 
-// Prefetch brings what looking up these members, at most 32, will touch into the processor's cache. The result is of no
-// use.
+// Prefetch loads into the processor's cache the memory that a lookup of these members, at most 32, will read. The result has
+// no meaning.
 func (z *ZSet) Prefetch(members [][]byte) uint64 {
 	var hashes [32]uint64
 	n := min(len(members), len(hashes))

@@ -175,8 +175,7 @@ func (p *Parser) takeWhole(in []byte, lim *Limits) (used int) {
 	return used
 }
 
-// resume goes on with the cut request p.part in the rest of the packet. skip
-// says that it was an empty request.
+// resume continues the cut request p.part in the rest of the packet. skip says that it was an empty request.
 func (p *Parser) resume(s *Scratch, lim *Limits) (args [][]byte, skip bool, err error) {
 	for {
 		t := p.part

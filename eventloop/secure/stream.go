@@ -117,7 +117,7 @@ var outputs = sync.Pool{New: func() any { return new([]byte) }}
 // without an end.
 const maxWaiting = 1 << 20
 
-// maxKept is the capacity up to which a buffer goes back to the pool.
+// maxKept is the capacity up to which a buffer is returned to the pool.
 const maxKept = 64 << 10
 
 func (w *wire) Read(p []byte) (int, error) {

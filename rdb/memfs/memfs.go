@@ -1,4 +1,4 @@
-// Package memfs is a file system in memory that fails and crashes as a test wants it to. It implements vfs.FS.
+// Package memfs is a file system in memory whose failures and crashes a test controls. It implements vfs.FS.
 //
 // # What is modelled
 //
@@ -6,20 +6,19 @@
 // Create, Rename and Remove change the first; Sync of a file and SyncDir of a folder copy the first onto the second. After
 // a crash a new FS is made from one of them:
 //
-//	Kill   the process ended: everything is as it was seen last
+//	Kill   the process ended: everything that processes saw is there
 //	Power  the machine ended: only what was on the disk is there
 //	Torn   the machine ended, and the kernel had written some by itself: names as with Power, but of what was
 //	       appended to a file since its last Sync the first half is there
 //
-// A Sync that fails does what it does on Linux: what it was to write counts as written from then on, and is not: the bytes
-// are zeros on the disk for ever, though a later Sync of the same file returns no error.
+// A failed Sync behaves as on Linux: its bytes count as written from then on, but are zeros on the disk for ever, and a later
+// Sync of the same file returns no error.
 //
 // # Steps and faults
 //
-// Every call that changes something is a step; Steps counts them. Inject is asked before each step and may have it fail,
-// a Write after some of its bytes; Deny does that to the calls that only look. With CrashAt = k the k-th step and all calls
-// after it fail with ErrCrashed and change nothing, so that a test which runs k up from 1 stops a program between any two
-// of its steps.
+// Every call that changes something is a step; Steps counts them. Inject is called before each step and may make it fail, a
+// Write after some of its bytes; Deny may make calls fail that only read. With CrashAt = k the k-th step and all calls after
+// it fail with ErrCrashed and change nothing. So a test with k = 1, 2, 3 … stops a program between any two of its steps.
 //
 // An FS may be used by many goroutines.
 package memfs
@@ -38,7 +37,7 @@ import (
 	"ferrous/rdb/vfs"
 )
 
-// ErrCrashed is what every call returns once the crash has happened.
+// ErrCrashed is the error of every call after the crash.
 var ErrCrashed = errors.New("memfs: crashed")
 
 // Op names a kind of step.
@@ -60,7 +59,7 @@ const (
 
 // The calls that are no steps.
 const (
-	OpOpen  Op = "open" // for reading, or for appending to a file that is there
+	OpOpen  Op = "open" // for reading, or for appending to an existing file
 	OpRead  Op = "read"
 	OpStat  Op = "stat"
 	OpList  Op = "list"
@@ -70,11 +69,11 @@ const (
 // Fault is how a step fails.
 type Fault struct {
 	Err error
-	// Written is how many bytes of a Write arrive before it fails.
+	// Written is the number of bytes that a Write writes before it fails.
 	Written int
 }
 
-// Loss says what a crash leaves.
+// Loss is a kind of crash: it decides which contents remain.
 type Loss int
 
 // The kinds of crash; see the head of the package.
@@ -89,7 +88,7 @@ type node struct {
 	data []byte      // what processes see
 	disk []byte      // what is on the disk
 	lost [][2]int    // ranges of data that a failed Sync has lost
-	mode fs.FileMode // which nothing forces to disk
+	mode fs.FileMode // not affected by Sync
 }
 
 // folder is one folder's names.
@@ -100,9 +99,10 @@ type folder struct {
 
 // FS is the file system. Make it with New.
 type FS struct {
-	// Inject, if not nil, is asked before each step, under the lock: it must not call the FS. A nil result lets it pass.
+	// Inject, if not nil, is called before each step, under the lock: it must not call the FS. If it returns nil the step
+	// does not fail.
 	Inject func(op Op, name string, size int) *Fault
-	// Deny, if not nil, is asked before each call that is no step, under the lock. An error of it is the call's.
+	// Deny, if not nil, is called before each call that is no step, under the lock. Its error is the error of the call.
 	Deny func(op Op, name string) error
 	// CrashAt is the number of the step at which everything stops; 0 for never.
 	CrashAt int
@@ -147,7 +147,7 @@ func (m *FS) Crashed() bool {
 	return m.crashed
 }
 
-// SetSpace says how many bytes may still be written before writes fail with ENOSPC; -1 for no limit.
+// SetSpace sets the number of bytes that may still be written before writes fail with ENOSPC; -1 for no limit.
 func (m *FS) SetSpace(n int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -161,7 +161,7 @@ func (m *FS) SetInject(fn func(op Op, name string, size int) *Fault) {
 	m.Inject = fn
 }
 
-// After returns what is there after a crash. m stays as it is.
+// After returns the file system after a crash. m does not change.
 func (m *FS) After(loss Loss) *FS {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -193,7 +193,7 @@ func (m *FS) After(loss Loss) *FS {
 	return out
 }
 
-// onDisk is what the disk will hold after a Sync that succeeds.
+// onDisk returns the content on the disk after a successful Sync.
 func (n *node) onDisk() []byte {
 	b := slices.Clone(n.data)
 	for _, r := range n.lost {
@@ -223,7 +223,7 @@ func (m *FS) step(op Op, name string, size int) *Fault {
 	return nil
 }
 
-// denied asks Deny.
+// denied returns the error of Deny, or ErrCrashed.
 func (m *FS) denied(op Op, name string) error {
 	if m.crashed {
 		return ErrCrashed
@@ -295,10 +295,10 @@ func (m *FS) Create(name string) (vfs.File, error) {
 	return &file{fs: m, node: n, name: name}, nil
 }
 
-// defaultMode is that of files whose mode nobody has said.
+// defaultMode is the mode of files that were created without one.
 const defaultMode = 0o644
 
-// umask is the process's.
+// umask is the umask of the process.
 const umask = 0o022
 
 // CreateTemp implements vfs.FS.
@@ -517,7 +517,7 @@ func (m *FS) ReadFile(name string) ([]byte, error) {
 	return slices.Clone(n.data), nil
 }
 
-// WriteFile puts a file there, on the disk too, and makes its folder. It is no step.
+// WriteFile creates a file, also on the disk, and its folder. It is no step.
 func (m *FS) WriteFile(name string, data string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

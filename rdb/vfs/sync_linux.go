@@ -5,8 +5,8 @@ import (
 	"syscall"
 )
 
-// datasync writes the content and the length of f, but not its times: an append-only file that grows costs one journal
-// commit less.
+// datasync syncs the content and the length of f, but not its times: this saves a commit of the journal for each sync of an
+// append-only file.
 func datasync(f *os.File) error {
 	raw, err := f.SyscallConn()
 	if err != nil {

@@ -1,13 +1,13 @@
-// Package vfs is what the server needs of a disk: an interface small enough that a test can put a file system in its place
-// that fails where a test wants it to and forgets what was never forced to disk. Dumps, the append-only file, and the files of
+// Package vfs has the file operations that the server needs. The interface is small, so that a test can use a file system
+// that fails where the test wants and that loses all data which was not synced. Dumps, the append-only file, and the files of
 // the configuration and of users are written through it.
 //
 // # What a caller may assume
 //
-// Names are paths as the operating system has them. What Write returned without an error survives the end of the process;
-// only what File.Sync has returned for survives the end of the machine. The same holds for names: a file that was created,
-// renamed or removed is so for other processes at once, but after a power failure only if FS.SyncDir has returned for the
-// folder since. Errors wrap the syscall.Errno where there is one: Text gives its words as strerror(3) does.
+// Names are paths of the operating system. Bytes of a successful Write survive the end of the process; only bytes before a
+// successful File.Sync survive a power failure. Other processes see at once that a file was created, renamed or removed, but
+// this survives a power failure only if FS.SyncDir of the folder has returned since. Errors wrap the syscall.Errno if there
+// is one: Text returns its text of strerror(3).
 //
 // A File may be written by one goroutine while another calls Sync.
 package vfs
@@ -25,11 +25,11 @@ import (
 type FS interface {
 	// Open opens a file for reading.
 	Open(name string) (File, error)
-	// Create opens a file for writing, empties it, and makes it if it is not there (mode 0644).
+	// Create opens a file for writing and empties it, or creates it (mode 0644).
 	Create(name string) (File, error)
-	// Append opens a file so that each Write goes to its end, and makes it if it is not there (mode 0644).
+	// Append opens a file for writing at its end, or creates it (mode 0644).
 	Append(name string) (File, error)
-	// CreateTemp makes a new file beside the one of that name, for writing, and returns its name. The umask applies to perm.
+	// CreateTemp creates a new file for writing in the folder of name, and returns its name. The umask applies to perm.
 	CreateTemp(name string, perm fs.FileMode) (f File, temp string, err error)
 	// Truncate cuts the named file to size bytes.
 	Truncate(name string, size int64) error
@@ -40,11 +40,11 @@ type FS interface {
 	Remove(name string) error
 	// Size returns the length of a regular file in bytes; fs.ErrNotExist if there is none.
 	Size(name string) (int64, error)
-	// Mkdir makes a folder (mode 0755). One that is there already is no error.
+	// Mkdir creates a folder (mode 0755). It is no error if the folder exists.
 	Mkdir(name string) error
 	// List returns the names in a folder, in no order.
 	List(dir string) ([]string, error)
-	// SyncDir forces the names in a folder to disk.
+	// SyncDir syncs the names in a folder.
 	SyncDir(dir string) error
 }
 
@@ -54,9 +54,9 @@ type File interface {
 	io.Writer
 	io.Seeker
 	io.Closer
-	// WriteAt overwrites bytes that are there. It may fail on a file opened with Append.
+	// WriteAt overwrites existing bytes. It may fail on a file opened with Append.
 	io.WriterAt
-	// Sync forces the content to disk: fdatasync(2) where there is one.
+	// Sync syncs the content: with fdatasync(2) where it exists.
 	Sync() error
 	Truncate(size int64) error
 }
@@ -64,7 +64,7 @@ type File interface {
 // OS is the file system of the operating system.
 type OS struct{}
 
-// file adds to os.File a Sync that leaves out what nobody reads, such as the time of the last change.
+// file is an os.File whose Sync does not sync metadata that is not needed, such as the time of the last change.
 type file struct{ *os.File }
 
 func (f file) Sync() error { return datasync(f.File) }
@@ -163,7 +163,7 @@ func (OS) List(dir string) ([]string, error) {
 	return names, nil
 }
 
-// SyncDir implements FS. A file system that knows no such thing is taken to need none, as Redis does.
+// SyncDir implements FS. As in Redis, it is no error if the file system does not support it.
 func (OS) SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -187,7 +187,7 @@ func ReadFile(disk FS, name string) ([]byte, error) {
 	return io.ReadAll(f)
 }
 
-// Text returns the words of strerror(3) for the error number that err wraps, and err's own words where it wraps none.
+// Text returns the text of strerror(3) for the error number that err wraps, or err's own text if it wraps none.
 func Text(err error) string {
 	var no syscall.Errno
 	if !errors.As(err, &no) {
@@ -200,7 +200,7 @@ func Text(err error) string {
 			return err.Error()
 		}
 	}
-	// The table of package syscall is that of strerror(3) with a small first letter.
+	// The texts of package syscall are those of strerror(3) with a small first letter.
 	b := []byte(no.Error())
 	if len(b) > 0 && 'a' <= b[0] && b[0] <= 'z' {
 		b[0] -= 'a' - 'A'

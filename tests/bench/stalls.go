@@ -23,9 +23,9 @@ import (
 
 // stallResult is the slowest single writes to a collection while a snapshot of it is held, in microseconds. Processor
 // time is that of the thread which writes: on a busy machine the clock shows mostly the wait for a processor. The kernel
-// books interrupts on whoever runs at that moment, and a virtual machine may take long for the first touch of a page. So
-// the same writes are made several times, each time to a collection built anew, and the least time of each counts: what
-// the write itself costs it costs every time. The type "arithmetic" is a control that touches no memory: what is slow
+// counts interrupts for the thread that runs at that moment, and a virtual machine may take long for the first touch of a
+// page. So the same writes are made several times, each time to a collection built anew, and the least time of each counts:
+// what the write itself costs it costs every time. The type "arithmetic" is a control that touches no memory: what is slow
 // there is the machine.
 type stallResult struct {
 	Type    string  `json:"type"`

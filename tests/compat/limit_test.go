@@ -16,8 +16,9 @@ import (
 // Random commands at the limit of memory. Ferrous has a maxmemory, the oracle has none: it is the model. Ferrous notifies
 // each eviction with a keyspace event, and the test then deletes that key from the oracle. So both hold the same keys
 // whatever is evicted, and every reply must be the oracle's or a refusal. Ferrous evicts before a command and never
-// within one, and a client gets the events that its own command caused right behind the reply. So of a command and an ECHO
-// behind it, all events until the reply to ECHO are of the time before the command, and those behind it belong to the next.
+// within one, and a client gets the events of that before the reply to the command. So the oracle deletes what the events
+// before a reply tell, and then gets the command. Behind each command there is an ECHO, as a mark: the events between the two
+// replies wait until the next command.
 //
 // The server is built with the tag invariants: after each look at the limit it checks that memory is below it or that
 // nothing is left to evict, and DEBUG RECOUNT counts everything at the end of a round.
@@ -49,6 +50,7 @@ type limited struct {
 	sent    int
 	refused int
 	evicted int
+	late    []harness.Value // events that wait
 	marks   int
 }
 
@@ -257,9 +259,16 @@ func canonicalExact(v harness.Value) string {
 	return text + "."
 }
 
-// exchange sends requests to Ferrous, with an ECHO behind them, returns the replies, and has the oracle delete what was evicted.
+// exchange sends requests to Ferrous, with an ECHO behind them, returns the replies, and has the oracle delete what was evicted
+// before them.
 func (l *limited) exchange(requests [][]string) (replies []harness.Value, err error) {
 	c := l.link.conns[subject]
+	for _, event := range l.late {
+		if err := l.mirror(event); err != nil {
+			return nil, err
+		}
+	}
+	l.late = l.late[:0]
 	l.marks++
 	mark := "mark " + strconv.Itoa(l.marks)
 	var packet []byte
@@ -279,7 +288,9 @@ func (l *limited) exchange(requests [][]string) (replies []harness.Value, err er
 			replies = append(replies, v)
 			continue
 		}
-		if err := l.mirror(v); err != nil {
+		if len(replies) == len(requests) && len(requests) > 0 {
+			l.late = append(l.late, v)
+		} else if err := l.mirror(v); err != nil {
 			return nil, err
 		}
 	}

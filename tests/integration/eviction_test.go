@@ -120,6 +120,54 @@ func TestReplicaBuffersDoNotCount(t *testing.T) {
 	}
 }
 
+// Nor is what a replica has left behind, which is freed in pieces.
+func TestBuffersOfLostReplicaDoNotCount(t *testing.T) {
+	s := harness.StartFerrous(t, "--maxmemory-policy", "allkeys-lru", "--repl-diskless-sync-delay", "0", "--repl-backlog-size", "16kb",
+		"--client-output-buffer-limit", "replica 0 0 0")
+	c := s.Dial(t)
+	c.Must("SET", "key", "v")
+	replica := s.Dial(t)
+	if err := replica.Send("PSYNC", "?", "-1"); err != nil {
+		t.Fatal(err)
+	}
+	stats := func() map[string]string {
+		info, err := c.Info("")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info
+	}
+	eventually(t, "a replica", func() bool { return strings.Contains(stats()["slave0"], "state=online") })
+	used, _ := strconv.Atoi(stats()["used_memory"])
+	c.Must("CONFIG", "SET", "maxmemory", strconv.Itoa(used+(4<<20)))
+	const writes, batch = 200_000, 1000
+	var packet []byte
+	for range batch { // the same key, 30 MB of stream
+		packet = harness.AppendCommand(packet, "SET", "same", strings.Repeat("x", 100))
+	}
+	for range writes / batch {
+		if _, err := c.Write(packet); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := c.Skip(batch); err != nil || text != "" {
+			t.Fatal(err, text)
+		}
+	}
+	if n, _ := strconv.Atoi(stats()["mem_not_counted_for_evict"]); n < 15<<20 {
+		t.Fatalf("only %d bytes wait for the replica", n)
+	}
+	c.Must("CLIENT", "KILL", "TYPE", "replica")
+	for range 20 {
+		if info := stats(); info["evicted_keys"] != "0" || info["mem_clients_slaves"] != "0" && info["connected_slaves"] == "0" {
+			t.Fatalf("%s keys were evicted; %s bytes of replicas", info["evicted_keys"], info["mem_clients_slaves"])
+		}
+	}
+	eventually(t, "what the replica had waiting is freed", func() bool {
+		n, _ := strconv.Atoi(stats()["mem_not_counted_for_evict"])
+		return n < 1<<20
+	})
+}
+
 // Of scripts that EVAL brought only some hundred stay.
 func TestEvictedScripts(t *testing.T) {
 	s := harness.StartFerrous(t)

@@ -122,7 +122,7 @@ func TestTLSHostile(t *testing.T) {
 		if got, err := io.ReadAll(m.Conn); err != nil && !strings.Contains(err.Error(), "reset") {
 			t.Errorf("TLS %s, a torn record: %q, %v", version, got, err)
 		}
-		// A notice of the end is answered after the replies, whether the peer goes on or not.
+		// A close_notify is answered after the replies, whether the peer continues or not.
 		c, m = s.mangled(t, cfg)
 		if _, err := io.WriteString(c, strings.Repeat(ping, 100)); err != nil {
 			t.Fatal(err)

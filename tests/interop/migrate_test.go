@@ -98,7 +98,7 @@ func migrateBetween(t *testing.T, ca *harness.Authority) (one, redis *harness.Se
 			t.Errorf("leg %d: %d keys, want %d", i, len(got), len(want))
 		}
 	}
-	// What is there is an error of the target, whoever it is, and the key stays.
+	// An existing key is an error of the target, Redis or not, and the key stays.
 	for _, to := range []*harness.Server{one, redis} {
 		c, x := two.Dial(t), to.Dial(t)
 		c.Must("SET", "busy", "here")

@@ -133,7 +133,7 @@ func differences(t *testing.T, a, b *harness.Server) string {
 }
 
 // TestPairs: after random writes of all types, with others that block for elements, the replica has the data and the offset of its
-// master, whoever is which, and whether the payload comes from disk or not.
+// master, in both roles of the servers, and whether the payload comes from disk or not.
 func TestPairs(t *testing.T) {
 	seed := random.Seed(t)
 	for _, pair := range pairings {

@@ -374,7 +374,7 @@ func (w *World) unequal(top *server) string {
 
 // complete checks a run that loses nothing.
 //
-// A server remembers one id before its own. Whoever was away while the role was handed over twice comes back as a stranger.
+// A server remembers one replid before its own. A replica that was away during two failovers needs a full synchronisation.
 func (w *World) complete(handed int) {
 	for _, s := range w.servers {
 		if have := s.data.get(3, "log"); have != strings.Join(w.acked, "") {

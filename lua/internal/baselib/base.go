@@ -1,6 +1,6 @@
-// Package baselib has Lua 5.1's basic functions and its libraries table, math and coroutine, as Redis has them. The
-// source of truth is Lua 5.1.5's behaviour with Redis's changes: read-only tables, a generator of random numbers of its
-// own, a pcall that hands out the text of Redis's error tables.
+// Package baselib has Lua 5.1's basic functions and its libraries table, math and coroutine, as Redis has them. They behave
+// as in Lua 5.1.5 with Redis's changes: read-only tables, an own generator of random numbers, a pcall that returns the text
+// of Redis's error tables.
 package baselib
 
 import (
@@ -11,7 +11,7 @@ import (
 	"ferrous/lua/internal/vm"
 )
 
-// Open makes the functions known to h.
+// Open registers the functions in h.
 func Open(h *vm.Host) {
 	h.Register("", map[string]lua.LGFunction{
 		"assert": assert, "collectgarbage": collectGarbage, "error": raise, "gcinfo": gcInfo, "getmetatable": getMetatable,
@@ -156,10 +156,10 @@ func pairs(L *lua.LState) int {
 	return 3
 }
 
-// pcall answers the text of an error table that Redis made, not the table.
+// pcall returns the text of an error table that Redis made, not the table.
 func pcall(L *lua.LState) int {
 	if L.GetTop() == 0 {
-		// Redis's own pcall calls the true that it has put in front already.
+		// Without arguments Redis's pcall calls the value true, which it has pushed as a result already.
 		L.Push(lua.LTrue)
 	}
 	n, err := vm.PCall(L, L.GetTop()-1, nil)
@@ -266,7 +266,7 @@ func toNumber(L *lua.LState) int {
 	return 1
 }
 
-// parseBase reads an integer as C's strtoul does: a sign makes it wrap, what is too large becomes the largest.
+// parseBase reads an integer like C's strtoul: a minus sign makes it wrap, and one that is too large becomes the largest.
 func parseBase(s string, base int) (float64, bool) {
 	s, _, _ = strings.Cut(s, "\x00")
 	s = strings.Trim(s, " \t\n\v\f\r")
@@ -357,7 +357,7 @@ func load(L *lua.LState) int {
 	}, name)
 }
 
-// load2 compiles src and what more returns, and answers a function, or nil and the error's text.
+// load2 compiles src and the pieces that more returns, and pushes a function, or nil and the text of the error.
 func load2(L *lua.LState, src string, more func() string, name string) int {
 	var fn *lua.LFunction
 	var err error

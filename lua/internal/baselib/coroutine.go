@@ -59,7 +59,7 @@ func coStatus(L *lua.LState) int {
 	return 1
 }
 
-// coWrap makes a function that resumes; an error that is a text gets the position of the resume in front.
+// coWrap makes a function that resumes a coroutine. The position of the resume is put in front of an error that is a text.
 func coWrap(L *lua.LState) int {
 	co := newCoroutine(L)
 	L.Push(vm.Of(L).Function(func(L *lua.LState) int {

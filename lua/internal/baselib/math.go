@@ -21,7 +21,7 @@ func (g *generator) next() int32 {
 	return int32(g.state >> 17)
 }
 
-// one makes a function of f. Its nan is the machine's own.
+// one makes a Lua function of f. A nan result has the sign that the processor gives it.
 func one(f func(float64) float64) lua.LGFunction {
 	return func(L *lua.LState) int {
 		x := vm.CheckNumber(L, 1)
@@ -34,7 +34,7 @@ func one(f func(float64) float64) lua.LGFunction {
 	}
 }
 
-// positive is one for the functions whose nan has no sign in C.
+// positive is one for functions whose nan is positive in C.
 func positive(f func(float64) float64) lua.LGFunction {
 	return func(L *lua.LState) int {
 		x := vm.CheckNumber(L, 1)

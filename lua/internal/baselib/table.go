@@ -156,8 +156,7 @@ func tableMaxn(L *lua.LState) int {
 	return 1
 }
 
-// sorter is Lua 5.1's quicksort: which elements it compares, and where it puts those that compare equal, is seen by
-// scripts.
+// sorter is Lua 5.1's quicksort: scripts see which elements it compares, and in which order it leaves equal ones.
 type sorter struct {
 	L    *lua.LState
 	t    *lua.LTable
@@ -231,7 +230,7 @@ func (s *sorter) sort(lo, up int) {
 			s.swap(i, j)
 		}
 		s.swap(up-1, i)
-		// The smaller half goes to the recursion, which so stays shallow.
+		// Recursion sorts the smaller half, so that it stays shallow.
 		if i-lo < up-i {
 			s.sort(lo, i-1)
 			lo = i + 1

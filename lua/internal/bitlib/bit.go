@@ -11,7 +11,7 @@ import (
 	"ferrous/lua/internal/vm"
 )
 
-// Open makes the library known.
+// Open registers the library.
 func Open(h *vm.Host) {
 	h.Register("bit", map[string]lua.LGFunction{
 		"tobit":   func(L *lua.LState) int { return answer(L, operand(L, 1)) },
@@ -29,7 +29,7 @@ func Open(h *vm.Host) {
 	})
 }
 
-// magic is 2^52 + 2^51: the sum of it and a number has the number, rounded to even, in the low bits of its mantissa.
+// magic is 2^52 + 2^51. The low bits of the mantissa of magic + f are f, rounded to even.
 const magic = 6755399441055744.0
 
 // operand returns argument n as 32 bits. Beyond 2^51 the low bits are those of the sum, as in the original.
@@ -47,8 +47,8 @@ func answer(L *lua.LState, b uint32) int {
 	return 1
 }
 
-// fold applies op to all arguments. The original converts the first argument, then the others from the last on: their
-// errors show it.
+// fold applies op to all arguments. The original converts the first argument, then the others from the last on, which decides
+// the error if several are wrong.
 func fold(op func(a, b uint32) uint32) lua.LGFunction {
 	return func(L *lua.LState) int {
 		b := operand(L, 1)
@@ -68,7 +68,7 @@ func shift(op func(b uint32, n uint) uint32) lua.LGFunction {
 	}
 }
 
-// tohex prints the lowest n digits, in capitals where n is negative.
+// tohex formats the lowest n digits, in capitals if n is negative.
 func tohex(L *lua.LState) int {
 	b := operand(L, 1)
 	n := int64(8)

@@ -1,5 +1,5 @@
 // Package cjson is the library cjson of scripts: Lua CJSON 2.1.0 as Redis 7.2.6 ships it (deps/lua/src/lua_cjson.c,
-// where the facts come from). Its options last as long as the server: what one script sets, the next one finds.
+// where the facts come from). Its options last as long as the server: a script sees the options that an earlier script set.
 package cjson
 
 import (
@@ -25,17 +25,17 @@ type config struct {
 	decodeInvalid  bool
 
 	null *lua.LUserData
-	// buf and values are scratch of encode and decode. An owner takes them and leaves nil, so that an error that ends
-	// it early keeps nothing alive.
+	// buf and values are scratch of encode and decode. A call takes them and sets the fields to nil, so that no values stay
+	// alive if an error ends it early.
 	buf    []byte
 	values []lua.LValue
 }
 
-// keepScratch is the size from which on scratch is not kept for the next call.
+// keepScratch is the size from which on a scratch buffer is not kept for the next call.
 const keepScratch = 64 << 10
 
-// maxStack is how many values a C function of Lua may hold. The original keeps its state there, so that this bounds its
-// recursion whatever the options say; the depth at which it refuses is the same here.
+// maxStack is the number of values that a C function may have on Lua's stack. The original keeps its state there, so this
+// limits its recursion whatever the options say; the limit of depth is the same here.
 const maxStack = 8000
 
 // The values of encode_invalid_numbers.
@@ -45,7 +45,7 @@ const (
 	invalidNull
 )
 
-// Open makes the library known.
+// Open registers the library.
 func Open(h *vm.Host) { fill(h, h.Library("cjson"), vm.NewLight()) }
 
 // fill puts the functions of a new instance into t. All instances share null.
@@ -85,7 +85,7 @@ func checkCount(L *lua.LState, n int) {
 	}
 }
 
-// integerOption sets *p to argument n, where it is given, and pushes what *p is then.
+// integerOption sets *p to argument n, if it is given, and pushes the new *p.
 func integerOption(L *lua.LState, n int, p *int, least, most int) {
 	if !vm.NoneOrNil(L, n) {
 		v := vm.CheckInt(L, n)
@@ -103,8 +103,8 @@ func integerOnly(L *lua.LState, p *int, least, most int) int {
 	return 1
 }
 
-// choice reads argument n, a boolean or one of names, the first two of which are off and on. Where it is not given the
-// choice is now.
+// choice reads argument n, a boolean or one of names, the first two of which are off and on. Without the argument it returns
+// now.
 func choice(L *lua.LState, n int, now int, names ...string) int {
 	switch v := vm.Arg(L, n).(type) {
 	case nil, *lua.LNilType:
@@ -125,7 +125,7 @@ func choice(L *lua.LState, n int, now int, names ...string) int {
 	return 0
 }
 
-// switchOption sets *p to argument n, where it is given, and pushes what *p is then.
+// switchOption sets *p to argument n, if it is given, and pushes the new *p.
 func switchOption(L *lua.LState, n int, p *bool) {
 	now := 0
 	if *p {
@@ -143,7 +143,7 @@ func switchOnly(L *lua.LState, p *bool) int {
 
 func (c *config) setSparseArray(L *lua.LState) int {
 	checkCount(L, 3)
-	for L.GetTop() < 3 { // What is pushed must not become an argument.
+	for L.GetTop() < 3 { // A pushed result must not become an argument.
 		L.Push(lua.LNil)
 	}
 	switchOption(L, 1, &c.sparseConvert)

@@ -9,7 +9,7 @@ import (
 	"ferrous/lua/internal/vm"
 )
 
-// kind is the kind of a token. The names of those that may be out of place stand in kindNames.
+// kind is the kind of a token. kindNames has the names for error texts.
 type kind uint8
 
 const (
@@ -33,8 +33,7 @@ var kindNames = [...]string{
 	comma: "T_COMMA", theEnd: "T_END",
 }
 
-// token is one token: its place, and its value where it is a string, number or boolean. bad says what is wrong with one
-// that cannot be read.
+// token is one token: its position, and its value if it is a string, number or boolean. bad is the error of an invalid token.
 type token struct {
 	kind kind
 	at   int
@@ -48,10 +47,9 @@ type decoder struct {
 	c    *config
 	text string
 	pos  int
-	// values holds what the arrays and objects that are being read consist of so far: a table is made when its size is
-	// known.
+	// values has the elements so far of the arrays and objects that are being read: a table is made when its size is known.
 	values []lua.LValue
-	// keys are the last keys of objects by a hash of them: objects of one text have them in common.
+	// keys has recent keys of objects by their hash: the objects of a text often have the same keys.
 	keys [32]lua.LValue
 }
 
@@ -142,10 +140,10 @@ func (d *decoder) next() token {
 	return t
 }
 
-// bad returns a token that cannot be read, from pos on.
+// bad returns an invalid token at pos.
 func (d *decoder) bad(text string) token { return token{kind: badToken, at: d.pos, bad: text} }
 
-// word reads what begins with a letter or a plus sign.
+// word reads a token that begins with a letter or a plus sign.
 func (d *decoder) word(t *token) {
 	rest := d.text[d.pos:]
 	switch {
@@ -165,7 +163,7 @@ func (d *decoder) word(t *token) {
 	}
 }
 
-// run returns the length of what follows at pos up to a quote, a backslash or the end.
+// run returns the number of bytes from pos to a quote, a backslash or the end.
 func (d *decoder) run() int {
 	rest := d.text[d.pos:]
 	for n := 0; ; n += chunk {
@@ -243,7 +241,7 @@ func (d *decoder) escaped(t *token, from int) {
 	}
 }
 
-// unicode reads the escape at pos, or the two of a surrogate pair, and returns its length: 0 where it is none.
+// unicode reads the escape at pos, or the two of a surrogate pair, and returns its length: 0 if it is invalid.
 func (d *decoder) unicode() (r rune, size int) {
 	r = d.hex4(2)
 	if r < 0 || r&0xfc00 == 0xdc00 {
@@ -262,7 +260,7 @@ func (d *decoder) unicode() (r rune, size int) {
 	return (r&0x3ff)<<10 + low&0x3ff + 0x10000, 12
 }
 
-// hex4 reads four hexadecimal digits n places on, or answers -1.
+// hex4 returns the value of four hexadecimal digits at pos+n, or -1.
 func (d *decoder) hex4(n int) rune {
 	r := rune(0)
 	for i := range 4 {
@@ -285,7 +283,7 @@ func hexDigit(c byte) int {
 	return -1
 }
 
-// stringValue makes a value of s. Short strings are looked for among the last ones.
+// stringValue makes a value of s. It reuses the value of a short string that came recently.
 func (d *decoder) stringValue(s string) lua.LValue {
 	if len(s) == 0 || len(s) > 32 {
 		return lua.LString(s)
@@ -298,8 +296,8 @@ func (d *decoder) stringValue(s string) lua.LValue {
 	return *slot
 }
 
-// invalidNumber reports whether s begins with what strtod reads but JSON does not know: a plus sign, hexadecimal, a leading
-// zero, inf and nan.
+// invalidNumber reports whether s begins with a form of strtod that is not JSON: a plus sign, hexadecimal, a leading zero,
+// inf or nan.
 func invalidNumber(s string) bool {
 	if s[0] == '+' {
 		return true

@@ -15,13 +15,13 @@ type encoder struct {
 	L   *lua.LState
 	c   *config
 	buf []byte
-	// root is what is encoded. It is measured once buf is longer than measureFrom.
+	// root is the encoded value. It is measured when buf becomes longer than measureFrom.
 	root     lua.LValue
 	measured bool
 }
 
-// measureFrom is the length from which on the whole result is measured before more of it is built: it is refused or has its
-// place then, and nothing is copied when it grows.
+// measureFrom is the length from which on the whole result is measured before more of it is built: then it is refused, or buf
+// gets its final size, so that growing copies nothing more.
 const measureFrom = 4 << 20
 
 func (c *config) encode(L *lua.LState) int {
@@ -44,7 +44,7 @@ func (e *encoder) refuse(v lua.LValue, reason string) {
 	vm.Errorf(e.L, "Cannot serialise %s: %s", vm.TypeName(v), reason)
 }
 
-// value appends v, which lies inside depth tables and at place used of the original's stack.
+// value appends v, which is inside depth tables and at index used of the original's stack.
 func (e *encoder) value(v lua.LValue, depth, used int) {
 	switch v := v.(type) {
 	case lua.LString:
@@ -78,8 +78,8 @@ func (e *encoder) value(v lua.LValue, depth, used int) {
 	}
 }
 
-// measure returns size and about the length of v, which lies inside depth tables. What cannot be encoded counts nothing: the
-// encoder itself refuses it.
+// measure returns size plus about the length of v, which is inside depth tables. Values that cannot be encoded count as 0:
+// the encoder itself refuses them.
 func (e *encoder) measure(v lua.LValue, depth, size int) int {
 	switch v := v.(type) {
 	case lua.LString:
@@ -127,7 +127,7 @@ func (e *encoder) measureText(s string, size int) int {
 	return size
 }
 
-// escapes are the bytes that are written otherwise: a letter for what follows a backslash, 'u' for four digits.
+// escapes has the bytes that need an escape: the letter behind the backslash, 'u' for \u and four digits.
 var escapes = func() (t [256]byte) {
 	for i := range 32 {
 		t[i] = 'u'
@@ -150,7 +150,7 @@ func (e *encoder) text(s string) {
 	e.buf = append(e.buf, '"')
 }
 
-// chunk is how much of a string is looked at between two ticks.
+// chunk is the number of bytes of a string between two ticks.
 const chunk = 8 << 10
 
 func (e *encoder) escape(s string) {
@@ -197,7 +197,7 @@ func (e *encoder) number(v lua.LNumber) {
 }
 
 // arrayLength returns the largest key where all keys of t are positive integers; anything below 1 makes t an object.
-// The original counts in 32 bits, and so does this.
+// Like the original it counts in 32 bits.
 func (e *encoder) arrayLength(t *lua.LTable) int {
 	if !vm.HasStringKeys(t) && vm.Len(t) == vm.Count(t) {
 		return vm.Len(t)
@@ -229,7 +229,7 @@ func (e *encoder) arrayLength(t *lua.LTable) int {
 	return int(most)
 }
 
-// toInt32 converts f as x86-64 does: what does not fit becomes the smallest integer.
+// toInt32 converts f as x86-64 does: a number out of range becomes the smallest integer.
 func toInt32(f float64) int32 {
 	if f > math.MaxInt32 {
 		return math.MinInt32

@@ -1,6 +1,6 @@
 // Package cmsgpack is the library cmsgpack of scripts: lua-cmsgpack 0.4.0 as Redis 7.2.6 ships it
-// (deps/lua/src/lua_cmsgpack.c, where the facts come from). It writes MessagePack of before the types bin and ext, and
-// reads no others. A table whose keys are 1 to n is packed as an array, any other as a map.
+// (deps/lua/src/lua_cmsgpack.c, where the facts come from). It writes and reads the old MessagePack without the types bin and
+// ext. A table whose keys are 1 to n is packed as an array, any other as a map.
 package cmsgpack
 
 import (
@@ -12,17 +12,17 @@ import (
 	"ferrous/lua/internal/vm"
 )
 
-// library holds the scratch of pack and unpack. An owner takes it and leaves nil, so that an error that ends it early
-// keeps nothing alive.
+// library holds the scratch of pack and unpack. A call takes it and sets the fields to nil, so that no values stay alive if
+// an error ends it early.
 type library struct {
 	buf    []byte
 	values []lua.LValue
 }
 
-// keepScratch is the size from which on scratch is not kept for the next call.
+// keepScratch is the size from which on a scratch buffer is not kept for the next call.
 const keepScratch = 64 << 10
 
-// Open makes the library known.
+// Open registers the library.
 func Open(h *vm.Host) {
 	l := &library{}
 	h.Register("cmsgpack", map[string]lua.LGFunction{
@@ -40,10 +40,10 @@ func Open(h *vm.Host) {
 }
 
 const (
-	// maxNesting is the depth of tables that are packed; nil stands in place of deeper ones.
+	// maxNesting is the greatest depth of tables that are packed; deeper ones are packed as nil.
 	maxNesting = 16
-	// maxStack is how many values a C function of Lua may hold. The original keeps its state there, so that this is
-	// what bounds its recursion; the depth at which it refuses is the same here.
+	// maxStack is the number of values that a C function may have on Lua's stack. The original keeps its state there, so this
+	// limits its recursion; the limit of depth is the same here.
 	maxStack = 8000
 )
 
@@ -81,7 +81,7 @@ func (l *library) pack(L *lua.LState) int {
 	return 1
 }
 
-// value packs v, which lies at place used of the original's stack, inside level tables.
+// value packs v, which is at index used of the original's stack and inside level tables.
 func (p *packer) value(v lua.LValue, level, used int) {
 	vm.Tick(p.L, 2)
 	switch v := v.(type) {
@@ -121,7 +121,7 @@ func (p *packer) text(s string) {
 	p.buf = append(p.buf, s...)
 }
 
-// length appends a length of 16 bits behind code, or of 32 behind the code that follows.
+// length appends code and a length of 16 bits, or code+1 and a length of 32 bits.
 func (p *packer) length(code byte, n int) {
 	if n <= math.MaxUint16 {
 		p.buf = binary.BigEndian.AppendUint16(append(p.buf, code), uint16(n))
@@ -130,7 +130,7 @@ func (p *packer) length(code byte, n int) {
 	}
 }
 
-// number packs f as the shortest integer it equals, else in 4 bytes where they hold it, else in 8.
+// number packs f as the shortest integer that equals it, else as a float of 4 bytes if this is exact, else of 8 bytes.
 func (p *packer) number(f float64) {
 	n := vm.ToInteger(f)
 	switch {
@@ -195,7 +195,7 @@ func (p *packer) table(t *lua.LTable, level, used int) {
 	})
 }
 
-// arrayLength reports whether the keys of t are 1 to n.
+// arrayLength reports whether the keys of t are exactly 1 to n, and returns n.
 func arrayLength(t *lua.LTable) (n int, array bool) {
 	if !vm.HasStringKeys(t) && vm.Count(t) == vm.Len(t) {
 		return vm.Len(t), true

@@ -24,8 +24,8 @@ func (l *library) unpackLimit(L *lua.LState) int {
 	return l.unpackFrom(L, limit, offset)
 }
 
-// unpackFrom pushes at most limit values that begin at offset, and in front of them the offset behind the last (-1 for
-// the end). Where both are 0 it pushes all values and no offset.
+// unpackFrom pushes the offset behind the last unpacked value (-1 at the end), then at most limit values from offset on. If
+// both are 0 it pushes all values and no offset.
 func (l *library) unpackFrom(L *lua.LState, limit, offset int64) int {
 	s := vm.CheckString(L, 1)
 	switch {
@@ -71,8 +71,8 @@ type unpacker struct {
 	L   *lua.LState
 	s   string
 	pos int
-	// values holds the results, then what the arrays and maps that are being read consist of so far: a table is made
-	// when its contents are known, whatever length the input claimed.
+	// values has the results, then the elements so far of the arrays and maps that are being read: a table is made when its
+	// contents are known, whatever length the input claims.
 	values []lua.LValue
 }
 

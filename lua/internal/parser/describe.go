@@ -6,8 +6,8 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
-// describe turns the lines of proto's instructions back into lines, keeps the names of operands in DbgCalls, and counts
-// the registers anew: the compiler's count leaves out those that a loop over an iterator sets.
+// describe restores the line numbers of proto's instructions, stores the names of operands in DbgCalls, and counts the
+// registers again: the compiler does not count those that a loop over an iterator sets.
 func (p *parser) describe(proto *lua.FunctionProto) {
 	proto.DbgCalls = proto.DbgCalls[:0]
 	proto.DbgLocals = nil
@@ -67,7 +67,7 @@ func (p *parser) describe(proto *lua.FunctionProto) {
 			use(a + max(b-1, 0))
 		case lua.OP_SETLIST:
 			use(a + b)
-			// The compiler loses count of the blocks behind the 511th, and of one that has an open list only.
+			// The compiler counts wrong behind the 511th block of a list, and for a block that has only an open list.
 			blocks[a]++
 			switch {
 			case c == 0:
@@ -103,7 +103,8 @@ func (p *parser) describe(proto *lua.FunctionProto) {
 		p.fail("function or expression too complex", noToken)
 	}
 	proto.NumUsedRegisters = uint8(top)
-	// The compiler begins with room for 1,024 instructions, and lists of up to 128: 16 KB for a function of one line.
+	// The compiler allocates room for 1,024 instructions, and for 128 elements of other lists: 16 KB for a function of one
+	// line.
 	proto.Code = slices.Clone(proto.Code)
 	proto.Constants = slices.Clone(proto.Constants)
 	proto.FunctionPrototypes = slices.Clone(proto.FunctionPrototypes)

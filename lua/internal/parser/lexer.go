@@ -52,7 +52,7 @@ var reserved = func() map[string]int {
 	return m
 }()
 
-// eof is what the lexer sees behind the last byte.
+// eof is the lexer's current byte behind the end.
 const eof = -1
 
 type token struct {
@@ -71,7 +71,7 @@ type lexer struct {
 	line    int
 	// lastLine is the line of the last token that the parser consumed.
 	lastLine int
-	// buffer holds the text of the token that is read, for strings, numbers and error texts.
+	// buffer has the text of the present token, for strings, numbers and error texts.
 	buffer []byte
 	chunk  string
 	number func(string) (float64, bool)
@@ -145,7 +145,8 @@ func (l *lexer) newline() {
 	l.line++
 }
 
-// separator skips [==[ or ]==] up to its last bracket. It returns the number of =, or less than 0 where it is none.
+// separator skips [==[ or ]==] up to its last bracket. It returns the number of =, or a negative number if it is no
+// separator.
 func (l *lexer) separator() int {
 	n, bracket := 0, l.current
 	l.save()
@@ -287,7 +288,7 @@ func (l *lexer) readNumber() token {
 	return token{kind: tkNumber, number: f}
 }
 
-// two returns the token with where the next byte is second, else the single byte.
+// two returns the token with if the next byte is second, else the single byte.
 func (l *lexer) two(second, with int) token {
 	c := l.current
 	l.next()

@@ -1,12 +1,11 @@
 // Package parser compiles Lua 5.1 source text: a lexer and a recursive-descent parser with Lua 5.1's grammar, limits and
-// error texts build gopher-lua's syntax tree, and the module's compiler makes code of it.
+// error texts build gopher-lua's syntax tree, and the module's compiler compiles this tree.
 //
-// The tree is not what the module's own parser would build. The compiler finds variables by name, and mixes up some that
-// share one; so each local variable gets a name of its own here, and which variable a name means is decided here. An
-// assignment to several targets goes through temporaries, since the compiler would store the first value before it
-// reads the second. Constants are folded as Lua 5.1 does.
+// The tree differs from that of the module's own parser. The compiler finds variables by name, and confuses some that share a
+// name; so this parser resolves names and gives each local variable a unique one. An assignment to several targets uses
+// temporaries, since the compiler would store the first value before it reads the second. Constants are folded as in Lua 5.1.
 //
-// The source of truth is Lua 5.1.5's behaviour, as redis-server shows it.
+// The reference is Lua 5.1.5's behaviour as seen in redis-server.
 package parser
 
 import (
@@ -24,24 +23,25 @@ const (
 	maxLevels   = 200
 	maxLocals   = 200
 	maxUpvalues = 60
-	// fewConstants is the number of distinct constants of a function that are left to the compiler, which searches them
-	// one by one; maxNames bounds those that must be (names of globals and methods), maxConstants all.
+	// fewConstants is the number of distinct constants of a function up to which the compiler, which searches them one by
+	// one, finds them itself. maxNames is the limit of constants that it always finds itself (names of globals and methods),
+	// maxConstants the limit of all.
 	fewConstants = 256
 	maxNames     = 8000
 	maxConstants = 1 << 17
-	// maxChain bounds chains of operators and calls, which the compiler walks by recursion; maxElseifs those of elseifs,
-	// each of which it asks for all blocks around it.
+	// maxChain is the limit of chains of operators and calls, which the compiler visits by recursion; maxElseifs is that of
+	// chains of elseif, since for each the compiler visits all blocks around it.
 	maxChain   = 20000
 	maxElseifs = 4000
-	// maxItems bounds the list items of a constructor.
+	// maxItems is the limit of list items of a constructor.
 	maxItems = 1 << 26
-	// manyArguments is the number of arguments that are passed as they are at any rate.
+	// manyArguments is the number of arguments up to which a call never passes them in a table.
 	manyArguments = 50
-	// foldChain is the length of a chain of arithmetic from which on the compiler's search for constants is cut short.
+	// foldChain is the length of a chain of arithmetic from which on the compiler is kept from searching it for constants.
 	foldChain = 100
 )
 
-// infoShift is where the number of an expression begins in the line of its node: the compiler copies lines into the
+// infoShift is the first bit of an expression's number in the line of its node: the compiler copies lines to the
 // instructions, so that each instruction can be traced to its expression.
 const infoShift = 32
 
@@ -74,22 +74,22 @@ type parser struct {
 	fn         *function
 	levels     int
 	unique     int
-	// info is what the expressions with a number are called: operands separated by \x01, kind and name by \x00.
+	// info has the names of the numbered expressions: operands separated by \x01, kind and name by \x00.
 	info []string
 	// values are the constants that "true" stands for.
 	values []lua.LValue
-	// spread takes long lists of arguments out of tables (see passed); nil if they are passed as they are.
+	// spread is the function that takes long lists of arguments out of tables (see passed); nil if they are passed directly.
 	spread lua.LValue
-	full   bool // the code wants more registers than there are
+	full   bool // the code needs more registers than there are
 }
 
-// Compile compiles src and what more, where it is not nil, returns piece by piece. source becomes the SourceName of the
-// code, chunk is the name in front of the line in error texts, levels the nesting at which the caller stands already,
-// number converts numerals. spread is a function that returns the first n items of its first argument, n being the second
-// one, and behind them its further arguments. The error is an *Error.
+// Compile compiles src and, if more is not nil, the pieces that more returns. source becomes the SourceName of the code,
+// chunk is the name in front of the line in error texts, levels is the present nesting of the caller, number converts
+// numerals. spread is a function that returns the first n items of its first argument, n being the second one, and behind
+// them its further arguments. The error is an *Error.
 //
-// A function of Lua 5.1 has 250 registers, the compiler gives it 200. A program that wants more is compiled again with its
-// long lists of arguments in tables, which takes no more than 50 at a time.
+// A function of Lua 5.1 has 250 registers, one of the compiler 200. A program that needs more is compiled again with its long
+// lists of arguments in tables, so that a call needs registers for 50 at most.
 func Compile(src string, more func() string, source, chunk string, levels int, number func(string) (float64, bool),
 	spread lua.LValue) (proto *lua.FunctionProto, err error) {
 	for _, spread := range [...]lua.LValue{nil, spread} {
@@ -97,7 +97,7 @@ func Compile(src string, more func() string, source, chunk string, levels int, n
 		p.src, p.more, p.chunk, p.line, p.lastLine, p.lexer.number = src, more, chunk, 1, 1, number
 		p.fn = &function{main: true, vararg: true}
 		proto, err = p.compile(source)
-		if !p.full || more != nil { // pieces come once
+		if !p.full || more != nil { // pieces cannot be read again
 			break
 		}
 	}
@@ -181,7 +181,7 @@ func (p *parser) expect(kind int) {
 	p.advance()
 }
 
-// match expects what closes the token opener of a line.
+// match expects the token that closes opener, which is on the given line.
 func (p *parser) match(kind, opener, line int) {
 	if p.accept(kind) {
 		return
@@ -227,7 +227,7 @@ func (p *parser) declare(name string) string {
 	return v.unique
 }
 
-// hidden counts local variables that the program cannot name.
+// hidden adds local variables without a name in the program.
 func (p *parser) hidden(n int) {
 	for range n {
 		p.fn.locals = append(p.fn.locals, variable{})
@@ -310,7 +310,7 @@ func at[N ast.PositionHolder](n N, line int) N {
 	return n
 }
 
-// called gives n a line and a number, under which the names of its operands are kept.
+// called gives n a line and a number; info has the names of its operands under this number.
 func (p *parser) called(n ast.PositionHolder, line int, names ...string) {
 	for len(names) > 0 && names[len(names)-1] == "" {
 		names = names[:len(names)-1]
@@ -323,7 +323,7 @@ func (p *parser) called(n ast.PositionHolder, line int, names ...string) {
 	n.SetLastLine(line)
 }
 
-// describeExpr returns what error texts call e, kind and name separated by \x00, or "".
+// describeExpr returns the name of e for error texts, kind and name separated by \x00, or "".
 func describeExpr(e ast.Expr) string {
 	switch e := e.(type) {
 	case *ast.IdentExpr:
@@ -356,7 +356,7 @@ type upvalueExpr struct {
 	name string
 }
 
-// known replaces what the compiler does not know.
+// known replaces expressions that the compiler does not know.
 func known(e ast.Expr) ast.Expr {
 	switch x := e.(type) {
 	case *upvalueExpr:
@@ -367,8 +367,8 @@ func known(e ast.Expr) ast.Expr {
 	return e
 }
 
-// plain replaces what the compiler does not know. Where a function has many constants, it also hides one behind a "true",
-// which is no less true: only an operand of and, or, not must stay what it is.
+// plain is known, and in a function with many constants it also replaces a constant by a marked "true". It must not be used
+// for operands of and, or, not, which the compiler evaluates.
 func (p *parser) plain(e ast.Expr) ast.Expr {
 	if len(p.fn.constants) <= fewConstants {
 		return known(e)
@@ -402,11 +402,11 @@ func (p *parser) str(s string, line int) *ast.StringExpr {
 	return at(&ast.StringExpr{Value: s}, line)
 }
 
-// numeral is a number that the program wrote, or that was folded of such.
+// numeral returns the expression of a number of the program, or of a folded one.
 func (p *parser) numeral(f float64, line int) ast.Expr {
 	switch {
 	case math.IsInf(f, 0):
-		// The compiler reads numerals, and none stands for infinity.
+		// The compiler parses numerals, and there is none for infinity.
 		one := "1"
 		if f < 0 {
 			one = "-1"
@@ -449,7 +449,7 @@ func (p *parser) scope(f func()) {
 	p.fn.locals = p.fn.locals[:n]
 }
 
-// block parses statements up to what closes them, without a scope of its own.
+// block parses statements up to the token that ends them, without a scope of its own.
 func (p *parser) block() (body []ast.Stmt) {
 	p.enter()
 	last := false
@@ -690,7 +690,7 @@ func (p *parser) target(e ast.Expr) ast.Expr {
 	case *ast.AttrGetExpr:
 		switch x.Object.(type) {
 		case *ast.StringExpr, *ast.NumberExpr:
-			// The compiler takes the table of a store for a register.
+			// The compiler assumes that the table of a store is in a register.
 			x.Object = opaque(x.Object)
 		}
 		return e
@@ -779,7 +779,7 @@ var priorities = map[int]priority{
 
 const unaryPriority = 8
 
-// operation parses operands and operators that bind more strongly than limit.
+// operation parses operands and operators of higher precedence than limit.
 func (p *parser) operation(limit int) ast.Expr {
 	p.enter()
 	var e ast.Expr
@@ -852,7 +852,7 @@ func (p *parser) binary(op int, a, b ast.Expr, chain int) ast.Expr {
 			if f, ok := fold(op, x, y); ok {
 				return p.numeral(f, line)
 			}
-			// The compiler would fold what Lua does not, with another result.
+			// The compiler would fold this, which Lua does not, with another result.
 			a = opaque(a)
 		}
 	}
@@ -871,7 +871,7 @@ func opaque(e ast.Expr) ast.Expr {
 	return at(&ast.LogicalOpExpr{Operator: "and", Lhs: at(&ast.TrueExpr{}, line), Rhs: e}, line)
 }
 
-// fold computes an operation on two constants; ok is false where Lua leaves it to the run.
+// fold computes an operation on two constants; ok is false if Lua does not fold it.
 func fold(op int, a, b float64) (f float64, ok bool) {
 	switch op {
 	case '+':
@@ -1005,8 +1005,8 @@ func (p *parser) field(object ast.Expr) ast.Expr {
 	return n
 }
 
-// passed returns the arguments of a call. Too many become the results of one call, which takes them out of a table; the
-// last one, if it may be several values, goes beside it.
+// passed returns the arguments of a call. Too many are put into a table and replaced by one call of spread, which returns
+// them; a last argument with several values is an argument of spread, too.
 func (p *parser) passed(args []ast.Expr) []ast.Expr {
 	if len(args) <= manyArguments || p.spread == nil {
 		return args

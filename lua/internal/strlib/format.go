@@ -10,16 +10,16 @@ import (
 	"ferrous/lua/internal/vm"
 )
 
-// string.format, which hands each directive to C's sprintf. The forms of C (section 7.19.6.1 of C99) are made here.
+// string.format. The original calls C's sprintf for each directive; its forms (section 7.19.6.1 of C99) are implemented here.
 
-// A directive is what stands behind a % but its verb.
+// A directive is the part between a % and its verb.
 type directive struct {
 	minus, plus, space, alt, zero bool
 	width, precision              int
 	precise                       bool // there is a precision
 }
 
-// longFrom is the length from which on %s without a precision copies its argument as it is.
+// longFrom is the length from which on %s without a precision appends its argument unchanged, zero bytes included.
 const longFrom = 100
 
 func format(L *lua.LState) int {
@@ -52,7 +52,7 @@ func format(L *lua.LState) int {
 			c := byte(toInt32(vm.CheckNumber(L, arg)))
 			from := len(out)
 			out = d.pad(out, []byte{c}, 0, false)
-			if c == 0 { // at which sprintf's result ends
+			if c == 0 { // sprintf's result ends here
 				out = out[:from+strings.IndexByte(string(out[from:]), 0)]
 			}
 		case 'd', 'i':
@@ -92,7 +92,7 @@ func format(L *lua.LState) int {
 	return pushBytes(L, out)
 }
 
-// parse reads flags, width and precision and returns the place of the verb.
+// parse reads flags, width and precision and returns the position of the verb.
 func (d *directive) parse(L *lua.LState, form string, i int) int {
 	at := func() byte {
 		if i < len(form) {
@@ -140,7 +140,7 @@ func digits(form string, i *int) (n int) {
 	return n
 }
 
-// pad appends text with as many blanks as it lacks to the width, or zeros behind its first signs bytes.
+// pad appends text, filled to the width with blanks, or with zeros behind its first signs bytes.
 func (d *directive) pad(out, text []byte, signs int, zeros bool) []byte {
 	n := d.width - len(text)
 	switch {
@@ -176,7 +176,7 @@ func (d *directive) sign(b []byte, negative bool) []byte {
 	return b
 }
 
-// toInt converts as C does on amd64: what does not fit is the least number.
+// toInt converts as C does on amd64: a number out of range becomes the least integer.
 func toInt(f float64) int64 {
 	if f >= -0x1p63 && f < 0x1p63 {
 		return int64(f)
@@ -218,7 +218,7 @@ func (d *directive) unsigned(out []byte, f float64, verb byte) []byte {
 		return d.pad(out, b, 0, d.zero && !d.precise)
 	case 'o':
 		text, zeros := strconv.FormatUint(u, 8), d.zero && !d.precise
-		if d.alt { // the precision grows until the first digit is a zero
+		if d.alt { // the precision is raised so that the first digit is a zero
 			least := 1
 			if u != 0 {
 				least += len(text)
@@ -241,7 +241,7 @@ func (d *directive) unsigned(out []byte, f float64, verb byte) []byte {
 	return d.pad(out, b, signs, d.zero && !d.precise)
 }
 
-// number appends digits, as many as the precision asks for at least. Nothing stands for a zero with precision 0.
+// number appends digits, at least as many as the precision says. A zero with precision 0 has no digits.
 func (d *directive) number(b []byte, text string) []byte {
 	if d.precise && d.precision == 0 && text == "0" {
 		return b
@@ -292,7 +292,7 @@ func (d *directive) float(out []byte, f float64, verb byte) []byte {
 	return d.pad(out, b, signs, d.zero)
 }
 
-// general is %g: the shorter of %e and %f with so many digits, without zeros behind them unless # asks for these.
+// general is %g: the shorter of %e and %f with so many digits, without trailing zeros unless # is given.
 func (d *directive) general(b []byte, f float64, precision int) []byte {
 	first := len(b)
 	b = strconv.AppendFloat(b, f, 'e', precision-1, 64)
@@ -335,7 +335,7 @@ func withPoint(b []byte, first int) []byte {
 	return b
 }
 
-// quote appends a string in the form that the reader of Lua reads back.
+// quote appends a string as a literal that Lua's parser reads back.
 func quote(out []byte, s string) []byte {
 	out = append(out, '"')
 	for i := range len(s) {

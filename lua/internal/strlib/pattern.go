@@ -8,24 +8,24 @@ import (
 	"ferrous/lua/internal/vm"
 )
 
-// Patterns of Lua 5.1 (section 5.4.1 of its manual), matched on the string itself: a match allocates nothing.
+// Patterns of Lua 5.1 (section 5.4.1 of its manual). Matching allocates nothing.
 //
-// The matcher backtracks. match takes a place in the subject and one in the pattern and returns where the match ends, or
-// fail. A pattern item that leaves a choice (a repetition, a capture that may have to be undone) calls match for what
-// follows; the rest is a loop. So the depth of calls is bounded by the length of the pattern, and maxDepth bounds that.
+// The matcher backtracks. match takes positions in the subject and in the pattern and returns the end of the match, or fail.
+// A pattern item with a choice (a repetition, a capture that may have to be undone) calls match for the rest of the pattern;
+// other items are handled in a loop. So the length of the pattern limits the depth of calls, and maxDepth does, too.
 //
 // A zero byte ends a pattern, as in C.
 
 const (
 	fail        = -1
 	maxCaptures = 32
-	// maxDepth bounds the recursion; Lua's own ends with the C stack.
+	// maxDepth is the limit of recursion; in the original it is the C stack.
 	maxDepth = 100_000
 	// tickEvery is the number of steps after which the matcher calls vm.Tick.
 	tickEvery = 1000
 )
 
-// The length of a capture that is open, and of one that is a position.
+// The lengths of a capture that is open, and of one that is a position.
 const (
 	unfinished = -1
 	position   = -2
@@ -48,7 +48,7 @@ func (m *matcher) begin(L *lua.LState, src, pat string) {
 	m.level, m.depth, m.steps = 0, 0, 0
 }
 
-// literal returns the byte with which every match of the pattern from p on begins, where the pattern says so at once.
+// literal returns the byte with which every match of the pattern from p on begins, if the first item is a plain character.
 func (m *matcher) literal(p int) (b byte, ok bool) {
 	if p >= len(m.pat) || strings.IndexByte("$%.[()", m.pat[p]) >= 0 {
 		return 0, false
@@ -59,7 +59,7 @@ func (m *matcher) literal(p int) (b byte, ok bool) {
 	return m.pat[p], true
 }
 
-// skip returns the first place from s on that has the byte b, or the end of the subject.
+// skip returns the position of the first byte b from s on, or the end of the subject.
 func (m *matcher) skip(s int, b byte) int {
 	for s < len(m.src) {
 		end := min(s+vm.Piece, len(m.src))
@@ -74,7 +74,7 @@ func (m *matcher) skip(s int, b byte) int {
 	return s
 }
 
-// at is the pattern's byte at p, 0 behind its end.
+// at returns the pattern's byte at p, 0 behind its end.
 func (m *matcher) at(p int) byte {
 	if p < len(m.pat) {
 		return m.pat[p]
@@ -92,7 +92,7 @@ func (m *matcher) work(n int) {
 	}
 }
 
-// match matches the pattern from p on at s, and returns where the match ends.
+// match matches the pattern from p on at s, and returns the end of the match.
 func (m *matcher) match(s, p int) int {
 	if m.depth++; m.depth > maxDepth {
 		vm.Errorf(m.L, "pattern too complex")
@@ -252,7 +252,7 @@ func (m *matcher) balance(s, p int) int {
 	return fail
 }
 
-// longest matches as many of the item at p as leave a match for the rest.
+// longest matches the item at p as often as possible so that the rest matches, too.
 func (m *matcher) longest(s, p, end int) int {
 	n := 0
 	for s+n < len(m.src) && m.single(m.src[s+n], p, end) {
@@ -268,7 +268,7 @@ func (m *matcher) longest(s, p, end int) int {
 	return fail
 }
 
-// shortest matches as few of the item at p as leave a match for the rest.
+// shortest matches the item at p as seldom as possible so that the rest matches, too.
 func (m *matcher) shortest(s, p, end int) int {
 	for {
 		m.step()
@@ -282,7 +282,7 @@ func (m *matcher) shortest(s, p, end int) int {
 	}
 }
 
-// classEnd returns where the item that matches one character, and begins at p, ends.
+// classEnd returns the end of the item for one character at p.
 func (m *matcher) classEnd(p int) int {
 	switch m.pat[p] {
 	case '%':
@@ -350,7 +350,7 @@ func (m *matcher) inSet(c byte, p, last int) bool {
 	return !has
 }
 
-// inClass reports whether c is of the class that a letter behind % names; another character names itself.
+// inClass reports whether c is in the class of a letter behind %; any other character stands for itself.
 func inClass(c, class byte) bool {
 	var is bool
 	switch class | 0x20 {
@@ -378,7 +378,7 @@ func inClass(c, class byte) bool {
 		return class == c
 	}
 	if !isAlpha(class) {
-		return class == c // what |0x20 has made a letter of
+		return class == c // |0x20 made a letter of another character
 	}
 	return is == ('a' <= class)
 }
@@ -387,7 +387,7 @@ func isAlpha(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// value returns capture i of a match of s to e: the whole match where there are none.
+// value returns capture i of a match from s to e; without captures, the whole match.
 func (m *matcher) value(i, s, e int) lua.LValue {
 	if i >= m.level {
 		if i != 0 {
@@ -406,7 +406,7 @@ func (m *matcher) value(i, s, e int) lua.LValue {
 	}
 }
 
-// push pushes all captures of a match, the whole match where there are none and whole is set, and returns their number.
+// push pushes all captures of a match, or the whole match if there are none and whole is set, and returns their number.
 func (m *matcher) push(s, e int, whole bool) int {
 	n := m.level
 	if n == 0 && whole {

@@ -1,5 +1,5 @@
-// Package strlib is the string library of Lua 5.1 as scripts of Redis have it. Source of truth: the Lua 5.1 manual, section
-// 5.4, and for what it leaves open (error texts, ends of ranges) the answers of redis-server 7.0.15.
+// Package strlib is the string library of Lua 5.1 as scripts of Redis have it. The reference is the Lua 5.1 manual, section
+// 5.4, and for details that it does not say (error texts, ends of ranges) the replies of redis-server 7.0.15.
 package strlib
 
 import (
@@ -10,7 +10,7 @@ import (
 	"ferrous/lua/internal/vm"
 )
 
-// Open makes the library known.
+// Open registers the library.
 func Open(h *vm.Host) {
 	h.Register("string", map[string]lua.LGFunction{
 		"byte": toBytes, "char": char, "dump": dump, "find": find, "format": format, "gmatch": gmatch, "gsub": gsub,
@@ -21,7 +21,7 @@ func Open(h *vm.Host) {
 	vm.SetString(t, "gfind", vm.GetString(t, "gmatch"))
 }
 
-// place turns a position that counts from the end if it is negative into one from the beginning; 0 is before the first.
+// place converts a position that counts from the end if it is negative to one from the beginning; 0 is before the first.
 func place(pos int64, length int) int64 {
 	if pos < 0 {
 		pos += int64(length) + 1
@@ -67,7 +67,7 @@ func reverse(L *lua.LState) int {
 func lower(L *lua.LState) int { return mapped(L, 'A', 'Z') }
 func upper(L *lua.LState) int { return mapped(L, 'a', 'z') }
 
-// mapped changes the case of the letters between two.
+// mapped changes the case of the letters between from and to.
 func mapped(L *lua.LState, from, to byte) int {
 	s := vm.CheckString(L, 1)
 	b := make([]byte, len(s))
@@ -101,7 +101,7 @@ func rep(L *lua.LState) int {
 		L.Push(lua.LString(strings.Repeat(s, n)))
 		return 1
 	}
-	// What is there is copied behind itself, a piece at a time.
+	// The result so far is appended to itself, a piece at a time.
 	b := vm.AppendString(L, make([]byte, 0, size), s)
 	for len(b) < size {
 		from := len(b) % len(s)
@@ -112,7 +112,7 @@ func rep(L *lua.LState) int {
 	return pushBytes(L, b)
 }
 
-// index is strings.Index in s behind from; it ticks.
+// index is strings.Index in s from from on, with ticks.
 func index(L *lua.LState, s, text string, from int) int {
 	window := max(vm.Piece, len(text))
 	for ; ; from += window {
@@ -156,7 +156,7 @@ func char(L *lua.LState) int {
 	return pushBytes(L, b)
 }
 
-// binaryHeader begins the binary code of Lua 5.1. dump returns no more of it: load and loadstring refuse binary code.
+// binaryHeader begins the binary code of Lua 5.1. dump returns nothing else, since load and loadstring refuse binary code.
 const binaryHeader = "\x1bLuaQ\x00\x01\x04\x08\x04\x08\x00"
 
 func dump(L *lua.LState) int {
@@ -218,7 +218,7 @@ func search(L *lua.LState, find bool) int {
 	return 1
 }
 
-// gmatch returns a function that goes from match to match. It has no anchor: ^ is a character like others here.
+// gmatch returns an iterator over the matches. It has no anchor: ^ is an ordinary character here.
 func gmatch(L *lua.LState) int {
 	s, pat := vm.CheckString(L, 1), vm.CheckString(L, 2)
 	at := 0
@@ -248,7 +248,7 @@ func gmatch(L *lua.LState) int {
 
 func gsub(L *lua.LState) int {
 	s, pat := vm.CheckString(L, 1), vm.CheckString(L, 2)
-	most := vm.OptInt(L, 4, len(s)+1) // Lua looks at it before argument 3
+	most := vm.OptInt(L, 4, len(s)+1) // Lua checks it before argument 3
 	with := vm.Arg(L, 3)
 	text := ""
 	switch with.(type) {
@@ -315,7 +315,7 @@ func isText(v lua.LValue) bool {
 	return false
 }
 
-// expand appends a replacement text, in which %0 to %9 stand for captures.
+// expand appends a replacement text with the captures for %0 to %9.
 func (m *matcher) expand(out []byte, text string, s, e int) []byte {
 	for i := 0; i < len(text); i++ {
 		c := text[i]
@@ -326,7 +326,7 @@ func (m *matcher) expand(out []byte, text string, s, e int) []byte {
 		i++
 		switch {
 		case i == len(text):
-			out = append(out, 0) // the zero behind a string of C
+			out = append(out, 0) // the zero byte behind a C string
 		case !isDigit(text[i]):
 			out = append(out, text[i])
 		case text[i] == '0':
@@ -340,7 +340,7 @@ func (m *matcher) expand(out []byte, text string, s, e int) []byte {
 	return out
 }
 
-// replace appends what a function or table has for a match: false and nil leave it as it is.
+// replace appends the value of a function or table for a match; for false and nil it appends the match itself.
 func (m *matcher) replace(out []byte, with lua.LValue, s, e int) []byte {
 	var v lua.LValue
 	if f, ok := with.(*lua.LFunction); ok {
@@ -370,7 +370,7 @@ func (m *matcher) appendText(out []byte, v lua.LValue) []byte {
 	return m.appendString(out, string(v.(lua.LString)))
 }
 
-// appendString measures the result before it grows: a short replacement text may name a long capture many times.
+// appendString checks the length of the result first: a short replacement text may contain a long capture many times.
 func (m *matcher) appendString(out []byte, s string) []byte {
 	vm.CheckLength(m.L, len(out)+len(s))
 	m.work(min(len(s), vm.Piece) >> 4)

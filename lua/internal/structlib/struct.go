@@ -1,6 +1,6 @@
 // Package structlib is the library struct of scripts: Roberto Ierusalimschy's struct 0.2 with the checks of sizes that
-// Redis 7.0.15 and 7.2.6 have (deps/lua/src/lua_struct.c, where the facts come from). Numbers that do not fit their
-// field are cut as C does on x86-64, where scripts have always run.
+// Redis 7.0.15 and 7.2.6 have (deps/lua/src/lua_struct.c, where the facts come from). Numbers that do not fit their field are
+// truncated as by C on x86-64.
 //
 // A format is a sequence of options, up to its first zero byte:
 //
@@ -9,7 +9,7 @@
 //	f d                       IEEE numbers of 4 and 8 bytes
 //	s                         text that ends with a zero byte
 //	c[n]                      n bytes of text (by default 1); c0 packs the whole string, and unpacks as many bytes as
-//	                          the value before it says, which it takes the place of
+//	                          the value before it says, and replaces that value
 //	x                         a byte of padding
 //	< > ![n] ' '              little endian (the default), big endian, alignment to n (by default 8), nothing
 package structlib
@@ -25,7 +25,7 @@ import (
 	"ferrous/lua/internal/vm"
 )
 
-// Open makes the library known.
+// Open registers the library.
 func Open(h *vm.Host) {
 	h.Register("struct", map[string]lua.LGFunction{"pack": pack, "unpack": unpack, "size": size})
 }
@@ -35,7 +35,7 @@ const (
 	defaultAlign = 8
 )
 
-// reader walks over a format.
+// reader reads a format.
 type reader struct {
 	L     *lua.LState
 	left  string
@@ -48,7 +48,7 @@ func newReader(L *lua.LState) reader {
 	return reader{L: L, left: format, align: 1}
 }
 
-// next returns the next option and the size of its field, which is 0 where it has none of its own.
+// next returns the next option and the size of its field, 0 if the option has none.
 func (r *reader) next() (opt byte, size uint64) {
 	vm.Tick(r.L, 2)
 	opt = r.left[0]
@@ -87,8 +87,8 @@ func (r *reader) number(def uint64) uint64 {
 	return n
 }
 
-// padding returns how many bytes go before a field of size bytes at pos. Sizes that are no power of two give what the
-// original's masks give.
+// padding returns the number of bytes of padding before a field of size bytes at pos. Sizes that are no power of two give the
+// results of the original's masks.
 func (r *reader) padding(pos uint64, opt byte, size uint64) uint64 {
 	if size == 0 || opt == 'c' {
 		return 0
@@ -97,7 +97,7 @@ func (r *reader) padding(pos uint64, opt byte, size uint64) uint64 {
 	return (size - pos&(size-1)) & (size - 1)
 }
 
-// control obeys an option that is no field.
+// control applies an option that is not a field.
 func (r *reader) control(opt byte) {
 	switch opt {
 	case ' ':
@@ -116,7 +116,7 @@ func (r *reader) control(opt byte) {
 	}
 }
 
-// checkValue refuses a missing argument in pack's own words: the original finds a nil behind the last.
+// checkValue refuses a missing argument of pack as a nil, since the original finds a nil behind the last argument.
 func checkValue(L *lua.LState, n int, want string) {
 	if vm.None(L, n) {
 		vm.ArgError(L, n, want+" expected, got nil")
@@ -174,7 +174,7 @@ func pack(L *lua.LState) int {
 	return 1
 }
 
-// toUnsigned converts f as C does on x86-64, whose answers for what does not fit are these.
+// toUnsigned converts f as C does on x86-64, also numbers out of range.
 func toUnsigned(f float64) uint64 {
 	switch {
 	case f < 0x1p63 || f != f:
@@ -212,7 +212,7 @@ func readInteger(b []byte, big bool) uint64 {
 	return v
 }
 
-// extend gives v the sign of a field of size bytes. Beyond 8 bytes the processor takes the shift modulo 64.
+// extend gives v the sign of a field of size bytes. For more than 8 bytes the shift is modulo 64, as by the processor.
 func extend(v uint64, size uint64) float64 {
 	mask := ^uint64(0) << ((size*8 - 1) & 63)
 	if v&mask != 0 {
@@ -296,7 +296,7 @@ func unpack(L *lua.LState) int {
 
 func isAlnum(c byte) bool { return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'z' }
 
-// size passes over letters and digits that are no options, as the original does.
+// size skips letters and digits that are not options, as the original does.
 func size(L *lua.LState) int {
 	r := newReader(L)
 	pos := uint64(0)

@@ -6,7 +6,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
-// TypeName returns what type() answers for v.
+// TypeName returns the result of type(v).
 func TypeName(v lua.LValue) string {
 	if v == nil {
 		return "no value"
@@ -14,7 +14,7 @@ func TypeName(v lua.LValue) string {
 	return v.Type().String()
 }
 
-// Arg returns argument n, or a Go nil where the caller gave fewer.
+// Arg returns argument n, or a Go nil if the caller passed fewer.
 func Arg(L *lua.LState, n int) lua.LValue {
 	s := layoutOf(L)
 	if i := s.currentFrame.LocalBase + n - 1; i < s.reg.top {
@@ -26,7 +26,7 @@ func Arg(L *lua.LState, n int) lua.LValue {
 // Discarded reports whether the caller of the running function discards its results.
 func Discarded(L *lua.LState) bool { return layoutOf(L).currentFrame.NRet == 0 }
 
-// None reports whether the caller gave fewer than n arguments.
+// None reports whether the caller passed fewer than n arguments.
 func None(L *lua.LState, n int) bool { return Arg(L, n) == nil }
 
 // NoneOrNil reports whether argument n is absent or nil.
@@ -55,7 +55,7 @@ func TypeError(L *lua.LState, n int, want string) {
 	ArgError(L, n, want+" expected, got "+TypeName(Arg(L, n)))
 }
 
-// CheckAny returns argument n, which may be nil but must be there.
+// CheckAny returns argument n, which may be nil but must be passed.
 func CheckAny(L *lua.LState, n int) lua.LValue {
 	v := Arg(L, n)
 	if v == nil {
@@ -114,7 +114,7 @@ func OptString(L *lua.LState, n int, def string) string {
 	return CheckString(L, n)
 }
 
-// CheckNumber returns argument n, a number or a string that looks like one.
+// CheckNumber returns argument n, a number or a string that can be converted to one.
 func CheckNumber(L *lua.LState, n int) float64 {
 	switch v := Arg(L, n).(type) {
 	case lua.LNumber:
@@ -150,8 +150,8 @@ func OptInt(L *lua.LState, n, def int) int {
 	return CheckInt(L, n)
 }
 
-// CheckStack makes room for n more pushed values, or raises "stack overflow (text)". Each function has room for
-// MinStack without asking.
+// CheckStack makes room for n more pushed values, or raises "stack overflow (text)". Without a call each function has room
+// for MinStack.
 func CheckStack(L *lua.LState, n int, text string) {
 	t := threadOf(L)
 	if n > maxCStack || t.reg.top-layoutOf(L).currentFrame.LocalBase+n > maxCStack {
@@ -173,23 +173,23 @@ func HasStack(L *lua.LState, n int) bool {
 const (
 	// MinStack is the number of values that a function may push without CheckStack.
 	MinStack = 20
-	// maxCStack is Lua's limit of values that one C function holds.
+	// maxCStack is Lua's limit of values on the stack of one C function.
 	maxCStack = 8000
 	// MaxString is the length from which on a string is refused.
 	MaxString = 512 << 20
 )
 
-// CheckLength refuses a result of n bytes that is longer than a value may be.
+// CheckLength raises an error if a result of n bytes is longer than MaxString.
 func CheckLength(L *lua.LState, n int) {
 	if n < 0 || n > MaxString {
 		panic(&Error{Value: lua.LString("not enough memory")})
 	}
 }
 
-// Piece is how many bytes of a string are copied, compared or changed between two ticks.
+// Piece is the number of bytes of a string that are copied, compared or changed between two ticks.
 const Piece = 256 << 10
 
-// AppendString appends s to dst, and ticks where it is long.
+// AppendString appends s to dst, with ticks if s is long.
 func AppendString(L *lua.LState, dst []byte, s string) []byte {
 	return threadOf(L).h.appendString(dst, s)
 }
@@ -215,7 +215,7 @@ func Errorf(L *lua.LState, format string, args ...any) {
 // Raise raises v as it is.
 func Raise(v lua.LValue) { panic(&Error{Value: v}) }
 
-// Number boxes f: cheaper than lua.LNumber(f) as an LValue.
+// Number returns f as an LValue; it is cheaper than converting lua.LNumber(f).
 func Number(L *lua.LState, f float64) lua.LValue { return threadOf(L).h.boxes.number(f) }
 
 // PushNumber pushes f.

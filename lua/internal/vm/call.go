@@ -6,7 +6,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
-// MultRet asks a call for all results.
+// MultRet, as a number of results, means all results of a call.
 const MultRet = -1
 
 // String makes a string of b without copying it. b must not change any more.
@@ -25,8 +25,8 @@ func (t *Thread) enter() {
 	}
 }
 
-// invoke calls the function in register at with the nargs values that follow, puts nret results from at on (all of them
-// with MultRet, up to the stack's top) and returns how many there are. It may be called from Go only.
+// invoke calls the function in register at with the nargs values that follow, stores nret results from at on (all of them
+// with MultRet, up to the stack's top) and returns their number. Only Go functions may call it.
 func (t *Thread) invoke(at, nargs, nret int) int {
 	t.enter()
 	t.h.tick(1)
@@ -74,8 +74,8 @@ func (t *Thread) callable(at, nargs int) *lua.LFunction {
 	return fn
 }
 
-// callGo runs a Go function whose arguments lie above register at, and puts its results there. It returns their number,
-// or -1 where the function yields: its frame stays then.
+// callGo runs a Go function whose arguments are above register at, and stores its results from at on. It returns their
+// number, or -1 if the function yields; then its frame stays.
 func (t *Thread) callGo(fn *lua.LFunction, at, nargs, nret int) int {
 	t.ensure(at + nargs + MinStack + 4)
 	t.high = max(t.high, at+nargs)
@@ -111,7 +111,7 @@ func (t *Thread) callGo(fn *lua.LFunction, at, nargs, nret int) int {
 	return nret
 }
 
-// callLua makes the frame of a Lua function whose arguments lie above register at.
+// callLua makes the frame of a Lua function whose arguments are above register at.
 func (t *Thread) callLua(fn *lua.LFunction, at, nargs, nret int) {
 	p := fn.Proto
 	np := int(p.NumParameters)
@@ -124,7 +124,7 @@ func (t *Thread) callLua(fn *lua.LFunction, at, nargs, nret int) {
 	t.start(f)
 }
 
-// start lays out the registers of a Lua function: f's arguments lie above f.Base.
+// start sets up the registers of a Lua function; f's arguments are above f.Base.
 func (t *Thread) start(f *frame) {
 	p := f.Fn.Proto
 	np, nargs := int(p.NumParameters), f.NArgs
@@ -168,7 +168,7 @@ func (t *Thread) call1(f lua.LValue, args ...lua.LValue) lua.LValue {
 	return t.reg.array[t.free()]
 }
 
-// callN calls f with args; its results lie from t.free() on.
+// callN calls f with args; its results are in the registers from t.free() on.
 func (t *Thread) callN(f lua.LValue, nret int, args ...lua.LValue) int {
 	at := t.free()
 	top := t.reg.top
@@ -186,9 +186,8 @@ func Call1(L *lua.LState, f lua.LValue, args ...lua.LValue) lua.LValue {
 	return threadOf(L).call1(f, args...)
 }
 
-// PCall calls the function that lies below the nargs values on top of the stack and replaces them by all results. On an
-// error it pushes nothing and returns it; handler, where it is not nil, turns the error's value into another while
-// the frames still stand.
+// PCall calls the function below the nargs values on top of the stack and replaces all of them by the results. On an error it
+// pushes nothing and returns the error; handler, if not nil, converts the error's value before the frames are dropped.
 func PCall(L *lua.LState, nargs int, handler func(lua.LValue) lua.LValue) (n int, err *Error) {
 	t := threadOf(L)
 	at := t.reg.top - nargs - 1
@@ -296,8 +295,8 @@ func (t *Thread) closeUpvalues(i int) {
 	}
 }
 
-// Run calls fn with no arguments on the main thread and returns its results. The error is what the script raised and no
-// pcall caught; handler sees its value while the frames still stand. A killed script answers *Kill.
+// Run calls fn with no arguments on the main thread and returns its results. The error is one that no pcall of the script
+// caught; handler converts its value before the frames are dropped. For a killed script it is a *Kill.
 func (h *Host) Run(fn *lua.LFunction, handler func(lua.LValue) lua.LValue, args ...lua.LValue) (results []lua.LValue, err error) {
 	t := h.main
 	defer func() {
@@ -323,8 +322,8 @@ func (h *Host) Run(fn *lua.LFunction, handler func(lua.LValue) lua.LValue, args 
 
 func (k *Kill) Error() string { return k.Text }
 
-// rest brings the main thread back to its beginning, after whatever ended a script. The values that the script left in
-// the registers stay until ClearStack: Run's results are among them.
+// rest resets the main thread after the end of a script. The values that the script left in the registers stay until
+// ClearStack: Run's results are among them.
 func (h *Host) rest() {
 	h.nested = 0
 	h.current = h.main
@@ -334,7 +333,7 @@ func (h *Host) rest() {
 	h.main.reg.top = 0
 }
 
-// ClearStack forgets the values that a script left on the stack, so that the collector may take them.
+// ClearStack clears the values that a script left on the stack, so that they can be garbage collected.
 func (h *Host) ClearStack() {
 	t := h.main
 	if len(t.reg.array) > 4096 {

@@ -14,13 +14,13 @@ func NewCoroutine(L *lua.LState, fn *lua.LFunction) *lua.LState {
 	return &t.LState
 }
 
-// Running returns the running thread, and false where it is the main one.
+// Running returns the running thread, and false if it is the main one.
 func Running(L *lua.LState) (*lua.LState, bool) {
 	t := threadOf(L)
 	return &t.h.current.LState, t.h.current != t.h.main
 }
 
-// Status returns what coroutine.status answers.
+// Status returns the result of coroutine.status.
 func Status(co *lua.LState) string {
 	switch threadOf(co).status {
 	case threadRunning:
@@ -33,8 +33,8 @@ func Status(co *lua.LState) string {
 	return "suspended"
 }
 
-// Resume continues co with the arguments from index first on, and pushes onto L what it yields or returns. It answers
-// their number, or the error.
+// Resume continues co with the arguments from index first on, and pushes the values that it yields or returns onto L. It
+// returns their number, or the error.
 func Resume(L *lua.LState, co *lua.LState, first int) (n int, err *Error) {
 	from, to := threadOf(L), threadOf(co)
 	h := from.h
@@ -118,7 +118,7 @@ func (t *Thread) resume(from *Thread, args []lua.LValue) (values []lua.LValue, e
 	return t.reg.array[:t.reg.top], nil
 }
 
-// release drops what a dead coroutine needs no more.
+// release drops the memory of a dead coroutine.
 func (t *Thread) release() {
 	t.reg.array, t.reg.top, t.frames, t.body = nil, 0, nil, nil
 }

@@ -1,5 +1,5 @@
-// Package vm runs Lua 5.1 as Redis has it on gopher-lua's values, states and compiled code, and is what the libraries of
-// package lua share. It imports nothing of ours.
+// Package vm runs Lua 5.1 as Redis has it on gopher-lua's values, states and compiled code, and has the functions that the
+// libraries of package lua share. It imports only package parser of this module.
 //
 // # Writing a library
 //
@@ -7,20 +7,20 @@
 //
 //	func Open(h *vm.Host)
 //
-// which makes its functions known, once for each server:
+// which registers its functions, once for each server:
 //
 //	h.Register("string", map[string]lua.LGFunction{"rep": rep, …})
 //	h.Library("cjson")           the table, for constants: vm.SetString(t, "null", …)
 //
-// The metatable of strings is made by package lua: the string library registers its functions under "string", and no
-// more. Package lua lists each library's Open in libraries.go, and makes all tables read-only after them.
+// Package lua makes the metatable of strings: the string library only registers its functions under "string". Package lua
+// lists each library's Open in libraries.go, and makes all tables read-only after them.
 //
-// A function is gopher-lua's: func(L *lua.LState) int. It finds its arguments with this package's Check functions,
-// pushes its results with L.Push and returns their number. L is the thread that runs (the script's own or a
-// coroutine); vm.Of(L) is the host. Of gopher-lua's methods only L.Push, L.Pop, L.Get, L.GetTop, L.SetTop, L.Insert,
-// L.Remove and L.Replace may be used.
+// A function has gopher-lua's type: func(L *lua.LState) int. It gets its arguments with this package's Check functions,
+// pushes its results with L.Push and returns their number. L is the running thread (the main one or a coroutine); vm.Of(L) is
+// the host. Of gopher-lua's methods only L.Push, L.Pop, L.Get, L.GetTop, L.SetTop, L.Insert, L.Remove and L.Replace may be
+// used.
 //
-// Everything else goes through this package, because tables, calls and errors are not the module's:
+// Everything else uses this package, because tables, calls and errors are not the module's:
 //
 //   - Tables are *lua.LTable made by NewTable, and only Get, GetString, GetInt, Set, SetString, SetInt, Append, Len,
 //     Next, ForEach and Count look into them (none asks metamethods). The methods of LTable would see an empty table.

@@ -8,9 +8,9 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
-// Positions and names in error texts. The parser gives each expression a number, which the compiler carries into the
-// line of each instruction; Describe turns the lines back and keeps what the expressions are called in DbgCalls, which
-// nothing else uses.
+// Positions and names in error texts. The parser gives each expression a number, which the compiler copies into the line of
+// each instruction. parser.describe restores the lines and stores the names of the expressions in DbgCalls, which nothing
+// else uses.
 
 // position returns "source:line:" of a frame with a space behind, or "" for a function in Go.
 func (f *frame) position() string {
@@ -20,7 +20,7 @@ func (f *frame) position() string {
 	return chunkID(f.Fn.Proto.SourceName) + ":" + strconv.Itoa(f.line()) + ": "
 }
 
-// line returns the line that the frame of a Lua function runs.
+// line returns the present line of the frame of a Lua function.
 func (f *frame) line() int {
 	p := f.Fn.Proto
 	if pc := f.Pc - 1; pc >= 0 && pc < len(p.DbgSourcePositions) {
@@ -29,8 +29,8 @@ func (f *frame) line() int {
 	return 0
 }
 
-// level returns the frame of a level as debug.getinfo counts them: 0 is the function that runs. A tail call hides a
-// level of its own, for which inside is false.
+// level returns the frame of a level as debug.getinfo counts them: 0 is the running function. A tail call is a level without
+// a frame, for which inside is false.
 func (t *Thread) level(level int) (f *frame, inside bool) {
 	for i := t.sp - 1; i >= 0 && level >= 0; i-- {
 		f := t.frames[i]
@@ -56,8 +56,8 @@ func Where(L *lua.LState, level int) string {
 	return ""
 }
 
-// Position returns the source, as its chunk was named, and the line of the function at level 0, or of the one that called
-// it where that is Go's. A source that is no Lua is "=[C]", with line -1.
+// Position returns the source, as its chunk was named, and the line of the function at level 0, or of its caller if the
+// function is written in Go. If both are, the source is "=[C]", with line -1.
 func (h *Host) Position() (source string, line int, ok bool) {
 	for level := range 2 {
 		f, inside := h.current.level(level)
@@ -93,7 +93,7 @@ func (t *Thread) raise(text string) {
 	panic(&Error{Value: lua.LString(where + text)})
 }
 
-// describe returns the names of what the instruction that f runs works on: of its first and second operand.
+// describe returns the names of the first and second operand of f's present instruction.
 func (f *frame) describe() (first, second [2]string) {
 	if f.Fn.IsG {
 		return
@@ -110,7 +110,7 @@ func (f *frame) describe() (first, second [2]string) {
 	return
 }
 
-// callName returns how the caller of level calls it.
+// callName returns the name by which its caller calls the function of a level.
 func (t *Thread) callName(level int) (kind, name string) {
 	i := t.sp - 1 - level
 	if i < 1 {
@@ -146,7 +146,7 @@ func (t *Thread) indexError(v lua.LValue, named bool) {
 		t.typeError("index", v, [2]string{})
 	}
 	if t.sp > 0 {
-		// The instruction that fetches a method shares its names with the call: the method, then its object.
+		// The instruction that fetches a method has the same names as the call: the method, then its object.
 		if f := t.frames[t.sp-1]; !f.Fn.IsG && int(f.Fn.Proto.Code[f.Pc-1]>>26) == lua.OP_SELF {
 			first = second
 		}
@@ -170,7 +170,7 @@ func (t *Thread) compareError(a, b lua.LValue) {
 	}
 }
 
-// operand returns the name of operand i of the instruction that f runs.
+// operand returns the name of operand i of f's present instruction.
 func (f *frame) operand(i int) [2]string {
 	if f.Fn.IsG {
 		return [2]string{}

@@ -13,10 +13,10 @@ const (
 )
 
 // execute runs the Lua function on top of the frames, and those that it calls, until the number of frames is sp again. It
-// answers true where a coroutine yields instead.
+// returns true if a coroutine yields instead.
 //
-// It takes the place of gopher-lua's own loop for the module's instructions. The registers of the running function are
-// R; a slice, since calls may move the stack: every way out to a call passes through the label reload.
+// It replaces gopher-lua's own loop for the module's instructions. The slice R is the registers of the running function. A
+// call may move the stack, so after each call the code continues at the label reload.
 func (t *Thread) execute(sp int) bool {
 	h := t.h
 	var (
@@ -330,7 +330,7 @@ reload:
 				nargs++
 			}
 			if fn.IsG {
-				// The return that follows a tail call hands on the results.
+				// The return instruction behind a tail call returns the results.
 				if t.callGo(fn, at, nargs, nret) < 0 {
 					return true
 				}
@@ -384,7 +384,7 @@ reload:
 
 		case lua.OP_FORPREP:
 			start, limit, step := t.forNumbers(R[A], R[A+1], R[A+2])
-			// The counter is a box of its own, which FORLOOP changes in place: no script sees it.
+			// The counter has a box of its own, which FORLOOP changes in place: no script sees it.
 			R[A] = newNumber(start - step)
 			R[A+1] = h.boxes.number(limit)
 			R[A+2] = h.boxes.number(step)
@@ -514,7 +514,7 @@ func operands(i uint32, R, K []lua.LValue) (x, y lua.LValue) {
 	return
 }
 
-// fromFb reads the size of a table constructor, a floating-point byte.
+// fromFb decodes the size of a table constructor, a floating-point byte.
 func fromFb(x int) int {
 	e := x >> 3
 	if e == 0 {
@@ -523,7 +523,7 @@ func fromFb(x int) int {
 	return (x&7 + 8) << (e - 1)
 }
 
-// globalField returns the global that a string constant names, or nil.
+// globalField returns the global whose name is a string constant, or nil.
 func (h *Host) globalField(env *lua.LTable, k lua.LValue) lua.LValue {
 	t := tableOf(env)
 	if t.readonly {

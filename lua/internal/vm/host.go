@@ -10,7 +10,7 @@ import (
 const (
 	// maxNested is the number of nested calls through Go: metamethods, pcall, sort, coroutines.
 	maxNested = 200
-	// maxFrames bounds recursion of Lua functions.
+	// maxFrames is the limit of recursion of Lua functions.
 	maxFrames = 19999
 	// maxRegistry is the number of values on the stack of one thread.
 	maxRegistry = 1 << 20
@@ -31,12 +31,12 @@ func (e *Error) Error() string {
 // Kill is the panic that ends a script and that no script can catch. Text becomes its error.
 type Kill struct {
 	Text string
-	// Source and Line are where the script was when it was killed; Run sets them.
+	// Source and Line are the position of the script when it was killed; Run sets them.
 	Source string
 	Line   int
 }
 
-// Host is one Lua state: the globals, the main thread and what all threads share.
+// Host is one Lua state: the globals, the main thread and the data that all threads share.
 type Host struct {
 	// OnTick runs after each tickBudget steps of a script. It may panic with a *Kill.
 	OnTick func()
@@ -92,8 +92,8 @@ func threadOf(L *lua.LState) *Thread { return (*Thread)(unsafe.Pointer(L)) }
 // Of returns the host of a thread.
 func Of(L *lua.LState) *Host { return threadOf(L).h }
 
-// NewHost makes a state with an empty table of globals. It panics where gopher-lua is another version than this package
-// was written for.
+// NewHost makes a state with an empty table of globals. It panics if gopher-lua is another version than the one that this
+// package was written for.
 func NewHost() *Host {
 	if text := layoutError(); text != "" {
 		panic("gopher-lua is laid out otherwise than package vm expects: " + text)
@@ -122,13 +122,13 @@ func (h *Host) newThread(n int) *Thread {
 	return t
 }
 
-// raisePushed is what the module calls after it pushed an error of its own.
+// raisePushed is called by the module after it pushed an error of its own.
 func raisePushed(L *lua.LState) { panic(&Error{Value: L.Get(-1)}) }
 
 // Main returns the main thread.
 func (h *Host) Main() *lua.LState { return &h.main.LState }
 
-// Library returns the table of the library called name, which it makes where there is none.
+// Library returns the table of the library called name, and makes it if there is none.
 func (h *Host) Library(name string) *lua.LTable {
 	if t, ok := GetString(h.Globals, name).(*lua.LTable); ok {
 		return t
@@ -138,7 +138,7 @@ func (h *Host) Library(name string) *lua.LTable {
 	return t
 }
 
-// Register adds functions to the library called name, or to the globals where name is "".
+// Register adds functions to the library called name, or to the globals if name is "".
 func (h *Host) Register(name string, functions map[string]lua.LGFunction) {
 	t := h.Globals
 	if name != "" {
@@ -238,12 +238,12 @@ func (h *Host) SetNext(f *lua.LFunction) { h.next = f }
 // NextFunction returns the function next.
 func (h *Host) NextFunction() *lua.LFunction { return h.next }
 
-// NextKey returns the key that follows k in t, and its value. ok is false where k is no key of t.
+// NextKey returns the key that follows k in t, and its value. ok is false if k is not a key of t.
 func NextKey(L *lua.LState, t *lua.LTable, k lua.LValue) (key, val lua.LValue, ok bool) {
 	return tableOf(t).next(&threadOf(L).h.boxes, k)
 }
 
-// Hidden returns the function value of f, which no global names; it is made once a host.
+// Hidden returns the function value of f, which is not a global; it is made once for each host.
 func (h *Host) Hidden(name string, f lua.LGFunction) *lua.LFunction {
 	fn, ok := h.hidden[name]
 	if !ok {
@@ -256,7 +256,8 @@ func (h *Host) Hidden(name string, f lua.LGFunction) *lua.LFunction {
 	return fn
 }
 
-// Size returns about how many bytes the state occupies: the stack, and the tables and functions that the globals lead to.
+// Size returns about how many bytes the state occupies: the stack, and the tables and functions that are reachable from the
+// globals.
 func (h *Host) Size() int64 {
 	const value = int(unsafe.Sizeof(lua.LValue(nil)))
 	t := h.main
@@ -283,7 +284,7 @@ func (h *Host) Size() int64 {
 	return int64(n)
 }
 
-// MemoryKB is what collectgarbage('count') answers.
+// MemoryKB returns the result of collectgarbage('count').
 func (h *Host) MemoryKB() float64 {
 	if h.Memory == nil {
 		return 0

@@ -7,10 +7,10 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
-// This file is the only one that knows what gopher-lua v1.1.2 keeps in unexported fields. Each struct below mirrors
-// one of the module's, field by field; layoutError compares them by reflection, and NewHost refuses to start where
-// they differ. The interpreter loop needs the registry and the frames directly: the module's own loop can neither be
-// stopped nor name the variable that an error is about.
+// This file is the only one that uses unexported fields of gopher-lua v1.1.2. Each struct below mirrors one of the module's,
+// field by field; layoutError compares them by reflection, and NewHost panics if they differ. The interpreter loop needs
+// direct access to the registry and the frames: the module's own loop cannot be stopped and does not name the variable of an
+// error.
 
 // frame mirrors callFrame. Base is the register of the called function, LocalBase the first local.
 type frame struct {
@@ -72,7 +72,7 @@ func layoutOf(L *lua.LState) *stateLayout { return (*stateLayout)(unsafe.Pointer
 
 func upvalueOf(u *lua.Upvalue) *upvalue { return (*upvalue)(unsafe.Pointer(u)) }
 
-// layoutError returns what differs between the mirrors above and the module that is linked in, or "".
+// layoutError returns the difference between the mirrors above and the linked module, or "".
 func layoutError() string {
 	state := reflect.TypeFor[lua.LState]()
 	pointee := func(field string) reflect.Type {
@@ -124,7 +124,7 @@ var numberTab = func() unsafe.Pointer {
 	return (*iface)(unsafe.Pointer(&v)).tab
 }()
 
-// dataWord returns the address that an LValue points at.
+// dataWord returns the data word of an LValue.
 func dataWord(v lua.LValue) unsafe.Pointer { return (*iface)(unsafe.Pointer(&v)).data }
 
 // smallNumbers are the boxes of the integers that scripts use most.
@@ -137,8 +137,8 @@ var smallBoxes = func() (t [smallNumbers]lua.LValue) {
 	return t
 }()
 
-// boxes hands out float64s for numbers from blocks: one allocation for numberBlock numbers. A block lives as long as
-// one of its numbers.
+// boxes allocates float64s for numbers in blocks: one allocation for numberBlock numbers. A block lives as long as one of its
+// numbers.
 type boxes struct {
 	block []float64
 }
@@ -169,14 +169,14 @@ var stringTab = func() unsafe.Pointer {
 	return (*iface)(unsafe.Pointer(&v)).tab
 }()
 
-// StringAt makes a value of a string that lies in memory of its own: it must not change any more.
+// StringAt makes a value of the string that s points to, which must not change any more.
 func StringAt(s *lua.LString) (v lua.LValue) {
 	w := (*iface)(unsafe.Pointer(&v))
 	w.tab, w.data = stringTab, unsafe.Pointer(s)
 	return v
 }
 
-// BytesValue makes a string value of a copy of b: one allocation where b is short.
+// BytesValue makes a string value of a copy of b: with one allocation if b is short.
 func BytesValue(b []byte) lua.LValue {
 	switch {
 	case len(b) <= 16:

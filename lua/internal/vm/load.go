@@ -9,13 +9,13 @@ import (
 	"ferrous/lua/internal/parser"
 )
 
-// Load compiles src. name is Lua's name of a chunk: behind "@" or "=" it is used as it is, any other is program text and
-// shown as [string "…"]. The error is a *Error with Lua's text.
+// Load compiles src. name is Lua's name of a chunk: after "@" or "=" it is a name that error texts show unchanged, any other
+// is program text and shown as [string "…"]. The error is a *Error with Lua's text.
 func (h *Host) Load(src, name string) (*lua.LFunction, error) {
 	return h.LoadPieces(src, nil, name)
 }
 
-// LoadPieces is Load of src and of what more returns, until that is "".
+// LoadPieces is Load of src followed by the pieces that more returns, until it returns "".
 func (h *Host) LoadPieces(src string, more func() string, name string) (*lua.LFunction, error) {
 	proto, err := parser.Compile(src, more, name, chunkID(name), h.nested, ParseNumber, h.Hidden("spread", spread))
 	if err != nil {
@@ -28,7 +28,7 @@ func (h *Host) LoadPieces(src string, more func() string, name string) (*lua.LFu
 func CodeSize(fn *lua.LFunction) int { return int(unsafe.Sizeof(*fn)) + protoSize(fn.Proto) }
 
 func protoSize(p *lua.FunctionProto) int {
-	const names = 32 * int(unsafe.Sizeof("")) // the compiler's list of constants that are strings has room for so many
+	const names = 32 * int(unsafe.Sizeof("")) // the room of the compiler's list of string constants
 	n := int(unsafe.Sizeof(*p)) + 4*cap(p.Code) + 8*cap(p.DbgSourcePositions) + names
 	for _, v := range p.Constants {
 		n += int(unsafe.Sizeof(v))
@@ -51,7 +51,7 @@ func protoSize(p *lua.FunctionProto) int {
 	return n
 }
 
-// spread returns the items of a table, as many as the second argument says, and its further arguments.
+// spread returns the first items of a table, as many as the second argument says, then its further arguments.
 func spread(L *lua.LState) int {
 	t, n, top := L.Get(1).(*lua.LTable), int(L.Get(2).(lua.LNumber)), L.GetTop()
 	CheckStack(L, n+top, "too many arguments")
@@ -64,10 +64,10 @@ func spread(L *lua.LState) int {
 	return n + top - 2
 }
 
-// idSize is the length of a chunk's name in texts, with the zero byte that C puts behind it.
+// idSize is the greatest length of a chunk's name in texts, including the zero byte of C.
 const idSize = 60
 
-// chunkID returns how texts show the name of a chunk.
+// chunkID returns the name of a chunk as error texts show it.
 func chunkID(name string) string {
 	switch {
 	case strings.HasPrefix(name, "="):
@@ -93,8 +93,8 @@ func chunkID(name string) string {
 	return `[string "` + line + `"]`
 }
 
-// Eval compiles and runs src as a script whose chunk is called @user_script, and returns its results. It is meant for
-// tests of libraries.
+// Eval compiles and runs src as a script whose chunk is called @user_script, and returns its results. It is for tests of
+// libraries.
 func (h *Host) Eval(src string) ([]lua.LValue, error) {
 	fn, err := h.Load(src, "@user_script")
 	if err != nil {

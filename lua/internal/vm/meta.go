@@ -7,7 +7,7 @@ import (
 	lua "github.com/yuin/gopher-lua"
 )
 
-// Metamethods. A metatable remembers in its absent bits which events it was found not to have.
+// Metamethods. The absent bits of a metatable are the events that it is known not to have.
 
 type event uint8
 
@@ -70,7 +70,7 @@ func (h *Host) meta(v lua.LValue, e event) lua.LValue {
 // Metatable returns the metatable of v, or nil.
 func Metatable(L *lua.LState, v lua.LValue) *lua.LTable { return Of(L).metatable(v) }
 
-// maxLoop bounds chains of __index and __newindex.
+// maxLoop is the limit of chains of __index and __newindex.
 const maxLoop = 100
 
 // Index returns v[k] with metamethods.
@@ -167,7 +167,7 @@ func Power(a, b float64) float64 {
 	return f
 }
 
-// MachineNaN is the nan that the processor makes of operands: the first that is one, else the negative one.
+// MachineNaN returns the nan that the processor returns for operands: the first nan among them, else the negative one.
 func MachineNaN(operands ...float64) float64 {
 	for _, f := range operands {
 		if f != f {
@@ -193,7 +193,7 @@ func arithmetic(e event, a, b float64) float64 {
 	return Power(a, b)
 }
 
-// arith computes a op b where one of them is no number.
+// arith computes a op b if one of them is not a number.
 func (t *Thread) arith(e event, a, b lua.LValue) lua.LValue {
 	if x, ok := ToNumber(a); ok {
 		if y, ok := ToNumber(b); ok {
@@ -381,7 +381,7 @@ func (t *Thread) concatError(a, b lua.LValue, i int) {
 	t.typeError("concatenate", culprit, t.frames[t.sp-1].operand(i))
 }
 
-// ToStringMeta returns what tostring(v) answers.
+// ToStringMeta returns the result of tostring(v).
 func ToStringMeta(L *lua.LState, v lua.LValue) lua.LValue {
 	t := threadOf(L)
 	if mt := t.h.metatable(v); mt != nil {

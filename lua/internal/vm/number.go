@@ -32,7 +32,7 @@ func AppendNumber(dst []byte, f float64) []byte {
 func FormatNumber(f float64) string {
 	if f >= 0 && f < 100 {
 		if i := int(f); float64(i) == f && 1/f > 0 {
-			return strconv.Itoa(i) // of a table of strings: no allocation
+			return strconv.Itoa(i) // strconv has these strings in a table: no allocation
 		}
 	}
 	var buf [32]byte
@@ -97,7 +97,7 @@ func digits(s string, i int) int {
 	return i
 }
 
-// Strtod reads the longest number that s begins with as C does, and returns its length: 0 where there is none.
+// Strtod reads the longest number at the beginning of s as C does, and returns its length: 0 if there is none.
 func Strtod(s string) (f float64, n int) {
 	i := 0
 	if s != "" && (s[0] == '-' || s[0] == '+') {
@@ -148,7 +148,7 @@ func Strtod(s string) (f float64, n int) {
 			i = end
 		}
 	}
-	f, _ = strconv.ParseFloat(s[:i], 64) // Out of range it answers what C does.
+	f, _ = strconv.ParseFloat(s[:i], 64) // Out of range it returns the same as C.
 	return f, i
 }
 
@@ -210,10 +210,10 @@ func strtodWord(s string, i int, neg bool) (f float64, n int) {
 	return f, i + n
 }
 
-// NaN is the positive nan as C makes it. That of package math has bits behind it which struct and cmsgpack would show.
+// NaN is the positive nan of C. The one of package math has further bits set, which struct and cmsgpack would show.
 var NaN = math.Float64frombits(0x7ff8 << 48)
 
-// withPayload makes the nan that C reads from nan(s): with the number s, in C's notation, in its low bits.
+// withPayload returns the nan that C reads from nan(s): its low bits are the number s, in C's notation.
 func withPayload(s string) float64 {
 	base := 10
 	switch {
@@ -234,7 +234,7 @@ func hasWord(s, word string) bool {
 	return len(s) >= len(word) && strings.EqualFold(s[:len(word)], word)
 }
 
-// ToNumber converts a number, or a string that looks like one.
+// ToNumber converts a number, or a string that is the text of one.
 func ToNumber(v lua.LValue) (float64, bool) {
 	switch v := v.(type) {
 	case lua.LNumber:
@@ -245,7 +245,7 @@ func ToNumber(v lua.LValue) (float64, bool) {
 	return 0, false
 }
 
-// ToString converts a string or a number; others are none.
+// ToString converts a string or a number; ok is false for other values.
 func ToString(v lua.LValue) (string, bool) {
 	switch v := v.(type) {
 	case lua.LString:
@@ -256,7 +256,7 @@ func ToString(v lua.LValue) (string, bool) {
 	return "", false
 }
 
-// ToInteger cuts f as a C cast to a 64-bit integer does on x86: toward zero, and what does not fit, inf and nan to the
+// ToInteger cuts f as a C cast to a 64-bit integer does on x86: toward zero; numbers out of range, inf and nan become the
 // smallest one.
 func ToInteger(f float64) int64 {
 	if f >= -0x1p63 && f < 0x1p63 {

@@ -10,8 +10,8 @@ import (
 )
 
 // Tables. gopher-lua's own LTable keeps three maps and a list of keys for its hash part, fills gaps of its array with
-// nils up to any index, and walks back over nils for a length. So every table of a script is one of ours: a struct
-// that begins with an (empty) LTable, so that its address is a *lua.LTable like any other, followed by
+// nils up to any index, and walks back over nils for a length. So every table of a script is a struct table: it begins with
+// an (empty) LTable, so that its address is a *lua.LTable like any other, followed by
 //
 //	array    the values of the keys 1..len(array). The last one is never nil; others may be.
 //	entries  the other keys in order of insertion. An entry whose value is nil is dead: it keeps its place until
@@ -19,7 +19,7 @@ import (
 //	index    an open-addressing table of entry numbers (+1), a power of two of slots, only beyond smallPart entries.
 //
 // Invariants: the key len(array)+1 is never alive in entries, so the border is len(array) and costs nothing;
-// len(entries) counts the dead ones too, live the others.
+// len(entries) counts dead entries, too; live counts the others.
 //
 // The methods of LTable itself must never be called on such a table: they would see an empty one.
 
@@ -39,7 +39,7 @@ type table struct {
 	integers bool
 	// readonly: scripts may not change it.
 	readonly bool
-	// absent counts, a bit for each event, the metamethods that this table, used as a metatable, is known not to have.
+	// absent has a bit for each metamethod that this table, as a metatable, is known not to have.
 	absent uint32
 }
 
@@ -120,7 +120,7 @@ func (t *table) findString(k string) int {
 	}
 }
 
-// find returns the entry of key k with hash h (which is only looked at where there is an index), or -1.
+// find returns the entry of key k with hash h, or -1. It uses h only if there is an index.
 func (t *table) find(k lua.LValue, h uint32) int {
 	if t.index == nil {
 		for i := range t.entries {
@@ -165,16 +165,16 @@ func (t *table) getString(k string) lua.LValue {
 	return lua.LNil
 }
 
-// fixedField is a field of a read-only table as an instruction names it: by the address of its constant, which the entry
-// keeps in place.
+// fixedField is a cached field of a read-only table, by the address of the instruction's constant. The entry keeps the
+// constant alive, so that the address stays unique.
 type fixedField struct {
 	table *table
 	key   unsafe.Pointer
 	val   lua.LValue
 }
 
-// fixedSlots is the number of fields of read-only tables that a host remembers, a power of two. A field has two places, one
-// beside the other: two of a loop that fall on the same place do not push each other out.
+// fixedSlots is the number of fields of read-only tables that a host caches, a power of two. A field may be in two
+// neighbouring slots, so that two fields with the same slot do not replace each other all the time.
 const fixedSlots = 128
 
 // fixedField returns the field k, a string constant of a function, of a read-only table: redis, redis.call, string.sub and so
@@ -258,7 +258,7 @@ func (t *table) set(k, v lua.LValue) {
 	t.setEntry(k, v)
 }
 
-// setNumber stores v under the number f; k is its boxed form, or nil where the caller has none.
+// setNumber stores v under the number f; k is f as an LValue, or nil if the caller has none.
 func (t *table) setNumber(f float64, k, v lua.LValue) {
 	i := int(f)
 	if float64(i) == f && i > 0 {
@@ -298,7 +298,7 @@ func (t *table) setNumber(f float64, k, v lua.LValue) {
 	t.setEntry(k, v)
 }
 
-// trim drops the nils at the end of the array, and brings back nothing: what follows a border may lie in entries.
+// trim drops the nils at the end of the array. It moves no keys from entries to the array.
 func (t *table) trim() {
 	n := len(t.array)
 	for n > 0 && t.array[n-1] == lua.LNil {
@@ -321,7 +321,7 @@ func (t *table) migrate() {
 	t.integers = false
 }
 
-// bury takes the key of entry e out of the part: the array holds it now, and next must not find it here.
+// bury removes the key of entry e from entries: it is in the array now, and next must not find it twice.
 func (t *table) bury(e int) {
 	if t.entries[e].val != lua.LNil {
 		t.live--
@@ -385,7 +385,7 @@ func (t *table) link(i int) {
 	t.index[p] = uint32(i + 1)
 }
 
-// reindex builds the index anew, with room for as many entries as entries can hold.
+// reindex rebuilds the index, with room for as many entries as the capacity of entries.
 func (t *table) reindex() {
 	size := 4 * smallPart
 	for size < 2*max(cap(t.entries), len(t.entries)) {
@@ -402,7 +402,7 @@ func (t *table) reindex() {
 	}
 }
 
-// rebuild makes room for one more entry: it leaves out the dead and doubles what is full of the living.
+// rebuild makes room for one more entry: it drops dead entries, and doubles entries if most are live.
 func (t *table) rebuild() {
 	size := 4
 	for size < t.live+1 {
@@ -423,7 +423,7 @@ func (t *table) rebuild() {
 	}
 }
 
-// next returns the key that follows k, and its value. A nil k asks for the first; ok is false where k is no key.
+// next returns the key that follows k, and its value. For a nil k it returns the first key; ok is false if k is not a key.
 func (t *table) next(b *boxes, k lua.LValue) (key, val lua.LValue, ok bool) {
 	i := 0
 	if k != lua.LNil {
@@ -465,7 +465,7 @@ func (t *table) nextEntry(i int) (key, val lua.LValue, ok bool) {
 	return lua.LNil, lua.LNil, true
 }
 
-// Get returns t[k], without metamethods; LNil where there is none.
+// Get returns t[k], without metamethods; LNil if there is none.
 func Get(t *lua.LTable, k lua.LValue) lua.LValue { return tableOf(t).get(k) }
 
 // GetString returns t[k], without metamethods.
@@ -493,18 +493,18 @@ func Append(t *lua.LTable, v lua.LValue) {
 	tableOf(t).setNumber(float64(len(tableOf(t).array)+1), nil, v)
 }
 
-// Len returns the border of t, what #t answers: t[n] is not nil (or n is 0) and t[n+1] is.
+// Len returns the border n of t, the result of #t: t[n] is not nil (or n is 0), and t[n+1] is nil.
 func Len(t *lua.LTable) int { return len(tableOf(t).array) }
 
-// Next returns the key that follows k in t, and its value: a loop begins with LNil and ends where the key is LNil. Keys
-// may be set to nil meanwhile. An unknown k ends the loop too.
+// Next returns the key that follows k in t, and its value: a loop begins with LNil and ends when the key is LNil. Keys may be
+// set to nil meanwhile. An unknown k ends the loop, too.
 func Next(t *lua.LTable, k lua.LValue) (key, val lua.LValue) {
 	var b boxes
 	key, val, _ = tableOf(t).next(&b, k)
 	return key, val
 }
 
-// ForEach calls f for each key and value of t until it answers false. f must not add keys to t.
+// ForEach calls f for each key and value of t until f returns false. f must not add keys to t.
 func ForEach(t *lua.LTable, f func(k, v lua.LValue) bool) {
 	x := tableOf(t)
 	for i, v := range x.array {
@@ -519,7 +519,7 @@ func ForEach(t *lua.LTable, f func(k, v lua.LValue) bool) {
 	}
 }
 
-// Count returns how many keys t holds.
+// Count returns the number of keys of t.
 func Count(t *lua.LTable) int {
 	x := tableOf(t)
 	n := x.live
@@ -534,7 +534,7 @@ func Count(t *lua.LTable) int {
 // Readonly reports whether scripts may not change t.
 func Readonly(t *lua.LTable) bool { return tableOf(t).readonly }
 
-// SetReadonly makes t read-only for scripts, with all tables that it leads to by plain values.
+// SetReadonly makes t, and all tables that are reachable through its values, read-only for scripts.
 func SetReadonly(t *lua.LTable) {
 	x := tableOf(t)
 	if x.readonly {
@@ -549,7 +549,7 @@ func SetReadonly(t *lua.LTable) {
 	})
 }
 
-// SwapContents exchanges what two tables hold, but not their metatables. They may be read-only.
+// SwapContents exchanges the contents of two tables, but not their metatables. They may be read-only.
 func (h *Host) SwapContents(a, b *lua.LTable) {
 	h.fixed = [fixedSlots]fixedField{}
 	x, y := tableOf(a), tableOf(b)
@@ -557,8 +557,8 @@ func (h *Host) SwapContents(a, b *lua.LTable) {
 	x.Metatable, y.Metatable = y.Metatable, x.Metatable
 }
 
-// FillStrings empties a and b, whatever a script did to them, and makes them lists of copies of values; either may be nil.
-// Beyond two strings, all share one allocation of text and one of headers.
+// FillStrings resets a and b, whatever a script did to them, and fills them with copies of as and bs; a or b may be nil. More
+// than two strings share one allocation for their bytes and one for their headers.
 func FillStrings(a *lua.LTable, as [][]byte, b *lua.LTable, bs [][]byte) {
 	size, n := 0, 0
 	for _, list := range [2]struct {
