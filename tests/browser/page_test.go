@@ -212,7 +212,7 @@ func TestPage(t *testing.T) {
 	p.picture("down")
 	again := harness.StartFerrous(t, "--metrics-port", strconv.Itoa(port))
 	again.Dial(t).Must("SET", "after", "the restart")
-	p.until("the alert goes", func() bool { return p.text("#alert") == "" })
+	p.until("the alert goes", func() bool { return p.is("document.getElementById('alert').hidden") })
 	p.until("the keys are those of the new server", func() bool {
 		return strings.Contains(p.text("#figures"), "KEYS\n1") || strings.Contains(p.text("#figures"), "Keys\n1")
 	})
