@@ -217,38 +217,3 @@ func TestPage(t *testing.T) {
 		return strings.Contains(p.text("#figures"), "KEYS\n1") || strings.Contains(p.text("#figures"), "Keys\n1")
 	})
 }
-
-// With a password the page asks for a login, says when it is wrong, shows what the user may see, and ends with a logout. It does so
-// on the RESP port, too.
-func TestPageLogin(t *testing.T) {
-	s, addr := start(t, "--http", "yes")
-	c := s.Dial(t)
-	c.Must("ACL", "SETUSER", "zoë", "on", ">pässwörd", "+info", "+slowlog|get")
-	c.Must("CONFIG", "SET", "requirepass", "root")
-	for _, to := range []string{addr, s.Addr} {
-		p := open(t, to)
-		p.run(chromedp.WaitVisible("#login"))
-		logIn := func(name, password string) {
-			p.run(chromedp.SetValue("#name", name), chromedp.SetValue("#password", password), chromedp.Click("#login button"))
-		}
-		logIn("zoë", "wrong")
-		p.shows("#wrong", "wrong name or password")
-		p.picture("login")
-		logIn("zoë", "pässwörd")
-		p.shows("#slowlog table", "CONFIG")
-		if strings.Contains(p.text("#slowlog"), "root") {
-			t.Error("the slow log shows a password")
-		}
-		p.shows("#clients", "+client|list")
-		p.shows("#settings", "+config|get")
-		if p.is("document.cookie !== ''") {
-			t.Error("scripts see the cookie")
-		}
-		p.run(chromedp.Click("#logout"), chromedp.WaitVisible("#login"))
-		// A user that is deleted is out.
-		logIn("default", "root")
-		p.shows("#settings table", "requirepass")
-		p.shows("#settings table", "(redacted)")
-		p.close()
-	}
-}
