@@ -5,6 +5,9 @@ VERSION     ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 
 STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PORT        ?= 6379
 ARGS        ?=
+# DEB_VERSION is the version of the Debian package: that of the sources, which no tag has, sorts before the release.
+DEB_VERSION ?= 0.1.0~$(shell git rev-list --count HEAD 2>/dev/null || echo 0)-1
+ARCH        ?= amd64
 # T is the time that make fuzz gives to each fuzz target, PKG the packages it looks in.
 T           ?= 60s
 PKG         ?= ./...
@@ -12,7 +15,7 @@ PKG         ?= ./...
 ONLY        ?=
 BENCH       ?=
 
-.PHONY: all build run help deps-test deps-race test race race-short lint fuzz bench stress clean FORCE
+.PHONY: all build run help docs deb release deps-test deps-race test race race-short lint fuzz bench stress clean FORCE
 
 all: build
 
@@ -28,8 +31,18 @@ run: build ## build and serve on port 6379 (PORT=, ARGS= to change)
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 14
 
-deps-test: ## install redis-server, redis-tools and chromium (apt-get) where they are missing
-	@./tests/install-deps.sh redis-server redis-cli redis-benchmark chromium
+docs: ## write the man pages and shell completions anew from the tables
+	$(GO) run ./packaging/mkdocs
+
+deb: ## build the Debian package build/ferrous_VERSION_ARCH.deb (DEB_VERSION=, ARCH=amd64 or arm64)
+	@mkdir -p build
+	ARCH=$(ARCH) GO=$(GO) ./packaging/deb/build.sh $(DEB_VERSION) build/ferrous_$(DEB_VERSION)_$(ARCH).deb
+
+release: ## build static binaries of linux/amd64 and linux/arm64, their checksums and SBOM in build/release
+	GO=$(GO) ./packaging/release.sh $(VERSION) build/release
+
+deps-test: ## install what the tests need (apt-get) where it is missing: redis-server, redis-tools, chromium, lintian, mandoc, ...
+	@./tests/install-deps.sh redis-server redis-cli redis-benchmark lintian mandoc man ip logrotate adduser openssl chromium
 
 deps-race:
 	@./tests/install-deps.sh cc
@@ -63,5 +76,6 @@ stress: deps-test ## the long form of the model, comparison and integration test
 
 clean: ## remove what make built
 	rm -f ferrous ferrous-race
+	rm -rf build
 
 FORCE:

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
+	"strings"
 	"syscall"
 
 	"ferrous/commands"
@@ -51,6 +52,12 @@ func run(proc *process.Process) int {
 	}
 	var file *config.FileError
 	switch {
+	case inv.Mode == config.ModePing:
+		if err != nil {
+			fmt.Fprintln(os.Stderr, strings.TrimSuffix(err.Error(), "\n"))
+			return 1
+		}
+		return check.Ping(os.Stdout, inv.Config, commands.TLSSettings(inv.Config))
 	case errors.As(err, &file):
 		logging.New(commands.LogOptions(inv.Config)).Log(logging.Warning, err.Error())
 		return 1
@@ -147,6 +154,7 @@ func usage() {
        ferrous - (read the configuration from standard input)
        ferrous --check-rdb <file>
        ferrous --check-aof [--fix|--truncate-to-timestamp <unix second>] <file.manifest|file.aof>
+       ferrous --ping [/path/to/redis.conf] [options]
        ferrous -v or --version
        ferrous -h or --help
 

@@ -31,6 +31,8 @@ type CheckOptions struct {
 	Timestamp int64
 	// CheckRDB looks at an RDB file of size bytes and writes to w what it finds. n is where it ends.
 	CheckRDB func(w io.Writer, r io.Reader, size int64) (n int64, ok bool)
+	// Watch, if not nil, returns what a file of size bytes is read through.
+	Watch func(r io.Reader, size int64) io.Reader
 }
 
 // ErrInvalid is what Check returns for files that are not in order and have not been put in order. What is wrong has been
@@ -184,11 +186,15 @@ func (c *checker) file(name, path string, last, rdb bool) (checked, error) {
 	if size == 0 {
 		return checkedEmpty, nil
 	}
+	var in io.Reader = f
+	if c.Watch != nil {
+		in = c.Watch(f, size)
+	}
 	var start int64
 	if rdb {
 		ok := c.CheckRDB != nil
 		if ok {
-			start, ok = c.CheckRDB(c.w, f, size)
+			start, ok = c.CheckRDB(c.w, in, size)
 		}
 		if !ok || start <= 0 || start > size {
 			return 0, c.fail("RDB preamble of AOF file is not sane, aborting.")
@@ -197,8 +203,11 @@ func (c *checker) file(name, path string, last, rdb bool) (checked, error) {
 			return 0, c.fail("Failed to fseek in AOF %s: %s", name, vfs.Text(err))
 		}
 		c.printf("RDB preamble is OK, proceeding with AOF tail...\n")
+		if in = f; c.Watch != nil { // anew: the reader of the preamble has read ahead
+			in = c.Watch(f, size-start)
+		}
 	}
-	src := &source{r: f}
+	src := &source{r: in}
 	s := &scan{c: c, r: bufio.NewReaderSize(src, 64<<10), pos: start, name: path, size: size, valid: start}
 	err = s.run()
 	var late *lateError

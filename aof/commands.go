@@ -27,6 +27,7 @@ const commandsBuffer = 128 << 10
 type Commands struct {
 	w   io.Writer
 	buf []byte
+	n   int64 // bytes written to w
 	err error
 
 	// The command being continued.
@@ -56,7 +57,9 @@ func (c *Commands) spill() {
 
 func (c *Commands) flush() {
 	if c.err == nil && len(c.buf) > 0 {
-		_, c.err = c.w.Write(c.buf)
+		var n int
+		n, c.err = c.w.Write(c.buf)
+		c.n += int64(n)
 	}
 	c.buf = c.buf[:0]
 }
@@ -169,7 +172,7 @@ func (c *Commands) next() {
 // WriteSnapshot writes a snapshot as the commands that make it. Of o it heeds Functions, OnKey, and of values that no
 // commands make, which go as RESTORE, Version, Compress and Stop.
 func WriteSnapshot(c *Commands, snap *keyspace.Snapshot, o *rdb.Options) (err error) {
-	db := -1
+	db, keys := -1, int64(0)
 	dumper := rdb.Dumper{Stop: o.Stop}
 	for _, code := range o.Functions {
 		c.Begin(3, "FUNCTION")
@@ -198,6 +201,9 @@ func WriteSnapshot(c *Commands, snap *keyspace.Snapshot, o *rdb.Options) (err er
 			o.OnKey()
 		}
 		err = c.Err()
+		if keys++; keys%progressCommands == 0 && o.OnProgress != nil && err == nil {
+			err = o.OnProgress(keys, c.n+int64(len(c.buf)))
+		}
 		return err == nil
 	})
 	if err != nil {

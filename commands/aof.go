@@ -328,9 +328,12 @@ func (s *Server) rewriteFile() error {
 // baseWriter returns what writes a snapshot as a base file, in any goroutine.
 func (s *Server) baseWriter(snap *keyspace.Snapshot) func(*aof.BaseFile) error {
 	o := s.saveOptions()
+	meter, total := s.meter("Rewriting the append-only file"), int64(snap.Len())
 	if s.Config.AOFUseRDBPreamble {
 		o.AOFBase = true
 		return func(f *aof.BaseFile) error {
+			defer meter.End()
+			o.OnProgress = func(keys, bytes int64) error { meter.At(keys, total, bytes); return nil }
 			o.OnKey = delayed(s.saveDelay, f.Stop(), nil)
 			o.Stop = f.Stopped
 			o.Patch = func(b []byte, at int64) error { _, err := f.WriteAt(b, at); return err }
@@ -342,6 +345,8 @@ func (s *Server) baseWriter(snap *keyspace.Snapshot) func(*aof.BaseFile) error {
 		stamp = s.Keyspace.Now / 1000
 	}
 	return func(f *aof.BaseFile) error {
+		defer meter.End()
+		o.OnProgress = func(keys, bytes int64) error { meter.At(keys, total, bytes); return nil }
 		o.OnKey = delayed(s.saveDelay, f.Stop(), nil)
 		o.Stop = f.Stopped
 		return aof.WriteSnapshot(aof.NewCommands(f, stamp), snap, &o)
@@ -356,6 +361,7 @@ func (s *Server) loadFile(then func()) {
 	var loadErr error
 	stopped, read := false, int64(0)
 	s.beginLoading(0)
+	s.persist.loading.meter = s.meter("Loading the append-only file")
 	s.inTurns(func(yield func(int64) bool) {
 		turn := func() error {
 			if stopped = stopped || !yield(read); stopped {

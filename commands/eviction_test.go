@@ -183,17 +183,18 @@ func TestOOM(t *testing.T) {
 
 // TestOOMServedLater holds that a command that waited is refused like any other.
 func TestOOMServedLater(t *testing.T) {
-	s := newTestServer(t)
-	waiter := s.client()
-	s.doAs(waiter, "BLMOVE", "from", "to", "LEFT", "LEFT", "0")
-	s.do("MULTI")
-	s.do("RPUSH", "from", "x")
-	s.do("CONFIG", "SET", "maxmemory", "1")
-	s.do("EXEC")
-	s.do("CONFIG", "SET", "maxmemory", "0")
-	if n := s.do("LLEN", "from") + s.do("LLEN", "to"); n != ":1\r\n:0\r\n" {
-		t.Errorf("after BLMOVE was refused: %q", n)
-	}
+	s := startServer(t)
+	control, waiter := s.dial(), s.dial()
+	waiter.send("BLMOVE from to LEFT LEFT 0\r\n")
+	s.eventually("it waits", func() bool { return s.blocking.clients == 1 })
+	control.do("MULTI", ok)
+	control.do("RPUSH from x", "+QUEUED\r\n")
+	control.do("CONFIG SET maxmemory 1", "+QUEUED\r\n")
+	control.do("EXEC", "*2\r\n:1\r\n"+ok)
+	waiter.expect("-" + errOOM + "\r\n")
+	control.do("CONFIG SET maxmemory 0", ok)
+	control.do("LLEN from", ":1\r\n")
+	control.do("LLEN to", ":0\r\n")
 }
 
 // TestEvictionEffects looks at what an eviction brings about.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"ferrous/commands/config"
+	"ferrous/commands/progress"
 	"ferrous/commands/scripting"
 	"ferrous/commands/session"
 	"ferrous/datatypes/keyspace"
@@ -117,6 +118,7 @@ type loading struct {
 	start time.Time
 	total int64 // bytes
 	read  int64
+	meter *progress.Meter // nil where what is loaded comes from a master
 
 	turn     func() error // gives clients a turn; an error ends the loading; nil while everybody waits
 	commands bool         // of an append-only file are executed; clients are served after so many of them, how few bytes they may be
@@ -249,8 +251,10 @@ func (s *Server) saveInBackground(job *replication.Job) error {
 	b.job.Ctx = b
 	s.act()
 	path, o, every := s.dumpPath(), s.saveOptions(), s.syncEvery()
-	o.OnProgress = func(keys, _ int64) error {
+	meter := s.meter("Saving the dump")
+	o.OnProgress = func(keys, bytes int64) error {
 		b.keys.Store(keys)
+		meter.At(keys, b.total, bytes)
 		return nil
 	}
 	o.Stop = b.stop
@@ -258,6 +262,7 @@ func (s *Server) saveInBackground(job *replication.Job) error {
 	s.Logf(config.LogNotice, "Background saving started by pid %d", os.Getpid())
 	s.crash.Go(func() {
 		b.err = rdb.SaveFile(p.disk, path, tempDump(), &p.savingTemp, snap, o, every, b.commit)
+		meter.End()
 		close(b.done)
 		s.loop.Post(func() { s.backgroundSaveEnded(b) })
 	})
@@ -554,6 +559,7 @@ func (s *Server) startLoading(then func()) {
 		return
 	}
 	s.beginLoading(size)
+	s.persist.loading.meter = s.meter("Loading the dump")
 	var loadErr error
 	s.inTurns(func(yield func(int64) bool) {
 		var stopped error
@@ -590,6 +596,11 @@ func (s *Server) load(then func()) {
 	}
 }
 
+// meter begins to show how far some work has come: on the terminal, or in the log every few seconds.
+func (s *Server) meter(what string) *progress.Meter {
+	return progress.Start(what, progress.Output{Show: s.Log.Show, Log: func(line string) { s.Logf(config.LogNotice, "%s", line) }})
+}
+
 // beginLoading is the begin of loading size bytes.
 func (s *Server) beginLoading(size int64) {
 	s.persist.loading = &loading{start: time.Now(), total: size}
@@ -600,6 +611,9 @@ func (s *Server) beginLoading(size int64) {
 
 // endLoading is its end.
 func (s *Server) endLoading() {
+	if l := s.persist.loading; l != nil {
+		l.meter.End()
+	}
 	s.persist.loading = nil
 	s.Keyspace.Loading = false
 	s.judgeExpiry()
@@ -637,6 +651,7 @@ func (s *Server) inTurns(load iter.Seq[int64], done func()) {
 				return
 			}
 			s.persist.loading.read = offset
+			s.persist.loading.meter.Bytes(offset, s.persist.loading.total)
 			due := s.persist.loading.commands || offset >= int64(s.Config.LoadingProcessInterval)
 			if due && !time.Now().Before(s.persist.alone) {
 				if s.busy.on {
@@ -663,7 +678,7 @@ func (s *Server) reportLoadError(path string, err error) {
 // diagnose logs what rdb.Check finds in a dump that could not be loaded: where in the file it is, and what there is besides.
 func (s *Server) diagnose(path string) {
 	var report strings.Builder
-	rdb.Check(&report, path)
+	rdb.Check(&report, path, nil)
 	for line := range strings.Lines(report.String()) {
 		s.Logf(config.LogWarning, "%s", strings.TrimSuffix(line, "\n"))
 	}

@@ -11,11 +11,11 @@ import (
 	"ferrous/commands/session"
 )
 
-var update = flag.Bool("update", false, "write the command table of README.md")
+var update = flag.Bool("update", false, "write the table of packaging/manual/commands.md")
 
-// The README's table of commands is made from the rows.
+// The manual's table of commands is made from the rows.
 func TestReadmeCommands(t *testing.T) {
-	const path, from, to = "../README.md", "-update -->\n", "<!-- /commands -->"
+	const path, from, to = "../packaging/manual/commands.md", "-update -->\n", "<!-- /commands -->"
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -31,7 +31,7 @@ func TestReadmeCommands(t *testing.T) {
 		return
 	}
 	if !*update {
-		t.Fatal("README.md does not list the commands that exist: run go test ./commands -run Readme -update")
+		t.Fatal("packaging/manual/commands.md does not list the commands that exist: run go test ./commands -run Readme -update")
 	}
 	if err := os.WriteFile(path, []byte(readme[:i]+table+readme[j:]), 0o644); err != nil {
 		t.Fatal(err)

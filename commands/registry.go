@@ -45,3 +45,6 @@ func newRegistry() *session.Registry {
 	}
 	return g
 }
+
+// List returns all commands in the order of COMMAND, with their subcommands, for documents.
+func List() []*session.Entry { return newRegistry().List }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"ferrous/commands/config"
+	"ferrous/commands/progress"
 	"ferrous/commands/scripting"
 	"ferrous/commands/session"
 	"ferrous/datatypes/keyspace"
@@ -339,6 +340,9 @@ type transfer struct {
 	link *replication.Link
 	size int64 // -1: not known
 
+	received int64 // bytes of it
+	meter    *progress.Meter
+
 	file *os.File // repl-diskless-load disabled
 	temp string
 
@@ -363,7 +367,7 @@ func (s *Server) asyncLoading() bool {
 
 // beginTransfer begins a payload.
 func (s *Server) beginTransfer(a replication.PayloadBegin) {
-	t := &transfer{link: a.Link, size: a.Size}
+	t := &transfer{link: a.Link, size: a.Size, meter: s.meter("Receiving the data from the master")}
 	s.sync.transfer = t
 	mode := s.Config.ReplDisklessLoad
 	to := "to parser"
@@ -418,6 +422,8 @@ func (s *Server) transferred(l *replication.Link, data []byte) {
 	if t == nil || t.link != l {
 		return
 	}
+	t.received += int64(len(data))
+	t.meter.Bytes(t.received, t.size)
 	if t.file != nil {
 		if _, err := t.file.Write(data); err != nil {
 			s.endTransfer(nil, fmt.Errorf("writing to the temporary file needed for the synchronization: %w", err))
@@ -439,6 +445,7 @@ func (s *Server) transferComplete(l *replication.Link) {
 		return
 	}
 	t.complete = true
+	t.meter.End()
 	if t.loader != nil {
 		t.loader.finish()
 		return
@@ -535,6 +542,7 @@ func (s *Server) loadedAside(t *transfer) {
 func (s *Server) endTransfer(res *rdb.Result, err error) {
 	t := s.sync.transfer
 	s.sync.transfer = nil
+	t.meter.End()
 	if t.file != nil {
 		t.file.Close()
 		os.Remove(t.temp)

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"ferrous/commands/config"
+	"ferrous/commands/progress"
 	"ferrous/datatypes/keyspace"
 	"ferrous/rdb"
 	"ferrous/replication"
@@ -183,6 +184,7 @@ type streamedDump struct {
 	room   int // bytes that may be handed to the loop
 	flying int // handed over, and not with the loop yet
 	ended  bool
+	free   [][]byte // pieces that the replicas have read: a payload of any size makes no garbage to speak of
 }
 
 var errDropped = errors.New("nobody waits for the payload any more")
@@ -201,8 +203,11 @@ func (s *Server) streamDump(j *replication.Job, snap *keyspace.Snapshot) {
 	if j.Filtered && !j.WithFunctions {
 		o.Functions = nil
 	}
+	meter, total := s.meter("Sending the data to replicas"), int64(snap.Len())
+	o.OnProgress = func(keys, bytes int64) error { meter.At(keys, total, bytes); return nil }
 	s.crash.Go(func() {
 		err := rdb.Save(&dumpWriter{s, d}, snap, &o)
+		meter.End()
 		s.loop.Post(func() { s.streamedDumpDone(d, err) })
 	})
 }
@@ -225,12 +230,40 @@ func (d *streamedDump) end() {
 	d.mu.Unlock()
 }
 
-// makeRoom allows the goroutine to hand over n bytes.
-func (d *streamedDump) makeRoom(n int) {
+// makeRoom allows the goroutine to hand over more. taken bytes that it has handed over are with the payload.
+func (d *streamedDump) makeRoom(p *replication.Payload, taken int) {
 	d.mu.Lock()
-	d.room = n
+	d.flying -= taken
+	d.room = p.Room()
+	for b := p.Spent(); b != nil; b = p.Spent() {
+		d.free = append(d.free, b)
+	}
 	d.cond.Broadcast()
 	d.mu.Unlock()
+}
+
+// piece waits until there is room, and returns a buffer of most bytes or less to fill and to hand over; nil when the payload is not
+// wanted any more.
+func (d *streamedDump) piece(most int) []byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for d.room <= d.flying && !d.ended {
+		d.cond.Wait()
+	}
+	if d.ended {
+		return nil
+	}
+	n := min(most, outputOnce, d.room-d.flying)
+	d.flying += n
+	for k := len(d.free) - 1; k >= 0; k-- {
+		b := d.free[k]
+		d.free[k] = nil
+		d.free = d.free[:k]
+		if cap(b) >= n {
+			return b[:n]
+		}
+	}
+	return make([]byte, n)
 }
 
 // dumpWriter hands what is written to it to the loop, as there is room.
@@ -243,19 +276,11 @@ type dumpWriter struct {
 func (w *dumpWriter) Write(b []byte) (int, error) {
 	d := w.d
 	for done := 0; done < len(b); {
-		d.mu.Lock()
-		for d.room <= d.flying && !d.ended {
-			d.cond.Wait()
-		}
-		if d.ended {
-			d.mu.Unlock()
+		data := d.piece(len(b) - done)
+		if data == nil {
 			return done, errDropped
 		}
-		n := min(len(b)-done, d.room-d.flying)
-		d.flying += n
-		d.mu.Unlock()
-		data := append([]byte(nil), b[done:done+n]...)
-		done += n
+		done += copy(data, b[done:])
 		w.s.loop.Post(func() { w.s.payloadData(d, data) })
 	}
 	return len(b), nil
@@ -269,11 +294,7 @@ func (s *Server) payloadData(d *streamedDump, data []byte) {
 		s.act()
 		s.flushReplicas()
 	}
-	d.mu.Lock()
-	d.flying -= len(data)
-	d.room = d.job.Payload.Room()
-	d.cond.Broadcast()
-	d.mu.Unlock()
+	d.makeRoom(d.job.Payload, len(data))
 }
 
 // streamedDumpDone ends a payload whose goroutine has ended.
@@ -302,9 +323,9 @@ func (s *Server) snapshotFree() {
 func (s *Server) payloadRoom(p *replication.Payload) {
 	switch d := p.Ctx.(type) {
 	case *streamedDump:
-		d.makeRoom(p.Room())
+		d.makeRoom(p, 0)
 	case *sentFile:
-		d.makeRoom(p.Room())
+		d.makeRoom(p, 0)
 	}
 }
 
@@ -394,8 +415,10 @@ func (s *Server) sendFile(a replication.SendFile) {
 	d.room = a.Payload.Room()
 	a.Payload.Ctx = d
 	d.file.users++
+	meter := s.meter("Sending the dump to a replica")
 	s.crash.Go(func() {
-		err := d.read(s)
+		err := d.read(s, meter)
+		meter.End()
 		s.loop.Post(func() {
 			d.file.release()
 			s.sync.node.PayloadEnd(s.replNow(), d.payload, err)
@@ -406,21 +429,20 @@ func (s *Server) sendFile(a replication.SendFile) {
 }
 
 // read hands the file to the loop, as there is room.
-func (d *sentFile) read(s *Server) error {
+func (d *sentFile) read(s *Server, meter *progress.Meter) error {
+	size := int64(-1)
+	if info, err := d.file.f.Stat(); err == nil {
+		size = info.Size()
+	}
 	for at := int64(0); ; {
-		d.mu.Lock()
-		for d.room <= d.flying && !d.ended {
-			d.cond.Wait()
-		}
-		n, ended := min(outputOnce, d.room-d.flying), d.ended
-		d.flying += n
-		d.mu.Unlock()
-		if ended {
+		data := d.piece(outputOnce)
+		if data == nil {
 			return errDropped
 		}
-		data := make([]byte, n)
+		n := len(data)
 		m, err := d.file.f.ReadAt(data, at)
 		at += int64(m)
+		meter.Bytes(at, size)
 		data = data[:m]
 		s.loop.Post(func() {
 			if d.stopped() == nil && len(data) > 0 {
@@ -428,11 +450,7 @@ func (d *sentFile) read(s *Server) error {
 				s.act()
 				s.flushReplicas()
 			}
-			d.mu.Lock()
-			d.flying -= n
-			d.room = d.payload.Room()
-			d.cond.Broadcast()
-			d.mu.Unlock()
+			d.makeRoom(d.payload, n)
 		})
 		if errors.Is(err, io.EOF) {
 			return nil

@@ -31,8 +31,8 @@ func (s *Server) usesTLS() bool {
 	return s.Config.TLSPort != 0 || s.Config.TLSReplication || s.Config.TLSCluster
 }
 
-func (s *Server) tlsSettings() secure.Settings {
-	c := s.Config
+// TLSSettings is what the configuration says of TLS.
+func TLSSettings(c *config.Config) secure.Settings {
 	return secure.Settings{
 		CertFile: c.Path(c.TLSCertFile), KeyFile: c.Path(c.TLSKeyFile), KeyPass: c.TLSKeyFilePass,
 		ClientCertFile: c.Path(c.TLSClientCertFile), ClientKeyFile: c.Path(c.TLSClientKeyFile), ClientKeyPass: c.TLSClientKeyFilePass,
@@ -50,7 +50,7 @@ func (s *Server) loadTLS() error {
 	if !s.usesTLS() {
 		return nil
 	}
-	ctx, err := secure.Load(s.tlsSettings(), time.Now())
+	ctx, err := secure.Load(TLSSettings(s.Config), time.Now())
 	if err != nil {
 		return err
 	}

@@ -17,8 +17,8 @@ import (
 
 // Check reads the file at path to its end, like redis-check-rdb, and writes the lines of that tool to w. It decodes every
 // value, with the checks of sanitize-dump-payload, and drops it. It skips values of modules. It reports whether the file is
-// valid.
-func Check(w io.Writer, path string) bool {
+// valid. watch, if not nil, returns the reader that the file, of size bytes (-1 if unknown), is read through.
+func Check(w io.Writer, path string, watch func(r io.Reader, size int64) io.Reader) bool {
 	c := &checker{w: w}
 	c.info(0, "Checking RDB file %s", path)
 	f, err := os.Open(path)
@@ -31,7 +31,11 @@ func Check(w io.Writer, path string) bool {
 	if s, err := f.Stat(); err == nil && s.Mode().IsRegular() {
 		size = s.Size()
 	}
-	_, ok := c.check(f, size)
+	var src io.Reader = f
+	if watch != nil {
+		src = watch(f, size)
+	}
+	_, ok := c.check(src, size)
 	return ok
 }
 

@@ -532,7 +532,7 @@ func TestCheck(t *testing.T) {
 			t.Fatal(err)
 		}
 		var b bytes.Buffer
-		ok := Check(&b, path)
+		ok := Check(&b, path, nil)
 		return ok, b.String()
 	}
 	ok, out := check(file)
@@ -569,7 +569,7 @@ func TestCheck(t *testing.T) {
 	if ok || out != want {
 		t.Errorf("%v, got:\n%swant:\n%s", ok, out, want)
 	}
-	if Check(io.Discard, path+".none") {
+	if Check(io.Discard, path+".none", nil) {
 		t.Error("a file that is not there is sound")
 	}
 	rest, ok := CheckReader(io.Discard, strings.NewReader("REDIS0004\xfftail"), -1)

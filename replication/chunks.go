@@ -26,6 +26,8 @@ type Chunks struct {
 	size  int      // capacity of chunks that are filled by copying
 	mem   int64    // capacity of all chunks
 	spare []byte   // a buffer to use again
+	keep  bool     // buffers of the caller's go to spent when their chunks are freed
+	spent [][]byte
 }
 
 type chunk struct {
@@ -92,10 +94,13 @@ func (s *Chunks) push(c *chunk) *chunk {
 	return c
 }
 
-// release subtracts a chunk that left the list from mem, and keeps its buffer for the next chunk.
+// release subtracts a chunk that left the list from mem, and keeps its buffer: for the next chunk, or for the caller.
 func (s *Chunks) release(c *chunk) {
 	s.mem -= int64(cap(c.buf)) + chunkOverhead
-	if !c.owned && cap(c.buf) == s.size {
+	switch {
+	case c.owned && s.keep:
+		s.spent = append(s.spent, c.buf[:0])
+	case !c.owned && cap(c.buf) == s.size:
 		s.spare = c.buf[:0]
 	}
 }
@@ -127,7 +132,7 @@ func (s *Chunks) own(p []byte) {
 	if len(p) == 0 {
 		return
 	}
-	s.push(&chunk{start: s.end, buf: p[:len(p):len(p)], owned: true})
+	s.push(&chunk{start: s.end, buf: p, owned: true})
 	s.end += int64(len(p))
 }
 

@@ -188,3 +188,69 @@ func BenchmarkFeed(b *testing.B) {
 		n.Feed(0, argv)
 	}
 }
+
+// TestPayloadPieces holds that the pieces of a payload are used again once all replicas have read them, and only then: what is sent
+// is whole, and the payload, four times its room, makes no more pieces than the room takes.
+func TestPayloadPieces(t *testing.T) {
+	s := defaults()
+	s.Diskless, s.DisklessDelay = true, 1 // both get one payload
+	b := newBench(t, s)
+	readers := []*Replica{b.replica(1), b.replica(2)}
+	for _, r := range readers {
+		if reply := b.Psync(b.now, r, args("? -1"), false, ""); reply != "" {
+			t.Fatal(reply)
+		}
+	}
+	b.pass(2)
+	j := found[StartJob](b).Job
+	b.JobStarted(b.now, j)
+	if len(j.Members()) != len(readers) {
+		t.Fatalf("%d replicas share the payload", len(j.Members()))
+	}
+	rng := rand.New(rand.NewPCG(5, 5))
+	const piece = 64 << 10
+	var sent []byte
+	got := make([][]byte, len(readers))
+	made := 0
+	read := func(i, most int) {
+		r, n := readers[i], 0
+		for _, p := range r.Output(nil, most) {
+			got[i] = append(got[i], p...)
+			n += len(p)
+		}
+		r.Wrote(b.now, n)
+		b.take()
+	}
+	for len(sent) < 4*payloadRoom {
+		for j.Payload.Room() > 0 {
+			p := j.Payload.Spent()
+			if cap(p) < piece {
+				p = make([]byte, piece)
+				made++
+			}
+			p = p[:piece]
+			for i := 0; i < piece; i += 64 {
+				p[i] = byte(rng.Uint32())
+			}
+			sent = append(sent, p...)
+			b.PayloadData(j.Payload, p)
+		}
+		for i := range readers {
+			for range 1 + rng.IntN(20) {
+				read(i, 1+rng.IntN(2*piece))
+			}
+		}
+	}
+	b.JobDone(b.now, j, int64(len(sent)), nil)
+	for i, r := range readers {
+		for r.Pending() {
+			read(i, 1<<20)
+		}
+		if !bytes.Contains(got[i], sent) {
+			t.Errorf("replica %d did not get the payload", i)
+		}
+	}
+	if most := payloadRoom/piece + 2; made > most {
+		t.Errorf("%d pieces were made, %d fit into the room", made, most)
+	}
+}

@@ -71,6 +71,7 @@
 //	                    SendFile{Job, Replica, Payload}: open the file now; a goroutine reads it, n.PayloadData(payload,
 //	                    data) while there is Room, at the end n.PayloadEnd(now, payload, err).
 //	PayloadRoom         A payload whose Room was used up has room again: let its goroutine go on.
+//	                    Payload.Spent returns pieces that all replicas have read, to be filled again.
 //	PayloadDropped      No replica reads a payload any more that is fed from a file: stop its goroutine.
 //	CancelJob           No replica waits for the job any more. A streamed job needs no JobDone. For a job that writes a
 //	                    file the owner either ends it with n.JobDone(now, job, 0, err), or lets it continue: then replicas

@@ -63,7 +63,21 @@ const (
 func newPayload(size int64) *Payload {
 	p := &Payload{size: size}
 	p.init(0, minChunk)
+	p.keep = true
 	return p
+}
+
+// Spent returns a slice that PayloadData was given and that all readers have read, without its bytes; nil if there is none. The
+// producer may fill it again.
+func (p *Payload) Spent() []byte {
+	k := len(p.spent) - 1
+	if k < 0 {
+		return nil
+	}
+	b := p.spent[k]
+	p.spent[k] = nil
+	p.spent = p.spent[:k]
+	return b
 }
 
 // Room returns how many bytes the producer may add before the slowest reader has read more. The last piece may be larger.
@@ -292,7 +306,7 @@ func (n *Node) leaveJob(r *Replica) {
 	}
 }
 
-// PayloadData adds bytes to a payload. The slice is kept, and must not be changed any more.
+// PayloadData adds bytes to a payload. The slice is kept, and must not be changed until Spent returns it.
 func (n *Node) PayloadData(p *Payload, data []byte) {
 	if len(p.readers) == 0 || p.ended {
 		return

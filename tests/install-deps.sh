@@ -13,6 +13,8 @@ for command in "$@"; do
     redis-server) packages+=(redis-server) ;;
     redis-cli | redis-benchmark) packages+=(redis-tools) ;;
     cc) packages+=(gcc libc6-dev) ;;
+    man) packages+=(man-db) ;;
+    ip) packages+=(iproute2) ;;
     *) packages+=("$command") ;;
   esac
 done
@@ -49,7 +51,7 @@ if [ ! -e $policy ]; then
   "${as_root[@]}" chmod 755 $policy
 fi
 
-echo "Installing ${packages[*]} with apt-get (the tests compare with a real redis-server, and look at the page in a browser)."
+echo "Installing ${packages[*]} with apt-get for the tests."
 export DEBIAN_FRONTEND=noninteractive
 "${as_root[@]}" apt-get update -q
 "${as_root[@]}" apt-get install -q -y --no-install-recommends "${packages[@]}"

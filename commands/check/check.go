@@ -1,5 +1,5 @@
-// Package check is ferrous --check-rdb and --check-aof: it checks a file as redis-check-rdb and redis-check-aof do, without a
-// server.
+// Package check is ferrous --check-rdb and --check-aof, which check a file as redis-check-rdb and redis-check-aof do, and
+// ferrous --ping, which asks a server whether it is ready. None of them starts a server.
 package check
 
 import (
@@ -10,6 +10,7 @@ import (
 
 	"ferrous/aof"
 	"ferrous/commands/config"
+	"ferrous/commands/progress"
 	"ferrous/rdb"
 )
 
@@ -45,13 +46,14 @@ func File(mode config.Mode, args []string) int {
 		fmt.Fprint(os.Stderr, usage)
 		return 1
 	}
+	out, watch := watched()
 	if mode == config.ModeCheckRDB {
-		if !rdb.Check(os.Stdout, args[0]) {
+		if !rdb.Check(out, args[0], watch) {
 			return 1
 		}
 		return 0
 	}
-	o.In = os.Stdin
+	o.In, o.Watch = os.Stdin, watch
 	o.CheckRDB = func(w io.Writer, r io.Reader, size int64) (int64, bool) {
 		rest, ok := rdb.CheckReader(w, r, size)
 		if !ok {
@@ -60,8 +62,19 @@ func File(mode config.Mode, args []string) int {
 		left, err := io.Copy(io.Discard, rest)
 		return size - left, err == nil
 	}
-	if aof.Check(os.Stdout, args[0], o) != nil {
+	if aof.Check(out, args[0], o) != nil {
 		return 1
 	}
 	return 0
+}
+
+// watched returns where the report goes, and what files are read through so that a person sees how far the check has come: on
+// the terminal that the report goes to, else as lines on the standard error, which leave the report as tools expect it.
+func watched() (out io.Writer, watch func(r io.Reader, size int64) io.Reader) {
+	to := progress.Output{Log: func(line string) { fmt.Fprintln(os.Stderr, line) }}
+	out = os.Stdout
+	if screen := progress.Terminal(os.Stdout); screen != nil {
+		out, to.Show = screen, screen.Show
+	}
+	return out, func(r io.Reader, size int64) io.Reader { return progress.Start("Checking", to).Reader(r, size) }
 }

@@ -9,7 +9,7 @@ import (
 // Mode is the function of the program that a command line selects.
 type Mode int
 
-// The modes. All but ModeServe leave Invocation.Config at its defaults.
+// The modes. All but ModeServe and ModePing leave Invocation.Config at its defaults.
 const (
 	ModeServe       Mode = iota
 	ModeVersion          // -v, --version
@@ -19,6 +19,7 @@ const (
 	ModeCheckRDB         // --check-rdb, or started as redis-check-rdb
 	ModeCheckAOF         // --check-aof, or started as redis-check-aof
 	ModeSentinel         // --sentinel, or started as redis-sentinel
+	ModePing             // --ping, then the command line of the server to be asked; Config is its configuration
 )
 
 // Invocation is a parsed command line.
@@ -44,6 +45,9 @@ func ParseArgs(argv []string, stdin io.Reader, opts Options) (*Invocation, error
 	if mode, args, ok := specialMode(argv); ok {
 		inv.Mode, inv.ModeArgs = mode, args
 		return inv, nil
+	}
+	if len(argv) > 1 && argv[1] == "--ping" {
+		inv.Mode, argv, c.asking = ModePing, argv[1:], true
 	}
 	if len(argv) < 2 {
 		return inv, nil

@@ -65,8 +65,10 @@ type Config struct {
 	temp  atomic.Pointer[string] // the file that is being written; see Abandon
 	file  string                 // absolute path of the configuration file, "" without one
 	rows  []*row                 // in the order of table.go
+	part  string                 // the section of the rows that are being added
 	index map[string]*row        // by name and by alias, in lower case
 
+	asking   bool // ModePing: this process starts nothing, and makes no log file
 	entered  bool // the process works in dir: EnterDir
 	loading  int  // depth of configuration files being read
 	saveSeen bool // a save directive was read
@@ -101,6 +103,7 @@ const (
 // row is one directive.
 type row struct {
 	name    string
+	section string // for documents: which part of the table it stands in
 	aliases []string
 	flags   Flags
 	kind    string // for documents: "yes/no", "integer", …
@@ -246,6 +249,8 @@ func (c *Config) HasFlag(name string, f Flags) bool {
 // Directive describes a row of the table, for documents and for tools.
 type Directive struct {
 	Name    string
+	Section string // "TLS", "Replication", …
+	Summary string // one or two sentences
 	Aliases []string
 	Type    string // "yes/no", "integer", "memory", "one of a, b", …
 	Default string // as CONFIG GET prints it; meaningful on an unchanged Config
@@ -258,7 +263,7 @@ type Directive struct {
 func (c *Config) Directives() []Directive {
 	out := make([]Directive, len(c.rows))
 	for i, r := range c.rows {
-		out[i] = Directive{r.name, r.aliases, r.kind, r.value.get(), r.flags, r.noop}
+		out[i] = Directive{r.name, r.section, summaries[r.name], r.aliases, r.kind, r.value.get(), r.flags, r.noop}
 	}
 	return out
 }

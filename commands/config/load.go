@@ -169,7 +169,7 @@ func isDeprecated(name string) bool {
 
 // checkLoaded checks the configuration as a whole.
 func (c *Config) checkLoaded() error {
-	if c.LogFile != "" {
+	if c.LogFile != "" && !c.asking {
 		f, err := c.fs.OpenLog(c.Path(c.LogFile))
 		if err != nil {
 			return &ParseError{Reason: "Can't open the log file: " + errorText(err)}

@@ -9,6 +9,7 @@ import (
 
 // The directive table. A row reads: name, field, default (numbers: lowest and
 // highest value first), flags; then aliases, checks and the reason of a no-op.
+// What it is for stands in summaries.go.
 
 // Reasons that several no-ops share.
 const (
@@ -21,6 +22,7 @@ const (
 )
 
 func (c *Config) add(r *row) *row {
+	r.section = c.part
 	c.rows = append(c.rows, r)
 	return r
 }
@@ -111,14 +113,22 @@ const (
 )
 
 func (c *Config) addRows() {
-	c.addProcess()
-	c.addNetwork()
-	c.addTLS()
-	c.addMemory()
-	c.addEncodings()
-	c.addPersistence()
-	c.addReplication()
-	c.addCluster()
+	for _, section := range []struct {
+		title string
+		add   func()
+	}{
+		{"Process and logging", c.addProcess},
+		{"Network and access", c.addNetwork},
+		{"TLS", c.addTLS},
+		{"Memory and latency", c.addMemory},
+		{"Compact encodings", c.addEncodings},
+		{"Snapshots and the append-only file", c.addPersistence},
+		{"Replication", c.addReplication},
+		{"Cluster", c.addCluster},
+	} {
+		c.part = section.title
+		section.add()
+	}
 }
 
 func (c *Config) addProcess() {

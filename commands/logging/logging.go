@@ -27,6 +27,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"ferrous/commands/progress"
 )
 
 // Level is the level of a message; a Logger drops messages below its own level.
@@ -95,7 +97,7 @@ type Options struct {
 	Level  Level
 	Format Format
 	File   string           // absolute path, "" = Out
-	Out    io.Writer        // the target without a file, nil = standard output
+	Out    io.Writer        // the target without a file, nil = standard output; a *progress.Screen for a terminal
 	Now    func() time.Time // the clock, nil = time.Now
 	PID    int              // 0 = os.Getpid()
 	Syslog *SyslogOptions   // nil = no syslog
@@ -135,6 +137,9 @@ func New(o Options) *Logger {
 	}
 	if l.out == nil {
 		l.out = os.Stdout
+		if screen := progress.Terminal(os.Stdout); screen != nil {
+			l.out = screen
+		}
 	}
 	if o.Syslog != nil {
 		l.syslog = newSyslogSink(*o.Syslog)
@@ -180,6 +185,15 @@ func (l *Logger) Close() {
 	if l.syslog != nil {
 		l.syslog.close()
 	}
+}
+
+// Show rewrites the line in place that stands below the log on a terminal, "" wipes it. It reports false where the log goes
+// elsewhere.
+func (l *Logger) Show(line string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	screen, ok := l.out.(*progress.Screen)
+	return ok && l.path == "" && screen.Show(line)
 }
 
 // Log logs a message, truncated to MaxMessage bytes, as one line: control characters, which may come from a client and could

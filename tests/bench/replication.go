@@ -232,6 +232,7 @@ func (b *bench) syncPart() error {
 	worst := replicaResult{What: "paced client, worst", Unit: "µs", Goal: 0.3}
 	p999 := replicaResult{What: "paced client, p99.9", Unit: "µs"}
 	memory := replicaResult{What: "memory of the master, peak over resting", Unit: "ratio"}
+	cpu := replicaResult{What: "CPU of the replica until then", Unit: "s"}
 	masters, end, err := b.both("--repl-diskless-sync-delay", "0", "--repl-diskless-load", "on-empty-db")
 	if err != nil {
 		return err
@@ -313,15 +314,20 @@ func (b *bench) syncPart() error {
 			}
 			close(stop)
 			<-watched
+			used, err := replica.CPU()
 			replica.Kill()
+			if err != nil {
+				return err
+			}
 			p := percentilesOf(latency)
+			cpu.Rounds[who] = append(cpu.Rounds[who], used.Seconds())
 			took.Rounds[who] = append(took.Rounds[who], seconds)
 			worst.Rounds[who] = append(worst.Rounds[who], p.Max)
 			p999.Rounds[who] = append(p999.Rounds[who], p.P999)
 			memory.Rounds[who] = append(memory.Rounds[who], peak/resting)
 		}
 	}
-	for _, r := range []*replicaResult{&took, &worst, &p999, &memory} {
+	for _, r := range []*replicaResult{&took, &cpu, &worst, &p999, &memory} {
 		r.medians()
 		if r == &worst || r == &memory {
 			for who := range 2 {

@@ -173,7 +173,7 @@ func TestPage(t *testing.T) {
 	p.shows("#clients table", "<b>name</b>")
 	p.shows("#settings table", "slowlog-log-slower-than")
 	p.shows("#log pre", "Ready to accept connections")
-	p.run(chromedp.Click("#scan"))
+	p.run(chromedp.Click(chromedp.CSS("#scan")))
 	p.until("the scan has ended", func() bool { return strings.Contains(p.text("#scan"), "again") })
 	for _, text := range []string{`<img src=x onerror="window.hacked=1">:key`, `\x00\x01\xff\xfe:key`, `\u{202e}gnp.exe:key`, "506 of 506 keys"} {
 		p.shows("#keys", text)
@@ -197,7 +197,7 @@ func TestPage(t *testing.T) {
 		t.Error("the page is wider than the window")
 	}
 	p.picture("light")
-	p.run(chromedp.Click("#theme"))
+	p.run(chromedp.Click(chromedp.CSS("#theme")))
 	p.picture("dark")
 	for _, width := range []int64{375, 320} {
 		p.run(chromedp.EmulateViewport(width, 800))
@@ -216,4 +216,39 @@ func TestPage(t *testing.T) {
 	p.until("the keys are those of the new server", func() bool {
 		return strings.Contains(p.text("#figures"), "KEYS\n1") || strings.Contains(p.text("#figures"), "Keys\n1")
 	})
+}
+
+// With a password the page asks for a login, says when it is wrong, shows what the user may see, and ends with a logout. It does so
+// on the RESP port, too.
+func TestPageLogin(t *testing.T) {
+	s, addr := start(t, "--http", "yes")
+	c := s.Dial(t)
+	c.Must("ACL", "SETUSER", "zoë", "on", ">pässwörd", "+info", "+slowlog|get")
+	c.Must("CONFIG", "SET", "requirepass", "root")
+	for _, to := range []string{addr, s.Addr} {
+		p := open(t, to)
+		p.run(chromedp.WaitVisible(chromedp.CSS("#login")))
+		logIn := func(name, password string) {
+			p.run(chromedp.SetValue(chromedp.CSS("#name"), name), chromedp.SetValue(chromedp.CSS("#password"), password), chromedp.Click(chromedp.CSS("#login button")))
+		}
+		logIn("zoë", "wrong")
+		p.shows("#wrong", "wrong name or password")
+		p.picture("login")
+		logIn("zoë", "pässwörd")
+		p.shows("#slowlog table", "CONFIG")
+		if strings.Contains(p.text("#slowlog"), "root") {
+			t.Error("the slow log shows a password")
+		}
+		p.shows("#clients", "+client|list")
+		p.shows("#settings", "+config|get")
+		if p.is("document.cookie !== ''") {
+			t.Error("scripts see the cookie")
+		}
+		p.run(chromedp.Click(chromedp.CSS("#logout")), chromedp.WaitVisible(chromedp.CSS("#login")))
+		// A user that is deleted is out.
+		logIn("default", "root")
+		p.shows("#settings table", "requirepass")
+		p.shows("#settings table", "(redacted)")
+		p.close()
+	}
 }

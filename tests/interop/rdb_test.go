@@ -204,7 +204,7 @@ func TestFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		var report bytes.Buffer
-		if !rdb.Check(&report, path) {
+		if !rdb.Check(&report, path, nil) {
 			t.Errorf("the check of Redis's file:\n%s", report.String())
 		}
 		ks, rules := newKeyspace()
