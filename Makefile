@@ -41,8 +41,8 @@ deb: ## build the Debian package build/ferrous_VERSION_ARCH.deb (DEB_VERSION=, A
 release: ## build static binaries of linux/amd64 and linux/arm64, their checksums and SBOM in build/release
 	GO=$(GO) ./packaging/release.sh $(VERSION) build/release
 
-deps-test: ## install what the tests need (apt-get) where it is missing: redis-server, redis-tools, lintian, mandoc, ...
-	@./tests/install-deps.sh redis-server redis-cli redis-benchmark lintian mandoc man ip logrotate adduser openssl
+deps-test: ## install what the tests need (apt-get) where it is missing: redis-server, redis-tools, chromium, lintian, mandoc, ...
+	@./tests/install-deps.sh redis-server redis-cli redis-benchmark lintian mandoc man ip logrotate adduser openssl chromium
 
 deps-race:
 	@./tests/install-deps.sh cc

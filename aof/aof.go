@@ -123,6 +123,7 @@ type AOF struct {
 
 	slow     int64 // since when writes meet an fsync that has not ended, Unix ms; 0 for not
 	delayed  int64 // writes that met one for too long
+	fsyncs   Fsyncs
 	writeErr error // the last write failed
 	tried    int64 // when, Unix ms
 	logged   int64 // when that was logged, Unix ms

@@ -215,10 +215,7 @@ func (a *AOF) fsync(now int64) {
 		if a.state != On {
 			return // no manifest names the file yet: it is forced to disk before one does
 		}
-		var began time.Time
-		if a.opt.Latency != nil {
-			began = time.Now()
-		}
+		began := time.Now()
 		if err := a.file.Sync(); err != nil {
 			a.die(err, "Can't persist AOF for fsync error when the AOF fsync policy is 'always': %s. Exiting...", vfs.Text(err))
 			// No reply has acknowledged the bytes behind asked. After a power failure the disk may have any bytes in their place,
@@ -228,8 +225,10 @@ func (a *AOF) fsync(now int64) {
 			}
 			return
 		}
+		took := time.Since(began)
+		a.fsyncs.add(took)
 		if a.opt.Latency != nil {
-			a.opt.Latency("aof-fsync-always", time.Since(began))
+			a.opt.Latency("aof-fsync-always", took)
 		}
 		a.asked, a.synced = a.size, now
 		a.mark = a.opt.Offset()
@@ -357,6 +356,7 @@ type job struct {
 	close bool // afterwards
 	mark  int64
 	err   error
+	took  time.Duration // of fsync
 }
 
 // syncer runs jobs one after the other in a goroutine that ends when there are none.
@@ -393,7 +393,9 @@ func (s *syncer) run() {
 		s.queue = s.queue[1:]
 		s.mu.Unlock()
 		if j.sync {
+			began := time.Now()
 			j.err = j.file.Sync()
+			j.took = time.Since(began)
 		}
 		if j.close {
 			if err := j.file.Close(); j.sync && j.err == nil {
@@ -442,6 +444,7 @@ func (a *AOF) collect() {
 		if j.err != nil {
 			a.fsyncFailed(j)
 		} else {
+			a.fsyncs.add(j.took)
 			a.fsynced(j.mark)
 		}
 	}

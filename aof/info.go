@@ -1,5 +1,7 @@
 package aof
 
+import "time"
+
 // Info is what INFO persistence says of the append-only file. Sizes are in bytes.
 type Info struct {
 	Enabled           bool  // aof_enabled
@@ -16,6 +18,22 @@ type Info struct {
 	BufferLength      int64 // aof_buffer_length
 	PendingFsyncs     int   // aof_pending_bio_fsync
 	DelayedFsyncs     int64 // aof_delayed_fsync
+	Fsyncs            Fsyncs
+}
+
+// Fsyncs are the calls of fsync for the append-only file that have ended well.
+type Fsyncs struct {
+	Count int64
+	Total time.Duration
+	Last  time.Duration
+	Max   time.Duration
+}
+
+func (f *Fsyncs) add(took time.Duration) {
+	f.Count++
+	f.Total += took
+	f.Last = took
+	f.Max = max(f.Max, took)
 }
 
 // Info returns the fields of INFO.
@@ -36,6 +54,7 @@ func (a *AOF) Info() Info {
 		BufferLength:      int64(len(a.buf)),
 		PendingFsyncs:     a.sync.pending(),
 		DelayedFsyncs:     a.delayed,
+		Fsyncs:            a.fsyncs,
 	}
 	if s.lastTook >= 0 {
 		i.LastRewriteSec = s.lastTook / 1000
@@ -49,6 +68,7 @@ func (a *AOF) Info() Info {
 // ResetStats sets the counters back that CONFIG RESETSTAT does.
 func (a *AOF) ResetStats() {
 	a.delayed = 0
+	a.fsyncs = Fsyncs{}
 	a.stats.count = 0
 	a.stats.failures = 0
 }

@@ -25,6 +25,7 @@ type Client struct {
 	authed  bool      // authenticated, or the default user needs no password
 	closing bool      // the connection closes when its replies are written
 	stopped bool      // no further request is executed until something clears it
+	sniffs  bool      // its first bytes may be an HTTP request; see web.go
 	doomed  bool      // closed; Server.reap takes it out of the registry when nothing walks that
 
 	replyOff     bool         // CLIENT REPLY OFF

@@ -11,6 +11,7 @@ import (
 	"ferrous/commands/config"
 	"ferrous/commands/logging"
 	"ferrous/commands/session"
+	"ferrous/commands/web"
 	"ferrous/eventloop"
 )
 
@@ -42,6 +43,9 @@ func (s *Server) leastFDs() int {
 	need := 22 + 4*len(s.listenAddrs())
 	if s.Config.LogFile != "" {
 		need += 2
+	}
+	if s.Config.MetricsPort != 0 || s.Config.HTTP {
+		need += web.MaxFiles
 	}
 	if s.Config.TLSPort != 0 {
 		need += 2*len(s.bindAddrs()) + eventloop.MaxIOFiles + 2 // and those of connections that leave Go's poll

@@ -16,9 +16,12 @@ type bindAddr struct{ network, host string }
 
 // bindAddrs resolves the directive bind: "*" and "::*" are all interfaces of IPv4 and IPv6, and an address that begins
 // with "-" may be missing on this host.
-func (s *Server) bindAddrs() []bindAddr {
+func (s *Server) bindAddrs() []bindAddr { return s.resolveBind(s.Config.Bind) }
+
+// resolveBind is bindAddrs for the words of a directive.
+func (s *Server) resolveBind(words []string) []bindAddr {
 	var out []bindAddr
-	for _, b := range s.Config.Bind {
+	for _, b := range words {
 		optional := strings.HasPrefix(b, "-")
 		b = strings.TrimPrefix(b, "-")
 		var a bindAddr

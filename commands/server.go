@@ -109,6 +109,7 @@ type Server struct {
 	pendingOps pendingOps
 	scripts    scripts
 	tls        tlsState
+	web        webState
 	busy       busy
 	freeTx     []*transaction
 
@@ -217,6 +218,11 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 	s.newReplication()
 	s.newAppendOnly()
 	s.newScripts()
+	s.newWeb()
+	if err := s.listenMetrics(); err != nil {
+		s.Logf(config.LogWarning, "%v", err)
+		return nil, refusal(fmt.Sprintf("Failed listening on port %d (metrics), aborting.", cfg.MetricsPort))
+	}
 	if err := s.listenTLS(); err != nil {
 		s.Logf(config.LogWarning, "%v", err)
 		return nil, refusal(fmt.Sprintf("Failed listening on port %d (tls), aborting.", cfg.TLSPort))
@@ -262,6 +268,7 @@ func (s *Server) tcpAddrs() []string {
 func (s *Server) Serve() error {
 	s.startCron()
 	s.watchLoop()
+	defer s.web.server.Close()
 	return s.loop.Serve()
 }
 
@@ -321,6 +328,7 @@ func (s *Server) Opened(conn *eventloop.Conn) bool {
 	c.lastActive = s.Keyspace.Now
 	c.replyBuffer = replyBuffer{size: replyBufferMax, peak: replyBufferMax, since: uint32(s.Keyspace.Now)}
 	c.startAs(s.security.users.Default())
+	c.sniffs = s.Config.HTTP
 	c.logInByCertificate()
 	conn.Ctx = c
 	s.remember(c)
@@ -342,6 +350,11 @@ func (s *Server) Data(conn *eventloop.Conn, in []byte) {
 	c.lastActive = s.Keyspace.Now
 	s.stats.netIn += int64(len(in))
 	s.stats.reads++
+	if c.sniffs {
+		if in = s.sniff(c, in); in == nil {
+			return
+		}
+	}
 	commands := s.stats.commands
 	c.parser.Begin(in)
 	end := s.process(c, now)
@@ -604,6 +617,9 @@ func (s *Server) Closed(conn *eventloop.Conn, err error) {
 	if !ok {
 		s.masterClosed(conn.Ctx.(*masterLink), err)
 		return
+	}
+	if c.sniffs {
+		delete(s.web.heads, c)
 	}
 	s.forget(c)
 	c.parser.Reset()

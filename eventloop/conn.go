@@ -26,21 +26,22 @@ import (
 )
 
 const (
-	fHeld    = 1 << iota // Send queues only
-	fQueued              // q is in use
-	fClosing             // CloseAfterSend
-	fClosed              // evio will close it
-	fDead                // evio has closed it
-	fArmed               // the watcher will report the descriptor
-	fWatched             // the watcher knows the descriptor
-	fRefused             // refused: the Handler does not know it
-	fLinger              // write side shut, waiting for the peer
-	fDialled             // made by Dial
-	fSourced             // has a Source, see source.go
-	fBeside              // not in evio's poll, see beside.go
+	fHeld     = 1 << iota // Send queues only
+	fQueued               // q is in use
+	fClosing              // CloseAfterSend
+	fClosed               // evio will close it
+	fDead                 // evio has closed it
+	fArmed                // the watcher will report the descriptor
+	fWatched              // the watcher knows the descriptor
+	fRefused              // refused: the Handler does not know it
+	fLinger               // write side shut, waiting for the peer
+	fDialled              // made by Dial
+	fSourced              // has a Source, see source.go
+	fBeside               // not in evio's poll, see beside.go
+	fDetached             // evio will give it away, see detach.go
 
-	fNoDirect = fHeld | fQueued | fClosing | fClosed | fDead
-	fNoOutput = fClosing | fClosed | fDead
+	fNoDirect = fHeld | fQueued | fClosing | fClosed | fDead | fDetached
+	fNoOutput = fClosing | fClosed | fDead | fDetached
 )
 
 const (

@@ -190,8 +190,9 @@ type Loop struct {
 	inner     innerConn
 	adopting  []adoption // dialled sockets that wait for their place in evio's poll
 	sources   map[*Conn]Source
-	poll      int   // descriptor of evio's poll when listeners can change, else -1
-	fatal     error // ends Serve
+	detaching map[*Conn]func(*os.File) // what Detach was given
+	poll      int                      // descriptor of evio's poll when listeners can change, else -1
+	fatal     error                    // ends Serve
 	first     bool
 	announced bool          // Listening was called
 	up        chan struct{} // closed when the inner connection is established
@@ -394,6 +395,7 @@ func (l *Loop) serveOnce() (served bool, err error) {
 	}
 	ev.Data = l.data
 	ev.Closed = l.closed
+	ev.Detached = l.detached
 
 	done := make(chan error, 1)
 	go func() {
@@ -708,8 +710,11 @@ func (l *Loop) data(ec evio.Conn, in []byte) ([]byte, evio.Action) {
 		l.h.Data(c, in)
 		l.current = nil
 	}
-	if c.flags&fClosed != 0 {
+	switch {
+	case c.flags&fClosed != 0:
 		return nil, evio.Close
+	case c.flags&fDetached != 0:
+		return nil, evio.Detach
 	}
 	return nil, evio.None
 }
@@ -740,6 +745,7 @@ func (l *Loop) closed(ec evio.Conn, err error) evio.Action {
 		return l.closedInner(ec)
 	}
 	l.byFD[c.fd] = nil
+	delete(l.detaching, c)
 	if c.errno != 0 {
 		err = syscall.Errno(c.errno)
 	} else if c.flags&fClosed != 0 {

@@ -25,6 +25,10 @@ var unknownTo70 = map[string]string{
 var unknownToRedis = map[string]string{
 	"rdb-version":              "our own",
 	"log-format":               "our own",
+	"http":                     "our own",
+	"metrics-port":             "our own",
+	"metrics-bind":             "our own",
+	"metrics-password":         "our own",
 	"tls-auth-clients-user":    "of Redis 8.6",
 	"tls-auto-reload-interval": "of Valkey 9.1",
 }

@@ -134,7 +134,8 @@ func NewWith(opts Options) *Config {
 	c.Save = []SavePoint{{3600, 1}, {300, 100}, {60, 10000}}
 	c.OutputBufferLimits = defaultLimits
 	c.OOMScoreAdjValues = defaultOOM
-	c.Bind = defaultBind[:len(defaultBind):len(defaultBind)]
+	c.Bind = slices.Clone(defaultBind)
+	c.MetricsBind = slices.Clone(defaultMetricsBind)
 	c.LatencyPercentiles = []float64{50, 99, 99.9}
 	c.addRows()
 	for _, r := range c.rows {

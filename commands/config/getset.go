@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 	"strings"
+	"sync"
 
 	"ferrous/commands/glob"
 )
@@ -56,6 +57,33 @@ func (c *Config) Value(name string) (string, bool) {
 		return "", false
 	}
 	return r.value.get(), true
+}
+
+// defaultValues are the values of all directives in a new configuration, in the order of the table.
+var defaultValues = sync.OnceValue(func() []string {
+	var out []string
+	for _, r := range New().rows {
+		out = append(out, r.value.get())
+	}
+	return out
+})
+
+// Changed returns the directives whose values are not the defaults, in the order of the table. The values of sensitive ones
+// are left out: they are "(redacted)".
+func (c *Config) Changed() []Pair {
+	var out []Pair
+	defaults := defaultValues()
+	for i, r := range c.rows {
+		value := r.value.get()
+		if value == defaults[i] {
+			continue
+		}
+		if r.flags&Sensitive != 0 || strings.HasSuffix(r.name, "-pass") {
+			value = "(redacted)"
+		}
+		out = append(out, Pair{r.name, value})
+	}
+	return out
 }
 
 // SetContext is the state of server and client for CONFIG SET.

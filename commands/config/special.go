@@ -246,12 +246,18 @@ func (s notifySetting) lines(name string) []fileLine {
 	return oneLine(name, Quote(s.get()), *s.p != 0)
 }
 
-// bindSetting is bind. A single empty word means no address at all.
-type bindSetting struct{ p *[]string }
+// bindSetting is bind or metrics-bind. A single empty word means no address at all.
+type bindSetting struct {
+	p   *[]string
+	def []string
+}
 
 const maxBind = 16
 
-var defaultBind = []string{"*", "-::*"}
+var (
+	defaultBind        = []string{"*", "-::*"}
+	defaultMetricsBind = []string{"127.0.0.1", "-::1"}
+)
 
 func (s bindSetting) set(args []string) (bool, error) {
 	if len(args) > maxBind {
@@ -268,7 +274,7 @@ func (s bindSetting) get() string { return strings.Join(*s.p, " ") }
 
 func (s bindSetting) lines(name string) []fileLine {
 	text := s.get()
-	if text == strings.Join(defaultBind, " ") {
+	if text == strings.Join(s.def, " ") {
 		return nil
 	}
 	if len(*s.p) == 0 {

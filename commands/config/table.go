@@ -175,9 +175,13 @@ func (c *Config) addProcess() {
 func (c *Config) addNetwork() {
 	v := &c.Values
 	num(c, "port", &v.Port, 0, 65535, 6379, plain, rw)
-	c.special("bind", "addresses", MultiArg, bindSetting{&v.Bind})
+	c.special("bind", "addresses", MultiArg, bindSetting{&v.Bind, defaultBind})
 	c.optional("bind-source-addr", &v.BindSourceAddr, rw, nil)
 	c.yesno("protected-mode", &v.ProtectedMode, true, rw)
+	c.yesno("http", &v.HTTP, false, rw)
+	num(c, "metrics-port", &v.MetricsPort, 0, 65535, 0, plain, rw)
+	c.special("metrics-bind", "addresses", MultiArg, bindSetting{&v.MetricsBind, defaultMetricsBind})
+	c.optional("metrics-password", &v.MetricsPassword, Sensitive, nil)
 	num(c, "tcp-backlog", &v.TCPBacklog, 0, maxI32, 511, plain, ro)
 	c.optional("unixsocket", &v.UnixSocket, ro, nil)
 	num(c, "unixsocketperm", &v.UnixSocketPerm, 0, 0o777, 0, octal, ro)

@@ -50,6 +50,10 @@ type Values struct {
 	Bind                   []string
 	BindSourceAddr         string
 	ProtectedMode          bool
+	HTTP                   bool     // answers GET on the RESP port
+	MetricsPort            int      // 0 = none
+	MetricsBind            []string // addresses of MetricsPort
+	MetricsPassword        string   // "" = none
 	TCPBacklog             int
 	UnixSocket             string // "" = none
 	UnixSocketPerm         int    // file mode bits, 0 = as the umask says

@@ -64,6 +64,20 @@ func (h *Histogram) Percentile(p float64) int64 {
 	return 0
 }
 
+// Powers counts the durations below 1024 ns, those below 2048 ns but not below 1024, and so on by powers of two; the last number
+// of counts has all that is above.
+func (h *Histogram) Powers(counts []uint64) {
+	const first = 4 * half // the counter of 1024 ns
+	clear(counts)
+	for i, n := range h.counts {
+		at := 0
+		if i >= first {
+			at = min((i-first)/half+1, len(counts)-1)
+		}
+		counts[at] += uint64(n)
+	}
+}
+
 // Cumulative calls fn for each power of two from 1024 ns on that has more durations at or below it than the one before: with
 // the largest value counted there, in nanoseconds, and the number of these durations.
 func (h *Histogram) Cumulative(fn func(nanos, count int64)) {

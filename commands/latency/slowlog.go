@@ -66,3 +66,6 @@ func EntryArgs(args [][]byte, secret func(i int) bool) []string {
 	}
 	return out
 }
+
+// Seen returns how many entries there ever were.
+func (l *SlowLog) Seen() int64 { return l.nextID }

@@ -20,6 +20,7 @@
 package logging
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -118,7 +119,12 @@ type Logger struct {
 	info   os.FileInfo // of file when it was opened
 	syslog *syslogSink
 	buf    []byte
+	last   [lastLines]string // ring of the last lines
+	lines  int               // how many there ever were
 }
+
+// lastLines is how many lines Last returns at most.
+const lastLines = 100
 
 // New returns a Logger whose role is Master.
 func New(o Options) *Logger {
@@ -272,10 +278,24 @@ func (l *Logger) flush(now time.Time, level Level, msg string) {
 	if l.syslog != nil {
 		l.syslog.write(level, msg, now)
 	}
+	l.last[l.lines%lastLines] = string(bytes.TrimRight(l.buf[:min(len(l.buf), 2*MaxMessage)], "\n"))
+	l.lines++
 	// Do not keep the memory of a crash report.
 	if cap(l.buf) > 64<<10 {
 		l.buf = nil
 	}
+}
+
+// Last returns the last lines that were logged, the oldest first.
+func (l *Logger) Last() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	first := max(l.lines-lastLines, 0)
+	out := make([]string, 0, l.lines-first)
+	for i := first; i < l.lines; i++ {
+		out = append(out, l.last[i%lastLines])
+	}
+	return out
 }
 
 // target returns the file at path, opened again if necessary, or nil.

@@ -734,6 +734,7 @@ func (ks *Keyspace) Idle(clock uint32) int64 {
 type Lag struct {
 	Count uint64
 	Max   int64      // milliseconds
+	Sum   int64      // milliseconds
 	hist  [40]uint64 // counts by the number of bits of the milliseconds
 }
 
@@ -741,6 +742,7 @@ func (l *Lag) add(ms int64) {
 	ms = max(ms, 0)
 	l.Count++
 	l.Max = max(l.Max, ms)
+	l.Sum += ms
 	l.hist[min(bits.Len64(uint64(ms)), len(l.hist)-1)]++
 }
 
@@ -754,6 +756,15 @@ func (l *Lag) Percentile(p float64) int64 {
 		}
 	}
 	return l.Max
+}
+
+// Powers counts the lags below 1 ms, those below 2 ms but not below 1, and so on by powers of two; the last number of counts has
+// all that is above.
+func (l *Lag) Powers(counts []uint64) {
+	clear(counts)
+	for i, n := range l.hist {
+		counts[min(i, len(counts)-1)] += n
+	}
 }
 
 // ExpiryLag returns the delays of background expiry.

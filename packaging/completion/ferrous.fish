@@ -35,6 +35,7 @@ complete -c ferrous -l enable-protected-configs -d 'Lets CONFIG SET change dir a
 complete -c ferrous -l hash-max-listpack-entries -d 'Up to this many fields a hash is one compact block' -r
 complete -c ferrous -l hash-max-listpack-value -d 'Up to this many bytes a field or value may take in such a block' -r
 complete -c ferrous -l hll-sparse-max-bytes -d 'Up to this many bytes a HyperLogLog keeps its sparse form' -r
+complete -c ferrous -l http -d 'Answers GET requests of HTTP on the port for clients, too: metrics and the page' -x -a 'yes no'
 complete -c ferrous -l hz -d 'How many times a second the server does its housekeeping' -r
 complete -c ferrous -l latency-monitor-threshold -d 'Samples events that take at least this many milliseconds, for LATENCY' -r
 complete -c ferrous -l latency-tracking -d 'Counts how long the calls of each command took, for INFO and LATENCY HISTOGRAM' -x -a 'yes no'
@@ -59,6 +60,9 @@ complete -c ferrous -l maxmemory-clients -d 'The bytes that the buffers of all c
 complete -c ferrous -l maxmemory-eviction-tenacity -d 'How much time eviction may take from clients: 0 for little, 100 for as much as it needs' -r
 complete -c ferrous -l maxmemory-policy -d 'Which keys are evicted: none, so that writes fail (noeviction), or of all keys or only those with a time to live the least recently used (lru), least frequently used (lfu), least recently modified (lrm, which Redis 7.2 does not know), a random one, or the one that expires next (ttl)' -x -a 'volatile-lru volatile-lfu volatile-random volatile-ttl allkeys-lru allkeys-lfu allkeys-random noeviction volatile-lrm allkeys-lrm'
 complete -c ferrous -l maxmemory-samples -d 'How many keys are compared to find a victim' -r
+complete -c ferrous -l metrics-bind -d 'The addresses of metrics-port' -r
+complete -c ferrous -l metrics-password -d 'The password with which Prometheus reads the metrics on metrics-port' -r
+complete -c ferrous -l metrics-port -d 'The TCP port for HTTP: metrics for Prometheus, and the page' -r
 complete -c ferrous -l min-replicas-max-lag -d 'The seconds since its last word up to which a replica counts as up to date' -r
 complete -c ferrous -l min-replicas-to-write -d 'Refuses writes while fewer replicas than this are connected and up to date' -r
 complete -c ferrous -l no-appendfsync-on-rewrite -d 'Does not force the append-only file to disk while a snapshot or rewrite is written' -x -a 'yes no'

@@ -37,6 +37,7 @@ _arguments -S \
   '--hash-max-listpack-entries[Up to this many fields a hash is one compact block]:value:_files' \
   '--hash-max-listpack-value[Up to this many bytes a field or value may take in such a block]:value:_files' \
   '--hll-sparse-max-bytes[Up to this many bytes a HyperLogLog keeps its sparse form]:value:_files' \
+  '--http[Answers GET requests of HTTP on the port for clients, too\: metrics and the page]:value:(yes no)' \
   '--hz[How many times a second the server does its housekeeping]:value:_files' \
   '--latency-monitor-threshold[Samples events that take at least this many milliseconds, for LATENCY]:value:_files' \
   '--latency-tracking[Counts how long the calls of each command took, for INFO and LATENCY HISTOGRAM]:value:(yes no)' \
@@ -61,6 +62,9 @@ _arguments -S \
   '--maxmemory-eviction-tenacity[How much time eviction may take from clients\: 0 for little, 100 for as much as it needs]:value:_files' \
   '--maxmemory-policy[Which keys are evicted\: none, so that writes fail (noeviction), or of all keys or only those with a time to live the least recently used (lru), least frequently used (lfu), least recently modified (lrm, which Redis 7.2 does not know), a random one, or the one that expires next (ttl)]:value:(volatile-lru volatile-lfu volatile-random volatile-ttl allkeys-lru allkeys-lfu allkeys-random noeviction volatile-lrm allkeys-lrm)' \
   '--maxmemory-samples[How many keys are compared to find a victim]:value:_files' \
+  '--metrics-bind[The addresses of metrics-port]:value:_files' \
+  '--metrics-password[The password with which Prometheus reads the metrics on metrics-port]:value:_files' \
+  '--metrics-port[The TCP port for HTTP\: metrics for Prometheus, and the page]:value:_files' \
   '--min-replicas-max-lag[The seconds since its last word up to which a replica counts as up to date]:value:_files' \
   '--min-replicas-to-write[Refuses writes while fewer replicas than this are connected and up to date]:value:_files' \
   '--no-appendfsync-on-rewrite[Does not force the append-only file to disk while a snapshot or rewrite is written]:value:(yes no)' \

@@ -28,6 +28,7 @@
 //	tls      SET and GET over TLS: requests a second, CPU of the loop's thread and of the process; bytes an idle connection
 //	latency  percentiles of a paced client, counted from the intended start, idle and beside load
 //	expiry   how late keys are gone and counted in expired_keys, among 1 million far deadlines
+//	metrics  for how long a scrape of /metrics holds the loop, with few keys and with 2 million (ours alone)
 //
 // Examples:
 //
@@ -136,9 +137,10 @@ type report struct {
 	Eviction    []evictionResult  `json:"eviction,omitempty"`
 	Replication []replicaResult   `json:"replication,omitempty"`
 	Expiry      []expiryResult    `json:"expiry,omitempty"`
+	Metrics     []metricsResult   `json:"metrics,omitempty"`
 }
 
-var sections = []string{"cpu", "big", "large", "mem", "elems", "conns", "blocked", "streams", "stalls", "aof", "snapshot", "sessions", "watch", "lua", "jobs", "eviction", "replication", "tls", "latency", "expiry"}
+var sections = []string{"cpu", "big", "large", "mem", "elems", "conns", "blocked", "streams", "stalls", "aof", "snapshot", "sessions", "watch", "lua", "jobs", "eviction", "replication", "tls", "latency", "expiry", "metrics"}
 
 func main() {
 	if err := run(); err != nil {
@@ -321,6 +323,8 @@ func run() error {
 			failed = b.latencySection()
 		case "expiry":
 			failed = b.expirySection()
+		case "metrics":
+			failed = b.metricsSection()
 		}
 		if failed != nil {
 			failed = fmt.Errorf("section %s: %w", s, failed)

