@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"strings"
@@ -44,14 +45,20 @@ type Metric struct {
 	Samples []Sample
 }
 
-// appendText appends metrics in the text format.
+// appendText appends metrics in the text format. Labels that would be equal in it are numbered: two replicas without a port, or
+// codes of errors with different bytes that are no UTF-8. Prometheus refuses all of a text that has a sample twice.
 func appendText(b []byte, metrics []Metric) []byte {
 	for _, m := range metrics {
+		seen := make(map[string]int)
 		b = append(b, "# HELP "+m.Name+" "+escapeHelp.Replace(m.Help)+"\n# TYPE "+m.Name+" "+m.Kind.String()+"\n"...)
 		for _, s := range m.Samples {
 			label := ""
 			if m.Label != "" {
-				label = m.Label + `="` + escapeLabel.Replace(strings.ToValidUTF8(s.Label, "\uFFFD")) + `"`
+				text := strings.ToValidUTF8(s.Label, "\uFFFD")
+				for seen[text]++; seen[text] > 1; seen[text]++ {
+					text = fmt.Sprintf("%s (%d)", text, seen[text])
+				}
+				label = m.Label + `="` + escapeLabel.Replace(text) + `"`
 			}
 			if m.Kind == Histogram {
 				b = appendHistogram(b, m, label, s)

@@ -105,6 +105,24 @@ func TestText(t *testing.T) {
 	}
 }
 
+// Labels that are the same in UTF-8 make no sample twice.
+func TestTextLabelsDiffer(t *testing.T) {
+	m := []Metric{{Family: &Family{Name: "ferrous_x", Label: "code", Help: "x"}}}
+	for _, label := range []string{"\xff", "\xfe", "a", "a", "a (2)", "\xfd", "b"} {
+		m[0].Samples = append(m[0].Samples, Sample{Label: label})
+	}
+	seen := map[string]bool{}
+	for line := range strings.Lines(string(appendText(nil, m))) {
+		if seen[line] {
+			t.Errorf("twice: %s", line)
+		}
+		seen[line] = true
+	}
+	if len(seen) != len(m[0].Samples)+2 {
+		t.Errorf("%d lines: %v", len(seen), seen)
+	}
+}
+
 func TestTextVisible(t *testing.T) {
 	for in, want := range map[Text]string{
 		"plain":                        "plain",
