@@ -244,8 +244,8 @@ func TestAdopt(t *testing.T) {
 // FuzzRequest sends any bytes as a connection does. Whatever they are, who has not logged in reads nothing but the page and
 // refusals, and the Server goes on.
 func FuzzRequest(f *testing.F) {
-	for _, seed := range []string{"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "GET /api/login HTTP/1.1\r\nHost: x\r\nAuthorization: Basic dTpw\r\n\r\n",
-		"GET /api/slowlog HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\nCookie: a=b\r\n\r\nGET / HTTP/1.0\r\n\r\n",
+	for _, seed := range []string{"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "GET /api/login HTTP/1.1\r\nHost: x\r\nX-Ferrous-Page: 1\r\nAuthorization: Basic dTpw\r\n\r\n",
+		"GET /api/slowlog HTTP/1.1\r\nHost: localhost\r\nX-Ferrous-Page: 1\r\nAuthorization: Bearer x\r\nCookie: a=b\r\n\r\nGET / HTTP/1.0\r\n\r\n",
 		"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET //metrics?a=b;c HTTP/1.1\r\nHost: [::1\r\n\r\n",
 		"GET /../api/clients HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "GET http://x/api/keys HTTP/1.1\r\nHost: x\r\n\r\n"} {
 		f.Add([]byte(seed))
