@@ -10,8 +10,8 @@
 // Connections come from two places. Listen binds metrics-port. Adopt takes a connection of the RESP port whose first bytes
 // are a request, with these bytes. Both kinds go through admit, which keeps at most MaxConns: when there are as many, the
 // oldest that is not being answered (slow to send its request, or kept alive without one) makes room for the new one, else
-// the oldest that has been answered for longer than tooSlow, else the new one gets status 503. So a peer that opens
-// connections and sends nothing keeps nobody out.
+// the oldest whose peer does not read its answer, else the oldest that has been answered for longer than tooSlow, else the new
+// one gets status 503. So a peer that opens connections and sends or reads nothing keeps nobody out.
 //
 // # Who may see what
 //

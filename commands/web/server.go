@@ -25,7 +25,8 @@ const (
 	writeTimeout  = 20 * time.Second // for asking and answering
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 16 << 10
-	tooSlow       = 5 * time.Second // an answer that takes longer makes room for others
+	tooSlow       = 5 * time.Second        // an answer that takes longer makes room for others
+	stuck         = 100 * time.Millisecond // so does one that its peer does not read for so long
 	askTimeout    = 10 * time.Second
 )
 
@@ -92,6 +93,7 @@ type conn struct {
 	// Guarded by Server.mu.
 	answering bool      // a request is being answered
 	since     time.Time // when it was opened, or its request came
+	writing   time.Time // when the write began that goes on, zero for none
 }
 
 func (c *conn) Read(p []byte) (int, error) {
@@ -101,6 +103,18 @@ func (c *conn) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	return c.Conn.Read(p)
+}
+
+func (c *conn) Write(p []byte) (int, error) {
+	c.write(time.Now())
+	defer c.write(time.Time{})
+	return c.Conn.Write(p)
+}
+
+func (c *conn) write(begun time.Time) {
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
+	c.writing = begun
 }
 
 func (c *conn) Close() error {
@@ -253,6 +267,27 @@ func (s *Server) closeConns(which func(c *conn) bool) {
 
 const refusal = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
+// How little a connection would be missed, the least first.
+const (
+	unused    = iota // no request is being answered
+	unread           // its peer does not read the answer
+	neverDone        // the answer takes too long
+	needed
+)
+
+// worth is one of these. The caller holds the mutex.
+func (c *conn) worth(now time.Time) int {
+	switch {
+	case !c.answering:
+		return unused
+	case !c.writing.IsZero() && now.Sub(c.writing) > stuck:
+		return unread
+	case now.Sub(c.since) > tooSlow:
+		return neverDone
+	}
+	return needed
+}
+
 // admit reports whether there is room for a connection, or room could be made, and its address is listened on still.
 func (s *Server) admit(c *conn) bool {
 	now := time.Now()
@@ -263,21 +298,18 @@ func (s *Server) admit(c *conn) bool {
 		return false
 	}
 	if len(s.conns) >= MaxConns {
-		var oldest *conn
+		worst, first := needed, (*conn)(nil)
 		for other := range s.conns {
-			if other.answering && now.Sub(other.since) < tooSlow {
-				continue
-			}
-			if oldest == nil || oldest.answering && !other.answering ||
-				oldest.answering == other.answering && other.since.Before(oldest.since) {
-				oldest = other
+			w := other.worth(now)
+			if w < worst || w == worst && first != nil && other.since.Before(first.since) {
+				worst, first = w, other
 			}
 		}
-		if oldest == nil {
+		if first == nil {
 			return false
 		}
-		delete(s.conns, oldest)
-		oldest.Conn.Close() // net/http finds out, and calls Close
+		delete(s.conns, first)
+		first.Conn.Close() // net/http finds out, and calls Close
 	}
 	s.conns[c] = struct{}{}
 	return true
