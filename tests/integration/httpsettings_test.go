@@ -325,14 +325,14 @@ func TestMetricsWhileLoading(t *testing.T) {
 	bin := harness.NeedFerrous(t)
 	s := harness.StartWith(t, harness.Options{Binary: bin, Dir: dir, Args: []string{"--enable-debug-command", "yes", "--rdbcompression", "no"}})
 	c := s.Dial(t)
-	c.Must("DEBUG", "POPULATE", "1000", "key", "20000")
+	c.Must("DEBUG", "POPULATE", "600", "key", "60000")
 	c.Must("SAVE")
 	s.Kill()
 	port := strconv.Itoa(freePort(t))
 	addr := "127.0.0.1:" + port
 	// A server with a password replies NOAUTH, which ends the harness's wait, before it replies LOADING.
 	s = harness.StartWith(t, harness.Options{Binary: bin, Dir: dir, Password: "secret", Args: []string{"--metrics-port", port, "--http", "yes",
-		"--requirepass", "secret", "--key-load-delay", "30000", "--loading-process-events-interval-bytes", "1024"}})
+		"--requirepass", "secret", "--key-load-delay", "20000", "--loading-process-events-interval-bytes", "1024"}})
 	login := []string{"Authorization", basic("default", "secret")}
 	for range 3 {
 		for _, to := range []string{addr, s.Addr} {
@@ -340,7 +340,7 @@ func TestMetricsWhileLoading(t *testing.T) {
 			if value(f, "ferrous_loading", "") != 1 {
 				t.Fatalf("%s: ferrous_loading is %v", to, value(f, "ferrous_loading", ""))
 			}
-			if n := value(f, "ferrous_db_keys", "db0"); n >= 1000 {
+			if n := value(f, "ferrous_db_keys", "db0"); n >= 600 {
 				t.Errorf("%s: there are %v keys", to, n)
 			}
 			if value(f, "ferrous_uptime_seconds", "") < 0 || value(f, "ferrous_memory_used_bytes", "") <= 0 {
@@ -363,10 +363,10 @@ func TestMetricsWhileLoading(t *testing.T) {
 	}
 	c.Must("CONFIG", "SET", "key-load-delay", "0")
 	eventually(t, "the data is loaded", func() bool { return value(scrape(t, addr, login...), "ferrous_loading", "") == 0 })
-	if n := value(scrape(t, addr, login...), "ferrous_db_keys", "db0"); n != 1000 {
+	if n := value(scrape(t, addr, login...), "ferrous_db_keys", "db0"); n != 600 {
 		t.Errorf("there are %v keys", n)
 	}
 	eventually(t, "the scan has ended", func() bool {
-		return strings.Contains(wantStatus(t, 200, addr, "/api/keys", login...), `"scanned":1000,`)
+		return strings.Contains(wantStatus(t, 200, addr, "/api/keys", login...), `"scanned":600,`)
 	})
 }
