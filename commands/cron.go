@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"ferrous/commands/config"
-	"ferrous/datatypes/hash"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
 )
@@ -296,7 +295,7 @@ func (s *Server) fieldExpired(db *keyspace.DB, r *record.Record, field []byte) {
 func (s *Server) fieldsExpired(db *keyspace.DB, r *record.Record) {
 	key := r.Key()
 	s.Notify(config.NotifyHash, "hexpired", key, db)
-	if record.Value[hash.Hash](r).Len() == 0 {
+	if keyspace.ValueOf(r).Len() == 0 {
 		s.Notify(config.NotifyGeneric, "del", key, db)
 	}
 	s.KeyModified(db, key)
