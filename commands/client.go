@@ -33,6 +33,8 @@ type Client struct {
 	noEvict      bool         // CLIENT NO-EVICT
 	proto        int8         // RESP version
 	countedAs    int8         // class in Server.classMemory
+	source       bool         // its output comes from replica
+	master       bool         // it is the master, whose stream it sends; see replica.go
 	orderIndex   int32        // index in Server.order, -1 when it has left the registry
 	evictionSlot evictionSlot // among those that may be evicted
 	replyBuffer  replyBuffer  // rbs and rbp of CLIENT LIST
@@ -52,8 +54,6 @@ type Client struct {
 	wrote               int64 // offset of the stream after its last change
 
 	replica *replication.Replica // it has sent REPLCONF, PSYNC or SYNC; see replicas.go
-	source  bool                 // its output comes from there
-	master  bool                 // it is the master, whose stream it sends; see replica.go
 }
 
 // describe is the client as the log shows it.

@@ -66,3 +66,22 @@ func TestSettingAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+func TestViewsKeepTheirCapacity(t *testing.T) {
+	outer := make([]byte, 3000)
+	for _, form := range []Form{0, 1, 3} {
+		for _, c := range []int{1, 7, 100, 102, 2048, 2999} {
+			h := View(outer[1:1+c/2:1+c], form, 1<<40-1)
+			if !h.IsView() || h.Cap() != c || h.Form() != form || h.Stamp() != 1<<40-1 || &h.Bytes(c)[0] != &outer[1] {
+				t.Fatalf("%d bytes: a view %v of %d, form %d, stamp %d", c, h.IsView(), h.Cap(), h.Form(), h.Stamp())
+			}
+			// What is changed in place stays in place; what has grown out of it is the head's own.
+			if h.SetBytes(h.Bytes(c)); !h.IsView() || &h.Bytes(c)[0] != &outer[1] {
+				t.Fatalf("%d bytes have moved", c)
+			}
+			if h.SetBytes(make([]byte, c+1, mem.Size(c+1))); h.IsView() || h.Cap() != mem.Size(c+1) || h.Form() != form {
+				t.Fatalf("%d bytes: a view %v of %d", c+1, h.IsView(), h.Cap())
+			}
+		}
+	}
+}

@@ -448,3 +448,44 @@ func TestSize(t *testing.T) {
 		}
 	}
 }
+
+func TestPacked(t *testing.T) {
+	for _, key := range []string{"", "k", strings.Repeat("k", 200)} {
+		for _, expiry := range []int64{NoExpiry, 1 << 40} {
+			for _, n := range []int{1, 7, 33, 34, 35, 500, MaxPacked} {
+				value := bytes.Repeat([]byte("v"), n)
+				if !Packs([]byte(key), n) {
+					t.Fatalf("%d bytes cannot be packed", n)
+				}
+				r := NewPacked(Hash, ListPack, []byte(key), value, expiry, 5)
+				if !r.IsPacked() || !r.Inline() || r.Type() != Hash || r.Encoding() != ListPack || string(r.Key()) != key || r.Expiry() != expiry || r.Clock() != 5 {
+					t.Fatalf("%s of %s, key %q, expiry %d, clock %d", r.Encoding(), r.Type(), r.Key(), r.Expiry(), r.Clock())
+				}
+				room := r.Packed()
+				if !bytes.Equal(room[:n], value) || cap(room) != len(room) {
+					t.Fatalf("%d bytes: is %q", n, room)
+				}
+				size := 8 + 2 + len(key) + n
+				if expiry != NoExpiry {
+					size += 8
+				}
+				if r.Size() != max(mem.Size(size), 16) || r.Size() < size-n+len(room) {
+					t.Fatalf("%d bytes take %d, room for %d", size, r.Size(), len(room))
+				}
+				// As much as there is room for is written in place, and so is half of it.
+				for _, m := range []int{len(room), len(room) + 1, n, 1} {
+					other := bytes.Repeat([]byte("w"), m)
+					fits := m <= len(room) && (r.Size() <= smallest || 2*mem.Size(size-n+m) > r.Size())
+					if done := r.TrySetPacked(ListPackEx, other); done != fits {
+						t.Fatalf("%d bytes in a record of %d: %v", m, r.Size(), done)
+					} else if done && (!bytes.Equal(r.Packed()[:m], other) || r.Encoding() != ListPackEx || string(r.Key()) != key || r.Expiry() != expiry) {
+						t.Fatalf("%d bytes: is %q, encoding %s, key %q", m, r.Packed(), r.Encoding(), r.Key())
+					}
+				}
+			}
+		}
+	}
+	if Packs(nil, MaxPacked+1) || Packs(make([]byte, maxPackedKey+1), 1) || NewInt(nil, 1, NoExpiry, 0).IsPacked() {
+		t.Error("what must not be packed is")
+	}
+}
