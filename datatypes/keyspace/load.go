@@ -6,18 +6,23 @@ import (
 )
 
 // Aside returns an empty database for each database, to be loaded and then exchanged with it by Swap. Until then snapshots and
-// expiry do not see them.
+// expiry do not see them, and Keyspace.Bytes does not count them.
 func (ks *Keyspace) Aside() []*DB {
 	dbs := make([]*DB, len(ks.dbs))
 	for i := range dbs {
-		dbs[i] = &DB{ID: i, ks: ks}
+		dbs[i] = &DB{ID: i, ks: ks, active: true} // so that it does not become one of the keyspace's
 		dbs[i].reset()
 	}
 	return dbs
 }
 
 // Reserve prepares an empty database for about n keys, at some 20 bytes for each. Call Trim when they are loaded.
-func (db *DB) Reserve(n int) { db.t.Reserve(n) }
+func (db *DB) Reserve(n int) {
+	if !db.active {
+		db.ks.activate(db)
+	}
+	db.t.Reserve(n)
+}
 
 // Trim frees the memory of Reserve if far fewer keys were loaded than announced.
 func (db *DB) Trim() { db.t.Trim() }
