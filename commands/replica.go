@@ -625,6 +625,9 @@ type socketLoader struct {
 	loadErr   error
 }
 
+// claimedKeys is for how many keys memory is reserved because a master's payload says that it has them, some 25 bytes for each.
+const claimedKeys = 1 << 24
+
 func (s *Server) newSocketLoader(t *transfer) *socketLoader {
 	l := &socketLoader{s: s, t: t}
 	l.next, l.stop = iter.Pull(func(yield func(struct{}) bool) {
@@ -636,7 +639,7 @@ func (s *Server) newSocketLoader(t *transfer) *socketLoader {
 			}
 		}()
 		l.yield = yield
-		l.res, l.libraries, l.loadErr = s.readDump(l, t.size, l.progress, rdb.Loader{DBs: t.aside})
+		l.res, l.libraries, l.loadErr = s.readDump(l, t.size, l.progress, rdb.Loader{DBs: t.aside, OnPause: l.pause, Claimed: claimedKeys})
 	})
 	return l
 }
@@ -664,6 +667,11 @@ func (l *socketLoader) progress(offset int64) {
 		return
 	}
 	l.turned = offset
+	l.pause()
+}
+
+// pause, called in the coroutine, ends the turn.
+func (l *socketLoader) pause() {
 	l.behind = true
 	if !l.yield(struct{}{}) {
 		l.err = errCanceled

@@ -16,12 +16,13 @@ func (ks *Keyspace) Aside() []*DB {
 	return dbs
 }
 
-// Reserve prepares an empty database for about n keys, at some 20 bytes for each. Call Trim when they are loaded.
-func (db *DB) Reserve(n int) {
+// Reserve prepares an empty database for about n keys, at some 20 bytes for each. Call Trim when they are loaded. pause, unless
+// it is nil, is called now and then meanwhile; the database has to stay empty.
+func (db *DB) Reserve(n int, pause func()) {
 	if !db.active {
 		db.ks.activate(db)
 	}
-	db.t.Reserve(n)
+	db.t.Reserve(n, pause)
 }
 
 // Trim frees the memory of Reserve if far fewer keys were loaded than announced.
@@ -37,7 +38,7 @@ func (db *DB) Load(recs []*record.Record) int {
 		for i, r := range batch {
 			hashes[i] = table.Hash(r.Key())
 		}
-		db.ks.prefetched += db.t.Prefetch(hashes[:len(batch)])
+		db.ks.prefetched += db.t.PrefetchInsert(hashes[:len(batch)])
 		for i, r := range batch {
 			if db.t.Get(hashes[i], r.Key()) != nil {
 				return n

@@ -29,9 +29,10 @@ func fill(db *DB, n int) {
 // TestBytesOfReserved: what Reserve takes is counted, before and after the first key.
 func TestBytesOfReserved(t *testing.T) {
 	ks := New(3, 1)
-	ks.dbs[1].Reserve(1_000_000)
-	if ks.Bytes() < 16_000_000 {
-		t.Errorf("%d bytes for a million keys", ks.Bytes())
+	paused := 0
+	ks.dbs[1].Reserve(1_000_000, func() { paused++ })
+	if ks.Bytes() < 16_000_000 || paused == 0 {
+		t.Errorf("%d bytes and %d pauses for a million keys", ks.Bytes(), paused)
 	}
 	counted(t, ks, "reserved")
 	fill(ks.dbs[1], 1000)
@@ -47,7 +48,7 @@ func TestAside(t *testing.T) {
 	before := ks.Bytes()
 	for range 2 {
 		aside := ks.Aside()
-		aside[0].Reserve(10_000)
+		aside[0].Reserve(10_000, nil)
 		fill(aside[0], 5000)
 		fill(aside[1], 5)
 		if ks.Bytes() != before {

@@ -247,6 +247,17 @@ func (t *Table) Prefetch(hashes []uint64) (sum uint64) {
 	return sum
 }
 
+// PrefetchInsert loads into the processor's cache the memory that Insert of these hashes will read: the bucket, and the head of
+// its segment.
+func (t *Table) PrefetchInsert(hashes []uint64) (sum uint64) {
+	for _, hash := range hashes {
+		p, i := t.place(hash)
+		s := p.dir[i]
+		sum += s.bucket(t.bucketOf(p, i, hash)).meta + s.stamp
+	}
+	return sum
+}
+
 // EachHash calls fn for every record whose key has this hash.
 func (t *Table) EachHash(hash uint64, fn func(*record.Record)) {
 	p, i := t.place(hash)
