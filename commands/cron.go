@@ -37,8 +37,7 @@ func (s *Server) cron() {
 	s.sampleInstant()
 	live := s.Keyspace.Bytes()
 	ended := s.activity.Note(s.Keyspace.Now, s.stats.commands, live)
-	s.gc.Bound(s.evict.limit, live, s.Keyspace.Generation().Pinned())
-	s.gc.Adjust(live, s.activity.Busy())
+	s.pace()
 	if ended && s.activity.Idle() {
 		s.Requests.Trim()
 		s.sync.scratch.Trim()
@@ -51,6 +50,13 @@ func (s *Server) cron() {
 	to := s.nanos()
 	s.stats.cronNanos += to - from
 	s.endCycle(from, to, 0)
+}
+
+// pace sets the collector's pace.
+func (s *Server) pace() {
+	live := s.Keyspace.Bytes() + s.asideMemory()
+	s.gc.Bound(s.evict.limit, live, s.Keyspace.Generation().Pinned())
+	s.gc.Adjust(live, s.activity.Busy(), s.persist.loading != nil || s.asyncLoading())
 }
 
 // endCycle counts a cycle: what the loop does for one packet up to the end of its last command, one round of cron or one step

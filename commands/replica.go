@@ -365,6 +365,17 @@ func (s *Server) asyncLoading() bool {
 	return t != nil && t.aside != nil && t.serving
 }
 
+// asideMemory is what the databases hold that are loaded aside.
+func (s *Server) asideMemory() int {
+	n := 0
+	if t := s.sync.transfer; t != nil {
+		for _, db := range t.aside {
+			n += db.Bytes()
+		}
+	}
+	return n
+}
+
 // beginTransfer begins a payload.
 func (s *Server) beginTransfer(a replication.PayloadBegin) {
 	t := &transfer{link: a.Link, size: a.Size, meter: s.meter("Receiving the data from the master")}
