@@ -41,7 +41,7 @@ func (s *Server) cron() {
 	if ended && s.activity.Idle() {
 		s.Requests.Trim()
 		s.sync.scratch.Trim()
-		if s.tidy.Due(s.Keyspace.Now, live) {
+		if !s.loadsData() && s.tidy.Due(s.Keyspace.Now, live) {
 			go debug.FreeOSMemory()
 		}
 	}
@@ -52,11 +52,14 @@ func (s *Server) cron() {
 	s.endCycle(from, to, 0)
 }
 
+// loadsData reports whether a file or a master's payload is being loaded, perhaps beside the data.
+func (s *Server) loadsData() bool { return s.persist.loading != nil || s.asyncLoading() }
+
 // pace sets the collector's pace.
 func (s *Server) pace() {
 	live := s.Keyspace.Bytes() + s.asideMemory()
 	s.gc.Bound(s.evict.limit, live, s.Keyspace.Generation().Pinned())
-	s.gc.Adjust(live, s.activity.Busy(), s.persist.loading != nil || s.asyncLoading())
+	s.gc.Adjust(live, s.activity.Busy(), s.loadsData())
 }
 
 // endCycle counts a cycle: what the loop does for one packet up to the end of its last command, one round of cron or one step

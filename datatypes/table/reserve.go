@@ -24,16 +24,15 @@ func (t *Table) Reserve(n int, pause func()) {
 	pageBits := depth - min(depth, 8)
 	n = 1 << (depth - pageBits)
 	pages := make([]page, 1<<pageBits)
-	size := 0
 	for i := range pages {
 		p := &pages[i]
 		*p = page{dir: make([]*segment, n), shift: make([]uint8, n), low: 64 - depth, stamp: t.gen.Current()}
 		for j := range p.dir {
 			s := newSegment(bucketBits, depth, t.gen.Current())
 			p.dir[j], p.shift[j] = s, bucketShift(depth)
-			size += s.size()
+			t.size += s.size()
 		}
-		size += p.size()
+		t.size += p.size()
 		if pause != nil && i%pausePages == pausePages-1 {
 			pause()
 		}
@@ -43,7 +42,6 @@ func (t *Table) Reserve(n int, pause func()) {
 	}
 	t.size -= t.topSize() + t.pages[0].dir[0].size()
 	t.pages = pages
-	t.size += size
 	t.low, t.depth, t.mask = 64-pageBits, depth, 1<<bucketBits-1
 	t.entries = n << pageBits
 	t.size += t.topSize()
