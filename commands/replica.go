@@ -259,12 +259,14 @@ func (s *Server) executeStream(m *masterLink, stream []byte) {
 	c.Args = nil
 	s.current = outer
 	s.endCycle(begun, now, s.stats.commands-first)
+	if len(node.Replicas()) > 0 {
+		s.streamFed()
+	}
 	if outer == nil {
 		s.endPacket()
 		s.reap()
 		s.evictClients()
 	}
-	s.loop.RequestFlush()
 }
 
 // apply executes one command of the stream. broken, if it is not "", says why the stream cannot go on.
