@@ -42,7 +42,7 @@ release: ## build static binaries of linux/amd64 and linux/arm64, their checksum
 	GO=$(GO) ./packaging/release.sh $(VERSION) build/release
 
 deps-test: ## install what the tests need (apt-get) where it is missing: redis-server, redis-tools, chromium, lintian, mandoc, ...
-	@./tests/install-deps.sh redis-server redis-cli redis-benchmark lintian mandoc man ip logrotate adduser openssl chromium
+	@./tests/install-deps.sh redis-server redis-cli redis-benchmark lintian mandoc man ip logrotate adduser openssl curl chromium
 
 deps-race:
 	@./tests/install-deps.sh cc

@@ -180,6 +180,7 @@ func (s *Server) call(c *Client, e *session.Entry, now int64) int64 {
 	db := c.DB
 	again := s.blocking.retrying != nil
 	s.calling++
+	s.Keyspace.BeginCommand()
 	e.Handler(&c.Client)
 	end := s.nanos()
 	if s.observed {
