@@ -36,12 +36,11 @@ func (s *Server) cron() {
 	s.sampleInstant()
 	live := s.Keyspace.Bytes()
 	ended := s.activity.Note(s.Keyspace.Now, s.stats.commands, live)
-	s.gc.Bound(s.evict.limit, live, s.Keyspace.Generation().Pinned())
-	s.gc.Adjust(live, s.activity.Busy())
+	s.pace()
 	if ended && s.activity.Idle() {
 		s.Requests.Trim()
 		s.sync.scratch.Trim()
-		if s.tidy.Due(s.Keyspace.Now, live) {
+		if !s.loadsData() && s.tidy.Due(s.Keyspace.Now, live) {
 			go debug.FreeOSMemory()
 		}
 	}
@@ -55,6 +54,16 @@ func (s *Server) cron() {
 	to := s.nanos()
 	s.stats.cronNanos += to - from
 	s.endCycle(from, to, 0)
+}
+
+// loadsData reports whether a file or a master's payload is being loaded, perhaps beside the data.
+func (s *Server) loadsData() bool { return s.persist.loading != nil || s.asyncLoading() }
+
+// pace sets the collector's pace.
+func (s *Server) pace() {
+	live := s.Keyspace.Bytes() + s.asideMemory()
+	s.gc.Bound(s.evict.limit, live, s.Keyspace.Generation().Pinned())
+	s.gc.Adjust(live, s.activity.Busy(), s.loadsData())
 }
 
 // cronPeriod is the time from one round of cron to the next while there is something to do.

@@ -58,7 +58,7 @@ func (s *Server) otherMemory() int {
 // uncountedMemory is the memory that may be beyond the limit.
 func (s *Server) uncountedMemory() int {
 	_, beyond := s.countedStream()
-	return s.classMemory[config.ClassReplica] + beyond + s.aofBuffer()
+	return s.classMemory[config.ClassReplica] + beyond + s.aofBuffer() + s.asideMemory()
 }
 
 // aofBuffer is what waits to be written to the append-only file, in bytes.

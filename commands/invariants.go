@@ -554,7 +554,7 @@ func (r *recount) settled() {
 		r.equal(fmt.Sprintf("client %d: bucket", c.id), int(c.evictionSlot.bucket), bucket)
 	}
 	sum += int(s.sync.node.Backlog.Memory()) + int(s.scripts.engine.Memory()) + s.scripts.libraries.Bytes() + s.security.users.Bytes() +
-		s.aofBuffer()
+		s.aofBuffer() + s.asideMemory()
 	r.equal("used_memory", s.usedMemory(), sum)
 	r.check(s.busyWithSnapshot() || !s.Keyspace.Generation().Pinned(), "a snapshot is held that nobody reads")
 }

@@ -607,6 +607,7 @@ func (s *Server) beginLoading(size int64) {
 	s.Keyspace.Loading = true
 	s.judgeExpiry()
 	s.updateRefusing()
+	s.pace()
 }
 
 // endLoading is its end.

@@ -174,7 +174,7 @@ type streamSink Server
 // Feed implements session.Sink.
 func (k *streamSink) Feed(db int, argv [][]byte) {
 	k.sync.node.Feed(db, argv)
-	k.loop.RequestFlush()
+	(*Server)(k).streamFed()
 }
 
 // FeedMessage implements session.MessageSink.

@@ -233,6 +233,9 @@ func (s *Server) endPacket() {
 	o := &s.outbox
 	o.inPacket = false
 	s.fileTouched()
+	if s.sync.feed.put {
+		s.endFed()
+	}
 	if !o.put {
 		return
 	}

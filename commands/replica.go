@@ -259,12 +259,14 @@ func (s *Server) executeStream(m *masterLink, stream []byte) {
 	c.Args = nil
 	s.current = outer
 	s.endCycle(begun, now, s.stats.commands-first)
+	if len(node.Replicas()) > 0 {
+		s.streamFed()
+	}
 	if outer == nil {
 		s.endPacket()
 		s.reap()
 		s.evictClients()
 	}
-	s.loop.RequestFlush()
 }
 
 // apply executes one command of the stream. broken, if it is not "", says why the stream cannot go on.
@@ -363,6 +365,17 @@ func (t *transfer) holds() bool {
 func (s *Server) asyncLoading() bool {
 	t := s.sync.transfer
 	return t != nil && t.aside != nil && t.serving
+}
+
+// asideMemory is what the databases hold that are loaded aside.
+func (s *Server) asideMemory() int {
+	n := 0
+	if t := s.sync.transfer; t != nil {
+		for _, db := range t.aside {
+			n += db.Bytes()
+		}
+	}
+	return n
 }
 
 // beginTransfer begins a payload.
@@ -625,6 +638,9 @@ type socketLoader struct {
 	loadErr   error
 }
 
+// claimedKeys is for how many keys memory is reserved because a master's payload says that it has them, some 25 bytes for each.
+const claimedKeys = 1 << 24
+
 func (s *Server) newSocketLoader(t *transfer) *socketLoader {
 	l := &socketLoader{s: s, t: t}
 	l.next, l.stop = iter.Pull(func(yield func(struct{}) bool) {
@@ -636,7 +652,7 @@ func (s *Server) newSocketLoader(t *transfer) *socketLoader {
 			}
 		}()
 		l.yield = yield
-		l.res, l.libraries, l.loadErr = s.readDump(l, t.size, l.progress, rdb.Loader{DBs: t.aside})
+		l.res, l.libraries, l.loadErr = s.readDump(l, t.size, l.progress, rdb.Loader{DBs: t.aside, OnPause: l.pause, Claimed: claimedKeys})
 	})
 	return l
 }
@@ -664,6 +680,11 @@ func (l *socketLoader) progress(offset int64) {
 		return
 	}
 	l.turned = offset
+	l.pause()
+}
+
+// pause, called in the coroutine, ends the turn.
+func (l *socketLoader) pause() {
 	l.behind = true
 	if !l.yield(struct{}{}) {
 		l.err = errCanceled

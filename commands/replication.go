@@ -26,8 +26,9 @@ import (
 //
 // On a master streamSink gets every change, from propagate.go like the append-only file, and gives it to the node's
 // backlog. What replicas have not got yet is written once a round, in the flush phase after the group commit of the
-// append-only file (flushReplicas): with appendfsync always no replica has what the disk has not. Output is written from
-// the backlog itself, which all replicas share (eventloop.Source).
+// append-only file (flushReplicas): with appendfsync always no replica has what the disk has not. Where round after round
+// has one packet only, it is written at the end of that packet (feeding), which saves the loop a turn. Output is written from the
+// backlog itself, which all replicas share (eventloop.Source).
 //
 // A replica has no streamSink: what it executes is its master's, and its own replicas get the master's bytes.
 
@@ -41,6 +42,8 @@ type replicating struct {
 	dial     func()      // cancels the dialling
 	transfer *transfer   // the payload that comes from the master
 
+	feed feeding
+
 	streamed *streamedDump // the payload that is made for replicas
 	lowest   int           // RDB version that a payload was found to need
 
@@ -53,6 +56,50 @@ type replicating struct {
 	down       bool         // the link to the master is down
 	refused    bool         // Node.WritesRefused when act looked last
 	diskWarned int64        // when mindDisk logged last, Unix ms
+}
+
+// feeding decides when replicas are written to, as outbox does for messages.
+type feeding struct {
+	put     bool // by the packet that is being worked off
+	packets int  // that have put something into the stream since replicas were written to
+	alone   int  // rounds with one such packet that came one after the other
+	direct  int  // how many packets to come may write to replicas at their end
+}
+
+// learn is called at the end of a round.
+func (f *feeding) learn() {
+	switch f.direct = 0; {
+	case f.packets > 1:
+		f.alone = 0
+	case f.packets == 1:
+		if f.alone++; f.alone > aloneMost {
+			f.alone, f.direct = 0, learnEvery
+		}
+	}
+	f.packets = 0
+}
+
+// streamFed sees to it that replicas get what was put into the stream.
+func (s *Server) streamFed() {
+	if s.outbox.inPacket {
+		s.sync.feed.put = true
+	} else {
+		s.loop.RequestFlush()
+	}
+}
+
+// endFed is called at the end of a packet that has put something into the stream.
+func (s *Server) endFed() {
+	f := &s.sync.feed
+	f.put = false
+	f.packets++
+	if f.direct == 0 || f.packets > 1 || s.aof.file.Buffered() > 0 {
+		s.loop.RequestFlush()
+		return
+	}
+	f.direct--
+	f.packets = 0
+	s.flushReplicas()
 }
 
 // newReplication makes the node: a master without replicas. startReplication follows when the data are there.

@@ -154,7 +154,9 @@ func replconf(c *Client) {
 		return
 	}
 	c.answered(s.sync.node.Replconf(s.replNow(), c.asReplica(), c.Args[1:]))
-	s.loop.RequestFlush()
+	if r := c.replica; r != nil && r.Pending() {
+		s.streamFed()
+	}
 }
 
 // role is ROLE.
@@ -254,7 +256,7 @@ func (c *Client) waitFor(w *replication.Waiter, deadline int64, answer func(*Cli
 	c.Block(record.String, nil, deadline)
 	c.blocked.waiter, c.blocked.answer = w, answer
 	c.srv.act()
-	c.srv.loop.RequestFlush()
+	c.srv.streamFed()
 }
 
 func waitaof(c *Client) {
@@ -380,7 +382,7 @@ func failover(c *Client) {
 		return
 	}
 	c.answered(s.sync.node.Failover(now, a))
-	s.loop.RequestFlush()
+	s.streamFed()
 }
 
 // replication is the section of INFO.

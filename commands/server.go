@@ -637,6 +637,7 @@ func (s *Server) Flush() {
 	s.broadcastModified()
 	s.flushOutbox()
 	s.outbox.flushing = false
+	s.sync.feed.learn()
 	s.flushReplicas()
 	s.reap()
 	s.evictClients()

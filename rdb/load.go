@@ -33,6 +33,11 @@ type Loader struct {
 	// OnProgress is called with the number of bytes read, about every ProgressBytes, even if the buffer is larger.
 	OnProgress    func(offset int64)
 	ProgressBytes int64 // 0: 2 MiB
+	// OnPause is called during long work for which no bytes are read. The databases must not be changed meanwhile.
+	OnPause func()
+	// Claimed is for how many keys memory is reserved if the size of the source is not known but the source says that it has
+	// so many; 0 stands for a safe number.
+	Claimed int64
 	// OnNotice is called with lines that Redis logs at level notice.
 	OnNotice func(line string)
 	// OnRepair is called for each key whose value was corrected, with the correction.
@@ -150,16 +155,17 @@ func (l *loadRun) selectDB(n uint64) {
 	l.db = dbs[n]
 }
 
-// sizes reserves memory for the claimed number of keys: at most for as many as the rest of the file can hold, and for all
-// databases together at most for as many as the whole file can hold.
+// sizes reserves memory for the claimed number of keys: for all databases together at most for as many as the file can hold, or
+// Claimed if its size is not known.
 func (l *loadRun) sizes(keys uint64) {
-	most := int64(unsized)
+	most := max(l.Claimed, unsized)
 	if l.d.size >= 0 {
 		most = l.d.size / keyBytes
+		keys = uint64(l.d.plausible(keys, keyBytes))
 	}
-	room := min(l.d.plausible(keys, keyBytes), int(most-l.reserved))
+	room := int(min(keys, uint64(most-l.reserved)))
 	l.reserved += int64(room)
-	l.db.Reserve(room)
+	l.db.Reserve(room, l.OnPause)
 }
 
 func (l *loadRun) library(code []byte) {

@@ -165,7 +165,7 @@ func (r *reader) skipText() {
 }
 
 // Limits for the memory that is reserved for a claimed number of elements: as many as the rest of the source can hold if a
-// key with its value has keyBytes and an element elementBytes, or unsized if the size of the source is not known.
+// key with its value has keyBytes and an element elementBytes, or for unsized elements if the size of the source is not known.
 const (
 	keyBytes     = 12
 	elementBytes = 8

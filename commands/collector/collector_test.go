@@ -78,16 +78,17 @@ func TestPace(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
 	var g Pacer
 	for _, tc := range []struct {
-		live    int
-		busy    bool
-		percent int
+		live          int
+		busy, loading bool
+		percent       int
 	}{
-		{0, false, 200}, {0, true, 800}, {64 << 20, true, 50}, {64 << 20, false, 25}, {10 << 30, true, noGoal},
-		{64 << 20, true, noGoal}, {32 << 20, true, 100},
+		{0, false, false, 200}, {0, true, false, 800}, {64 << 20, true, false, 50}, {64 << 20, false, false, 25},
+		{10 << 30, true, false, noGoal}, {64 << 20, true, false, noGoal}, {32 << 20, true, false, 100},
+		{0, false, true, noGoal}, {32 << 20, true, true, noGoal}, {32 << 20, true, false, 100},
 	} {
-		g.Adjust(tc.live, tc.busy)
+		g.Adjust(tc.live, tc.busy, tc.loading)
 		if g.percent != tc.percent {
-			t.Errorf("%d bytes, busy %v: %d%%, want %d%%", tc.live, tc.busy, g.percent, tc.percent)
+			t.Errorf("%d bytes, busy %v, loading %v: %d%%, want %d%%", tc.live, tc.busy, tc.loading, g.percent, tc.percent)
 		}
 	}
 }
@@ -99,7 +100,7 @@ func TestLargeHeaps(t *testing.T) {
 	const live = ownLeast
 	step := func() {
 		t.Helper()
-		if g.Adjust(live, true); g.running == nil {
+		if g.Adjust(live, true, false); g.running == nil {
 			return
 		}
 		<-g.running
@@ -120,14 +121,50 @@ func TestLargeHeaps(t *testing.T) {
 		t.Error("the end of a collection is not seen")
 	}
 	never := make(chan struct{})
-	g.running, g.base = never, g.base-2*live
-	if g.Adjust(live, true); g.percent != lateGoal {
+	g.running, g.begun = never, g.base-live-1
+	if g.Adjust(live, true, false); g.percent != lateGoal {
 		t.Errorf("%d%% though more was allocated during a collection than there is", g.percent)
 	}
 	g.running = make(chan struct{})
 	close(g.running)
-	if g.Adjust(live, true); g.percent != noGoal || g.running != nil {
+	if g.Adjust(live, true, false); g.percent != noGoal || g.running != nil {
 		t.Errorf("%d%% after it", g.percent)
+	}
+}
+
+// TestGrowth: data that only grows is not collected until the heap is several times what it was.
+func TestGrowth(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	const mb = 1 << 20
+	for _, tc := range []struct {
+		name          string
+		before, now   int // bytes of data
+		allocated     int // since the last collection
+		near, loading bool
+		wanted        bool
+	}{
+		{"rewritten, little", 100 * mb, 100 * mb, 17 * mb, false, false, false},
+		{"rewritten, enough", 100 * mb, 100 * mb, 18 * mb, false, false, true},
+		{"rewritten near the limit", 100 * mb, 100 * mb, 6 * mb, true, false, true},
+		{"grown", 100 * mb, 300 * mb, 230 * mb, false, false, false},
+		{"grown and rewritten", 100 * mb, 300 * mb, 260 * mb, false, false, true},
+		{"grown by far", 100 * mb, 600 * mb, 500 * mb, false, false, true},
+		{"shrunk", 200 * mb, 100 * mb, mb, false, false, false},
+		{"loaded, small", 0, 10 * mb, 41 * mb, false, true, false},
+		{"loaded, small, with garbage", 0, 10 * mb, 42 * mb, false, true, true},
+		{"loaded", 0, 300 * mb, 340 * mb, false, true, false},
+		{"loaded, with garbage", 0, 300 * mb, 355 * mb, false, true, true},
+		{"loaded, much", 0, 390 * mb, 385 * mb, false, true, true},
+	} {
+		g := Pacer{own: true, near: tc.near, data: tc.before, percent: noGoal}
+		g.base = g.allocated() - uint64(tc.allocated)
+		g.Adjust(tc.now, true, tc.loading)
+		if got := g.running != nil; got != tc.wanted {
+			t.Errorf("%s: a collection begins: %v", tc.name, got)
+		}
+		if g.running != nil {
+			<-g.running
+		}
 	}
 }
 

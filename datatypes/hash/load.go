@@ -15,6 +15,6 @@ func FromListpack(lp listpack.Listpack, gen *cow.Generation) *Hash {
 func NewLarge(n int, gen *cow.Generation) *Hash {
 	h := New(gen)
 	h.grow(gen)
-	h.large().t.Reserve(n)
+	h.large().t.Reserve(n, nil)
 	return h
 }

@@ -21,6 +21,6 @@ func FromListpack(lp listpack.Listpack, gen *cow.Generation) *Set {
 // small.
 func NewLarge(n int, gen *cow.Generation) *Set {
 	s := newLarge(&large{t: table.New(gen)}, gen)
-	s.large().t.Reserve(n)
+	s.large().t.Reserve(n, nil)
 	return s
 }

@@ -6,10 +6,14 @@ import "ferrous/datatypes/record"
 // a table that grew by insertions holds as many.
 const reserved = 300
 
+// pausePages is how many pages Reserve makes between two pauses, each with 256 segments.
+const pausePages = 4
+
 // Reserve gives an empty table the segments that n records will need, so that none has to split while they are inserted:
 // a split reads every key of its segment, and the keys are spread over the memory. It takes 16 to 33 bytes a record; for a
-// few hundred records it does nothing. Deletions free what is not needed.
-func (t *Table) Reserve(n int) {
+// few hundred records it does nothing. Deletions free what is not needed. pause, unless it is nil, is called now and then before
+// the table is changed: half a million records take a millisecond or more.
+func (t *Table) Reserve(n int, pause func()) {
 	if t.count > 0 || n <= 2*reserved {
 		return
 	}
@@ -18,14 +22,10 @@ func (t *Table) Reserve(n int) {
 		depth++
 	}
 	pageBits := depth - min(depth, 8)
-	for i := range t.pages {
-		t.size -= t.pages[i].size()
-	}
-	t.size -= t.topSize() + t.pages[0].dir[0].size()
-	t.pages = make([]page, 1<<pageBits)
 	n = 1 << (depth - pageBits)
-	for i := range t.pages {
-		p := &t.pages[i]
+	pages := make([]page, 1<<pageBits)
+	for i := range pages {
+		p := &pages[i]
 		*p = page{dir: make([]*segment, n), shift: make([]uint8, n), low: 64 - depth, stamp: t.gen.Current()}
 		for j := range p.dir {
 			s := newSegment(bucketBits, depth, t.gen.Current())
@@ -33,7 +33,15 @@ func (t *Table) Reserve(n int) {
 			t.size += s.size()
 		}
 		t.size += p.size()
+		if pause != nil && i%pausePages == pausePages-1 {
+			pause()
+		}
 	}
+	for i := range t.pages {
+		t.size -= t.pages[i].size()
+	}
+	t.size -= t.topSize() + t.pages[0].dir[0].size()
+	t.pages = pages
 	t.low, t.depth, t.mask = 64-pageBits, depth, 1<<bucketBits-1
 	t.entries = n << pageBits
 	t.size += t.topSize()
@@ -46,7 +54,7 @@ func (t *Table) Trim() {
 		return
 	}
 	n := New(t.gen)
-	n.Reserve(t.count)
+	n.Reserve(t.count, nil)
 	t.Each(func(r *record.Record) bool {
 		n.Insert(Hash(r.Key()), r)
 		return true

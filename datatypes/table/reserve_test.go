@@ -11,7 +11,7 @@ func TestReserve(t *testing.T) {
 	for _, n := range []int{0, 1, 600, 601, 1200, 5000, 100_000, 200_000} {
 		var gen cow.Generation
 		tb := New(&gen)
-		tb.Reserve(n)
+		tb.Reserve(n, nil)
 		check(t, tb)
 		reserved, depth := tb.Size(), tb.depth
 		if reserved > 64*n+5000 {
@@ -46,7 +46,7 @@ func TestReserve(t *testing.T) {
 		if tb.Len() != 0 || tb.Size() > 20_000 {
 			t.Errorf("%d reserved: %d records, %d bytes at the end", n, tb.Len(), tb.Size())
 		}
-		tb.Reserve(n)
+		tb.Reserve(n, nil)
 		check(t, tb)
 	}
 }
@@ -55,7 +55,7 @@ func TestTrim(t *testing.T) {
 	for _, n := range []int{0, 1, 100, 3000, 50_000} {
 		var gen cow.Generation
 		tb := New(&gen)
-		tb.Reserve(100_000)
+		tb.Reserve(100_000, nil)
 		for i := range n {
 			r := newRecord(fmt.Sprint("key", i), int64(i))
 			tb.Insert(Hash(r.Key()), r)

@@ -56,11 +56,9 @@ func (s *Snapshot) Walk(fn func(*record.Record) bool) bool {
 		s.pages[n] = page{}
 		for i := 0; i < len(dir); {
 			seg := dir[i]
-			for b := range uint(1) << seg.bits {
-				s.sink += seg.touch(b)
-				if !seg.eachIn(b, fn) {
-					return false
-				}
+			s.sink += seg.touchAll()
+			if !seg.each(fn) {
+				return false
 			}
 			last := i + 1<<(64-low-seg.depth)
 			clear(dir[i:last])

@@ -251,6 +251,17 @@ func (t *Table) Prefetch(hashes []uint64) (sum uint64) {
 	return sum
 }
 
+// PrefetchInsert loads into the processor's cache the memory that Insert of these hashes will read: the bucket, and the head of
+// its segment.
+func (t *Table) PrefetchInsert(hashes []uint64) (sum uint64) {
+	for _, hash := range hashes {
+		p, i := t.place(hash)
+		s := p.dir[i]
+		sum += s.bucket(t.bucketOf(p, i, hash)).meta + s.stamp
+	}
+	return sum
+}
+
 // EachHash calls fn for every record whose key has this hash.
 func (t *Table) EachHash(hash uint64, fn func(*record.Record)) {
 	p, i := t.place(hash)
@@ -396,6 +407,15 @@ func (s *segment) touch(n uint) (sum uint64) {
 		if r != nil {
 			sum += r.Touch()
 		}
+	}
+	return sum
+}
+
+// touchAll loads the headers of all records. They are some three hundred, with little else in a cache line: they stay in the
+// processor's cache until the caller has processed them.
+func (s *segment) touchAll() (sum uint64) {
+	for n := range s.buckets() {
+		sum += s.touch(uint(n))
 	}
 	return sum
 }

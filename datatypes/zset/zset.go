@@ -68,7 +68,7 @@ func Build(gen *cow.Generation, recs []*record.Record) (*ZSet, error) {
 		slices.SortFunc(recs, Compare)
 	}
 	z := &ZSet{gen: gen, table: table.New(gen), stamp: gen.Current()}
-	z.table.Reserve(len(recs))
+	z.table.Reserve(len(recs), nil)
 	for _, r := range recs {
 		h := table.Hash(r.Key())
 		if z.table.Get(h, r.Key()) != nil {
