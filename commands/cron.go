@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"ferrous/commands/config"
-	"ferrous/datatypes/hash"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
 )
@@ -19,7 +18,7 @@ func (s *Server) cron() {
 		if s.busy.on && s.persist.loading != nil {
 			s.obeySignal() // what is loaded is not saved, so it may end anywhere
 		}
-		s.cronTimer.Reset(time.Second / time.Duration(max(s.Config.Hz, 1)))
+		s.cronTimer.Reset(s.cronPeriod())
 		return
 	}
 	s.obeySignal()
@@ -47,10 +46,55 @@ func (s *Server) cron() {
 		}
 	}
 	s.rearmExpiry()
-	s.cronTimer.Reset(time.Second / time.Duration(max(s.Config.Hz, 1)))
+	if s.mayRest() {
+		s.cronTimer.Reset(max(restPeriod, s.cronPeriod()))
+		s.loop.Rest(s.wakeFromRest)
+	} else {
+		s.cronTimer.Reset(s.cronPeriod())
+	}
 	to := s.nanos()
 	s.stats.cronNanos += to - from
 	s.endCycle(from, to, 0)
+}
+
+// cronPeriod is the time from one round of cron to the next while there is something to do.
+func (s *Server) cronPeriod() time.Duration { return time.Second / time.Duration(max(s.Config.Hz, 1)) }
+
+const (
+	// restPeriod is the time from one round of cron to the next while the server rests.
+	restPeriod = time.Second
+	// restAfter is how long nothing must have come from clients or a master before the server rests, in ms: several rounds
+	// in which cron sees all that the last commands began.
+	restAfter = 2000
+	// restClients is the most clients with which the server rests: a round of cron sees all of them then.
+	restClients = 10000
+)
+
+// restState says since when nothing has happened.
+type restState struct {
+	commands, netIn, nextID int64 // as they were at the last round of cron
+	since                   int64 // Unix ms
+}
+
+// mayRest reports whether nothing happens, and nothing waits that cron must see sooner than in restPeriod. Then cron makes
+// its rounds once in restPeriod instead of hz times a second, and nothing but events wakes the loop: ten rounds a second are
+// fifty to a hundred wake-ups of threads (eventloop/rest.go), which a machine with many idle servers feels. The first event
+// ends the rest.
+func (s *Server) mayRest() bool {
+	r := &s.rest
+	if r.commands != s.stats.commands || r.netIn != s.stats.netIn || r.nextID != s.nextID || s.Keyspace.Now < r.since {
+		*r = restState{s.stats.commands, s.stats.netIn, s.nextID, s.Keyspace.Now}
+	}
+	return s.Keyspace.Now-r.since >= restAfter && s.ready && len(s.order) <= restClients && s.sync.node.Quiet() && len(s.sync.own) == 0 &&
+		!s.busyWithSnapshot() && !s.persist.scheduled && (!s.aof.on() || s.aof.file.Buffered() == 0) &&
+		!s.shutdown.begun && !s.shutdown.wait.on && s.shutdown.signal == ""
+}
+
+// wakeFromRest is called when something has happened during a rest, before it is handled. Clocks that cron sets are late then.
+func (s *Server) wakeFromRest() {
+	s.tick()
+	s.rest.since = s.Keyspace.Now
+	s.cronTimer.Reset(s.cronPeriod())
 }
 
 // endCycle counts a cycle: what the loop does for one packet up to the end of its last command, one round of cron or one step
@@ -81,7 +125,9 @@ func (s *Server) clientsCron() {
 	idle := int64(s.Config.TimeoutSec) * 1000
 	s.peaks.advance(s.Keyspace.Now / 1000)
 	// Each client is seen about once a second: a round of cron must not take long however many there are.
-	for range min(max(len(s.order)/max(s.Config.Hz, 1), fewClients), len(s.order)) {
+	since := min(max(s.Keyspace.Now-s.cronSeen, 0), 1000)
+	s.cronSeen = s.Keyspace.Now
+	for range min(max(len(s.order)*int(since)/1000, fewClients), len(s.order)) {
 		s.cronAt++
 		if s.cronAt >= len(s.order) {
 			s.cronAt = 0
@@ -249,7 +295,7 @@ func (s *Server) fieldExpired(db *keyspace.DB, r *record.Record, field []byte) {
 func (s *Server) fieldsExpired(db *keyspace.DB, r *record.Record) {
 	key := r.Key()
 	s.Notify(config.NotifyHash, "hexpired", key, db)
-	if record.Value[hash.Hash](r).Len() == 0 {
+	if keyspace.ValueOf(r).Len() == 0 {
 		s.Notify(config.NotifyGeneric, "del", key, db)
 	}
 	s.KeyModified(db, key)

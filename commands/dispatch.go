@@ -183,6 +183,7 @@ func (s *Server) call(c *Client, e *session.Entry, now int64) int64 {
 		s.Keyspace.FreeRemoved()
 	}
 	s.calling++
+	s.Keyspace.BeginCommand()
 	e.Handler(&c.Client)
 	end := s.nanos()
 	if s.observed {

@@ -535,7 +535,7 @@ func testHashDeadlineSnapshot(t *testing.T) {
 	contents := func(each func(func(*record.Record) bool)) map[string]string {
 		m := map[string]string{}
 		each(func(r *record.Record) bool {
-			if h := record.Value[hash.Hash](r); h != nil {
+			if h := keyspace.ValueOf(r).(*hash.Hash); h != nil {
 				h.EachField(func(field, value hash.Value, when int64) bool {
 					name := string(r.Key()) + "/" + string(field.AppendTo(nil))
 					m[name] = string(value.AppendTo(nil)) + "/" + strconv.FormatInt(when, 10)
@@ -617,7 +617,7 @@ func testHashDeadlineSnapshot(t *testing.T) {
 		t.Errorf("only %d fields have expired", ts.Keyspace.ExpiredFields)
 	}
 	db.Each(func(r *record.Record) bool {
-		if keyspace.Size(r) <= 0 || record.Value[hash.Hash](r).Len() == 0 {
+		if keyspace.Size(r) <= 0 || keyspace.ValueOf(r).(*hash.Hash).Len() == 0 {
 			t.Errorf("%s is empty", r.Key())
 		}
 		return true

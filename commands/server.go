@@ -71,6 +71,7 @@ type Server struct {
 	doomed           []*Client // clients that are closed and that reap takes out
 	unsettled        bool      // settle has something to do
 	cronAt           int       // index in order of the next client for cron
+	cronSeen         int64     // when cron last looked at clients, Unix ms
 	nextID           int64
 	warned           int64  // when warnOfAttack last logged, Unix ms
 	heldBytes        int    // memory of clients beyond clientBytes for each; see clientinfo.go
@@ -116,6 +117,7 @@ type Server struct {
 	baseMemory         int  // used_memory of an empty server
 	listensForTracking bool // trackedModified is among Core.Listeners
 	cronTimer          *eventloop.Timer
+	rest               restState
 	expTimer           *eventloop.Timer
 	expAt              int64 // when expiry is to run, Unix ms; 0 = not set
 

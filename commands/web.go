@@ -39,6 +39,13 @@ type webState struct {
 // webSource is the web.Source of the server.
 type webSource struct{ s *Server }
 
+// webLogin is a web.User: a user, and the hash of the password that it has logged in with. It is worth nothing any more when the
+// user is deleted or switched off, or does not accept that password.
+type webLogin struct {
+	user *acl.User
+	hash string
+}
+
 var errNoAnswer = errors.New("the loop does not answer")
 
 // newWeb makes the HTTP server and attaches its directives.
@@ -63,7 +70,7 @@ func (s *Server) newWeb() {
 func (s *Server) applyMetricsPort() error {
 	if err := s.listenMetrics(); err != nil {
 		s.Logf(config.LogWarning, "Could not listen on metrics-port: %v", err)
-		return refusal("Unable to listen on this port. Check server logs.")
+		return refusal("Unable to listen on metrics-port. Check server logs.")
 	}
 	return nil
 }
@@ -117,10 +124,13 @@ func (s *Server) webRefusal(who web.Asker, command []string) error {
 	if who.Port && s.Config.ProtectedMode && open && s.Config.MetricsPassword == "" && !isLoopback(who.From) {
 		return web.ErrProtected
 	}
-	u, _ := who.User.(*acl.User)
+	login, _ := who.User.(webLogin)
+	u := login.user
 	switch {
-	case u != nil && (s.security.users.Get([]byte(u.Name())) != u || !u.Enabled()):
+	case u != nil && (s.security.users.Get([]byte(u.Name())) != u || !u.AcceptsHash(login.hash)):
 		return web.ErrEnded
+	case u != nil && u.NoPass() && who.Port && s.Config.MetricsPassword != "":
+		return web.ErrLogin // it would stand for metrics-password
 	case u != nil:
 	case who.Scraper && command[0] == "info":
 		return nil
@@ -174,9 +184,10 @@ func isLoopback(addr string) bool {
 // Login implements web.Source.
 func (w webSource) Login(ctx context.Context, name, password, from string) (user web.User, err error) {
 	s := w.s
+	hash := acl.Hash([]byte(password))
 	var u *acl.User
 	err = s.ask(ctx, func() {
-		if u = s.security.users.Get([]byte(name)); u == nil || !u.Accepts([]byte(password)) {
+		if u = s.security.users.Get([]byte(name)); u == nil || !u.AcceptsHash(hash) {
 			s.logWebDenial(web.Asker{From: from}, acl.DeniedAuth, "AUTH", name)
 			u = nil
 		}
@@ -187,7 +198,7 @@ func (w webSource) Login(ctx context.Context, name, password, from string) (user
 	case u == nil:
 		return nil, web.ErrLogin
 	}
-	return u, nil
+	return webLogin{u, hash}, nil
 }
 
 // Metrics implements web.Source.

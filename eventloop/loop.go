@@ -192,6 +192,7 @@ type Loop struct {
 	sources   map[*Conn]Source
 	detaching map[*Conn]func(*os.File) // what Detach was given
 	poll      int                      // descriptor of evio's poll when listeners can change, else -1
+	resting   func()                   // what Rest was given
 	fatal     error                    // ends Serve
 	first     bool
 	announced bool          // Listening was called

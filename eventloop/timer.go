@@ -90,6 +90,9 @@ func (h *timerHeap) arm() {
 	h.loop.watch.alarm(time.Duration(when - h.now()))
 }
 
+// due reports whether a timer is to run now.
+func (h *timerHeap) due() bool { return len(h.heap) > 0 && h.heap[0].when <= h.now() }
+
 // run runs due timers. A timer that their functions set to run at once waits for the next call.
 func (h *timerHeap) run() {
 	h.set = 0

@@ -305,6 +305,7 @@ func (l *Loop) woken(ec evio.Conn) evio.Action {
 		l.waking = true
 		l.timers.run()
 		l.rested()
+		l.rest()
 		return evio.None
 	case flushInner:
 		l.rested()

@@ -3,8 +3,8 @@
 #
 #   packaging/release.sh VERSION FOLDER
 #
-# static binaries of linux/amd64 and linux/arm64 (packaging/build.sh), a list of what each was made of (SBOM, CycloneDX), and
-# SHA256SUMS. The same sources give the same bytes.
+# static binaries of linux/amd64 and linux/arm64 (packaging/build.sh), a list of what each was made of (SBOM, CycloneDX), the
+# licences of it, and SHA256SUMS. The same sources give the same bytes.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -18,6 +18,7 @@ for arch in amd64 arm64; do
   GOFLAGS=-trimpath $GO tool -modfile=packaging/tools/go.mod cyclonedx-gomod bin -json -noserial -version "$version" -output "$binary.cdx.json" "$binary"
   sed -i '/^    "timestamp": /d' "$binary.cdx.json" # the only thing that differs between two runs
 done
+packaging/licences.sh >"$folder/LICENCES"
 cd "$folder"
 sha256sum -- * >SHA256SUMS
 cat SHA256SUMS

@@ -9,6 +9,7 @@ import (
 
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/hash"
+	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/list"
 	"ferrous/datatypes/quicklist"
 	"ferrous/datatypes/record"
@@ -125,7 +126,7 @@ func (c *checker) entry(t Type, a *attributes) {
 		c.d.length()
 		c.d.moduleValue()
 	} else if r := c.d.value(t, record.NoExpiry, 0); r != nil && r.Type() == record.Hash {
-		record.Value[hash.Hash](r).EachField(func(_, _ hash.Value, when int64) bool {
+		keyspace.ValueOf(r).(*hash.Hash).EachField(func(_, _ hash.Value, when int64) bool {
 			if when != record.NoExpiry {
 				c.subexpires++
 			}

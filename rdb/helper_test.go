@@ -58,25 +58,25 @@ func describe(r *record.Record) string {
 	case record.String:
 		fmt.Fprintf(&b, "%q", r.AppendTo(nil))
 	case record.List:
-		l := record.Value[list.List](r)
+		l := keyspace.ValueOf(r).(*list.List)
 		l.Range(0, l.Len(), false, func(v list.Value) { fmt.Fprintf(&b, "%q ", value(v)) })
 	case record.Set:
-		record.Value[set.Set](r).Each(func(v set.Value) bool {
+		keyspace.ValueOf(r).(*set.Set).Each(func(v set.Value) bool {
 			parts = append(parts, fmt.Sprintf("%q", value(v)))
 			return true
 		})
 	case record.Hash:
-		record.Value[hash.Hash](r).EachField(func(f, v hash.Value, when int64) bool {
+		keyspace.ValueOf(r).(*hash.Hash).EachField(func(f, v hash.Value, when int64) bool {
 			parts = append(parts, fmt.Sprintf("%q=%q@%d", value(f), value(v), when))
 			return true
 		})
 	case record.ZSet:
-		record.Value[sortedset.SortedSet](r).Each(func(m sortedset.Value, score float64) bool {
+		keyspace.ValueOf(r).(*sortedset.SortedSet).Each(func(m sortedset.Value, score float64) bool {
 			fmt.Fprintf(&b, "%q=%v ", value(m), score)
 			return true
 		})
 	case record.Stream:
-		s := record.Value[stream.Stream](r)
+		s := keyspace.ValueOf(r).(*stream.Stream)
 		fmt.Fprintf(&b, "%d entries, %+v;", s.Len(), s.Info)
 		s.Each(func(id stream.ID, pairs []listpack.Value) bool {
 			fmt.Fprintf(&b, " %v", id)

@@ -106,11 +106,11 @@ func change(m *maker, db *keyspace.DB, key []byte) {
 		db.Write(key, r, m.IntN(1000), m.bytes(100))
 		return
 	}
-	r = db.Own(r)
-	before := keyspace.Size(r)
+	var change keyspace.Change
 	switch r.Type() {
 	case record.List:
-		l := record.Value[list.List](r)
+		l, ch := keyspace.Begin[list.List](db, r)
+		change = ch
 		b := m.bytes(30)
 		l.Grow(len(b), 1, m.rules.List)
 		l.Push(b, m.IntN(2) == 0)
@@ -119,13 +119,15 @@ func change(m *maker, db *keyspace.DB, key []byte) {
 			l.Drop(m.IntN(2) == 0)
 		}
 	case record.Set:
-		s := record.Value[set.Set](r)
+		s, ch := keyspace.Begin[set.Set](db, r)
+		change = ch
 		s.Add(m.bytes(30), m.rules.Set, gen)
 		if s.Len() > 3 {
 			s.RemoveValue(s.Random(m.Uint64))
 		}
 	case record.Hash:
-		h := record.Value[hash.Hash](r)
+		h, ch := keyspace.Begin[hash.Hash](db, r)
+		change = ch
 		field, _ := h.Random(m.Uint64)
 		text := append([]byte{}, elementText(field, nil)...)
 		h.Set(text, m.bytes(30), m.rules.Hash, gen)
@@ -135,15 +137,18 @@ func change(m *maker, db *keyspace.DB, key []byte) {
 			h.Remove(text)
 		}
 	case record.ZSet:
-		z := record.Value[sortedset.SortedSet](r)
+		z, ch := keyspace.Begin[sortedset.SortedSet](db, r)
+		change = ch
 		z.Add(m.bytes(30), float64(m.IntN(50)), 0, m.rules.ZSet, gen)
 		if z.Len() > 3 {
 			z.Pop(m.IntN(2) == 0, func(listValue sortedset.Value, _ float64) {})
 		}
 	case record.Stream:
-		changeStream(m, record.Value[stream.Stream](r))
+		s, ch := keyspace.Begin[stream.Stream](db, r)
+		change = ch
+		changeStream(m, s)
 	}
-	db.AddBytes(keyspace.Size(r) - before)
+	change.End()
 }
 
 // changeStream does to a stream what its commands do.

@@ -9,6 +9,7 @@ import (
 	"ferrous/datatypes/cow"
 	"ferrous/datatypes/hash"
 	"ferrous/datatypes/intset"
+	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/list"
 	"ferrous/datatypes/listpack"
 	"ferrous/datatypes/quicklist"
@@ -76,20 +77,20 @@ func (d *decoder) value(t Type, expiry int64, clock uint32) *record.Record {
 		return d.stringValue(expiry, clock)
 	case typeList, typeListZiplist, typeQuicklist, typeQuicklist2:
 		if l := d.list(t); l != nil {
-			return record.NewObject(record.List, l.Encoding(), d.key, unsafe.Pointer(l), expiry, clock)
+			return keyspace.NewCollection(record.List, d.key, unsafe.Pointer(l), expiry, clock)
 		}
 	case typeSet, typeSetIntset, typeSetListpack:
 		if s := d.set(t); s != nil {
-			return record.NewObject(record.Set, s.Encoding(), d.key, unsafe.Pointer(s), expiry, clock)
+			return keyspace.NewCollection(record.Set, d.key, unsafe.Pointer(s), expiry, clock)
 		}
 	case typeHash, typeHashZipmap, typeHashZiplist, typeHashListpack, typeHashTTLPreGA, typeHashPackPreGA, typeHashTTL,
 		typeHashListpackEx:
 		if h := d.hash(t); h != nil {
-			return record.NewObject(record.Hash, h.Encoding(), d.key, unsafe.Pointer(h), expiry, clock)
+			return keyspace.NewCollection(record.Hash, d.key, unsafe.Pointer(h), expiry, clock)
 		}
 	case typeZSet, typeZSet2, typeZSetZiplist, typeZSetListpack:
 		if z := d.zset(t); z != nil {
-			return record.NewObject(record.ZSet, z.Encoding(), d.key, unsafe.Pointer(z), expiry, clock)
+			return keyspace.NewCollection(record.ZSet, d.key, unsafe.Pointer(z), expiry, clock)
 		}
 	case typeStream, typeStream2, typeStream3:
 		return d.streamValue(t, expiry, clock)

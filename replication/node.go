@@ -136,6 +136,11 @@ func (n *Node) Tick(now int64) {
 	n.countGood(now)
 }
 
+// Quiet reports whether Tick has nothing to do for others: a master without replicas, on which nobody waits.
+func (n *Node) Quiet() bool {
+	return !n.IsReplica() && len(n.replicas) == 0 && len(n.waiters) == 0 && n.failover.state == noFailover
+}
+
 func (n *Node) everySecond(now int64) {
 	if n.IsReplica() {
 		n.alone = 0

@@ -246,7 +246,7 @@ func (us *Users) SetDefaultPassword(password string) {
 	us.def.passwords = nil
 	us.def.nopass = password == ""
 	if password != "" {
-		us.def.passwords = []string{hash([]byte(password))}
+		us.def.passwords = []string{Hash([]byte(password))}
 	}
 	us.def.changed()
 }
@@ -292,22 +292,25 @@ func (u *User) NoPass() bool { return u.nopass }
 func (u *User) Passwords() []string { return u.passwords }
 
 // Accepts reports whether the user may authenticate with the password. Its time does not depend on the passwords.
-func (u *User) Accepts(password []byte) bool {
+func (u *User) Accepts(password []byte) bool { return u.AcceptsHash(Hash(password)) }
+
+// AcceptsHash is Accepts for a password of which only the Hash is known.
+func (u *User) AcceptsHash(h string) bool {
 	if !u.on {
 		return false
 	}
 	if u.nopass {
 		return true
 	}
-	given, good := []byte(hash(password)), 0
+	given, good := []byte(h), 0
 	for _, p := range u.passwords {
 		good |= subtle.ConstantTimeCompare(given, []byte(p))
 	}
 	return good == 1
 }
 
-// hash returns the SHA-256 of a password in lower-case hexadecimal digits.
-func hash(password []byte) string {
+// Hash returns the SHA-256 of a password in lower-case hexadecimal digits.
+func Hash(password []byte) string {
 	sum := sha256.Sum256(password)
 	return hex.EncodeToString(sum[:])
 }

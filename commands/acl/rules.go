@@ -94,7 +94,7 @@ func (us *Users) apply(u *User, rule string) error {
 	}
 	switch rule[0] {
 	case '>':
-		u.addPassword(hash([]byte(rule[1:])))
+		u.addPassword(Hash([]byte(rule[1:])))
 		return nil
 	case '#':
 		if !isHash(rule[1:]) {
@@ -103,7 +103,7 @@ func (us *Users) apply(u *User, rule string) error {
 		u.addPassword(rule[1:])
 		return nil
 	case '<':
-		return u.removePassword(hash([]byte(rule[1:])))
+		return u.removePassword(Hash([]byte(rule[1:])))
 	case '!':
 		if !isHash(rule[1:]) {
 			return ErrHash

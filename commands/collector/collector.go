@@ -246,13 +246,13 @@ func (a *Activity) Idle() bool { return a.idle }
 // Restart says that the number of commands begins again at 0 after n.
 func (a *Activity) Restart(n int64) { a.commands -= n }
 
-// A Tidier returns the garbage of a small heap to the system when the server is idle.
+// A Tidier returns the garbage of the heap to the system when the server is idle.
 //
 // What a burst of commands left behind would stay until the next one brings the collector: on a heap of some ten
 // megabytes a quarter more than the data or worse, which no one needs. So when a whole second brought next to no
 // commands, and enough was allocated since the last time, the heap is collected and what is free goes back to the system.
-// It happens beside the loop, costs a collection of at most tidyMost of data, and comes at most once in tidyPause. A
-// larger heap is left to the collector.
+// It happens beside the loop, and comes at most once in tidyPause for each tidyUnit of data, so that a server which rests
+// between bursts does not collect all the time.
 type Tidier struct {
 	last      int64  // when the heap was last tidied, in Unix ms
 	allocated uint64 // bytes allocated by then
@@ -260,8 +260,8 @@ type Tidier struct {
 }
 
 const (
-	tidyMost  = 256 << 20   // bytes of data; collecting more takes too long
-	tidyPause = 10 * second // between two
+	tidyUnit  = 256 << 20
+	tidyPause = 10 * second // between two, for each tidyUnit
 	tidyLeast = 1 << 20     // bytes that must have been allocated since the last time,
 	tidyShare = 32          // and this share of the data
 )
@@ -269,7 +269,7 @@ const (
 // Due is called at the end of an idle second with the time in Unix ms and the bytes of the data. It reports whether the heap
 // is to be tidied now.
 func (t *Tidier) Due(now int64, live int) bool {
-	if live > tidyMost || now-t.last < tidyPause && now >= t.last {
+	if now-t.last < tidyPause*int64(live/tidyUnit+1) && now >= t.last {
 		return false
 	}
 	allocated := heapAllocated(&t.sample)

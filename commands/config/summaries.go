@@ -92,7 +92,7 @@ var summaries = map[string]string{
 
 	// Memory and latency.
 	"databases":                         "The number of databases, which SELECT counts from 0.",
-	"hz":                                "How many times a second the server does its housekeeping.",
+	"hz":                                "How many times a second the server does its housekeeping; at rest once a second.",
 	"dynamic-hz":                        "Does the housekeeping more often with many clients.",
 	"activerehashing":                   "Spends time on rehashing while the server is idle.",
 	"active-expire-effort":              "How hard the server looks for expired keys.",

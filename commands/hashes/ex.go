@@ -81,7 +81,7 @@ func hgetdel(c *session.Client) {
 		r = expireMet(c, r, fields, 1)
 	}
 	c.W.Array(len(fields))
-	if h := peekHash(r); h == nil || !session.HasAny(h, fields) {
+	if h := peekHash(c, r); h == nil || !session.HasAny(h, fields) {
 		for range fields {
 			c.W.Null()
 		}

@@ -1,6 +1,5 @@
 // Package hashes has the commands of hashes, with deadlines of fields. A field whose deadline has passed is hidden
-// (hash.View), and is deleted when a command reads it or in the background. Every edit tells the database the earliest
-// deadline from before (hashEdit.done).
+// (hash.View), and is deleted when a command reads it or in the background.
 package hashes
 
 import (
@@ -10,7 +9,6 @@ import (
 	"ferrous/commands/longdouble"
 	"ferrous/commands/session"
 	"ferrous/datatypes/hash"
-	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
 )
 
@@ -137,7 +135,7 @@ func readHash(c *session.Client) (v hash.View, ok bool) {
 
 // viewHash returns the present View of the hash of a record that ReadTyped or WriteTyped found; nil is a hash without fields.
 func viewHash(c *session.Client, r *record.Record) hash.View {
-	return peekHash(r).At(c.Core.Keyspace.Now)
+	return peekHash(c, r).At(c.Core.Keyspace.Now)
 }
 
 // readFields is readHash for a command that reads these fields: it deletes those that have expired, see expireMet.
@@ -163,42 +161,35 @@ func writeFields(c *session.Client, fields [][]byte, step int) (r *record.Record
 }
 
 // peekHash returns the hash of a record, for reading; nil if r is nil or another type.
-func peekHash(r *record.Record) *hash.Hash {
+func peekHash(c *session.Client, r *record.Record) *hash.Hash {
 	if r == nil || r.Type() != record.Hash {
 		return nil
 	}
-	return record.Value[hash.Hash](r)
+	return session.ValueOf[hash.Hash](c, r)
 }
 
 // A hashEdit is a hash that is being changed.
 type hashEdit struct {
 	*hash.Hash
 	edit session.Edit[*hash.Hash]
-	next int64 // the earliest deadline before the edit
-	db   *keyspace.DB
 }
 
 // editHash returns the hash at the key for writing; r is the result of WriteTyped. If it is nil the hash is created.
 func editHash(c *session.Client, r *record.Record) hashEdit {
 	var edit session.Edit[*hash.Hash]
 	if r == nil {
-		edit = session.Create(c, c.Args[1], record.Hash, record.HashTable, hash.New(c.Gen()))
+		edit = session.Create(c, c.Args[1], record.Hash, hash.New(c.Gen()))
 	} else {
 		edit = session.BeginEdit[hash.Hash](c, r)
 	}
-	return hashEdit{edit.Value, edit, edit.Value.Earliest(), c.DB}
+	return hashEdit{edit.Value, edit}
 }
 
-// done ends an edit: it counts the memory, and deletes the key if no field is left, in which case it returns true. It does
-// not report a change.
-func (e hashEdit) done() (deleted bool) {
-	e.db.FieldsRescheduled(e.edit.Record, e.next)
-	return e.edit.Done()
-}
+// done ends an edit as Edit.Done does.
+func (e *hashEdit) done() (deleted bool) { return e.edit.Done() }
 
 // Shrunk ends an edit that removed n fields, as Edit.Shrunk does.
-func (e hashEdit) Shrunk(n int, class config.NotifyFlags, event string) {
-	e.db.FieldsRescheduled(e.edit.Record, e.next)
+func (e *hashEdit) Shrunk(n int, class config.NotifyFlags, event string) {
 	e.edit.Shrunk(n, class, event)
 }
 
@@ -350,7 +341,7 @@ func hsetnx(c *session.Client) {
 	if !ok {
 		return
 	}
-	if h := peekHash(r); h != nil && h.Has(c.Args[2]) {
+	if h := peekHash(c, r); h != nil && h.Has(c.Args[2]) {
 		c.W.Int(0)
 		return
 	}
@@ -376,7 +367,7 @@ func hincrby(c *session.Client) {
 		return
 	}
 	n := int64(0)
-	if h := peekHash(r); h != nil {
+	if h := peekHash(c, r); h != nil {
 		if v, ok := h.Get(c.Args[2]); ok {
 			if n, ok = v.Integer(); !ok {
 				c.Error(errHashNotInteger)
@@ -410,7 +401,7 @@ func hincrbyfloat(c *session.Client) {
 	}
 	var sum longdouble.Value
 	deadline := record.NoExpiry
-	if h := peekHash(r); h != nil {
+	if h := peekHash(c, r); h != nil {
 		if v, ok := h.Get(field); ok {
 			deadline, _ = h.Deadline(field)
 			if v.IsInt() {

@@ -187,7 +187,7 @@ func quicklistFigures(r *record.Record) string {
 	if r.Type() != record.List {
 		return ""
 	}
-	q := record.Value[list.List](r).Quicklist()
+	q := keyspace.ValueOf(r).(*list.List).Quicklist()
 	if q == nil {
 		return ""
 	}

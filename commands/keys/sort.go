@@ -197,7 +197,7 @@ func sort(c *session.Client, mayStore bool) {
 	}
 	first, end := o.limit(length)
 	if r != nil {
-		first, end = o.load(r, first, end)
+		first, end = o.load(c, r, first, end)
 	}
 	if !o.unsorted {
 		if !loadKeys(c, &o) {
@@ -298,18 +298,18 @@ func (o *ordering) limit(n int) (first, end int) {
 
 // load loads elements from the value behind r and returns the range within LIMIT as indexes of them; first and end are this
 // range in the whole value.
-func (o *ordering) load(r *record.Record, first, end int) (int, int) {
+func (o *ordering) load(c *session.Client, r *record.Record, first, end int) (int, int) {
 	add := func(v listpack.Value) { o.elements = append(o.elements, v) }
 	switch r.Type() {
 	case record.Set:
-		s := record.Value[dset.Set](r)
+		s := session.ValueOf[dset.Set](c, r)
 		o.elements = make([]listpack.Value, 0, s.Len())
 		s.Each(func(v dset.Value) bool {
 			add(v)
 			return true
 		})
 	case record.List:
-		l := record.Value[list.List](r)
+		l := session.ValueOf[list.List](c, r)
 		if l.Quicklist() != nil {
 			// Bytes of a compressed node are valid until the next node is read.
 			add = func(v listpack.Value) {
@@ -332,7 +332,7 @@ func (o *ordering) load(r *record.Record, first, end int) (int, int) {
 			l.Range(start, n, back, add)
 		}
 	case record.ZSet:
-		z := record.Value[sortedset.SortedSet](r)
+		z := session.ValueOf[sortedset.SortedSet](c, r)
 		span, back := z.All(), false
 		if o.unsorted {
 			span, back = sortedset.Span{First: first, End: end}, o.desc
@@ -489,7 +489,7 @@ func byPattern(c *session.Client, pattern []byte, e listpack.Value) (v listpack.
 	case r == nil:
 		return v, false
 	case field != nil && r.Type() == record.Hash:
-		return record.Value[hash.Hash](r).At(c.Core.Keyspace.Now).Get(field)
+		return session.ValueOf[hash.Hash](c, r).At(c.Core.Keyspace.Now).Get(field)
 	case field == nil && r.Type() == record.String:
 		if r.Encoding() == record.Int {
 			return listpack.Value{Int: r.Int()}, true
@@ -542,11 +542,11 @@ func storeSorted(c *session.Client, o *ordering, first, end int) {
 func sortable(c *session.Client, r *record.Record) (*record.Record, int) {
 	switch r.Type() {
 	case record.Set:
-		return r, record.Value[dset.Set](r).Len()
+		return r, session.ValueOf[dset.Set](c, r).Len()
 	case record.List:
-		return r, record.Value[list.List](r).Len()
+		return r, session.ValueOf[list.List](c, r).Len()
 	}
-	z := record.Value[sortedset.SortedSet](r)
+	z := session.ValueOf[sortedset.SortedSet](c, r)
 	if z.Large() == nil {
 		edit := session.BeginEdit[sortedset.SortedSet](c, r)
 		edit.Value.Expect(math.MaxInt, c.ZsetRules(), c.Gen())

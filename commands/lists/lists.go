@@ -127,7 +127,7 @@ type listEdit struct{ session.Edit[*list.List] }
 // editList begins to change the list at a key; r is the result of WriteTyped. If it is nil the list is created.
 func editList(c *session.Client, r *record.Record, key []byte) listEdit {
 	if r == nil {
-		return listEdit{session.Create(c, key, record.List, record.ListPack, list.New(c.Gen()))}
+		return listEdit{session.Create(c, key, record.List, list.New(c.Gen()))}
 	}
 	return listEdit{session.BeginEdit[list.List](c, r)}
 }
@@ -416,7 +416,7 @@ func lrem(c *session.Client) {
 	if !ok {
 		return
 	}
-	if r == nil || !record.Value[list.List](r).Has(c.Args[3]) {
+	if r == nil || !session.ValueOf[list.List](c, r).Has(c.Args[3]) {
 		c.W.Int(0)
 		return
 	}

@@ -5,6 +5,7 @@ import (
 
 	"ferrous/commands/config"
 	"ferrous/datatypes/cow"
+	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
 )
 
@@ -40,20 +41,21 @@ func ReadValue[T any](c *Client, key []byte, t record.Type) (v *T, ok bool) {
 	if !ok {
 		return nil, false
 	}
-	return ValueOf[T](r), true
+	return ValueOf[T](c, r), true
 }
 
-// ValueOf returns the value of a record that ReadTyped or WriteTyped found, for reading; nil for nil.
-func ValueOf[T any](r *record.Record) *T {
+// ValueOf returns the value of a record that ReadTyped or WriteTyped found, for reading; nil for nil. It is valid until the
+// next change of the key, and at most until the handler returns.
+func ValueOf[T any](c *Client, r *record.Record) *T {
 	if r == nil {
 		return nil
 	}
-	return record.Value[T](r)
+	return keyspace.Collection[T](c.Core.Keyspace, r)
 }
 
-// Put stores a value at a key, in place of what is there, without a deadline.
-func Put[T any](c *Client, key []byte, t record.Type, e record.Encoding, v *T) *record.Record {
-	r := record.NewObject(t, e, key, unsafe.Pointer(v), record.NoExpiry, c.DB.NewClock())
+// Put stores a value, which must not be used any more, at a key, in place of what is there, without a deadline.
+func Put[T any](c *Client, key []byte, t record.Type, v *T) *record.Record {
+	r := keyspace.NewCollection(t, key, unsafe.Pointer(v), record.NoExpiry, c.DB.NewClock())
 	c.DB.Set(r)
 	return r
 }
@@ -72,16 +74,16 @@ func HasAny(v interface{ Has([]byte) bool }, elements [][]byte) bool {
 // A collection is what an Edit must know of a value.
 type collection interface {
 	Len() int
-	Size() int // in bytes
 }
 
 // An Edit is a collection that is being changed. It begins with BeginEdit or Create and ends with Grown, Shrunk or Done; in
-// between nothing else may be done with its key.
+// between nothing else may be done with its key. Value may be read after the end, until the next Edit begins. The Record is the
+// key's; a new key has none before the end.
 type Edit[V collection] struct {
-	Value  V
-	Record *record.Record // that holds the value now
-	c      *Client
-	before int // the Size that it had
+	Value V
+	keyspace.Change
+	c   *Client
+	key []byte
 }
 
 // BeginEdit begins to change the value of a record that WriteTyped found. Parts that a snapshot needs are copied first.
@@ -89,44 +91,43 @@ func BeginEdit[T any, V interface {
 	*T
 	collection
 }](c *Client, r *record.Record) Edit[V] {
-	r = c.DB.Own(r)
-	v := V(record.Value[T](r))
-	return Edit[V]{Value: v, Record: r, c: c, before: v.Size()}
+	v, change := keyspace.Begin[T](c.DB, r)
+	return Edit[V]{Value: v, Change: change, c: c, key: r.Key()}
 }
 
-// Create stores a new value at a key, in place of what is there and without a deadline, and begins to change it.
+// Create begins to change a new value of type t, which the end stores at a missing key, without a deadline. v must not be used
+// any more.
 func Create[T any, V interface {
 	*T
 	collection
-}](c *Client, key []byte, t record.Type, e record.Encoding, v V) Edit[V] {
-	r := Put(c, key, t, e, (*T)(v))
-	return Edit[V]{Value: v, Record: r, c: c, before: v.Size()}
+}](c *Client, key []byte, t record.Type, v V) Edit[V] {
+	value, change := keyspace.BeginNew(c.DB, key, t, (*T)(v))
+	return Edit[V]{Value: value, Change: change, c: c, key: key}
 }
 
-// Grown ends an edit that added or changed n elements. It updates the memory account, and reports the change if n is not 0.
-// event is its name among the events of class.
-func (e Edit[V]) Grown(n int, class config.NotifyFlags, event string) {
-	e.c.DB.AddBytes(e.Value.Size() - e.before)
+// Grown ends an edit that added or changed n elements. It stores the value, and reports the change if n is not 0. event is its
+// name among the events of class.
+func (e *Edit[V]) Grown(n int, class config.NotifyFlags, event string) {
+	e.End()
 	if n > 0 {
-		e.c.Changed(e.Record.Key(), n, class, event)
+		e.c.Changed(e.key, n, class, event)
 	}
 }
 
-// Shrunk ends an edit that took n elements out. It updates the memory account, deletes the key if nothing is left, and reports
-// the change. event is its name among the events of class.
-func (e Edit[V]) Shrunk(n int, class config.NotifyFlags, event string) {
-	key := e.Record.Key()
-	e.c.ElementsGone(key, n, e.Done(), class, event)
+// Shrunk ends an edit that took n elements out. It stores the value, deletes the key if nothing is left, and reports the
+// change. event is its name among the events of class.
+func (e *Edit[V]) Shrunk(n int, class config.NotifyFlags, event string) {
+	e.c.ElementsGone(e.key, n, e.Done(), class, event)
 }
 
-// Done ends an edit: it updates the memory account, deletes the key if nothing is left, and returns whether it did. It reports
-// no change.
-func (e Edit[V]) Done() (gone bool) {
-	e.c.DB.AddBytes(e.Value.Size() - e.before)
+// Done ends an edit: it stores the value, deletes the key if nothing is left, and returns whether it did. It reports no
+// change.
+func (e *Edit[V]) Done() (gone bool) {
 	if e.Value.Len() > 0 {
+		e.End()
 		return false
 	}
-	e.c.DB.Remove(e.Record)
+	e.Delete()
 	return true
 }
 

@@ -39,5 +39,5 @@ func (s *Core) RDBRules() *rdb.Rules {
 
 // PutList stores a list at a key, in place of what is there.
 func (c *Client) PutList(key []byte, l *list.List) *record.Record {
-	return Put(c, key, record.List, record.ListPack, l)
+	return Put(c, key, record.List, l)
 }

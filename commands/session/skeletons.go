@@ -24,27 +24,30 @@ type ElementEdit[V interface {
 }] struct{ Edit[V] }
 
 // Remove removes an element and reports whether it was there.
-func (e ElementEdit[V]) Remove(element []byte) bool { return e.Value.Remove(element) }
+func (e *ElementEdit[V]) Remove(element []byte) bool { return e.Value.Remove(element) }
 
 // RemoveElements is SREM, ZREM and HDEL: it removes the arguments from the second on from the collection at the key, whose type
 // is t and whose Go type is T, and replies with how many were there. begin begins the edit.
 func RemoveElements[T any, V interface {
 	*T
 	Has(element []byte) bool
-}, E remover](c *Client, t record.Type, begin func(*Client, *record.Record) E, class config.NotifyFlags, event string) {
+}, E any, R interface {
+	*E
+	remover
+}](c *Client, t record.Type, begin func(*Client, *record.Record) E, class config.NotifyFlags, event string) {
 	r, ok := c.WriteTyped(c.Args[1], t)
 	if !ok {
 		return
 	}
 	elements, removed := c.Args[2:], 0
-	if v := V(ValueOf[T](r)); v != nil && HasAny(v, elements) {
+	if v := V(ValueOf[T](c, r)); v != nil && HasAny(v, elements) {
 		edit := begin(c, r)
 		for _, element := range elements {
-			if edit.Remove(element) {
+			if R(&edit).Remove(element) {
 				removed++
 			}
 		}
-		edit.Shrunk(removed, class, event)
+		R(&edit).Shrunk(removed, class, event)
 	}
 	c.W.Int(int64(removed))
 }

@@ -6,6 +6,7 @@ import (
 
 	"ferrous/commands/config"
 	"ferrous/commands/session"
+	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
 	dset "ferrous/datatypes/set"
 )
@@ -66,7 +67,7 @@ func popMembers(c *session.Client) {
 		c.W.Set(0)
 		return
 	}
-	s := record.Value[dset.Set](r)
+	s := session.ValueOf[dset.Set](c, r)
 	size := s.Len()
 	if count >= int64(size) {
 		c.Notify(config.NotifySet, "spop", key)
@@ -104,7 +105,7 @@ func popMembers(c *session.Client) {
 			}
 			return true
 		})
-		c.DB.Set(r.WithValue(r.Encoding(), unsafe.Pointer(keep)))
+		c.DB.Set(keyspace.NewCollection(record.Set, r.Key(), unsafe.Pointer(keep), r.Expiry(), r.Clock()))
 	}
 	p.propagate()
 	c.Modified(key)

@@ -140,7 +140,7 @@ func readSet(c *session.Client, key []byte) (s *dset.Set, ok bool) {
 
 // putSet stores a set at a key and replaces its value.
 func putSet(c *session.Client, key []byte, s *dset.Set) {
-	session.Put(c, key, record.Set, record.HashTable, s)
+	session.Put(c, key, record.Set, s)
 }
 
 func sadd(c *session.Client) {
@@ -159,7 +159,7 @@ func addMembers(c *session.Client, r *record.Record, key []byte, members [][]byt
 	var edit session.Edit[*dset.Set]
 	if r == nil {
 		s := dset.New(members[0], len(members), rules, gen)
-		edit = session.Create(c, key, record.Set, record.HashTable, s)
+		edit = session.Create(c, key, record.Set, s)
 	} else {
 		edit = session.BeginEdit[dset.Set](c, r)
 		edit.Value.Expect(len(members), rules, gen)
@@ -194,7 +194,7 @@ func smove(c *session.Client) {
 	if !c.Typed(r, record.Set) || !c.Typed(d, record.Set) {
 		return
 	}
-	if !record.Value[dset.Set](r).Has(member) {
+	if !session.ValueOf[dset.Set](c, r).Has(member) {
 		c.W.Int(0)
 		return
 	}
@@ -272,7 +272,7 @@ func wholeSet(c *session.Client, s *dset.Set) {
 
 func sscan(c *session.Client) {
 	c.ScanElements(record.Set, func(r *record.Record, s session.ElementScan) (n int, next uint64) {
-		next = record.Value[dset.Set](r).Scan(s.Cursor, s.Count, func(v dset.Value) {
+		next = session.ValueOf[dset.Set](c, r).Scan(s.Cursor, s.Count, func(v dset.Value) {
 			if s.Matches(v) {
 				c.BulkValue(v)
 				n++

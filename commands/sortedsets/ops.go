@@ -212,9 +212,9 @@ func parseCombination(c *session.Client, i int, kind combineKind) (cb combinatio
 		switch {
 		case r == nil:
 		case r.Type() == record.ZSet:
-			in.z = record.Value[sortedset.SortedSet](r)
+			in.z = session.ValueOf[sortedset.SortedSet](c, r)
 		case r.Type() == record.Set:
-			in.s = record.Value[dset.Set](r)
+			in.s = session.ValueOf[dset.Set](c, r)
 		default:
 			c.Error(session.ErrWrongType)
 			return cb, false

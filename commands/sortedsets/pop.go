@@ -115,7 +115,7 @@ func zpop(c *session.Client, max bool) {
 		c.W.Array(0)
 		return
 	}
-	n := int(min(count, int64(session.ValueOf[sortedset.SortedSet](r).Len())))
+	n := int(min(count, int64(session.ValueOf[sortedset.SortedSet](c, r).Len())))
 	nested := many && c.W.RESP3()
 	if nested {
 		c.W.Array(n)
@@ -131,7 +131,7 @@ func zmpop(c *session.Client) {
 
 // zpopSome removes members at an end of a sorted set, and replies as ZMPOP.
 func zpopSome(c *session.Client, p session.MultiPop, key []byte, r *record.Record) {
-	n := int(min(p.Count, int64(record.Value[sortedset.SortedSet](r).Len())))
+	n := int(min(p.Count, int64(session.ValueOf[sortedset.SortedSet](c, r).Len())))
 	c.W.Array(2)
 	c.W.Bulk(key)
 	c.W.Array(n)

@@ -432,7 +432,7 @@ func removeRange(c *session.Client, kind rangeKind, event string) {
 		return
 	}
 	n := 0
-	if z := session.ValueOf[sortedset.SortedSet](r); z != nil {
+	if z := session.ValueOf[sortedset.SortedSet](c, r); z != nil {
 		span := s.span(z)
 		if n = span.Len(); n > 0 {
 			edit := session.BeginEdit[sortedset.SortedSet](c, r)

@@ -128,7 +128,7 @@ func readZSet(c *session.Client, key []byte) (z *sortedset.SortedSet, ok bool) {
 
 // putZSet stores a sorted set at a key and replaces its value.
 func putZSet(c *session.Client, key []byte, z *sortedset.SortedSet) {
-	session.Put(c, key, record.ZSet, record.SkipList, z)
+	session.Put(c, key, record.ZSet, z)
 }
 
 // storeZSet makes a sorted set of recs, records made with record.NewScore whose members are all different, stores it at a
@@ -247,7 +247,7 @@ func addScores(c *session.Client, scores []float64, members [][]byte, step int, 
 	rules, gen := c.ZsetRules(), c.Gen()
 	var edit session.Edit[*sortedset.SortedSet]
 	if r == nil {
-		edit = session.Create(c, key, record.ZSet, record.SkipList, sortedset.New(len(scores), len(members[0]), rules, gen))
+		edit = session.Create(c, key, record.ZSet, sortedset.New(len(scores), len(members[0]), rules, gen))
 	} else {
 		edit = session.BeginEdit[sortedset.SortedSet](c, r)
 		edit.Value.Expect(len(scores), rules, gen)
@@ -373,7 +373,7 @@ func rank(c *session.Client, rev bool) {
 
 func zscan(c *session.Client) {
 	c.ScanElements(record.ZSet, func(r *record.Record, s session.ElementScan) (n int, next uint64) {
-		z := record.Value[sortedset.SortedSet](r)
+		z := session.ValueOf[sortedset.SortedSet](c, r)
 		next = z.Scan(s.Cursor, s.Count, func(member, packed sortedset.Value, score float64) {
 			if !s.Matches(member) {
 				return

@@ -76,7 +76,7 @@ func xgroupCreate(c *session.Client) {
 		c.Error(errSubSyntax(c))
 		return
 	}
-	s := session.ValueOf[stream.Stream](r)
+	s := session.ValueOf[stream.Stream](c, r)
 	last, ok := lastArg(c, s, true)
 	if !ok {
 		return

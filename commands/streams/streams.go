@@ -35,7 +35,7 @@ func (e edit) done(c *session.Client) { c.DB.AddBytes(e.Size() - e.size) }
 
 // put stores a new stream at the key.
 func put(c *session.Client, key []byte, s *stream.Stream) {
-	session.Put(c, key, record.Stream, s.Encoding(), s)
+	session.Put(c, key, record.Stream, s)
 }
 
 // readStream returns the stream at a key for reading, nil if there is none. If there is something else it has replied.

@@ -10,8 +10,8 @@
 // Connections come from two places. Listen binds metrics-port. Adopt takes a connection of the RESP port whose first bytes
 // are a request, with these bytes. Both kinds go through admit, which keeps at most MaxConns: when there are as many, the
 // oldest that is not being answered (slow to send its request, or kept alive without one) makes room for the new one, else
-// the oldest that has been answered for longer than tooSlow, else the new one gets status 503. So a peer that opens
-// connections and sends nothing keeps nobody out.
+// the oldest whose peer does not read its answer, else the oldest that has been answered for longer than tooSlow, else the new
+// one gets status 503. So a peer that opens connections and sends or reads nothing keeps nobody out.
 //
 // # Who may see what
 //
@@ -22,12 +22,12 @@
 //   - the scraper, who sends metrics-password, as the password of HTTP Basic or as a Bearer token. It reads /metrics, and
 //     elsewhere it is nobody;
 //   - nobody, who stands for the default user if that needs no password. On metrics-port nobody may do nothing where
-//     metrics-password is set.
+//     metrics-password is set, and a user who needs no password may not either: its name would stand for metrics-password.
 //
-// A session begins with a GET of /api/login that carries HTTP Basic: no browser sends that header to another site without
-// asking it first, so no foreign page can log anyone in. Its cookie is random, HttpOnly and SameSite=Strict. There are at most
-// maxSessions; one ends sessionIdle after its last request and sessionMost after its first, when its user is deleted, or
-// with /api/logout.
+// A session begins with a GET of /api/login that carries HTTP Basic. Its cookie is random, HttpOnly and SameSite=Strict. There are
+// at most maxSessions; one ends sessionIdle after its last request and sessionMost after its first, when its user is deleted, is
+// switched off or has got another password, or with /api/logout. All paths below /api/ want pageHeader, so that the page of
+// another site cannot ask for them with the password or the address of who looks at it.
 //
 // Where no login is needed, a page of another site could still reach the server under a name of its own (DNS rebinding). So
 // nobody is answered under a host that is neither an address nor localhost, /metrics excepted, which has numbers only.

@@ -20,6 +20,11 @@ const (
 	typeHTML = "text/html; charset=utf-8"
 )
 
+// pageHeader is what the script of the page sends with each request. The page of another site can have a browser send a GET with a
+// password that the browser knows, but not this header: the browser would have to ask first, by OPTIONS, and gets status 405. So
+// such a page cannot begin a scan, log anyone in or out.
+const pageHeader = "X-Ferrous-Page"
+
 // route answers one path.
 type route struct {
 	page bool // of the page: nobody is answered under the host's address only
@@ -118,6 +123,10 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, http.StatusMethodNotAllowed, "only GET and HEAD are answered")
 		return
 	}
+	if strings.HasPrefix(r.URL.Path, "/api/") && r.Header.Get(pageHeader) == "" {
+		s.refuse(w, http.StatusForbidden, "what the page's script asks has the header "+pageHeader)
+		return
+	}
 	switch r.URL.Path {
 	case "/api/login":
 		s.login(w, r, c)
@@ -131,7 +140,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, http.StatusNotFound, "there is no such page; /metrics and / are")
 		return
 	}
-	who := Asker{Port: c.via != nil, From: r.RemoteAddr}
+	who := Asker{Port: c.via != "", From: r.RemoteAddr}
 	if !route.open {
 		var err error
 		if who, err = s.asker(r, c); err != nil {
@@ -157,11 +166,11 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 
 // asker finds out who makes a request.
 func (s *Server) asker(r *http.Request, c *conn) (Asker, error) {
-	who := Asker{Port: c.via != nil, From: r.RemoteAddr}
+	who := Asker{Port: c.via != "", From: r.RemoteAddr}
 	s.mu.Lock()
 	secret := s.password
 	s.mu.Unlock()
-	if c.via == nil {
+	if c.via == "" {
 		secret = ""
 	}
 	same := func(password string) bool {

@@ -9,6 +9,8 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -23,7 +25,8 @@ const (
 	writeTimeout  = 20 * time.Second // for asking and answering
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 16 << 10
-	tooSlow       = 5 * time.Second // an answer that takes longer makes room for others
+	tooSlow       = 5 * time.Second        // an answer that takes longer makes room for others
+	stuck         = 100 * time.Millisecond // so does one that its peer does not read for so long
 	askTimeout    = 10 * time.Second
 )
 
@@ -44,7 +47,7 @@ type Server struct {
 	started   bool
 	closed    bool
 	password  string // metrics-password
-	listeners []net.Listener
+	listeners []listener
 	conns     map[*conn]struct{}
 	incoming  chan net.Conn
 	quit      chan struct{} // closed by Close
@@ -73,17 +76,24 @@ func New(o Options) *Server {
 
 type connKey struct{}
 
+// listener is a listener with the address that Listen was given.
+type listener struct {
+	net.Listener
+	addr string
+}
+
 // conn is a connection of the Server.
 type conn struct {
 	net.Conn
 	server *Server
-	head   []byte       // bytes that have been read already
-	via    net.Listener // of metrics-port; nil: adopted
+	head   []byte // bytes that have been read already
+	via    string // the address of metrics-port that it came to; "": adopted
 	once   sync.Once
 
 	// Guarded by Server.mu.
 	answering bool      // a request is being answered
 	since     time.Time // when it was opened, or its request came
+	writing   time.Time // when the write began that goes on, zero for none
 }
 
 func (c *conn) Read(p []byte) (int, error) {
@@ -93,6 +103,18 @@ func (c *conn) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	return c.Conn.Read(p)
+}
+
+func (c *conn) Write(p []byte) (int, error) {
+	c.write(time.Now())
+	defer c.write(time.Time{})
+	return c.Conn.Write(p)
+}
+
+func (c *conn) write(begun time.Time) {
+	c.server.mu.Lock()
+	defer c.server.mu.Unlock()
+	c.writing = begun
 }
 
 func (c *conn) Close() error {
@@ -125,52 +147,85 @@ func (s *Server) SetPassword(password string) {
 // tcp4 or tcp6 as the address demands. On an error nothing changes. Connections of addresses that are given up are closed.
 func (s *Server) Listen(addrs []string) error {
 	s.mu.Lock()
-	old := s.listeners
-	have := make(map[string]net.Listener)
-	for _, l := range old {
-		have[l.Addr().String()] = l
-	}
+	before := s.listeners
 	s.mu.Unlock()
-	var now, fresh []net.Listener
-	for _, a := range addrs {
-		if l := have[a]; l != nil {
+	var now, gone []listener
+	var wanted, given []string
+	for _, l := range before {
+		if slices.Contains(addrs, l.addr) {
 			now = append(now, l)
-			delete(have, a)
-			continue
+		} else {
+			gone, given = append(gone, l), append(given, l.addr)
 		}
-		network := "tcp4"
-		if host, _, _ := net.SplitHostPort(a); len(host) > 0 && net.ParseIP(host).To4() == nil && net.ParseIP(host) != nil {
-			network = "tcp6"
-		}
-		l, err := net.Listen(network, a)
-		if err != nil {
-			for _, l := range fresh {
-				l.Close()
-			}
-			return err
-		}
-		now, fresh = append(now, l), append(fresh, l)
 	}
+	for _, a := range addrs {
+		if !slices.ContainsFunc(now, func(l listener) bool { return l.addr == a }) {
+			wanted = append(wanted, a)
+		}
+	}
+	fresh, err := listenAll(wanted)
+	if err != nil && slices.ContainsFunc(gone, func(l listener) bool { return isPortOf(l.addr, wanted) }) {
+		// What is given up may be in the way, as 127.0.0.1 is of *.
+		closeAll(gone)
+		if fresh, err = listenAll(wanted); err != nil {
+			again, lost := listenAll(given)
+			s.listenAt(append(now, again...), again)
+			return errors.Join(err, lost)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	s.listenAt(append(now, fresh...), fresh)
+	closeAll(gone)
+	s.closeConns(func(c *conn) bool { return slices.Contains(given, c.via) })
+	return nil
+}
+
+// listenAt makes all the listeners, and begins to accept at those that are fresh.
+func (s *Server) listenAt(all, fresh []listener) {
 	s.mu.Lock()
-	s.listeners = now
+	s.listeners = all
 	s.mu.Unlock()
-	for _, l := range have {
-		l.Close()
-	}
-	if len(have) > 0 {
-		s.closeConns(func(c *conn) bool { return c.via != nil && have[c.via.Addr().String()] == c.via })
-	}
 	if len(fresh) > 0 {
 		s.start()
 	}
 	for _, l := range fresh {
 		go s.accept(l)
 	}
-	return nil
+}
+
+// listenAll listens on all of the addresses or none.
+func listenAll(addrs []string) (all []listener, err error) {
+	for _, a := range addrs {
+		network := "tcp4"
+		if host, _, _ := net.SplitHostPort(a); strings.Contains(host, ":") {
+			network = "tcp6"
+		}
+		l, err := net.Listen(network, a)
+		if err != nil {
+			closeAll(all)
+			return nil, err
+		}
+		all = append(all, listener{l, a})
+	}
+	return all, nil
+}
+
+func closeAll(listeners []listener) {
+	for _, l := range listeners {
+		l.Close()
+	}
+}
+
+// isPortOf reports whether the port of an address is that of one of the others.
+func isPortOf(addr string, others []string) bool {
+	port := addr[strings.LastIndexByte(addr, ':'):]
+	return slices.ContainsFunc(others, func(a string) bool { return strings.HasSuffix(a, port) })
 }
 
 // accept admits the connections of a listener until that is closed.
-func (s *Server) accept(l net.Listener) {
+func (s *Server) accept(l listener) {
 	for {
 		c, err := l.Accept()
 		switch {
@@ -179,7 +234,8 @@ func (s *Server) accept(l net.Listener) {
 		case err != nil: // out of descriptors, or the peer has gone
 			time.Sleep(100 * time.Millisecond)
 		default:
-			s.admit(&conn{Conn: c, server: s, via: l})
+			c := &conn{Conn: c, server: s, via: l.addr}
+			s.serve(c, s.admit(c))
 		}
 	}
 }
@@ -187,11 +243,13 @@ func (s *Server) accept(l net.Listener) {
 // Adopt serves a connection whose first bytes have been read already. It returns at once.
 func (s *Server) Adopt(c net.Conn, head []byte) {
 	s.start()
-	go s.admit(&conn{Conn: c, server: s, head: head})
+	adopted := &conn{Conn: c, server: s, head: head}
+	room := s.admit(adopted)
+	go s.serve(adopted, room)
 }
 
 // DropAdopted closes the connections that Adopt has brought.
-func (s *Server) DropAdopted() { s.closeConns(func(c *conn) bool { return c.via == nil }) }
+func (s *Server) DropAdopted() { s.closeConns(func(c *conn) bool { return c.via == "" }) }
 
 func (s *Server) closeConns(which func(c *conn) bool) {
 	s.mu.Lock()
@@ -209,35 +267,61 @@ func (s *Server) closeConns(which func(c *conn) bool) {
 
 const refusal = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
-// admit gives a connection to net/http, if there is room or room can be made.
-func (s *Server) admit(c *conn) {
+// How little a connection would be missed, the least first.
+const (
+	unused    = iota // no request is being answered
+	unread           // its peer does not read the answer
+	neverDone        // the answer takes too long
+	needed
+)
+
+// worth is one of these. The caller holds the mutex.
+func (c *conn) worth(now time.Time) int {
+	switch {
+	case !c.answering:
+		return unused
+	case !c.writing.IsZero() && now.Sub(c.writing) > stuck:
+		return unread
+	case now.Sub(c.since) > tooSlow:
+		return neverDone
+	}
+	return needed
+}
+
+// admit reports whether there is room for a connection, or room could be made, and its address is listened on still.
+func (s *Server) admit(c *conn) bool {
 	now := time.Now()
 	c.since = now
 	s.mu.Lock()
-	var oldest *conn
+	defer s.mu.Unlock()
+	if c.via != "" && !slices.ContainsFunc(s.listeners, func(l listener) bool { return l.addr == c.via }) {
+		return false
+	}
 	if len(s.conns) >= MaxConns {
+		worst, first := needed, (*conn)(nil)
 		for other := range s.conns {
-			if other.answering && now.Sub(other.since) < tooSlow {
-				continue
-			}
-			if oldest == nil || oldest.answering && !other.answering ||
-				oldest.answering == other.answering && other.since.Before(oldest.since) {
-				oldest = other
+			w := other.worth(now)
+			if w < worst || w == worst && first != nil && other.since.Before(first.since) {
+				worst, first = w, other
 			}
 		}
-		if oldest == nil {
-			s.mu.Unlock()
-			c.SetWriteDeadline(now.Add(time.Second))
-			c.Conn.Write([]byte(refusal))
-			c.Conn.Close()
-			return
+		if first == nil {
+			return false
 		}
-		delete(s.conns, oldest)
+		delete(s.conns, first)
+		first.Conn.Close() // net/http finds out, and calls Close
 	}
 	s.conns[c] = struct{}{}
-	s.mu.Unlock()
-	if oldest != nil {
-		oldest.Conn.Close() // net/http finds out, and calls Close
+	return true
+}
+
+// serve gives a connection that was admitted to net/http, and refuses another.
+func (s *Server) serve(c *conn, admitted bool) {
+	if !admitted {
+		c.SetWriteDeadline(time.Now().Add(time.Second))
+		c.Write([]byte(refusal))
+		c.Close()
+		return
 	}
 	select {
 	case s.incoming <- c:
@@ -280,9 +364,7 @@ func (s *Server) Close() {
 	listeners := s.listeners
 	s.listeners = nil
 	s.mu.Unlock()
-	for _, l := range listeners {
-		l.Close()
-	}
+	closeAll(listeners)
 	s.http.Close()
 	s.closeConns(func(*conn) bool { return true })
 }

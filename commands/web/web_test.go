@@ -244,8 +244,8 @@ func TestAdopt(t *testing.T) {
 // FuzzRequest sends any bytes as a connection does. Whatever they are, who has not logged in reads nothing but the page and
 // refusals, and the Server goes on.
 func FuzzRequest(f *testing.F) {
-	for _, seed := range []string{"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "GET /api/login HTTP/1.1\r\nHost: x\r\nAuthorization: Basic dTpw\r\n\r\n",
-		"GET /api/slowlog HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer x\r\nCookie: a=b\r\n\r\nGET / HTTP/1.0\r\n\r\n",
+	for _, seed := range []string{"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "GET /api/login HTTP/1.1\r\nHost: x\r\nX-Ferrous-Page: 1\r\nAuthorization: Basic dTpw\r\n\r\n",
+		"GET /api/slowlog HTTP/1.1\r\nHost: localhost\r\nX-Ferrous-Page: 1\r\nAuthorization: Bearer x\r\nCookie: a=b\r\n\r\nGET / HTTP/1.0\r\n\r\n",
 		"POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET //metrics?a=b;c HTTP/1.1\r\nHost: [::1\r\n\r\n",
 		"GET /../api/clients HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "GET http://x/api/keys HTTP/1.1\r\nHost: x\r\n\r\n"} {
 		f.Add([]byte(seed))
@@ -300,6 +300,79 @@ func TestFailures(t *testing.T) {
 		s.fail(w, route{page: c.page}, c.err)
 		if asks := w.Header().Get("WWW-Authenticate") != ""; w.Code != c.status || asks != c.asks {
 			t.Errorf("%v: status %d, asks %v", c.err, w.Code, asks)
+		}
+	}
+}
+
+// Listen that fails listens where it did before, also when it had to close a listener that was in the way; connections stay.
+func TestListenFails(t *testing.T) {
+	free, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := free.Addr().String()
+	port := addr[strings.LastIndexByte(addr, ':'):]
+	free.Close()
+	s := New(Options{Source: fake{open: true}})
+	defer s.Close()
+	if err := s.Listen([]string{addr}); err != nil {
+		t.Fatal(err)
+	}
+	blocker, err := net.Listen("tcp4", "127.0.0.3"+port)
+	if err != nil {
+		t.Skip(err) // only Linux has these addresses
+	}
+	defer blocker.Close()
+	for _, addrs := range [][]string{{"0.0.0.0" + port}, {"127.0.0.3" + port}, {"127.0.0.2" + port, "127.0.0.3" + port}} {
+		if err := s.Listen(addrs); err == nil {
+			t.Fatal("Listen has not failed")
+		}
+		if status, _ := get(t, addr, "/metrics"); status != 200 {
+			t.Errorf("status %d", status)
+		}
+		if conn, err := net.Dial("tcp", "127.0.0.2"+port); err == nil {
+			conn.Close()
+			t.Error("an address that was not wanted alone is open")
+		}
+	}
+}
+
+// Peers that send many requests for the page, which everybody may see, and read nothing keep nobody out.
+func TestUnreadAnswers(t *testing.T) {
+	s, addr := serve(t, fake{open: true})
+	for range MaxConns {
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		go func() {
+			for {
+				if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+					return
+				}
+			}
+		}()
+	}
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+		s.mu.Lock()
+		full := 0
+		for c := range s.conns {
+			if c.worth(time.Now()) == unread {
+				full++
+			}
+		}
+		s.mu.Unlock()
+		if full == MaxConns {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d connections are stuck", full)
+		}
+	}
+	for range 3 {
+		if status, _ := get(t, addr, "/metrics"); status != 200 {
+			t.Errorf("status %d", status)
 		}
 	}
 }

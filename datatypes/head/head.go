@@ -14,6 +14,9 @@
 // size classes would be copied each time. The capacity is always a size class of the allocator: up to 32 KiB it is stored in
 // units of 8 bytes, above in pages.
 //
+// A view is a Head of bytes that belong to somebody else, the record of a small collection or a buffer: they have any capacity,
+// which is stored in bytes.
+//
 // # Costs
 //
 // Reading makes a slice from the pointer, writing stores both words. Neither allocates, unless the capacity of new bytes is
@@ -50,10 +53,24 @@ const (
 	unitsEnd = 32 << 10 // capacities above are whole pages
 	page     = 8 << 10
 	maxUnits = unitsEnd / unit
+	views    = 1 << (capacityBits - 1) // the field is a capacity in bytes from here on
 )
 
 // New returns a head with a stamp that points to nothing yet. Stamps are counted from 0 and fit into 40 bits.
 func New(stamp uint64) Head { return Head{word: stamp << stampShift} }
+
+// View returns a head of bytes that it does not own, with a capacity of less than 2 MiB. They may be changed through the head if
+// they belong to the caller; who makes them outgrow their capacity gives the head bytes of its own.
+func View(b []byte, f Form, stamp uint64) Head {
+	h := New(stamp)
+	h.p = unsafe.Pointer(unsafe.SliceData(b))
+	h.word |= uint64(views + cap(b))
+	h.SetForm(f)
+	return h
+}
+
+// IsView reports whether the bytes belong to somebody else.
+func (h *Head) IsView() bool { return h.word&capacityMask >= views }
 
 // Stamp returns the stamp.
 func (h *Head) Stamp() uint64 { return h.word >> stampShift }
@@ -72,8 +89,11 @@ func (h *Head) Data() unsafe.Pointer { return h.p }
 // Cap returns the capacity of the bytes. It has no meaning after SetLarge.
 func (h *Head) Cap() int {
 	n := int(h.word & capacityMask)
-	if n <= maxUnits {
+	switch {
+	case n <= maxUnits:
 		return n * unit
+	case n >= views:
+		return n - views
 	}
 	return (n - maxUnits) * page
 }
@@ -98,6 +118,9 @@ func (h *Head) Intset() intset.Intset {
 // SetBytes makes the head point to b, which is not empty and belongs to the head from now on.
 func (h *Head) SetBytes(b []byte) {
 	n := cap(b)
+	if unsafe.Pointer(unsafe.SliceData(b)) == h.p && n == h.Cap() {
+		return
+	}
 	if mem.Size(n) != n {
 		c := make([]byte, len(b), mem.Size(len(b)))
 		copy(c, b)

@@ -12,7 +12,8 @@
 //
 // An Intset is a byte slice. A method that changes it returns the intset to use from now on, as append does; the old one must
 // not be used any more. A lookup costs O(log n), a change moves O(n) bytes. Operations allocate only to grow or shrink: the
-// capacity grows to the next size class of the allocator, and shrinks when less than half is used.
+// capacity grows to the next size class of the allocator, and shrinks when less than half is used, unless it is small
+// (mem.Shrinks).
 //
 // The methods do not check the bytes; foreign bytes must pass Validate with deep first.
 package intset
@@ -207,7 +208,7 @@ func (s Intset) RemoveAt(i int) Intset {
 	n, width := s.Len(), s.width()
 	at := headerSize + i*width
 	size := len(s) - width
-	if mem.Size(size) <= cap(s)/2 {
+	if mem.Shrinks(size, cap(s)) {
 		shrunk := Intset(alloc(size))
 		copy(shrunk, s[:at])
 		copy(shrunk[at:], s[at+width:])

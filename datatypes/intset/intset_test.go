@@ -136,7 +136,7 @@ func testModel(t *testing.T) {
 					t.Fatal("Random invents")
 				}
 			}
-			if c := cap(s); s.Size() != c || len(s) > 32 && mem.Size(len(s)) <= c/2 {
+			if c := cap(s); s.Size() != c || mem.Shrinks(len(s), c) {
 				t.Fatalf("capacity %d for %d bytes", c, len(s))
 			}
 		}

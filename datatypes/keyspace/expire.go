@@ -84,12 +84,15 @@ func fieldExpiry(r *record.Record) int64 {
 	if r.Type() != record.Hash {
 		return record.NoExpiry
 	}
+	if r.Inline() {
+		return packedDeadline(r)
+	}
 	return record.Value[hash.Hash](r).Earliest()
 }
 
-// FieldsRescheduled updates the wheel of hashes after a change of the hash behind r, a live record of the database. The caller
-// passes the earliest deadline of a field before the change, and calls it before anything else of the database.
-func (db *DB) FieldsRescheduled(r *record.Record, was int64) {
+// fieldsRescheduled updates the wheel of hashes after a change of the hash behind r, a live record of the database. was is the
+// earliest deadline of a field before the change.
+func (db *DB) fieldsRescheduled(r *record.Record, was int64) {
 	if now := fieldExpiry(r); now != was {
 		db.rescheduled(&db.fields, table.Hash(r.Key()), was, now)
 	}
@@ -197,19 +200,16 @@ func (db *DB) fireFields(hash uint64) {
 // returns the key's record from now on, nil if the key was deleted.
 func (db *DB) expireFields(r *record.Record) *record.Record {
 	ks := db.ks
-	r = db.Own(r)
-	h := record.Value[hash.Hash](r)
-	size, was := h.Size(), h.Earliest()
+	h, change := Begin[hash.Hash](db, r)
+	r = change.Record
 	ks.ExpiredFields += int64(h.Expire(ks.Now, fieldBatch, func(field []byte, when int64) {
 		ks.lag.add(ks.Now - when)
 		if ks.OnExpireField != nil {
 			ks.OnExpireField(db, r, field)
 		}
 	}))
-	db.AddBytes(h.Size() - size)
-	if h.Earliest() == record.NoExpiry && was != record.NoExpiry {
-		db.fields.live--
-	}
+	change.End()
+	r = change.Record
 	if ks.OnExpireFields != nil {
 		ks.OnExpireFields(db, r)
 	}

@@ -31,19 +31,16 @@ func newFieldKeyspace(t *testing.T) *fieldKeyspace {
 
 // set sets a field and its deadline, as a handler does.
 func (f *fieldKeyspace) set(db *DB, key, field string, when int64, rules hash.Rules) {
-	r := db.Peek([]byte(key))
-	if r == nil {
-		h := hash.New(db.Generation())
-		db.Set(record.NewObject(record.Hash, record.HashTable, []byte(key), unsafe.Pointer(h), record.NoExpiry, db.NewClock()))
-		r = db.Peek([]byte(key))
+	var h *hash.Hash
+	var change Change
+	if r := db.Peek([]byte(key)); r == nil {
+		h, change = BeginNew(db, []byte(key), record.Hash, hash.New(db.Generation()))
+	} else {
+		h, change = Begin[hash.Hash](db, r)
 	}
-	r = db.Own(r)
-	h := record.Value[hash.Hash](r)
-	size, was := h.Size(), h.Earliest()
 	h.Set([]byte(field), []byte("value of "+field), rules, db.Generation())
 	h.SetDeadline([]byte(field), when, db.Generation())
-	db.AddBytes(h.Size() - size)
-	db.FieldsRescheduled(r, was)
+	change.End()
 }
 
 // advance sets the clock and expires to the end. It returns how many steps that took.
@@ -169,8 +166,8 @@ func testFieldsModel(t *testing.T) {
 			}
 		case op == 16:
 			if r := db.Peek([]byte(key)); r != nil {
-				c := record.Value[hash.Hash](r).Clone(db.Generation())
-				db.Set(record.NewObject(record.Hash, record.HashTable, []byte("h"+strconv.Itoa(rnd.IntN(40))), unsafe.Pointer(c), r.Expiry(), 0))
+				c := ValueOf(r).(*hash.Hash).Clone(db.Generation())
+				db.Set(NewCollection(record.Hash, []byte("h"+strconv.Itoa(rnd.IntN(40))), unsafe.Pointer(c), r.Expiry(), 0))
 			}
 		case op == 17:
 			if r := db.Peek([]byte(key)); r != nil {
@@ -199,14 +196,14 @@ func testFieldsModel(t *testing.T) {
 			fields = 0
 			for _, db := range f.ks.DBs() {
 				db.Each(func(r *record.Record) bool {
-					fields += record.Value[hash.Hash](r).Len()
+					fields += ValueOf(r).(*hash.Hash).Len()
 					return true
 				})
 			}
 			go func() {
 				n := 0
 				snap.Walk(func(_ int, r *record.Record) bool {
-					record.Value[hash.Hash](r).EachField(func(_, _ hash.Value, when int64) bool {
+					ValueOf(r).(*hash.Hash).EachField(func(_, _ hash.Value, when int64) bool {
 						if when == record.NoExpiry || when >= snap.Now {
 							n++
 						}

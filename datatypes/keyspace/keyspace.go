@@ -84,6 +84,7 @@ type Keyspace struct {
 	fired      []*record.Record // scratch of ActiveExpire
 	scheduled  bool             // a deadline was added since TakeScheduled
 	prefetched uint64           // what Prefetch loaded
+	rooms      rooms
 }
 
 // DB is one database.
@@ -307,7 +308,7 @@ func (db *DB) add(h uint64, r *record.Record) {
 
 // replace replaces old by r and updates the memory counters and the wheel.
 func (db *DB) replace(h uint64, old, r *record.Record) {
-	if db.ks.Lazy.Deletion && old.Type() != record.String && (r.Type() != old.Type() || r.Pointer() != old.Pointer()) {
+	if db.ks.Lazy.Deletion && !old.Inline() && old.Type() != record.String && (r.Inline() || r.Type() != old.Type() || r.Pointer() != old.Pointer()) {
 		db.ks.drop(old, true)
 	}
 	db.bytes += Size(r) - Size(old)
@@ -441,7 +442,7 @@ func (db *DB) SetExpiry(r *record.Record, when int64) *record.Record {
 		db.rescheduled(&db.keys, h, old, when)
 		return r
 	}
-	c := db.ks.spares.Rekey(r, r.Key(), when)
+	c := db.rekey(r, r.Key(), when)
 	db.replace(h, r, c)
 	return c
 }
@@ -566,7 +567,7 @@ func (db *DB) DeleteAs(key []byte, lazily bool) bool {
 // deadline stay; the access clock is that of a new key. An existing key is replaced; it must not be r itself. key is copied.
 func (db *DB) Move(r *record.Record, to *DB, key []byte) *record.Record {
 	h := table.Hash(r.Key())
-	c := db.ks.spares.Rekey(r, key, r.Expiry())
+	c := db.rekey(r, key, r.Expiry())
 	c.SetClock(db.ks.newClock())
 	if !db.t.Owned(h) {
 		c.SetMoved()

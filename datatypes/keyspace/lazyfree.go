@@ -24,7 +24,7 @@ const LazyThreshold = 64
 
 // freeEffort returns how many steps Redis takes to free the value behind r (lazyfreeGetFreeEffort in src/lazyfree.c).
 func freeEffort(r *record.Record) int {
-	if r.Type() == record.String {
+	if r.Inline() || r.Type() == record.String {
 		return 1
 	}
 	switch v := ValueOf(r).(type) {

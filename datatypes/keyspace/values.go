@@ -17,7 +17,8 @@ import (
 
 // # Types of values
 //
-// A value that is not a string is a struct, a Value, that a record of its Type points to. valueKinds maps each Type to its
+// A value that is not a string is a struct, a Value, that a record of its Type points to, or that is made when it is looked at
+// (packed.go). valueKinds maps each Type to its
 // struct: a new type is a package of its own, a line there, and a constant with its name in package record. The RDB format of a
 // type is separate: its numbers are in package serial, its reader is in rdb/values.go.
 //
@@ -54,7 +55,7 @@ type prefetcher interface {
 
 // valueKind is a type of values.
 type valueKind struct {
-	value func(r *record.Record) Value
+	value func(p unsafe.Pointer) Value
 	fork  func(r *record.Record, gen *cow.Generation) unsafe.Pointer // from now on changed instead of r's value
 	clone func(r *record.Record, gen *cow.Generation) unsafe.Pointer // shares nothing with it
 
@@ -71,7 +72,7 @@ func kindOf[T any, V interface {
 	_, prefetches := any(V(nil)).(prefetcher)
 	return valueKind{
 		prefetches: prefetches,
-		value:      func(r *record.Record) Value { return V(record.Value[T](r)) },
+		value:      func(p unsafe.Pointer) Value { return V((*T)(p)) },
 		fork: func(r *record.Record, gen *cow.Generation) unsafe.Pointer {
 			return unsafe.Pointer(V(record.Value[T](r)).Fork(gen))
 		},
@@ -90,12 +91,20 @@ var valueKinds = [...]valueKind{
 	record.Stream: kindOf[stream.Stream](),
 }
 
-// ValueOf returns the value behind r, nil for a string.
+// ValueOf returns the value behind r, for reading; nil for a string. For a packed collection it makes a struct, which any
+// goroutine may use that may read the record.
 func ValueOf(r *record.Record) Value {
 	if r.Type() == record.String {
 		return nil
 	}
-	return valueKinds[r.Type()].value(r)
+	p := unsafe.Pointer(nil)
+	if r.Inline() {
+		v := viewOf(r, 0)
+		p = unsafe.Pointer(&v)
+	} else {
+		p = r.Pointer()
+	}
+	return valueKinds[r.Type()].value(p)
 }
 
 // Digest adds the value of a record to a DEBUG DIGEST.
@@ -110,7 +119,7 @@ func Digest(r *record.Record, d *digest.Digest) {
 // Clone returns a new record with a copy of r's value and deadline under another key, for the database.
 func (db *DB) Clone(r *record.Record, key []byte) *record.Record {
 	if r.Inline() {
-		n := r.Rekey(key, r.Expiry())
+		n := db.rekey(r, key, r.Expiry())
 		n.SetClock(db.NewClock())
 		return n
 	}
@@ -119,12 +128,12 @@ func (db *DB) Clone(r *record.Record, key []byte) *record.Record {
 		return record.NewOwned(key, text, r.Expiry(), db.NewClock(), db.Stamp())
 	}
 	v := valueKinds[r.Type()].clone(r, db.Generation())
-	return record.NewObject(r.Type(), r.Encoding(), key, v, r.Expiry(), db.NewClock())
+	return NewCollection(r.Type(), key, v, r.Expiry(), db.NewClock())
 }
 
 // Size returns the bytes held by a record and the value behind it.
 func Size(r *record.Record) int {
-	if r.Type() == record.String {
+	if r.Inline() || r.Type() == record.String {
 		return r.Size()
 	}
 	return r.Size() + ValueOf(r).Size()
@@ -132,7 +141,7 @@ func Size(r *record.Record) int {
 
 // Encoding returns the encoding that OBJECT ENCODING answers.
 func Encoding(r *record.Record) record.Encoding {
-	if r.Type() == record.String {
+	if r.Inline() || r.Type() == record.String {
 		return r.Encoding()
 	}
 	return ValueOf(r).Encoding()
@@ -141,7 +150,7 @@ func Encoding(r *record.Record) record.Encoding {
 // Generation returns the stamps that collections of the database use.
 func (db *DB) Generation() *cow.Generation { return &db.ks.gen }
 
-// Own makes the collection behind r, a live record of the database, writable. It returns the key's record from now on, which
+// Own makes the collection behind r, an object of the database, writable. It returns the key's record from now on, which
 // may be another one than r.
 func (db *DB) Own(r *record.Record) *record.Record {
 	gen := &db.ks.gen
@@ -172,7 +181,7 @@ func (db *DB) PrefetchMembers(key []byte, members [][]byte) {
 	if r == nil {
 		return
 	}
-	if r.Type() == record.String || !valueKinds[r.Type()].prefetches {
+	if r.Inline() || r.Type() == record.String || !valueKinds[r.Type()].prefetches {
 		return
 	}
 	if large := ValueOf(r); large.Len() >= cachedMembers {

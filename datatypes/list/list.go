@@ -154,7 +154,11 @@ func (l *List) Clone(gen *cow.Generation) *List {
 // bytes bytes of text would be too much for a small one.
 func (l *List) Grow(bytes, n int, rules Rules) {
 	if l.large() == nil && quicklist.ExceedsLimit(rules.Fill, len(l.lp())+bytes, l.lp().Len()+n) {
-		l.setLarge(quicklist.FromListpack(rules.Set, rules.Fill, rules.Depth, l.lp()))
+		lp := l.lp()
+		if l.head.IsView() {
+			lp = lp.Clone()
+		}
+		l.setLarge(quicklist.FromListpack(rules.Set, rules.Fill, rules.Depth, lp))
 	}
 }
 

@@ -19,7 +19,7 @@ func (lp Listpack) splice(p, tail, n int) Listpack {
 		copy(grown, lp[:p])
 		copy(grown[p+n:], lp[tail:])
 		return grown
-	case size < len(lp) && mem.Size(size) <= cap(lp)/2:
+	case size < len(lp) && mem.Shrinks(size, cap(lp)):
 		shrunk := Listpack(alloc(size))
 		copy(shrunk, lp[:p])
 		copy(shrunk[p+n:], lp[tail:])
@@ -169,7 +169,7 @@ func (lp Listpack) DeleteAll(positions []int) Listpack {
 	}
 	lp = lp[:to]
 	lp.account(-len(positions))
-	if mem.Size(len(lp)) <= cap(lp)/2 {
+	if mem.Shrinks(len(lp), cap(lp)) {
 		return lp.Clone()
 	}
 	return lp

@@ -27,7 +27,7 @@
 // makes the positions behind it invalid. Operations allocate only when the listpack outgrows its capacity, or shrinks.
 //
 // Capacity grows to the next size class of the allocator and no further, so that small collections waste little; it shrinks
-// when less than half is used.
+// when less than half is used, unless it is small (mem.Shrinks).
 //
 // The operations do not check the bytes. Foreign bytes must pass Validate with deep once; then no operation can fail on them.
 package listpack

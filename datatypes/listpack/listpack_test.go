@@ -58,7 +58,7 @@ func check(t *testing.T, lp Listpack, want []string) {
 	if i != 0 {
 		t.Fatalf("from the right %d elements are missing", i)
 	}
-	if c := cap(lp); c != mem.Size(c) || len(lp) > 64 && mem.Size(len(lp)) <= c/2 {
+	if c := cap(lp); c != mem.Size(c) || mem.Shrinks(len(lp), c) {
 		t.Fatalf("capacity %d for %d bytes", c, len(lp))
 	}
 }

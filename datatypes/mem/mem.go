@@ -36,3 +36,10 @@ func SizePtr(n int) int {
 	}
 	return Size(n)
 }
+
+// Kept is the capacity up to which a buffer keeps its memory when its content shrinks. Small collections are edited in one
+// such buffer, and copied to their record, which has the right size, afterwards.
+const Kept = 2 << 10
+
+// Shrinks reports whether a buffer with this capacity whose content has shrunk to n bytes is replaced by a smaller one.
+func Shrinks(n, capacity int) bool { return capacity > Kept && Size(n) <= capacity/2 }

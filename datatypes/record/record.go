@@ -7,13 +7,18 @@
 // A *Record points to a header word; its flags say which of two shapes follows.
 //
 //	inline   header | expiry, if flagExpiry | length of a huge key, if flagHugeKey | payload | key | value bytes
+//	packed   header | expiry, if flagExpiry | size | key | bytes of the collection                    (inline, too)
 //	object   header | pointer to the value | expiry, if flagExpiry | key            (struct near)
 //	         header | pointer to the value | expiry | pointer to the key's bytes    (struct far, if flagFarKey)
 //
 // An inline record is one pointer-free allocation that the garbage collector never scans. Its payload is eight bytes for the
 // encodings that are a number (Int, and Score for members of sorted sets), none for Element (members of sets), else the
 // two-byte length of the value bytes that follow the key. Strings of up to MaxInline bytes are inline; longer ones and
-// collections are objects.
+// large collections are objects.
+//
+// A packed record is the inline record of a small collection: its value bytes are the collection's listpack or intset, which
+// says itself how long it is. The two bytes of its payload are the size of the record in words, which does not follow from the
+// length: a collection that has become a little shorter keeps its memory.
 //
 // An object contains its key if both fit into nearMax bytes together; a longer key is a separate allocation.
 //
@@ -109,6 +114,11 @@ const (
 	// MaxInline is the length up to which a string's bytes are in the record. Up to this length a second allocation costs
 	// more than copying the bytes when the record must be replaced.
 	MaxInline = 512
+
+	// MaxPacked is the length up to which a small collection is packed. Longer ones gain little by it: some 32 bytes a key.
+	MaxPacked = 1024
+	// maxPackedKey is the length of the longest key of a packed record.
+	maxPackedKey = 4096
 
 	// NoExpiry is the deadline of a key without one.
 	NoExpiry = int64(-1)
@@ -334,6 +344,48 @@ func newInline(s *Spares, t Type, e Encoding, key []byte, valueLen int, expiry i
 	return r, off
 }
 
+// Packs reports whether a collection of n bytes with such a key can be a packed record.
+func Packs(key []byte, n int) bool { return n <= MaxPacked && len(key) <= maxPackedKey }
+
+// NewPacked makes a packed record. value is a listpack or an intset, as e says, for which Packs is true. key and value are
+// copied.
+func NewPacked(t Type, e Encoding, key, value []byte, expiry int64, clock uint32) *Record {
+	r, off := newInline(nil, t, e, key, len(value), expiry, clock)
+	keyOff := off + 2
+	*(*uint16)(r.at(off)) = uint16(max(mem.Size(keyOff+len(key)+len(value)), 16) / 8)
+	copy(r.bytes(keyOff+len(key), len(value)), value)
+	return r
+}
+
+// Packed returns the memory of a packed record from the first byte of the collection on; the bytes behind the collection's
+// end have no meaning.
+func (r *Record) Packed() []byte {
+	off, keyLen := r.payload()
+	size := int(*(*uint16)(r.at(off))) * 8
+	off += 2 + keyLen
+	return r.bytes(off, size-off)
+}
+
+// TrySetPacked overwrites the collection of a packed record in place and reports whether it could: the bytes must fit, and
+// they must take more than half of the record's memory, unless it is small.
+func (r *Record) TrySetPacked(e Encoding, value []byte) bool {
+	off, keyLen := r.payload()
+	size := int(*(*uint16)(r.at(off))) * 8
+	off += 2 + keyLen
+	if n := off + len(value); n > size || size > smallest && mem.Size(n) <= size/2 {
+		return false
+	}
+	copy(r.bytes(off, len(value)), value)
+	r.header = r.header&^(15<<encodingShift) | uint64(e)<<encodingShift
+	return true
+}
+
+// IsPacked reports whether r is a packed record.
+func (r *Record) IsPacked() bool { return r.header&flagInline != 0 && r.Type() != String }
+
+// smallest is the size of a packed record that is never replaced because it has become too large.
+const smallest = 64
+
 // NewString makes a string record in the representation that SET gives it in Redis: Int for the decimal form of an
 // int64, EmbStr to MaxEmbStr bytes, else Raw. key and value are copied.
 func NewString(key, value []byte, expiry int64, clock uint32, stamp uint64) *Record {
@@ -482,10 +534,15 @@ func (r *Record) SetValue(e Encoding, value unsafe.Pointer) {
 }
 
 // Value returns the value that an object record points to; T must be the struct of its type and encoding.
-func Value[T any](r *Record) *T { return (*T)(r.object().value) }
+func Value[T any](r *Record) *T { return (*T)(r.Pointer()) }
 
 // Pointer returns the value of an object record untyped, for the functions that dispatch on Encoding.
-func (r *Record) Pointer() unsafe.Pointer { return r.object().value }
+func (r *Record) Pointer() unsafe.Pointer {
+	if r.header&flagInline != 0 {
+		panic("record: an inline record has no pointer")
+	}
+	return r.object().value
+}
 
 // Int returns the number of a record of encoding Int.
 func (r *Record) Int() int64 {
@@ -637,6 +694,9 @@ func (r *Record) Size() int {
 		return n
 	}
 	off, keyLen := r.payload()
+	if r.Type() != String {
+		return int(*(*uint16)(r.at(off))) * 8
+	}
 	switch e := r.Encoding(); {
 	case numeric(e):
 		off += 8
@@ -699,11 +759,8 @@ func (r *Record) AppendTo(dst []byte) []byte {
 }
 
 // Rekey returns a new record with r's value and clock under another key and deadline. An object's value is shared with r, so
-// the value must not be changed through r any more; a caller that keeps both records copies the value first.
-func (r *Record) Rekey(key []byte, expiry int64) *Record { return (*Spares)(nil).Rekey(r, key, expiry) }
-
-// Rekey is the method Rekey of a record with spare memory.
-func (s *Spares) Rekey(r *Record, key []byte, expiry int64) *Record {
+// the value must not be changed through r any more; a caller that keeps both records copies the value first. r is not packed.
+func (r *Record) Rekey(key []byte, expiry int64) *Record {
 	if r.header&flagInline == 0 {
 		n := NewObject(r.Type(), r.Encoding(), key, r.Pointer(), expiry, r.Clock())
 		n.header |= r.header & flagMoved
@@ -712,12 +769,12 @@ func (s *Spares) Rekey(r *Record, key []byte, expiry int64) *Record {
 	e := r.Encoding()
 	off, _ := r.payload()
 	if numeric(e) {
-		n, to := newInline(s, r.Type(), e, key, 0, expiry, r.Clock())
+		n, to := newInline(nil, r.Type(), e, key, 0, expiry, r.Clock())
 		*(*uint64)(n.at(to)) = *(*uint64)(r.at(off))
 		return n
 	}
 	value := r.String(nil)
-	n, to := newInline(s, r.Type(), e, key, len(value), expiry, r.Clock())
+	n, to := newInline(nil, r.Type(), e, key, len(value), expiry, r.Clock())
 	*(*uint16)(n.at(to)) = uint16(len(value))
 	copy(n.bytes(to+2+len(key), len(value)), value)
 	return n

@@ -12,7 +12,8 @@ import (
 //
 // # What is kept
 //
-// Inline records of up to spareMost bytes: one allocation without pointers, which belongs to nothing else. A new record takes
+// Inline strings of up to spareMost bytes: one allocation without pointers, which belongs to nothing else. (Packed collections,
+// which are inline, too, are not kept: their values refer to their bytes.) A new record takes
 // the memory of an old one of the same size class. Of each class spareBytes are kept, so that a mix of sizes that comes and
 // goes at random seldom finds its class empty; there are 31 classes. What is beyond that is left to the collector. Spare
 // memory is not counted by used_memory: like the collector's garbage it belongs to nobody.
@@ -50,7 +51,7 @@ const (
 
 // Remove takes over r, which has left its table while no snapshot was held.
 func (s *Spares) Remove(r *Record) {
-	if r.header&flagInline != 0 && len(s.removed) < removedRoom {
+	if r.header&flagInline != 0 && r.Type() == String && len(s.removed) < removedRoom {
 		s.removed = append(s.removed, r)
 	}
 }

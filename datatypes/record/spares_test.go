@@ -48,7 +48,7 @@ func testSpares(t *testing.T) {
 				l.value = []byte("-12")
 				l.r = s.NewInt(l.key, -12, l.expiry, 5)
 			case 2:
-				l.r = s.Rekey(NewString(text(3), l.value, NoExpiry, 5, 0), l.key, l.expiry)
+				l.r = NewString(text(3), l.value, NoExpiry, 5, 0).Rekey(l.key, l.expiry)
 			default:
 				l.r = s.NewString(l.key, l.value, l.expiry, 5, 0)
 			}

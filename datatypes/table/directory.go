@@ -131,22 +131,31 @@ func (t *Table) grow(p *page, i uint, hash uint64) {
 	t.split(p, i, hash)
 }
 
-// split divides the segment of entry i, to which hash belongs and which is not as deep as the page.
+// split divides the segment of entry i, to which hash belongs and which is not as deep as the page. If no snapshot needs the
+// segment, it becomes the lower half itself: a table that grows leaves no segments to the garbage collector.
 func (t *Table) split(p *page, i uint, hash uint64) {
 	s := p.dir[i]
 	first, n := p.run(i, s)
 	depth := s.depth + 1
 	shift := bucketShift(depth)
-	lo := newSegment(bucketBits, depth, t.gen.Current())
 	hi := newSegment(bucketBits, depth, t.gen.Current())
-	pour(s, func(h uint64) (*segment, uint) {
+	lo, from := s, s
+	var copied segment64
+	if t.gen.Owns(s.stamp) {
+		copied = *(*segment64)(unsafe.Pointer(s))
+		from = &copied.segment
+		*(*segment64)(unsafe.Pointer(s)) = segment64{segment: newHead(bucketBits, depth, fullReserve, t.gen.Current())}
+	} else {
+		lo = newSegment(bucketBits, depth, t.gen.Current())
+	}
+	pour(from, func(h uint64) (*segment, uint) {
 		b := uint(h>>shift) & (1<<bucketBits - 1)
 		if h>>(64-depth)&1 == 0 {
 			return lo, b
 		}
 		return hi, b
 	})
-	if lo.count+hi.count != s.count {
+	if lo.count+hi.count != from.count {
 		// The half of a bucket's chain is spread over two buckets, so it always fits.
 		panic("table: a split lost records")
 	}

@@ -89,29 +89,33 @@ type (
 	}
 	segment64 struct {
 		segment
-		b [64 + 11]bucket
+		b [64 + fullReserve]bucket
 	}
 )
 
+// fullReserve is the number of overflow buckets of a full-size segment.
+const fullReserve = 11
+
 func newSegment(bits uint8, depth uint8, stamp uint64) *segment {
 	var s *segment
+	reserve := uint16(fullReserve)
 	switch bits {
 	case 0:
-		s = &new(segment1).segment
-		s.spare = 1
+		s, reserve = &new(segment1).segment, 1
 	case 2:
-		s = &new(segment4).segment
-		s.spare = 2
+		s, reserve = &new(segment4).segment, 2
 	case 4:
-		s = &new(segment16).segment
-		s.spare = 5
+		s, reserve = &new(segment16).segment, 5
 	default:
 		s = &new(segment64).segment
-		s.spare = 11
 	}
-	s.bits, s.depth, s.stamp = bits, depth, stamp
-	s.free = 1<<s.spare - 1
+	*s = newHead(bits, depth, reserve, stamp)
 	return s
+}
+
+// newHead returns the head of an empty segment with this reserve of overflow buckets.
+func newHead(bits, depth uint8, reserve uint16, stamp uint64) segment {
+	return segment{stamp: stamp, free: 1<<reserve - 1, depth: depth, bits: bits, spare: reserve}
 }
 
 func (s *segment) size() int {

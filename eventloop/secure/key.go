@@ -85,6 +85,7 @@ func loadKey(file, pass string) (crypto.PrivateKey, error) {
 	}
 	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
 		der := block.Bytes
+		encrypted := true
 		switch {
 		case block.Type == "ENCRYPTED PRIVATE KEY":
 			if der, err = decryptPKCS8(der, pass); err != nil {
@@ -96,15 +97,25 @@ func loadKey(file, pass string) (crypto.PrivateKey, error) {
 			if der, err = x509.DecryptPEMBlock(block, []byte(pass)); err != nil {
 				return nil, errPassword
 			}
+		default:
+			encrypted = false
 		}
+		var key crypto.PrivateKey
 		switch block.Type {
 		case "PRIVATE KEY", "ENCRYPTED PRIVATE KEY":
-			return x509.ParsePKCS8PrivateKey(der)
+			key, err = x509.ParsePKCS8PrivateKey(der)
 		case "RSA PRIVATE KEY":
-			return x509.ParsePKCS1PrivateKey(der)
+			key, err = x509.ParsePKCS1PrivateKey(der)
 		case "EC PRIVATE KEY":
-			return x509.ParseECPrivateKey(der)
+			key, err = x509.ParseECPrivateKey(der)
+		default:
+			continue
 		}
+		if err != nil && encrypted {
+			// One wrong password in 256 leaves something that ends like padding.
+			err = errPassword
+		}
+		return key, err
 	}
 	return nil, errors.New("no private key in PEM form is in it")
 }

@@ -36,7 +36,7 @@ complete -c ferrous -l hash-max-listpack-entries -d 'Up to this many fields a ha
 complete -c ferrous -l hash-max-listpack-value -d 'Up to this many bytes a field or value may take in such a block' -r
 complete -c ferrous -l hll-sparse-max-bytes -d 'Up to this many bytes a HyperLogLog keeps its sparse form' -r
 complete -c ferrous -l http -d 'Answers GET requests of HTTP on the port for clients, too: metrics and the page' -x -a 'yes no'
-complete -c ferrous -l hz -d 'How many times a second the server does its housekeeping' -r
+complete -c ferrous -l hz -d 'How many times a second the server does its housekeeping; at rest once a second' -r
 complete -c ferrous -l latency-monitor-threshold -d 'Samples events that take at least this many milliseconds, for LATENCY' -r
 complete -c ferrous -l latency-tracking -d 'Counts how long the calls of each command took, for INFO and LATENCY HISTOGRAM' -x -a 'yes no'
 complete -c ferrous -l latency-tracking-info-percentiles -d 'The percentiles that INFO latencystats shows' -r

@@ -38,7 +38,7 @@ _arguments -S \
   '--hash-max-listpack-value[Up to this many bytes a field or value may take in such a block]:value:_files' \
   '--hll-sparse-max-bytes[Up to this many bytes a HyperLogLog keeps its sparse form]:value:_files' \
   '--http[Answers GET requests of HTTP on the port for clients, too\: metrics and the page]:value:(yes no)' \
-  '--hz[How many times a second the server does its housekeeping]:value:_files' \
+  '--hz[How many times a second the server does its housekeeping; at rest once a second]:value:_files' \
   '--latency-monitor-threshold[Samples events that take at least this many milliseconds, for LATENCY]:value:_files' \
   '--latency-tracking[Counts how long the calls of each command took, for INFO and LATENCY HISTOGRAM]:value:(yes no)' \
   '--latency-tracking-info-percentiles[The percentiles that INFO latencystats shows]:value:_files' \

@@ -33,15 +33,9 @@ cp packaging/manual/*.md "$STAGE/manual/"
   printf ' -- %s  %s\n' "$MAINTAINER" "$(date --utc -R --date="@$SOURCE_DATE_EPOCH")"
 } | gzip -9n >"$STAGE/changelog.Debian.gz"
 
-# The licences of all that is linked into the binary.
 {
-  cat packaging/deb/copyright LICENSE-MIT
-  printf '\nParts of the program come from others.\n\nThe Go standard library and runtime:\n\n'
-  cat "$($GO env GOROOT)/LICENSE"
-  $GO list -deps -f '{{with .Module}}{{if not .Main}}{{.Path}} {{.Dir}}{{end}}{{end}}' . | sort -u | while read -r module dir; do
-    printf '\n%s:\n\n' "$module"
-    cat "$dir"/LICENSE*
-  done
+  cat packaging/deb/copyright
+  packaging/licences.sh
 } >"$STAGE/copyright"
 
 $GO tool -modfile=packaging/tools/go.mod nfpm package --packager deb --config packaging/deb/nfpm.yaml --target "$output"

@@ -11,6 +11,7 @@
 //	big      SET and GET at pipeline 16 over 4 million keys
 //	mem      resident bytes a key, for several shapes and numbers of keys
 //	elems    resident bytes an element of large collections and of many small ones
+//	small    resident bytes a key of small hashes, sets, sorted sets and lists, and CPU of the commands that use them
 //	blocked  10,000 blocked workers: CPU while they wait and CPU a job, on one queue and on a queue each
 //	streams  CPU a request of XADD, XREAD, XREADGROUP and XACK, CPU a delivery to consumers that wait, bytes an entry and a
 //	         pending entry
@@ -76,6 +77,8 @@ type bench struct {
 	memShapes   []string
 	conns       int
 	elemShapes  []string
+	smallKeys   int
+	smallTypes  []string
 	workers     int
 	jobs        int // of a round of the blocked section
 	streamParts []string
@@ -122,6 +125,7 @@ type report struct {
 	CPU         []cpuResult       `json:"cpu,omitempty"`
 	Memory      []memResult       `json:"memory,omitempty"`
 	Elems       []memResult       `json:"elements,omitempty"`
+	Small       []memResult       `json:"small,omitempty"`
 	Conns       []connResult      `json:"connections,omitempty"`
 	TLS         []tlsResult       `json:"tls,omitempty"`
 	TLSConns    []connResult      `json:"tls_connections,omitempty"`
@@ -140,7 +144,7 @@ type report struct {
 	Metrics     []metricsResult   `json:"metrics,omitempty"`
 }
 
-var sections = []string{"cpu", "big", "large", "mem", "elems", "conns", "blocked", "streams", "stalls", "aof", "snapshot", "sessions", "watch", "lua", "jobs", "eviction", "replication", "tls", "latency", "expiry", "metrics"}
+var sections = []string{"cpu", "big", "large", "mem", "elems", "small", "conns", "blocked", "streams", "stalls", "aof", "snapshot", "sessions", "watch", "lua", "jobs", "eviction", "replication", "tls", "latency", "expiry", "metrics"}
 
 func main() {
 	if err := run(); err != nil {
@@ -181,6 +185,8 @@ func run() error {
 	streamNames := flag.String("streamtests", strings.Join(streamTests, ","), "tests of its part cpu")
 	replParts := flag.String("replparts", strings.Join(replicaPartNames, ","), "parts of the replication section")
 	tlsParts := flag.String("tlsparts", strings.Join(tlsPartNames, ","), "parts of the tls section")
+	flag.IntVar(&b.smallKeys, "smallkeys", 1_000_000, "keys of the small section")
+	smallTypes := flag.String("smalltypes", "hash,set,zset,list", "types of the small section")
 	elemShapes := flag.String("elemshapes", strings.Join(elementShapeNames(), ","), "shapes of the elems section")
 	evictParts := flag.String("evictparts", strings.Join(evictPartNames, ","), "parts of the eviction section")
 	evictPatterns := flag.String("evictpatterns", strings.Join(evictPatternNames(), ","), "how its part hits draws keys")
@@ -229,6 +235,7 @@ func run() error {
 	b.evictPatterns = strings.Split(*evictPatterns, ",")
 	b.evictPolicies = strings.Split(*evictPolicies, ",")
 	b.tlsParts = strings.Split(*tlsParts, ",")
+	b.smallTypes = strings.Split(*smallTypes, ",")
 	b.elemShapes = strings.Split(*elemShapes, ",")
 	if b.pipelines, err = numbers(*pipelines); err != nil {
 		return err
@@ -293,6 +300,8 @@ func run() error {
 			failed = b.memSection()
 		case "elems":
 			failed = b.elemSection()
+		case "small":
+			failed = b.smallSection()
 		case "blocked":
 			failed = b.blockedSection()
 		case "streams":

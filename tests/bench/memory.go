@@ -98,6 +98,11 @@ func (b *bench) memSection() error {
 
 // loadShape starts a fresh server, fills it and measures it once its memory has come to rest.
 func (b *bench) loadShape(sub subject, sh shape, keys, who int, r *memResult) error {
+	return b.loadCommands(sub, sh.add, keys, who, r)
+}
+
+// loadCommands is loadShape for keys that take several commands each.
+func (b *bench) loadCommands(sub subject, add func(dst []byte, i int) []byte, commands, who int, r *memResult) error {
 	s, err := b.start(sub)
 	if err != nil {
 		return err
@@ -112,7 +117,7 @@ func (b *bench) loadShape(sub subject, sh shape, keys, who int, r *memResult) er
 	if err != nil {
 		return err
 	}
-	if err := pipelined(c, keys, sh.add); err != nil {
+	if err := pipelined(c, commands, add); err != nil {
 		return err
 	}
 	rss, used, err := b.settled(s, c)
@@ -123,7 +128,7 @@ func (b *bench) loadShape(sub subject, sh shape, keys, who int, r *memResult) er
 	if err != nil {
 		return err
 	}
-	n := float64(keys)
+	n := float64(r.Keys)
 	r.Resident[who] = float64(rss-emptyRSS) / n
 	r.Used[who] = float64(used-emptyUsed) / n
 	r.Peak[who] = float64(peak-emptyRSS) / n

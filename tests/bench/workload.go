@@ -95,7 +95,7 @@ func (b *bench) benchTest(name string) (benchTest, error) {
 	case "xadd", "xadd_maxlen", "xread_10", "xreadgroup_xack":
 		streamTest(name, &t)
 	default:
-		if b.scriptTest(name, &t) || largeTest(name, &t) {
+		if b.scriptTest(name, &t) || b.smallTest(name, &t) || largeTest(name, &t) {
 			return t, nil
 		}
 		last, ok := strings.CutPrefix(name, "lrange_")

@@ -50,14 +50,14 @@ func SeededFerrous() (string, error) {
 	case os.Getenv(CheckedEnv) != "":
 		return CheckedFerrous()
 	}
-	seeded.once.Do(func() { seeded.path, seeded.err = buildFerrous("-tags", "seeded") })
+	seeded.once.Do(func() { seeded.path, seeded.err = buildFerrous("-pgo=off", "-tags", "seeded") })
 	return seeded.path, seeded.err
 }
 
 // CheckedFerrous is SeededFerrous for a binary that has the build tag invariants besides, and checks its own counters. It is
 // always built from the sources.
 func CheckedFerrous() (string, error) {
-	checked.once.Do(func() { checked.path, checked.err = buildFerrous("-tags", "seeded,invariants") })
+	checked.once.Do(func() { checked.path, checked.err = buildFerrous("-pgo=off", "-tags", "seeded,invariants") })
 	return checked.path, checked.err
 }
 
@@ -73,7 +73,7 @@ func buildFerrous(flags ...string) (string, error) {
 	bin := filepath.Join(dir, "ferrous")
 	args := append([]string{"build", "-buildvcs=false", "-o", bin}, flags...)
 	if RaceEnabled {
-		args = append(args, "-race")
+		args = append(args, "-race", "-pgo=off")
 	}
 	cmd := exec.Command("go", append(args, ".")...)
 	cmd.Dir = root

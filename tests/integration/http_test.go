@@ -21,13 +21,14 @@ import (
 	"ferrous/tests/random"
 )
 
-// request is a GET of a path with headers, in turn names and values.
+// request is a GET of a path with headers, in turn names and values, as the script of the page sends it.
 func request(t testing.TB, addr, path string, headers ...string) (status int, body string, head http.Header) {
 	t.Helper()
 	r, err := http.NewRequest(http.MethodGet, "http://"+addr+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	r.Header.Set("X-Ferrous-Page", "1")
 	for i := 0; i < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}

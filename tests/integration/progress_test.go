@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -123,4 +124,54 @@ func TestProgressOnTerminal(t *testing.T) {
 	}
 	_, _ = c.Do("SHUTDOWN", "NOSAVE")
 	c.Close()
+}
+
+// --check-rdb and --check-aof show how far they have come, and the line is wiped before what they say. They are held up, so that
+// there is something to show: by a pipe that brings a dump slowly, and by a stop in the middle of a large file.
+func TestProgressOfChecks(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("script"); err != nil {
+		t.Skip("script(1), of the package bsdutils, is not there")
+	}
+	bin := harness.NeedFerrous(t)
+	dir := t.TempDir()
+	s := harness.StartWith(t, harness.Options{Binary: bin, Dir: dir, Args: []string{"--enable-debug-command", "yes", "--rdbcompression", "no"}})
+	c := s.Dial(t)
+	c.Must("DEBUG", "POPULATE", "200", "key", "500")
+	c.Must("SAVE")
+	large, err := os.Create(filepath.Join(dir, "large.aof"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	commands := bytes.Repeat([]byte("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n"), 50_000)
+	for range 50 {
+		if _, err := large.Write(commands); err != nil {
+			t.Fatal(err)
+		}
+	}
+	large.Close()
+	for _, tt := range []struct{ name, script, shown, end string }{
+		{"rdb", `mkfifo pipe; (while dd bs=16k count=1 iflag=fullblock 2>error && ! grep -q '^0+0' error; do sleep 0.3; done <dump.rdb >pipe) & $BIN --check-rdb pipe`,
+			`\r\x1b\[KChecking: [0-9.]+ [KM]?i?B, [0-9.]+ [KM]?i?B/s\r\x1b\[K`, "RDB looks OK!"},
+		{"aof", `$BIN --check-aof large.aof & until grep -qs 'Start checking' aof.out; do :; done; kill -STOP $!; sleep 0.5; kill -CONT $!; wait $!`,
+			`\r\x1b\[KChecking: \d+%, [0-9.]+ [KM]?i?B of [0-9.]+ [KM]?i?B, [0-9.]+ [KM]?i?B/s, \d+m?\d*s left\r\x1b\[K`, "AOF large.aof is valid"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			line := regexp.MustCompile(tt.shown)
+			harnessWait(t, func() bool { // again, where the large file was read before the stop came
+				os.Remove(filepath.Join(dir, "pipe"))
+				out := filepath.Join(dir, tt.name+".out")
+				os.Remove(out)
+				cmd := exec.Command("script", "-q", "-f", "-e", "-c", "BIN="+bin+"; "+tt.script, out)
+				cmd.Dir = dir
+				cmd.Env = append(os.Environ(), "SHELL=/bin/sh")
+				err := cmd.Run()
+				text, _ := os.ReadFile(out)
+				if err != nil || !strings.Contains(string(text), tt.end) {
+					t.Fatalf("%v:\n%q", err, text)
+				}
+				return line.Match(text)
+			})
+		})
+	}
 }

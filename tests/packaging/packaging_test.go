@@ -211,7 +211,7 @@ try ferrous --pi`
 	}
 }
 
-// A release: static binaries for both architectures, checksums, what they were made of; twice the same. Building for another
+// A release: static binaries for both architectures, checksums, what they were made of, licences; twice the same. Building for another
 // architecture takes minutes where nothing is in Go's cache, so it is a test of make stress.
 func TestRelease(t *testing.T) {
 	if !harness.Stress() {
@@ -230,9 +230,12 @@ func TestRelease(t *testing.T) {
 			t.Fatalf("packaging/release.sh: %v\n%s", err, out)
 		}
 	}
-	run(t, "sh", "-c", "cd "+folders[0]+" && sha256sum --check --strict SHA256SUMS")
+	sums := run(t, "sh", "-c", "cd "+folders[0]+" && sha256sum --check --strict SHA256SUMS")
+	if n := strings.Count(sums, ": OK\n"); n != 5 {
+		t.Errorf("SHA256SUMS has %d files: %s", n, sums)
+	}
 	entries, err := os.ReadDir(folders[0])
-	if err != nil || len(entries) != 5 {
+	if err != nil || len(entries) != 6 {
 		t.Fatalf("%v: %v", entries, err)
 	}
 	for _, e := range entries {
@@ -248,6 +251,12 @@ func TestRelease(t *testing.T) {
 			for _, module := range []string{"github.com/tidwall/evio", "github.com/yuin/gopher-lua", "golang.org/x/sys"} {
 				if !bytes.Contains(a, []byte(`"name": "`+module+`"`)) {
 					t.Errorf("%s lacks %s", e.Name(), module)
+				}
+			}
+		case e.Name() == "LICENCES":
+			for _, part := range []string{"Permission is hereby granted", "The Go Authors", "\ngithub.com/tidwall/evio:\n", "\ngithub.com/yuin/gopher-lua:\n"} {
+				if !bytes.Contains(a, []byte(part)) {
+					t.Errorf("%s lacks %q", e.Name(), part)
 				}
 			}
 		case e.Name() != "SHA256SUMS":
