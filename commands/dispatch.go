@@ -179,6 +179,9 @@ func (s *Server) call(c *Client, e *session.Entry, now int64) int64 {
 	dirty := s.Dirty
 	db := c.DB
 	again := s.blocking.retrying != nil
+	if s.calling == 0 {
+		s.Keyspace.FreeRemoved()
+	}
 	s.calling++
 	s.Keyspace.BeginCommand()
 	e.Handler(&c.Client)

@@ -2,6 +2,7 @@ package commands
 
 import (
 	"fmt"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"ferrous/commands/process"
 	"ferrous/datatypes/keyspace"
 	"ferrous/datatypes/record"
+	"ferrous/tests/random"
 )
 
 // limitBy sets the limit to what is in use and some more bytes.
@@ -237,6 +239,151 @@ func TestEvictionLatency(t *testing.T) {
 			t.Errorf("LATENCY HISTORY %s: %q", event, got)
 		}
 	}
+}
+
+// TestEvictionAllocatesLittle holds that a full cache makes next to no garbage: new keys take the memory of those that are
+// evicted for them. Tables that split or merge still allocate, and so does the timing wheel.
+func TestEvictionAllocatesLittle(t *testing.T) {
+	for _, policy := range []string{"allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-ttl"} {
+		t.Run(policy, func(t *testing.T) {
+			s := newTestServer(t, "maxmemory-policy", policy, "maxmemory-eviction-tenacity", "100")
+			argv, most := requests("SET key:000000 " + strings.Repeat("v", 100))[0], 16
+			if strings.HasPrefix(policy, "volatile") {
+				most = 64
+				argv = append(argv, []byte("PX"), []byte("10000000"))
+			}
+			n := 0
+			fresh := func() {
+				n++
+				for i, k := len(argv[1])-1, n; k > 0; i, k = i-1, k/10 {
+					argv[1][i] = byte('0' + k%10)
+				}
+				s.now++
+				s.run(s.c, argv)
+			}
+			for range 5000 {
+				fresh()
+			}
+			s.limitBy(0)
+			for range 5000 {
+				fresh()
+			}
+			before, evicted := allocated(), s.stats.evictedKeys
+			const writes = 10_000
+			for range writes {
+				fresh()
+			}
+			took, evicted := allocated()-before, s.stats.evictedKeys-evicted
+			if evicted < writes*9/10 {
+				t.Errorf("%d writes evicted %d keys", writes, evicted)
+			}
+			if took > writes*most {
+				t.Errorf("%d bytes were allocated for each write", took/writes)
+			}
+			checkBytes(t, s, policy)
+		})
+	}
+}
+
+// allocated returns the bytes that the process has ever allocated.
+func allocated() int {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int(m.TotalAlloc)
+}
+
+// TestRemovedKeysAreToldRight writes keys of few sizes over each other, so that each takes the memory of another, and compares
+// what listeners, events and the stream are told with the keys that it wrote.
+func TestRemovedKeysAreToldRight(t *testing.T) {
+	rnd := random.New(t)
+	s := newTestServer(t, "maxmemory-policy", "allkeys-random", "maxmemory-eviction-tenacity", "100")
+	s.recordFeed()
+	s.recordEvents()
+	want := map[string]string{}
+	gone := func() {
+		for _, event := range s.events {
+			name, key, _ := strings.Cut(event, " ")
+			if name != "evicted" && name != "expired" && name != "del" && name != "rename_from" {
+				continue
+			}
+			if _, found := want[key]; !found {
+				t.Fatalf("event %q, but there is no such key", event)
+			}
+			delete(want, key)
+		}
+		s.happened()
+		for _, cmd := range s.fed {
+			if words := strings.Fields(cmd); words[0] == "DEL" && (len(words) != 2 || want[words[1]] != "") {
+				t.Fatalf("propagated: %q, but the key is there", cmd)
+			}
+		}
+		s.propagated()
+	}
+	key := func() string { return fmt.Sprintf("key:%03d", rnd.IntN(400)) }
+	for i := range 30_000 {
+		if i == 3000 {
+			s.limitBy(-2000)
+		}
+		k, value := key(), strings.Repeat(strconv.Itoa(i), 1+rnd.IntN(30))
+		switch rnd.IntN(8) {
+		case 0:
+			s.do("DEL", k)
+			gone()
+		case 1:
+			reply, had := s.do("GETDEL", k), want[k]
+			if at := strings.Index(reply, "\r\n"); had != "" && (at < 0 || reply[at+2:] != had+"\r\n") {
+				gone()
+				if want[k] != "" {
+					t.Fatalf("GETDEL %s: %q, want %q", k, reply, had)
+				}
+			}
+			gone()
+		case 2:
+			to := key()
+			had := want[k]
+			reply := s.do("RENAME", k, to)
+			moved := reply == "+OK\r\n"
+			gone()
+			if moved {
+				if had == "" {
+					t.Fatalf("RENAME of %s, which was evicted before", k)
+				}
+				want[to] = had
+				if to == k {
+					want[k] = had
+				}
+			}
+		case 3:
+			s.do("SET", k, value, "PX", "50")
+			gone()
+			want[k] = value
+		case 4:
+			s.now += int64(rnd.IntN(20))
+			s.Keyspace.Now = s.now
+			s.Keyspace.ActiveExpire(func() int64 { return s.now }, func() bool { return false })
+			gone()
+		default:
+			s.do("SET", k, value)
+			gone()
+			want[k] = value
+		}
+		if i%500 == 0 {
+			s.do("PING")
+			gone()
+			for k, v := range want {
+				if r := s.Keyspace.DBs()[0].PeekStale([]byte(k)); r == nil || string(r.AppendTo(nil)) != v {
+					t.Fatalf("step %d: key %s is not what it was", i, k)
+				}
+			}
+			if n := s.Keyspace.DBs()[0].Len(); n != len(want) {
+				t.Fatalf("step %d: %d keys, want %d", i, n, len(want))
+			}
+		}
+	}
+	if s.stats.evictedKeys == 0 || s.Keyspace.ExpiredKeys == 0 {
+		t.Errorf("%d keys were evicted, %d expired", s.stats.evictedKeys, s.Keyspace.ExpiredKeys)
+	}
+	checkBytes(t, s, "after all")
 }
 
 // infoNumber returns a field of INFO as a number.

@@ -11,8 +11,15 @@ import (
 
 // Recount visits all keys and returns what the counters of the databases contradict.
 func (ks *Keyspace) Recount() (found []string) {
+	spare := map[*record.Record]bool{}
+	ks.spares.Each(func(r *record.Record) {
+		if spare[r] {
+			found = append(found, "a removed record is spare twice")
+		}
+		spare[r] = true
+	})
 	for _, db := range ks.dbs {
-		found = append(found, db.recount()...)
+		found = append(found, db.recount(spare)...)
 	}
 	if pinned := ks.gen.Pinned(); pinned != (ks.snap != nil) {
 		found = append(found, fmt.Sprintf("snapshot held %v, generation pinned %v", ks.snap != nil, pinned))
@@ -20,9 +27,14 @@ func (ks *Keyspace) Recount() (found []string) {
 	return found
 }
 
-func (db *DB) recount() (found []string) {
+// recount visits the keys of a database. spare are records that it must not have.
+func (db *DB) recount(spare map[*record.Record]bool) (found []string) {
 	bytes, expires, fields := 0, 0, 0
 	db.t.Each(func(r *record.Record) bool {
+		if spare[r] {
+			found = append(found, fmt.Sprintf("db %d has a record that was removed", db.ID))
+			return true
+		}
 		bytes += Size(r)
 		if r.Expiry() != record.NoExpiry {
 			expires++

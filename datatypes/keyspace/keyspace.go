@@ -72,6 +72,7 @@ type Keyspace struct {
 	LazilyFreed int64
 
 	gen        cow.Generation
+	spares     record.Spares
 	dbs        []*DB
 	active     []*DB // databases that have held keys
 	idleBytes  int   // of all others
@@ -258,7 +259,19 @@ func (db *DB) remove(h uint64, r *record.Record) {
 		db.fields.live--
 	}
 	db.t.Delete(h, r)
+	db.ks.removed(r)
 }
+
+// removed keeps the memory of a record that has left its table, if no snapshot needs it.
+func (ks *Keyspace) removed(r *record.Record) {
+	if !ks.gen.Pinned() {
+		ks.spares.Remove(r)
+	}
+}
+
+// FreeRemoved has new records take the memory of those that were removed since the last call (record.Spares). The owner calls
+// it between two commands, when nobody holds a removed record any more, nor a slice of its key or its value.
+func (ks *Keyspace) FreeRemoved() { ks.spares.Free() }
 
 // newClock returns the access clock for a new record.
 func (ks *Keyspace) newClock() uint32 {
@@ -307,6 +320,9 @@ func (db *DB) replace(h uint64, old, r *record.Record) {
 	if db.ks.OnAdd != nil && (r.Type() != old.Type() || r.Type() == record.Stream) {
 		db.ks.OnAdd(db, r, true)
 	}
+	if old != r {
+		db.ks.removed(old)
+	}
 }
 
 // KeepTTL as an expiry keeps the key's deadline.
@@ -334,7 +350,7 @@ func (db *DB) setString(key, value []byte, expiry int64, owned bool) (spare []by
 		if expiry == KeepTTL {
 			expiry = record.NoExpiry
 		}
-		db.insert(h, newString(key, value, expiry, ks.newClock(), ks.gen.Current(), owned))
+		db.insert(h, ks.newString(key, value, expiry, ks.newClock(), owned))
 		return nil
 	}
 	had := old.Expiry()
@@ -364,16 +380,16 @@ func (db *DB) setString(key, value []byte, expiry int64, owned bool) (spare []by
 			old.SetExpiry(had) // replace counts the difference between old and new
 		}
 	}
-	db.replace(h, old, newString(key, value, expiry, clock, ks.gen.Current(), owned))
+	db.replace(h, old, ks.newString(key, value, expiry, clock, owned))
 	return nil
 }
 
 // newString makes the record of a string. If owned, value becomes its buffer.
-func newString(key, value []byte, expiry int64, clock uint32, stamp uint64, owned bool) *record.Record {
+func (ks *Keyspace) newString(key, value []byte, expiry int64, clock uint32, owned bool) *record.Record {
 	if owned {
-		return record.NewOwned(key, value, expiry, clock, stamp)
+		return record.NewOwned(key, value, expiry, clock, ks.gen.Current())
 	}
-	return record.NewString(key, value, expiry, clock, stamp)
+	return ks.spares.NewString(key, value, expiry, clock, ks.gen.Current())
 }
 
 // MayLend reports whether a reply may refer to the bytes of the long string r instead of copying them: the caller may call
@@ -410,7 +426,7 @@ func (db *DB) SetInt(r *record.Record, n int64) *record.Record {
 		r.SetInt(n)
 		return r
 	}
-	c := record.NewInt(r.Key(), n, r.Expiry(), r.Clock())
+	c := db.ks.spares.NewInt(r.Key(), n, r.Expiry(), r.Clock())
 	db.replace(h, r, c)
 	return c
 }
@@ -457,7 +473,7 @@ func (db *DB) Edit(key []byte, r *record.Record, n, room int) []byte {
 	if r == nil {
 		if n <= record.MaxInline {
 			var zero [record.MaxInline]byte
-			r = record.NewRaw(key, zero[:n], record.NoExpiry, ks.newClock(), 0)
+			r = ks.spares.NewRaw(key, zero[:n], record.NoExpiry, ks.newClock(), 0)
 			db.Set(r)
 			return r.String(nil)
 		}
@@ -484,7 +500,7 @@ func (db *DB) Edit(key []byte, r *record.Record, n, room int) []byte {
 			if n > oldLen {
 				clear(b[oldLen:])
 			}
-			c = record.NewRaw(key, b, r.Expiry(), r.Clock(), 0)
+			c = ks.spares.NewRaw(key, b, r.Expiry(), r.Clock(), 0)
 		} else {
 			b := make([]byte, n, room)
 			copy(b, old)
@@ -577,6 +593,7 @@ func (db *DB) Flush(lazily bool) int {
 		db.ks.LazilyFreed += int64(n)
 	}
 	db.reset()
+	db.ks.spares = record.Spares{}
 	return n
 }
 

@@ -132,6 +132,9 @@ func (m *model) compare(db int, r *record.Record, e entry) {
 }
 
 func (m *model) step() {
+	if m.rnd.IntN(4) > 0 {
+		m.ks.FreeRemoved()
+	}
 	db, key := m.db(), m.key()
 	switch m.rnd.IntN(28) {
 	case 0, 1, 2, 3, 4, 5, 6:
@@ -714,6 +717,7 @@ func TestHotPaths(t *testing.T) {
 	intKey, longKey, overKey := []byte("int"), []byte("long"), []byte("over")
 	db.SetString(overKey, long, record.NoExpiry)
 	when := epoch + 1_000_000
+	other, size := []byte("other"), 0
 	for _, c := range []struct {
 		name string
 		fn   func()
@@ -727,6 +731,13 @@ func TestHotPaths(t *testing.T) {
 		{"Write in place", func() { db.Write(longKey, db.Lookup(longKey), 10, value) }},
 		{"Delete of nothing", func() { db.Delete(longKey[:2]) }},
 		{"NextExpiry", func() { ks.NextExpiry() }},
+		{"a new key for another", func() {
+			db.Delete(key)
+			ks.FreeRemoved()
+			db.SetString(other, value, record.NoExpiry)
+			key, other = other, key
+		}},
+		{"SetString of another size", func() { size = (size + 100) % 500; db.SetString(key, long[:size], KeepTTL); ks.FreeRemoved() }},
 	} {
 		if n := testing.AllocsPerRun(1000, c.fn); n != 0 {
 			t.Errorf("%s allocates %v times", c.name, n)

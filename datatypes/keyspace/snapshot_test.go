@@ -85,6 +85,9 @@ func testSnapshotWhileWriting(t *testing.T) {
 
 // disturb changes something, as model.step does but with fewer comparisons: what the owner sees is checked elsewhere.
 func (m *model) disturb(keys int) {
+	if m.rnd.IntN(4) > 0 {
+		m.ks.FreeRemoved()
+	}
 	db := m.db()
 	key := "key:" + strconv.Itoa(m.rnd.IntN(keys))
 	b := []byte(key)

@@ -319,8 +319,8 @@ func makeHeader(t Type, e Encoding, flags uint64, clock uint32, keyLen int) uint
 	return uint64(t) | uint64(e)<<encodingShift | flags | uint64(clock&ClockMask)<<clockShift | uint64(keyLen)<<keyLenShift
 }
 
-// newInline makes an inline record with the payload unset and the value bytes uninitialised (zero).
-func newInline(t Type, e Encoding, key []byte, valueLen int, expiry int64, clock uint32) (r *Record, payload int) {
+// newInline makes an inline record, of spare memory if there is some, with the payload and the value bytes undefined.
+func newInline(s *Spares, t Type, e Encoding, key []byte, valueLen int, expiry int64, clock uint32) (r *Record, payload int) {
 	flags, off, keyLen := uint64(flagInline), 8, len(key)
 	if expiry != NoExpiry {
 		flags |= flagExpiry
@@ -332,9 +332,7 @@ func newInline(t Type, e Encoding, key []byte, valueLen int, expiry int64, clock
 		keyLen = hugeKey
 	}
 	keyOff := off + payloadSize(e)
-	n := keyOff + len(key) + valueLen
-	words := make([]uint64, max(mem.Size(n), 16)/8)
-	r = (*Record)(unsafe.Pointer(unsafe.SliceData(words)))
+	r = s.take(inlineSize(keyOff + len(key) + valueLen))
 	r.header = makeHeader(t, e, flags, clock, keyLen)
 	if expiry != NoExpiry {
 		*(*int64)(r.at(8)) = expiry
@@ -352,7 +350,7 @@ func Packs(key []byte, n int) bool { return n <= MaxPacked && len(key) <= maxPac
 // NewPacked makes a packed record. value is a listpack or an intset, as e says, for which Packs is true. key and value are
 // copied.
 func NewPacked(t Type, e Encoding, key, value []byte, expiry int64, clock uint32) *Record {
-	r, off := newInline(t, e, key, len(value), expiry, clock)
+	r, off := newInline(nil, t, e, key, len(value), expiry, clock)
 	keyOff := off + 2
 	*(*uint16)(r.at(off)) = uint16(max(mem.Size(keyOff+len(key)+len(value)), 16) / 8)
 	copy(r.bytes(keyOff+len(key), len(value)), value)
@@ -391,31 +389,46 @@ const smallest = 64
 // NewString makes a string record in the representation that SET gives it in Redis: Int for the decimal form of an
 // int64, EmbStr to MaxEmbStr bytes, else Raw. key and value are copied.
 func NewString(key, value []byte, expiry int64, clock uint32, stamp uint64) *Record {
+	return (*Spares)(nil).NewString(key, value, expiry, clock, stamp)
+}
+
+// NewString is the function NewString with spare memory.
+func (s *Spares) NewString(key, value []byte, expiry int64, clock uint32, stamp uint64) *Record {
 	if n, ok := parseInt(value); ok {
-		return NewInt(key, n, expiry, clock)
+		return s.NewInt(key, n, expiry, clock)
 	}
-	return NewText(key, value, expiry, clock, stamp)
+	return newString(s, textEncoding(value), key, value, expiry, clock, stamp)
+}
+
+// textEncoding returns the encoding of a string that is no integer.
+func textEncoding(value []byte) Encoding {
+	if len(value) <= MaxEmbStr {
+		return EmbStr
+	}
+	return Raw
 }
 
 // NewText makes a string record that is EmbStr up to MaxEmbStr bytes, else Raw, and never Int. INCRBYFLOAT stores its results
 // so, even whole numbers.
 func NewText(key, value []byte, expiry int64, clock uint32, stamp uint64) *Record {
-	if len(value) <= MaxEmbStr {
-		return newString(EmbStr, key, value, expiry, clock, stamp)
-	}
-	return newString(Raw, key, value, expiry, clock, stamp)
+	return newString(nil, textEncoding(value), key, value, expiry, clock, stamp)
 }
 
 // NewRaw makes a string record of encoding Raw whatever its length, as SETRANGE and the like do.
 func NewRaw(key, value []byte, expiry int64, clock uint32, stamp uint64) *Record {
-	return newString(Raw, key, value, expiry, clock, stamp)
+	return (*Spares)(nil).NewRaw(key, value, expiry, clock, stamp)
 }
 
-func newString(e Encoding, key, value []byte, expiry int64, clock uint32, stamp uint64) *Record {
+// NewRaw is the function NewRaw with spare memory.
+func (s *Spares) NewRaw(key, value []byte, expiry int64, clock uint32, stamp uint64) *Record {
+	return newString(s, Raw, key, value, expiry, clock, stamp)
+}
+
+func newString(s *Spares, e Encoding, key, value []byte, expiry int64, clock uint32, stamp uint64) *Record {
 	if len(value) > MaxInline {
 		return NewOwned(key, append([]byte(nil), value...), expiry, clock, stamp)
 	}
-	r, off := newInline(String, e, key, len(value), expiry, clock)
+	r, off := newInline(s, String, e, key, len(value), expiry, clock)
 	*(*uint16)(r.at(off)) = uint16(len(value))
 	copy(r.bytes(off+2+len(key), len(value)), value)
 	return r
@@ -428,7 +441,12 @@ func NewOwned(key, value []byte, expiry int64, clock uint32, stamp uint64) *Reco
 
 // NewInt makes a string record that holds an integer.
 func NewInt(key []byte, n int64, expiry int64, clock uint32) *Record {
-	r, off := newInline(String, Int, key, 0, expiry, clock)
+	return (*Spares)(nil).NewInt(key, n, expiry, clock)
+}
+
+// NewInt is the function NewInt with spare memory.
+func (s *Spares) NewInt(key []byte, n int64, expiry int64, clock uint32) *Record {
+	r, off := newInline(s, String, Int, key, 0, expiry, clock)
 	*(*int64)(r.at(off)) = n
 	return r
 }
@@ -436,7 +454,7 @@ func NewInt(key []byte, n int64, expiry int64, clock uint32) *Record {
 // NewElement makes a member of a large set. It has a key only, so methods that read or write a value must not be called for
 // it.
 func NewElement(member []byte) *Record {
-	r, _ := newInline(String, Element, member, 0, NoExpiry, 0)
+	r, _ := newInline(nil, String, Element, member, 0, NoExpiry, 0)
 	return r
 }
 
@@ -445,12 +463,12 @@ func NewMember(key, value []byte, expiry int64, stamp uint64) *Record {
 	if len(value) > MaxInline {
 		return NewObject(String, Member, key, unsafe.Pointer(&Bytes{B: append([]byte(nil), value...), Stamp: stamp}), expiry, 0)
 	}
-	return newString(Member, key, value, expiry, 0, stamp)
+	return newString(nil, Member, key, value, expiry, 0, stamp)
 }
 
 // NewScore makes a member of a large sorted set.
 func NewScore(member []byte, score float64) *Record {
-	r, off := newInline(String, Score, member, 0, NoExpiry, 0)
+	r, off := newInline(nil, String, Score, member, 0, NoExpiry, 0)
 	*(*float64)(r.at(off)) = score
 	return r
 }
@@ -685,7 +703,7 @@ func (r *Record) Size() int {
 	case e != Element:
 		off += 2 + int(*(*uint16)(r.at(off)))
 	}
-	return max(mem.Size(off+keyLen), 16)
+	return inlineSize(off + keyLen)
 }
 
 // parseInt accepts exactly the texts that an int64 is formatted to.
@@ -751,12 +769,12 @@ func (r *Record) Rekey(key []byte, expiry int64) *Record {
 	e := r.Encoding()
 	off, _ := r.payload()
 	if numeric(e) {
-		n, to := newInline(r.Type(), e, key, 0, expiry, r.Clock())
+		n, to := newInline(nil, r.Type(), e, key, 0, expiry, r.Clock())
 		*(*uint64)(n.at(to)) = *(*uint64)(r.at(off))
 		return n
 	}
 	value := r.String(nil)
-	n, to := newInline(r.Type(), e, key, len(value), expiry, r.Clock())
+	n, to := newInline(nil, r.Type(), e, key, len(value), expiry, r.Clock())
 	*(*uint16)(n.at(to)) = uint16(len(value))
 	copy(n.bytes(to+2+len(key), len(value)), value)
 	return n
