@@ -95,7 +95,8 @@ func TestPace(t *testing.T) {
 
 // A large heap is collected when a share of the data has been allocated; the pacer helps where that is not enough.
 func TestLargeHeaps(t *testing.T) {
-	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	runtime.GC() // none is running that the Pacer would notice the end of
 	var g Pacer
 	const live = ownLeast
 	step := func() {
@@ -135,6 +136,7 @@ func TestLargeHeaps(t *testing.T) {
 // TestGrowth: data that only grows is not collected until the heap is several times what it was.
 func TestGrowth(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	runtime.GC()
 	const mb = 1 << 20
 	for _, tc := range []struct {
 		name          string
@@ -171,6 +173,7 @@ func TestGrowth(t *testing.T) {
 // TestForeignCollection: after a collection that the runtime has made by itself, garbage is counted anew.
 func TestForeignCollection(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	runtime.GC()
 	g := Pacer{own: true, data: ownLeast, percent: noGoal, cycles: cycles()}
 	g.base = g.allocated() - ownLeast
 	runtime.GC()
