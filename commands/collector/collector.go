@@ -46,6 +46,7 @@ type Pacer struct {
 	begun   uint64        // bytes ever allocated when the running collection began
 	freed   uint64        // the same, when memory was last given back for the sake of a limit
 	running chan struct{} // closed when the collection ends that was begun here
+	cycles  uint64        // collections that had ended when base was set
 	sample  [1]metrics.Sample
 }
 
@@ -125,7 +126,7 @@ func (g *Pacer) Adjust(live int, busy, loading bool) {
 	if own := loading || live >= ownLeast || g.own && live >= ownLeast/2; own != g.own {
 		g.own = own
 		g.percent = 0
-		g.base, g.data = g.allocated(), live
+		g.rebase(g.allocated(), live)
 	}
 	if g.own {
 		least := 0
@@ -157,6 +158,9 @@ func (g *Pacer) collect(live, least int) {
 		}
 		return
 	}
+	if cycles() != g.cycles {
+		g.rebase(allocated, live) // the runtime has collected, because of its limit of memory
+	}
 	g.set(noGoal)
 	share := ownPercent
 	if g.near {
@@ -186,11 +190,27 @@ func (g *Pacer) atRest(allocated uint64, live int) bool {
 	}
 	select {
 	case <-g.running:
-		g.running, g.base, g.data = nil, allocated, live
+		g.running = nil
+		g.rebase(allocated, live)
 		return true
 	default:
 		return false
 	}
+}
+
+// rebase counts garbage from now on, after a collection.
+func (g *Pacer) rebase(allocated uint64, live int) {
+	g.base, g.data, g.cycles = allocated, live, cycles()
+}
+
+// cycles returns how many collections have ended.
+func cycles() uint64 {
+	sample := [1]metrics.Sample{{Name: "/gc/cycles/total:gc-cycles"}}
+	metrics.Read(sample[:])
+	if sample[0].Value.Kind() != metrics.KindUint64 {
+		return 0
+	}
+	return sample[0].Value.Uint64()
 }
 
 // Percent returns the collector's goal: by how many per cent the heap may grow.

@@ -134,7 +134,7 @@ func TestLargeHeaps(t *testing.T) {
 
 // TestGrowth: data that only grows is not collected until the heap is several times what it was.
 func TestGrowth(t *testing.T) {
-	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
 	const mb = 1 << 20
 	for _, tc := range []struct {
 		name          string
@@ -156,7 +156,7 @@ func TestGrowth(t *testing.T) {
 		{"loaded, with garbage", 0, 300 * mb, 355 * mb, false, true, true},
 		{"loaded, much", 0, 390 * mb, 385 * mb, false, true, true},
 	} {
-		g := Pacer{own: true, near: tc.near, data: tc.before, percent: noGoal}
+		g := Pacer{own: true, near: tc.near, data: tc.before, percent: noGoal, cycles: cycles()}
 		g.base = g.allocated() - uint64(tc.allocated)
 		g.Adjust(tc.now, true, tc.loading)
 		if got := g.running != nil; got != tc.wanted {
@@ -166,6 +166,23 @@ func TestGrowth(t *testing.T) {
 			<-g.running
 		}
 	}
+}
+
+// TestForeignCollection: after a collection that the runtime has made by itself, garbage is counted anew.
+func TestForeignCollection(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	g := Pacer{own: true, data: ownLeast, percent: noGoal, cycles: cycles()}
+	g.base = g.allocated() - ownLeast
+	runtime.GC()
+	if g.Adjust(ownLeast, true, false); g.running != nil {
+		<-g.running
+		t.Error("a collection follows one of the runtime at once")
+	}
+	g.base -= ownLeast
+	if g.Adjust(ownLeast, true, false); g.running == nil {
+		t.Fatal("no collection though everything was rewritten since")
+	}
+	<-g.running
 }
 
 // The runtime's limit of memory is set near the limit of the data only, and never below what is alive.

@@ -367,6 +367,12 @@ func newEncoding(oracle, subject string) bool {
 	return subject == "listpack" && (oracle == "hashtable" || oracle == "quicklist")
 }
 
+// newRank reports whether a reply is the error of 7.2 to the least RANK of LPOS, which 7.0 takes (lists.txt).
+func newRank(args []string, subject string) bool {
+	return args[0] == "lpos" && slices.Contains(args, "-9223372036854775808") &&
+		subject == "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
+}
+
 // readToEnd reads everything a server sends until it closes the connection, or until the sentinel's reply has come.
 func readToEnd(c *harness.Conn, sentinel string) (got string, closed bool, err error) {
 	var all []byte

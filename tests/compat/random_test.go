@@ -387,6 +387,9 @@ func (p *pair) playRound(proto int, commands [][]string) (sent int, problem stri
 		if args[0] == "object" && newEncoding(replies[oracle][0].Str, replies[subject][0].Str) {
 			continue
 		}
+		if newRank(args, replies[subject][0].Str) {
+			continue
+		}
 		if d := differ(s, args, replies[oracle], replies[subject]); d != "" {
 			return i + 1, d, nil
 		}
