@@ -97,7 +97,7 @@ func moduleHelp(c *Client) {
 
 var lolwutRow = session.Command{
 	Name: "lolwut", Arity: -1, Flags: session.ReadOnly | session.Fast, Handler: connected(lolwut), Group: session.GroupServer, Since: "5.0.0",
-	Summary: "Shows a picture by the computer, and the version.",
+	Summary: "Shows a picture drawn by the computer, and the version.",
 	Args:    []session.Arg{session.TokenArg("version", session.ArgInteger, "VERSION", "").Opt()},
 }
 

@@ -22,7 +22,7 @@ var clientCommand = session.Command{
 	Subs: []session.Command{
 		clientCachingRow,
 		{Name: "capa", Arity: -3, Flags: clientSub, ACL: session.CatConnection, Handler: connected(clientCapa),
-			Group: session.GroupConnection, Since: "8.0.0", Complexity: "O(1)", Summary: "Tells what the client can do.",
+			Group: session.GroupConnection, Since: "8.0.0", Complexity: "O(1)", Summary: "Tells the server what the client can do.",
 			Args: []session.Arg{session.StringArg("capability").Many()}},
 		{Name: "getname", Arity: 2, Flags: clientSub, ACL: session.CatConnection, Handler: connected(clientGetName),
 			Group: session.GroupConnection, Since: "2.6.9", Complexity: "O(1)", Summary: "Tells the connection's name."},

@@ -12,7 +12,7 @@ var (
 	clientCachingRow = session.Command{
 		Name: "caching", Arity: 3, Flags: clientSub, ACL: session.CatConnection, Handler: connected(clientCaching),
 		Group: session.GroupConnection, Since: "6.0.0", Complexity: "O(1)",
-		Summary: "Tells whether the keys of the next command are to be tracked.",
+		Summary: "Says whether the server tracks the keys of the next command.",
 		Args:    []session.Arg{session.OneOf("mode", session.TokenWord("yes", "YES", ""), session.TokenWord("no", "NO", ""))},
 	}
 	clientTrackingRow = session.Command{

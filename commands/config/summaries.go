@@ -18,7 +18,7 @@ var summaries = map[string]string{
 	"watchdog-period":        "Logs what the server does when a command takes longer than this many milliseconds. 0 turns the watchdog off.",
 	"disable-thp":            "Turns transparent huge pages off for the process.",
 	"oom-score-adj":          "Sets the score by which the kernel chooses which process to kill when memory runs out. relative adds to the score at the start, absolute replaces it.",
-	"oom-score-adj-values":   "The scores of a master, of a replica and of background processes.",
+	"oom-score-adj-values":   "The scores of a master, of a replica and of background processes. Only the first is used.",
 	"server_cpulist":         "The processors that run the main thread.",
 	"bio_cpulist":            "The processors that run background threads.",
 	"aof_rewrite_cpulist":    "The processors that rewrite the append-only file.",

@@ -362,7 +362,7 @@ func (c *Config) addCluster() {
 	v := &c.Values
 	defer c.noOps(len(c.rows), noCluster)
 	c.yesno("cluster-enabled", &v.ClusterEnabled, false, ro).
-		noOp("there is no cluster yet: this server serves all keys, of one database")
+		noOp("there is no cluster yet: this server serves all keys")
 	c.text("cluster-config-file", &v.ClusterConfigFile, "nodes.conf", ro, nil)
 	num(c, "cluster-port", &v.ClusterPort, 0, 65535, 0, plain, ro)
 	num(c, "cluster-node-timeout", &v.ClusterNodeTimeoutMs, 0, maxI64, 15000, plain, rw)

@@ -19,7 +19,7 @@ var objectRow = session.Command{Name: "object", Arity: -2, Group: session.GroupG
 		{Name: "help", Arity: 2, Flags: session.Loading | session.Stale, ACL: session.CatKeyspace, Handler: objectHelp,
 			Group: session.GroupGeneric, Since: "6.2.0", Complexity: "O(1)",
 			Summary: "Returns what the subcommands do."},
-		objectSub("idletime", "2.2.3", objectIdleTime, "Returns for how many seconds a key has not been accessed (other policies only)."),
+		objectSub("idletime", "2.2.3", objectIdleTime, "Returns for how many seconds a key has not been accessed (all policies but LFU)."),
 		objectSub("refcount", "2.2.3", objectRefCount, "Returns how many references Redis would hold to a key's value."),
 	}}
 

@@ -1,8 +1,10 @@
 # Written by packaging/mkdocs; change that and run make docs.
 complete -c ferrous -l check-aof -d 'look at an append-only file'
 complete -c ferrous -l check-rdb -d 'look at a snapshot'
+complete -c ferrous -l fix -d 'with --check-aof: cut off what is wrong'
 complete -c ferrous -l help -d 'print the forms of the command line'
 complete -c ferrous -l ping -d 'is the server ready?'
+complete -c ferrous -l truncate-to-timestamp -d 'with --check-aof: cut off what is younger'
 complete -c ferrous -l version -d 'print the version'
 complete -c ferrous -l acl-pubsub-default -d 'The channels that a new user may use: none (resetchannels) or all (allchannels)' -x -a 'allchannels resetchannels'
 complete -c ferrous -l aclfile -d 'The file of the users, instead of user lines in the configuration file' -r

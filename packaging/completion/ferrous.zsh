@@ -3,8 +3,10 @@
 _arguments -S \
   '--check-aof[look at an append-only file]' \
   '--check-rdb[look at a snapshot]' \
+  '--fix[with --check-aof\: cut off what is wrong]' \
   '--help[print the forms of the command line]' \
   '--ping[is the server ready?]' \
+  '--truncate-to-timestamp[with --check-aof\: cut off what is younger]' \
   '--version[print the version]' \
   '--acl-pubsub-default[The channels that a new user may use\: none (resetchannels) or all (allchannels)]:value:(allchannels resetchannels)' \
   '--aclfile[The file of the users, instead of user lines in the configuration file]:value:_files' \

@@ -8,12 +8,14 @@ import (
 	"ferrous/commands/config"
 )
 
-// forms are the options that start no server, with what they are for.
+// forms are the options that start no server, and those of --check-aof, with what they are for.
 var forms = []named{
 	{"check-aof", "look at an append-only file"},
 	{"check-rdb", "look at a snapshot"},
+	{"fix", "with --check-aof: cut off what is wrong"},
 	{"help", "print the forms of the command line"},
 	{"ping", "is the server ready?"},
+	{"truncate-to-timestamp", "with --check-aof: cut off what is younger"},
 	{"version", "print the version"},
 }
 

@@ -200,7 +200,9 @@ Connects to the server that the same configuration would start, by TLS where onl
 .Ic tls\-port
 is set, logs in where
 .Ic requirepass
-is set, sends PING and says what came back.
+is set or as
+.Ev FERROUS_PING_AUTH
+says, sends PING and says what came back.
 It is meant for health checks.
 .It Fl \-check\-rdb
 Reads a snapshot to its end and says what is wrong with it.
@@ -240,6 +242,12 @@ is at most 0.8 of it.
 How many processors run the server at a time.
 .It Ev NOTIFY_SOCKET
 The socket of systemd, which is told when the server is ready.
+.It Ev FERROUS_PING_AUTH
+What
+.Fl \-ping
+logs in with, instead of
+.Ic requirepass :
+a password, or the name of a user, a blank and its password.
 .It Ev FERROUS_CPUPROFILE
 A file that a CPU profile of the whole run is written to.
 .El

@@ -1,6 +1,7 @@
 package packaging
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -91,6 +92,46 @@ func TestManualLinks(t *testing.T) {
 				t.Errorf("%s: %v", path, err)
 			}
 		}
+	}
+}
+
+// inward are environment variables of Ferrous that no operator sets, and what they are.
+var inward = map[string]string{
+	"FERROUS_DAEMON": "the server sets it for the process in the background",
+	"FERROUS_SEED":   "read with the build tag seeded only",
+}
+
+// ferrous(1) has the environment variables of Ferrous that the program reads.
+func TestEnvironmentIsDescribed(t *testing.T) {
+	root, err := harness.ModuleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	man, err := os.ReadFile(filepath.Join(root, "packaging/man/ferrous.1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	variable, found := regexp.MustCompile(`"(FERROUS_[A-Z_]+)"`), 0
+	err = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (path == filepath.Join(root, "tests") || path == filepath.Join(root, ".git")):
+			return fs.SkipDir
+		case d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		for _, m := range variable.FindAllStringSubmatch(string(text), -1) {
+			found++
+			if inward[m[1]] == "" && !strings.Contains(string(man), "\n.It Ev "+m[1]+"\n") {
+				t.Errorf("ferrous(1) lacks %s of %s", m[1], path)
+			}
+		}
+		return err
+	})
+	if err != nil || found < len(inward) {
+		t.Errorf("%d variables, %v", found, err)
 	}
 }
 

@@ -202,11 +202,12 @@ func TestBashCompletion(t *testing.T) {
 try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=(); _ferrous; echo "${COMPREPLY[@]}"; }
 try ferrous --appendf
 try ferrous --appendfsync ""
-try ferrous --pi`
+try ferrous --pi
+try ferrous --check-aof --fi`
 	cmd := exec.Command("bash", "-eu", "-c", script)
 	cmd.Dir = root
 	out, err := cmd.CombinedOutput()
-	if want := "--appendfilename --appendfsync\neverysec always no\n--ping --pidfile\n"; err != nil || string(out) != want {
+	if want := "--appendfilename --appendfsync\neverysec always no\n--ping --pidfile\n--fix\n"; err != nil || string(out) != want {
 		t.Errorf("%v: %q, want %q", err, out, want)
 	}
 }

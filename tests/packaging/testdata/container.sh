@@ -31,10 +31,12 @@ grep -q "^127.0.0.1:6379: PONG$" /tmp/ping || fail "health check: $(cat /tmp/pin
 kill -TERM $pid
 wait $pid || fail "the server ended with $?"
 [ -s $image/data/dump.rdb ] || fail "nothing was saved"
-inside /ferrous --dir /data --appendonly yes &
+inside /ferrous --dir /data --appendonly yes --requirepass change-me &
 pid=$!
-for _ in $(seq 600); do (inside /ferrous --ping) >/dev/null 2>&1 && break; sleep 0.1; done
-[ "$(redis-cli get key)" = value ] || fail "the data did not come back"
+for _ in $(seq 600); do (FERROUS_PING_AUTH=change-me inside /ferrous --ping) >/dev/null 2>&1 && break; sleep 0.1; done
+(FERROUS_PING_AUTH=change-me inside /ferrous --ping) || fail "the health check does not log in"
+(inside /ferrous --ping) >/dev/null && fail "the health check passes without the password"
+[ "$(redis-cli --no-auth-warning -a change-me get key)" = value ] || fail "the data did not come back"
 kill -TERM $pid
 wait $pid
 (inside /ferrous --ping) >/dev/null && fail "the health check finds a server that has ended"

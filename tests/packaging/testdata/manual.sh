@@ -2,16 +2,18 @@
 # Runs the commands of the manual and the README, page by page, in the copy of the machine that throwaway.sh makes, where
 # new.deb gets installed. A command is a line that begins with "$ " in a block that is marked as console; the lines behind it are
 # what it must print, "..." standing for any lines. A client is tried again for a while, since a server that the line before has
-# started in the background needs a moment, as a person would.
+# started in the background needs a moment, as a person would. Commands run as an ordinary user, who becomes root with sudo only.
 set -u
 
 . ./service.sh
 dpkg -i new.deb >/tmp/dpkg.log 2>&1 || { cat /tmp/dpkg.log; exit 1; }
 
 # What the machine of a reader has.
+useradd --create-home reader
+install -m 4755 /bin/bash /usr/local/bin/bash-of-root
 cat >/usr/local/bin/sudo <<'SUDO'
-#!/bin/sh
-exec "$@"
+#!/usr/local/bin/bash-of-root -p
+exec setpriv --reuid=root --regid=root --init-groups "$@"
 SUDO
 cat >/usr/local/bin/systemctl <<'SYSTEMCTL'
 #!/bin/bash
@@ -43,6 +45,7 @@ matches() {
 
 failures=0
 count=0
+outputs=$(mktemp)
 try() { # place, command, expected
   local tries=1 output status
   count=$((count + 1))
@@ -50,9 +53,13 @@ try() { # place, command, expected
   redis-cli* | *"ferrous --ping"*) tries=100 ;;
   esac
   while :; do
-    eval "$2" </dev/null >/tmp/output 2>&1
+    if [[ $2 == 'cd '* ]]; then
+      eval "$2" >"$outputs" 2>&1
+    else
+      runuser -u reader -- bash -c "$2" </dev/null >"$outputs" 2>&1
+    fi
     status=$?
-    output=$(cat /tmp/output)
+    output=$(cat "$outputs")
     if [ $status = 0 ] && matches "$output" "$3"; then return; fi
     tries=$((tries - 1))
     [ $tries = 0 ] && break
