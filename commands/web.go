@@ -86,35 +86,39 @@ func (s *Server) listenMetrics() error {
 	return s.web.server.Listen(addrs)
 }
 
-// ask runs a function on the loop and waits for it. If the context ends before, what the function leaves behind must not be
-// looked at.
-func (s *Server) ask(ctx context.Context, f func()) error {
-	done := make(chan struct{})
+// ask runs a function on the loop and returns its result. If the context ends before, the function may still run, or not.
+func ask[T any](s *Server, ctx context.Context, f func() T) (T, error) {
+	result := make(chan T, 1)
 	s.loop.Post(func() {
-		f()
-		close(done)
+		if ctx.Err() == nil {
+			result <- f()
+		}
 	})
 	select {
-	case <-done:
-		return nil
+	case v := <-result:
+		return v, nil
 	case <-ctx.Done():
-		return errNoAnswer
+		var none T
+		return none, errNoAnswer
 	}
 }
 
 // askAs is ask for an answer that needs the right to a command, given with its arguments.
-func askAs[T any](w webSource, ctx context.Context, who web.Asker, answer func(s *Server) T, command ...string) (v T, err error) {
-	var denied error
-	err = w.s.ask(ctx, func() {
-		if denied = w.s.webRefusal(who, command); denied == nil {
-			v = answer(w.s)
+func askAs[T any](w webSource, ctx context.Context, who web.Asker, answer func(s *Server) T, command ...string) (T, error) {
+	type result struct {
+		v      T
+		denied error
+	}
+	r, err := ask(w.s, ctx, func() (r result) {
+		if r.denied = w.s.webRefusal(who, command); r.denied == nil {
+			r.v = answer(w.s)
 		}
+		return r
 	})
 	if err != nil {
-		var none T
-		return none, err
+		return r.v, err
 	}
-	return v, denied
+	return r.v, r.denied
 }
 
 // webRefusal returns why an asker may not know what a command tells, nil if it may.
@@ -182,15 +186,16 @@ func isLoopback(addr string) bool {
 }
 
 // Login implements web.Source.
-func (w webSource) Login(ctx context.Context, name, password, from string) (user web.User, err error) {
+func (w webSource) Login(ctx context.Context, name, password, from string) (web.User, error) {
 	s := w.s
 	hash := acl.Hash([]byte(password))
-	var u *acl.User
-	err = s.ask(ctx, func() {
-		if u = s.security.users.Get([]byte(name)); u == nil || !u.AcceptsHash(hash) {
+	u, err := ask(s, ctx, func() *acl.User {
+		u := s.security.users.Get([]byte(name))
+		if u == nil || !u.AcceptsHash(hash) {
 			s.logWebDenial(web.Asker{From: from}, acl.DeniedAuth, "AUTH", name)
-			u = nil
+			return nil
 		}
+		return u
 	})
 	switch {
 	case err != nil:
