@@ -288,14 +288,7 @@ func TestMetricsSlowLoris(t *testing.T) {
 	stop := make(chan struct{})
 	defer close(stop)
 	for i := range 200 {
-		to := addr
-		if i%2 == 0 {
-			to = s.Addr
-		}
-		conn, err := net.Dial("tcp", to)
-		if err != nil {
-			t.Fatal(err)
-		}
+		conn := dialEither(t, i, addr, s.Addr)
 		defer conn.Close()
 		if _, err := io.WriteString(conn, "GET /metrics HTTP/1.1\r\nHost: x\r\n"); err != nil {
 			t.Fatal(err)
@@ -496,14 +489,7 @@ func TestHTTPRandom(t *testing.T) {
 	pieces := []string{"GET /metrics HTTP/1.1\r\n", "GET / HTTP/1.0\r\n", "Host: localhost\r\n", "\r\n", "GET /", "*1\r\n$4\r\nPING\r\n", "PING\r\n", "\x00\xff", "GET /x\r\n",
 		"Content-Length: 100\r\n", "Transfer-Encoding: chunked\r\n", "HEAD / HTTP/1.1\r\n", strings.Repeat("y", 5000)}
 	for i := range 200 {
-		to := addr
-		if i%2 == 0 {
-			to = s.Addr
-		}
-		conn, err := net.Dial("tcp", to)
-		if err != nil {
-			t.Fatal(err)
-		}
+		conn := dialEither(t, i, addr, s.Addr)
 		for range 1 + rnd.IntN(6) {
 			p := pieces[rnd.IntN(len(pieces))]
 			if rnd.IntN(4) == 0 {

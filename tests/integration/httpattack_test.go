@@ -29,6 +29,16 @@ func exchange(t *testing.T, addr, send string) string {
 	return string(text)
 }
 
+// dialEither connects to one of two addresses in turn, as i says.
+func dialEither(t *testing.T, i int, addrs ...string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", addrs[i%len(addrs)])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
+}
+
 // What a browser sends on behalf of a hostile page never runs a command, whatever the method, path and body are, with http yes and
 // without: HTTP that is not answered is known by its Host line, and a connection that has begun as HTTP's stays HTTP's.
 func TestBrowserRunsNoCommand(t *testing.T) {
@@ -196,14 +206,7 @@ func TestHTTPManyConnections(t *testing.T) {
 	s, addr := startMetrics(t, "--http", "yes")
 	c := s.Dial(t)
 	for i := range 120 {
-		to := addr
-		if i%2 == 0 {
-			to = s.Addr
-		}
-		conn, err := net.Dial("tcp", to)
-		if err != nil {
-			t.Fatal(err)
-		}
+		conn := dialEither(t, i, addr, s.Addr)
 		defer conn.Close()
 		conn.SetWriteDeadline(time.Now().Add(10 * time.Second))
 		if _, err := io.WriteString(conn, strings.Repeat("GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", 50)); err != nil {
