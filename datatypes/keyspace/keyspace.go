@@ -454,7 +454,7 @@ func (db *DB) Write(key []byte, r *record.Record, offset int, data []byte) int {
 	if r != nil {
 		n = max(n, r.StringLen())
 	}
-	copy(db.Edit(key, r, n, 0)[offset:], data)
+	copy(db.edit(key, r, n, 0, offset)[offset:], data)
 	return n
 }
 
@@ -462,7 +462,10 @@ func (db *DB) Write(key []byte, r *record.Record, offset int, data []byte) int {
 // r is the key's live record or nil, when the string is made (without a deadline). room is the capacity of a new buffer for a
 // long string; 0 is for strings that grow: n for a new string, then twice as much. The bytes may be written until the next
 // call for the database.
-func (db *DB) Edit(key []byte, r *record.Record, n, room int) []byte {
+func (db *DB) Edit(key []byte, r *record.Record, n, room int) []byte { return db.edit(key, r, n, room, n) }
+
+// edit is Edit for a caller that writes all bytes from offset from to n, which need not become zero before.
+func (db *DB) edit(key []byte, r *record.Record, n, room, from int) []byte {
 	ks := db.ks
 	if room < n {
 		room = n
@@ -485,8 +488,8 @@ func (db *DB) Edit(key []byte, r *record.Record, n, room int) []byte {
 	if r.Inline() {
 		if !ks.gen.Pinned() || db.t.Owned(table.Hash(key)) {
 			if b, ok := r.TryResize(n); ok {
-				if n > oldLen {
-					clear(b[oldLen:])
+				if from > oldLen {
+					clear(b[oldLen:from])
 				}
 				return b
 			}
@@ -524,8 +527,8 @@ func (db *DB) Edit(key []byte, r *record.Record, n, room int) []byte {
 		db.bytes += Size(r) - before
 	} else {
 		v.B = v.B[:n]
-		if n > oldLen {
-			clear(v.B[oldLen:])
+		if from > oldLen {
+			clear(v.B[oldLen:from])
 		}
 	}
 	return v.B
@@ -710,7 +713,7 @@ func (s *Snapshot) Counts() []Count { return s.counts }
 func (s *Snapshot) Walk(fn func(db int, r *record.Record) bool) {
 	if s.frozen == nil {
 		for i, t := range s.tables {
-			if !t.Walk(func(r *record.Record) bool { return fn(s.ids[i], r) }) {
+			if !t.Each(func(r *record.Record) bool { return fn(s.ids[i], r) }) {
 				return
 			}
 		}
