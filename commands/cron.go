@@ -37,6 +37,10 @@ func (s *Server) cron() {
 	live := s.Keyspace.Bytes()
 	ended := s.activity.Note(s.Keyspace.Now, s.stats.commands, live)
 	s.pace()
+	if ended {
+		s.trimReply()
+		s.loop.Trim()
+	}
 	if ended && s.activity.Idle() {
 		s.Requests.Trim()
 		s.sync.scratch.Trim()

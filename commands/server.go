@@ -58,13 +58,14 @@ type Server struct {
 	base  time.Time // process start; the monotonic clock counts from here
 	wall  int64     // Unix microseconds at base; cron follows a clock that was set
 
-	w       resp.Writer                  // replies to the client being served
-	repl    session.Replication          // how the running command is to be propagated
-	members [keyspace.MaxPrefetch][]byte // members of collections that prefetch looks at
-	behind  []byte                       // scratch of readOn
-	limits  resp.Limits
-	early   resp.Limits // limits of clients that are not logged in; see limitsOf
-	current *Client     // whose packet is being processed
+	w         resp.Writer                  // replies to the client being served
+	longReply bool                         // one of more than keepBuffer was sent lately
+	repl      session.Replication          // how the running command is to be propagated
+	members   [keyspace.MaxPrefetch][]byte // members of collections that prefetch looks at
+	behind    []byte                       // scratch of readOn
+	limits    resp.Limits
+	early     resp.Limits // limits of clients that are not logged in; see limitsOf
+	current   *Client     // whose packet is being processed
 
 	clients          map[int64]*Client
 	order            []*Client // the same clients in the order in which cron visits them
@@ -422,6 +423,9 @@ func (s *Server) process(c *Client, now int64) int64 {
 		s.outbox.inPacket = true
 	}
 	s.w.Proto = int(c.proto)
+	if s.w.Buf == nil {
+		s.w.Buf = s.loop.Buffer()
+	}
 	s.limitReply(c)
 	lim := s.limitsOf(c)
 	s.takeWaiting(c)
@@ -538,8 +542,20 @@ func (s *Server) limitsOf(c *Client) *resp.Limits {
 	return &s.early
 }
 
-// keepBuffer is the largest buffer for replies or messages that is kept for the next ones.
-const keepBuffer = 1 << 20
+const (
+	// keepBuffer is the largest buffer for replies or messages that is kept for the next ones.
+	keepBuffer = 1 << 20
+	// keepLately is the largest buffer for replies that is kept while replies of more than keepBuffer come.
+	keepLately = 256 << 20
+)
+
+// trimReply lets go of a large buffer for replies that was not needed since the last call.
+func (s *Server) trimReply() {
+	if !s.longReply && cap(s.w.Buf) > keepBuffer && len(s.w.Buf) == 0 {
+		s.w.Buf = nil
+	}
+	s.longReply = false
+}
 
 // send writes the collected replies.
 func (s *Server) send(c *Client) {
@@ -561,13 +577,16 @@ func (s *Server) send(c *Client) {
 		}
 		if !c.conn.Closing() {
 			c.forgetSoft()
-			s.reply(c.conn, s.w.Buf)
+			s.longReply = s.longReply || n > keepBuffer
+			if s.fileBefore(c.conn) {
+				s.w.Buf = c.conn.SendBuffer(s.w.Buf)
+			}
 			s.stats.netOut += int64(n)
 			s.stats.writes++
 			c.replyBuffer.note(n)
 		}
 		s.w.Reset()
-		if cap(s.w.Buf) > keepBuffer {
+		if cap(s.w.Buf) > keepLately {
 			s.w.Buf = nil
 		}
 		s.afterSend(c)
