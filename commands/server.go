@@ -45,7 +45,7 @@ import (
 // The versions that INFO, HELLO and the log answer: clients and tools look at Redis's to know what they may use.
 const (
 	RedisVersion = "7.2.4"
-	Version      = "0.1.0"
+	Version      = "0.2.0"
 )
 
 // Server is one Ferrous server.

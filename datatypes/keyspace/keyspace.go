@@ -462,7 +462,9 @@ func (db *DB) Write(key []byte, r *record.Record, offset int, data []byte) int {
 // r is the key's live record or nil, when the string is made (without a deadline). room is the capacity of a new buffer for a
 // long string; 0 is for strings that grow: n for a new string, then twice as much. The bytes may be written until the next
 // call for the database.
-func (db *DB) Edit(key []byte, r *record.Record, n, room int) []byte { return db.edit(key, r, n, room, n) }
+func (db *DB) Edit(key []byte, r *record.Record, n, room int) []byte {
+	return db.edit(key, r, n, room, n)
+}
 
 // edit is Edit for a caller that writes all bytes from offset from to n, which need not become zero before.
 func (db *DB) edit(key []byte, r *record.Record, n, room, from int) []byte {
