@@ -22,10 +22,9 @@ import (
 //
 // While the timer is at work the commands leave most of it to the timer: each evicts only what has been added since the last
 // eviction, and more if that is longer ago than evictionPause. If each took the tenacity's time, which is 500 microseconds, a
-// client that sends a thousand PINGs a second would have to wait for half a second of eviction a second besides the
-// timer's, and where the loop does not have a processor for itself its requests would queue up. (Measured, CONFIG SET of
-// maxmemory to a tenth of 5 million keys, such a client on a busy machine: 121 ms at
-// worst so, 15 now, 26 Redis 7.2.6; done in 5.9, 7.8 and 15.4 s.)
+// client that sends a thousand PINGs a second would take half of the loop's time besides the timer's steps, and where the
+// loop has to share its processor the requests would queue up. (Measured, maxmemory set to a tenth of 5 million keys, such a
+// client on a busy machine: 121 ms at worst so, 15 now, 26 Redis 7.2.6; done in 5.9, 7.8 and 15.4 s.)
 //
 // Memory that is freed is measured by the keyspace alone: what an eviction causes elsewhere (messages for clients with
 // tracking, the append-only file's buffer) must not cause further ones. The buffers of the append-only file and of replicas
