@@ -741,11 +741,11 @@ func (s *Snapshot) Release() {
 	s.ks.snap = nil
 }
 
-// ClocksPerSecond is the resolution of LRU clocks. Redis counts whole seconds, in 24 bits; three bits more distinguish the
+// ClocksPerSecond is the resolution of LRU clocks. Redis counts whole seconds, in 24 bits; eighths of them distinguish the
 // keys of a cache that is renewed within seconds.
 const ClocksPerSecond = 8
 
-// LRUClock returns the access clock for a time: eighths of a second, in 27 bits.
+// LRUClock returns the access clock for a time: eighths of a second, in 31 bits.
 func LRUClock(nowMs int64) uint32 { return uint32(nowMs/(1000/ClocksPerSecond)) & record.ClockMask }
 
 // Idle returns the milliseconds since the last access of a record with this clock.
