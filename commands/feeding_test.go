@@ -30,3 +30,28 @@ func TestFeeding(t *testing.T) {
 		}
 	}
 }
+
+// TestFeedingEnd: a packet writes to replicas at its end if it may, is alone in its round so far, and has few of them to write to.
+func TestFeedingEnd(t *testing.T) {
+	for _, c := range []struct {
+		direct, packets, replicas int
+		waits, want               bool
+	}{
+		{0, 0, 1, false, false},
+		{5, 0, 1, false, true},
+		{5, 0, directReplicas, false, true},
+		{5, 0, directReplicas + 1, false, false},
+		{5, 1, 1, false, false},
+		{5, 0, 1, true, false},
+	} {
+		f := feeding{put: true, direct: c.direct, packets: c.packets}
+		got := f.end(c.replicas, c.waits)
+		left, packets := c.direct, c.packets+1
+		if c.want {
+			left, packets = c.direct-1, 0
+		}
+		if got != c.want || f.put || f.direct != left || f.packets != packets {
+			t.Errorf("%+v: %t, then %+v", c, got, f)
+		}
+	}
+}

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync"
+	"sync/atomic"
 
 	"ferrous/commands/config"
 	"ferrous/commands/progress"
@@ -173,26 +173,37 @@ func (s *Server) startJob(j *replication.Job) {
 	s.streamDump(j, snap)
 }
 
-// streamedDump is a payload in the making. The goroutine that encodes it waits while there is no room for more.
+// streamedDump is a payload in the making. The goroutine that encodes it waits while there is no room for more. It shares
+// no lock with the loop, which would wait for the goroutine's thread where other processes have the processors.
 type streamedDump struct {
-	job  *replication.Job
-	snap *keyspace.Snapshot
-	size int64
+	job   *replication.Job
+	snap  *keyspace.Snapshot
+	size  int64 // bytes that the payload was given
+	taken int64 // bytes that have come to the loop
 
-	mu     sync.Mutex
-	cond   sync.Cond
-	room   int // bytes that may be handed to the loop
-	flying int // handed over, and not with the loop yet
-	ended  bool
-	free   [][]byte // pieces that the replicas have read: a payload of any size makes no garbage to speak of
+	handed int64 // bytes that the goroutine has handed over
+
+	limit atomic.Int64  // that handed may reach: taken, and the room of the payload
+	ended atomic.Bool   // the payload is not wanted any more
+	wake  chan struct{} // limit or ended has changed
+	free  chan []byte   // pieces that the replicas have read: a payload of any size makes no garbage to speak of
+}
+
+// freePieces is more than there are pieces in a payload's room.
+const freePieces = 64
+
+// begin allows the goroutine to hand over as much as there is room for.
+func (d *streamedDump) begin(p *replication.Payload) {
+	d.wake, d.free = make(chan struct{}, 1), make(chan []byte, freePieces)
+	d.makeRoom(p, 0)
 }
 
 var errDropped = errors.New("nobody waits for the payload any more")
 
 // streamDump begins to encode a snapshot for replicas.
 func (s *Server) streamDump(j *replication.Job, snap *keyspace.Snapshot) {
-	d := &streamedDump{job: j, snap: snap, room: j.Payload.Room()}
-	d.cond.L = &d.mu
+	d := &streamedDump{job: j, snap: snap}
+	d.begin(j.Payload)
 	j.Ctx, j.Payload.Ctx = d, d
 	s.sync.streamed = d
 	s.Logf(config.LogNotice, "Background RDB transfer started by pid %d", os.Getpid())
@@ -214,56 +225,62 @@ func (s *Server) streamDump(j *replication.Job, snap *keyspace.Snapshot) {
 
 // stopped returns errDropped once the payload is not wanted any more.
 func (d *streamedDump) stopped() error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.ended {
+	if d.ended.Load() {
 		return errDropped
 	}
 	return nil
 }
 
-// end has the goroutine end.
+// end makes the goroutine end.
 func (d *streamedDump) end() {
-	d.mu.Lock()
-	d.ended = true
-	d.cond.Broadcast()
-	d.mu.Unlock()
+	d.ended.Store(true)
+	d.wakeUp()
 }
 
-// makeRoom allows the goroutine to hand over more. taken bytes that it has handed over are with the payload.
-func (d *streamedDump) makeRoom(p *replication.Payload, taken int) {
-	d.mu.Lock()
-	d.flying -= taken
-	d.room = p.Room()
-	for b := p.Spent(); b != nil; b = p.Spent() {
-		d.free = append(d.free, b)
+// wakeUp ends a wait of the goroutine, the present one or the next.
+func (d *streamedDump) wakeUp() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
 	}
-	d.cond.Broadcast()
-	d.mu.Unlock()
+}
+
+// makeRoom allows the goroutine to hand over more. The loop calls it, after taken bytes have come to it.
+func (d *streamedDump) makeRoom(p *replication.Payload, taken int) {
+	d.taken += int64(taken)
+	for b := p.Spent(); b != nil; b = p.Spent() {
+		select {
+		case d.free <- b:
+		default:
+		}
+	}
+	if limit := d.taken + int64(p.Room()); limit > d.limit.Load() {
+		d.limit.Store(limit)
+		d.wakeUp()
+	}
 }
 
 // piece waits until there is room, and returns a buffer of most bytes or less to fill and to hand over; nil when the payload is not
-// wanted any more.
+// wanted any more. The goroutine calls it.
 func (d *streamedDump) piece(most int) []byte {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for d.room <= d.flying && !d.ended {
-		d.cond.Wait()
+	for d.limit.Load() <= d.handed && !d.ended.Load() {
+		<-d.wake
 	}
-	if d.ended {
+	if d.ended.Load() {
 		return nil
 	}
-	n := min(most, outputOnce, d.room-d.flying)
-	d.flying += n
-	for k := len(d.free) - 1; k >= 0; k-- {
-		b := d.free[k]
-		d.free[k] = nil
-		d.free = d.free[:k]
-		if cap(b) >= n {
-			return b[:n]
+	n := min(most, outputOnce, int(d.limit.Load()-d.handed))
+	d.handed += int64(n)
+	for {
+		select {
+		case b := <-d.free:
+			if cap(b) >= n {
+				return b[:n]
+			}
+		default:
+			return make([]byte, n)
 		}
 	}
-	return make([]byte, n)
 }
 
 // dumpWriter hands what is written to it to the loop, as there is room.
@@ -411,8 +428,7 @@ func (s *Server) sendFile(a replication.SendFile) {
 		return
 	}
 	d := &sentFile{payload: a.Payload, file: b.file}
-	d.cond.L = &d.mu
-	d.room = a.Payload.Room()
+	d.begin(a.Payload)
 	a.Payload.Ctx = d
 	d.file.users++
 	meter := s.meter("Sending the dump to a replica")

@@ -27,7 +27,7 @@ import (
 // On a master streamSink gets every change, from propagate.go like the append-only file, and gives it to the node's
 // backlog. What replicas have not got yet is written once a round, in the flush phase after the group commit of the
 // append-only file (flushReplicas): with appendfsync always no replica has what the disk has not. Where round after round
-// has one packet only, it is written at the end of that packet (feeding), which saves the loop a turn. Output is written from the
+// has one packet only, and there are few replicas, it is written at the end of that packet (feeding), which saves the loop a turn. Output is written from the
 // backlog itself, which all replicas share (eventloop.Source).
 //
 // A replica has no streamSink: what it executes is its master's, and its own replicas get the master's bytes.
@@ -88,18 +88,29 @@ func (s *Server) streamFed() {
 	}
 }
 
-// endFed is called at the end of a packet that has put something into the stream.
-func (s *Server) endFed() {
-	f := &s.sync.feed
+// end is called at the end of a packet that has put something into the stream. It reports whether that packet writes to the
+// replicas; if not, the flush phase does. waits is true if what it has put in must not be sent yet.
+func (f *feeding) end(replicas int, waits bool) bool {
 	f.put = false
-	f.packets++
-	if f.direct == 0 || f.packets > 1 || s.aof.file.Buffered() > 0 {
-		s.loop.RequestFlush()
-		return
+	if f.packets++; f.direct == 0 || f.packets > 1 || replicas > directReplicas || waits {
+		return false
 	}
 	f.direct--
 	f.packets = 0
-	s.flushReplicas()
+	return true
+}
+
+// directReplicas is the most replicas that a packet writes to at its end. It saves one turn of the loop, and costs a write to each
+// replica for every further packet of the round.
+const directReplicas = 2
+
+// endFed is called at the end of a packet that has put something into the stream.
+func (s *Server) endFed() {
+	if s.sync.feed.end(len(s.sync.node.Replicas()), s.aof.file.Buffered() > 0) {
+		s.flushReplicas()
+	} else {
+		s.loop.RequestFlush()
+	}
 }
 
 // newReplication makes the node: a master without replicas. startReplication follows when the data are there.

@@ -476,6 +476,9 @@ func (s *Server) process(c *Client, now int64) int64 {
 		c.conn.CloseNow()
 	}
 	c.parser.End()
+	if outer == nil && s.sync.feed.put && c.blocked != nil && c.blocked.waiter != nil {
+		s.endFed() // WAIT: the replicas come first, the replies to earlier commands are not what the client waits for
+	}
 	s.send(c)
 	s.account(c)
 	if c.closing {

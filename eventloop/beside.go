@@ -15,7 +15,7 @@ package eventloop
 //
 // The loop writes to side.out, which replaces a socket's buffer: Send fills it up to sideRoom, the rest waits in the
 // connection's queue as for other connections, and when there is room again the thread asks the loop to continue
-// (Conn.flush). The loop sets its requests for a side (output, its end, reading again) with side.ask; at the end of a packet
+// (Conn.flush). The loop sets its requests for a side (output, its end, reading again) with askAndUnlock; at the end of a packet
 // it wakes a sleeping thread once for all of them.
 //
 // A peer that does not read does not delay others, since the thread never waits for a socket. Output that the kernel does not
@@ -185,8 +185,7 @@ func (l *Loop) join(s Stream, flags uint16, done func(*Conn, error)) {
 	l.byFD[fd] = c
 	t.mu.Lock()
 	t.count++
-	t.ask(sd)
-	t.mu.Unlock()
+	t.askAndUnlock(sd)
 	l.current = c
 	switch {
 	case done != nil:
@@ -522,7 +521,9 @@ func (t *ioThread) fail(sd *side, err error) {
 func (t *ioThread) end() {
 	close(t.quit)
 	t.mu.Lock()
-	t.kick()
+	if t.asleep && !t.kicked {
+		t.poll.kick() // with the lock held: a thread that wakes up by itself closes the poll
+	}
 	t.mu.Unlock()
 	<-t.done
 }
@@ -561,10 +562,7 @@ func (p *packet) run() {
 	p.reset()
 	t.free <- p
 	t.mu.Lock()
-	if len(t.asked) > 0 {
-		t.kick()
-	}
-	t.mu.Unlock()
+	t.unlockAndKick(len(t.asked) > 0)
 }
 
 func (p *packet) reset() {
@@ -572,21 +570,22 @@ func (p *packet) reset() {
 	p.items, p.used = p.items[:0], 0
 }
 
-// ask has the thread look at a side. ioThread.mu is held.
-func (t *ioThread) ask(sd *side) {
+// askAndUnlock makes the thread look at a side, and unlocks ioThread.mu, which is held.
+func (t *ioThread) askAndUnlock(sd *side) {
 	if !sd.asked {
 		sd.asked = true
 		t.asked = append(t.asked, sd)
 	}
-	if t.loop.serving != t {
-		t.kick()
-	}
+	t.unlockAndKick(t.loop.serving != t)
 }
 
-// kick wakes a thread that sleeps. ioThread.mu is held.
-func (t *ioThread) kick() {
-	if t.asleep && !t.kicked {
-		t.kicked = true
+// unlockAndKick unlocks ioThread.mu, which is held, and wakes the thread if it is wanted and sleeps. It needs the lock as soon
+// as it is awake.
+func (t *ioThread) unlockAndKick(wanted bool) {
+	kick := wanted && t.asleep && !t.kicked
+	t.kicked = t.kicked || kick
+	t.mu.Unlock()
+	if kick {
 		t.poll.kick()
 	}
 }
@@ -595,18 +594,19 @@ func (t *ioThread) kick() {
 func (sd *side) send(p []byte) (n int, errno syscall.Errno) {
 	t := sd.thread
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	if sd.lost || sd.done {
+		t.mu.Unlock()
 		return 0, syscall.EPIPE
 	}
 	if n = min(len(p), sideRoom-len(sd.buf)); n == 0 && len(p) > 0 {
+		t.mu.Unlock()
 		return 0, syscall.EAGAIN
 	}
 	if last := len(t.spare) - 1; sd.buf == nil && last >= 0 {
 		sd.buf, t.spare = t.spare[last], t.spare[:last]
 	}
 	sd.buf = append(sd.buf, p[:n]...)
-	t.ask(sd)
+	t.askAndUnlock(sd)
 	return n, 0
 }
 
@@ -628,8 +628,7 @@ func (sd *side) release() { sd.tell(func() { sd.gone = true }) }
 func (sd *side) tell(change func()) {
 	sd.thread.mu.Lock()
 	change()
-	sd.thread.ask(sd)
-	sd.thread.mu.Unlock()
+	sd.thread.askAndUnlock(sd)
 }
 
 // pending reports whether output was not yet passed to the kernel.

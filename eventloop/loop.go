@@ -25,7 +25,8 @@
 // to it and needs no lock, with these exceptions: the fields of Loop.mu (the
 // queue of Post, the descriptors that the watcher reports, the write end of the
 // inner connection), and the watcher's own descriptor, which the kernel
-// guards. Post and Shutdown may be called from any goroutine, all else from
+// guards. Loop.mu is held for some assignments only, never in a system call.
+// Post and Shutdown may be called from any goroutine, all else from
 // the loop only (callbacks of Handler, functions given to Post and AfterFunc),
 // or before Serve is called. When evio ends, the goroutine of Serve calls Closed, after the goroutine of the loop has ended.
 //
@@ -180,12 +181,15 @@ type Loop struct {
 	running []func() // posted functions being run, swapped with posted
 
 	mu      sync.Mutex
-	kicked  bool     // a byte is in the inner connection
-	posted  []func() // functions to run
-	readyIn []int32  // descriptors that the watcher reported
-	alarm   bool     // a timer is due
-	stop    bool     // Shutdown was called
-	wfd     int      // write end of the inner connection, -1 without one
+	kicked  bool           // a byte is in the inner connection
+	posted  []func()       // functions to run
+	readyIn []int32        // descriptors that the watcher reported
+	alarm   bool           // a timer is due
+	stop    bool           // Shutdown was called
+	wfd     int            // write end of the inner connection, -1 without one
+	kicks   sync.WaitGroup // wake-ups that are being written to wfd
+
+	sendKick func(fd int, p []byte) (n int, errno syscall.Errno) // send, but for tests; guarded by mu
 
 	inner     innerConn
 	adopting  []adoption // dialled sockets that wait for their place in evio's poll
@@ -213,7 +217,7 @@ func New(o Options) (*Loop, error) {
 	if o.Logf == nil {
 		o.Logf = func(string, ...any) {}
 	}
-	l := &Loop{opt: o, h: o.Handler, wfd: -1, poll: -1, first: true, born: time.Now()}
+	l := &Loop{opt: o, h: o.Handler, wfd: -1, sendKick: send, poll: -1, first: true, born: time.Now()}
 	l.inner.fd = -1
 	l.timers.loop = l
 	// The first listener is the loop's own; its address is made by serveOnce.
@@ -804,8 +808,7 @@ func (l *Loop) fail(err error) {
 func (l *Loop) Shutdown() {
 	l.mu.Lock()
 	l.stop = true
-	l.kickLocked()
-	l.mu.Unlock()
+	l.unlockAndKick()
 }
 
 // release closes the descriptors of New and ends the threads.

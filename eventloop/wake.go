@@ -1,9 +1,13 @@
 package eventloop
 
 // The inner connection wakes the loop: the loop listens on a unix socket, too, and has one connection through it. evio reads
-// the accepted end like a client's; the dialled end is a plain descriptor, Loop.wfd, written under Loop.mu. At most one byte
-// is in it: kicked is set when it is written and cleared before the queues are emptied. So everything queued before the byte
+// the accepted end like a client's; the dialled end is a plain descriptor, Loop.wfd. At most one byte
+// is in it: kicked is set before it is written and cleared before the queues are emptied. So everything queued before the byte
 // is read is handled then, and later entries send another byte.
+//
+// Whoever wakes the loop holds no lock that the loop takes. On a busy machine the kernel gives the processor to the loop at the
+// moment of the wake-up; a lock of the goroutine that called Post would then hold up the loop until that goroutine's thread
+// has its turn again. (Measured: the encoder of a payload on two cores, load 20; 54 ms, in which no client was served.)
 //
 // On Linux the socket has a random abstract name. Any local process can find it in /proc/net/unix and connect, so a peer with
 // another process id is refused. Elsewhere the socket is in a private directory.
@@ -108,12 +112,13 @@ func (in *innerConn) dialNext() (err error) {
 // hangUp closes the dialled end after evio has ended.
 func (l *Loop) hangUp() {
 	l.mu.Lock()
-	if l.wfd >= 0 {
-		syscall.Close(l.wfd)
-		l.wfd = -1
-	}
-	l.kicked = false
+	fd := l.wfd
+	l.wfd, l.kicked = -1, false
 	l.mu.Unlock()
+	l.kicks.Wait()
+	if fd >= 0 {
+		syscall.Close(fd)
+	}
 	l.inner.fd = -1
 	l.inner.hangUpNext()
 	l.dropDialled()
@@ -178,8 +183,7 @@ func (l *Loop) openedInner(ec evio.Conn, bound []net.Addr) evio.Action {
 	}
 	// For functions that were queued before there was a connection.
 	l.mu.Lock()
-	l.kickLocked()
-	l.mu.Unlock()
+	l.unlockAndKick()
 	return evio.None
 }
 
@@ -253,15 +257,20 @@ func (l *Loop) closedInner(ec evio.Conn) evio.Action {
 	return evio.None
 }
 
-// kickLocked sends a byte through the inner connection unless there is one in it. Loop.mu is held. Without a connection,
-// queued functions wait for openedInner.
-func (l *Loop) kickLocked() {
+// unlockAndKick unlocks Loop.mu, which is held, and then sends a byte through the inner connection unless there is one in it.
+// Without a connection, queued functions wait for openedInner.
+func (l *Loop) unlockAndKick() {
 	if l.kicked || l.wfd < 0 {
+		l.mu.Unlock()
 		return
 	}
 	l.kicked = true
+	fd, write := l.wfd, l.sendKick
+	l.kicks.Add(1) // hangUp closes fd later
+	l.mu.Unlock()
 	// If the socket buffer is full, bytes are waiting to be read and the loop wakes anyway, so the result does not matter.
-	send(l.wfd, kickByte)
+	write(fd, kickByte)
+	l.kicks.Done()
 }
 
 var kickByte = []byte{'k'}
@@ -272,8 +281,7 @@ var kickByte = []byte{'k'}
 func (l *Loop) Post(fn func()) {
 	l.mu.Lock()
 	l.posted = append(l.posted, fn)
-	l.kickLocked()
-	l.mu.Unlock()
+	l.unlockAndKick()
 }
 
 // RequestFlush requests the flush phase. Further calls before that phase cost nothing.
@@ -289,8 +297,7 @@ func (l *Loop) RequestFlush() {
 		return
 	}
 	l.mu.Lock()
-	l.kickLocked()
-	l.mu.Unlock()
+	l.unlockAndKick()
 }
 
 // woken is the loop's own turn: writable sockets, posted functions, timers and
@@ -372,6 +379,5 @@ func (l *Loop) writable(fd int32) {
 func (l *Loop) reportReady(fds []int32) {
 	l.mu.Lock()
 	l.readyIn = append(l.readyIn, fds...)
-	l.kickLocked()
-	l.mu.Unlock()
+	l.unlockAndKick()
 }

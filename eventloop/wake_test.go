@@ -5,6 +5,7 @@ import (
 	"math/rand"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -52,6 +53,42 @@ func TestPostWakesLoop(t *testing.T) {
 		time.Sleep(time.Duration(rnd.IntN(2000)) * time.Microsecond)
 		s.do(func() {})
 	}
+}
+
+// The loop serves, and can be posted to, while a goroutine that wakes it has not returned from the system call.
+func TestNoLockWhileLoopIsWoken(t *testing.T) {
+	waking, goOn := make(chan struct{}), make(chan struct{})
+	armed := make(chan bool, 1)
+	s := start(t, &testHandler{}, nil)
+	s.do(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.sendKick = func(fd int, p []byte) (int, syscall.Errno) {
+			n, errno := send(fd, p)
+			select {
+			case <-armed:
+				close(waking)
+				<-goOn
+			default:
+			}
+			return n, errno
+		}
+	})
+	armed <- true
+	ran := make(chan string, 2)
+	go s.Post(func() {
+		ran <- "posted"
+		s.Post(func() { ran <- "posted by it" })
+	})
+	<-waking
+	for range 2 {
+		select {
+		case <-ran:
+		case <-time.After(patience):
+			t.Error("the loop waits for the goroutine that wakes it")
+		}
+	}
+	close(goOn)
 }
 
 func TestPostFromLoop(t *testing.T) {

@@ -99,8 +99,7 @@ func (w *watcher) close() {
 func (l *Loop) ring() {
 	l.mu.Lock()
 	l.alarm = true
-	l.kickLocked()
-	l.mu.Unlock()
+	l.unlockAndKick()
 }
 
 // replaceInner is not called here: the timers of kqueue have no descriptor.

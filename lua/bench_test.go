@@ -59,6 +59,7 @@ var benchScripts = []struct {
 	n    int
 	body string
 }{
+	{"wait", 1e6, `for i=1,1e6 do end`},
 	{"for", 1e6, `local x=0 for i=1,1e6 do x=x+i end return x`},
 	{"while", 1e6, `local x=0 while x<1e6 do x=x+1 end return x`},
 	{"call", 1e6, `local function f(x) return x end local x=0 for i=1,1e6 do x=f(i) end return x`},

@@ -58,6 +58,7 @@ func TestReplies(t *testing.T) {
 		{`return {xpcall(function() redis.call('get') end, function(e) return type(e) end)}`, "*2\r\n$-1\r\n$5\r\ntable\r\n"},
 		{`return redis.pcall('fail').ignore_error_stats_update`, ":1\r\n"},
 		{`return redis.call('set','a','b')`, "+OK\r\n"},
+		{`local i=7 for i=1,10 do end for i=10,1,-3 do end for i=1,0 do end for i=0.1,1,0.1 do end return i`, ":7\r\n"},
 		{`return redis.call('set','a','b').ok`, "$2\r\nOK\r\n"},
 		{`return redis.call('get','none') == false`, ":1\r\n"},
 		{`redis.setresp(3) return redis.call('get','none') == nil`, ":1\r\n"},

@@ -223,6 +223,79 @@ func follow(replica, master *harness.Server) error {
 	return errors.New("the link does not come up")
 }
 
+// syncFigures are those of one full synchronisation.
+type syncFigures struct {
+	seconds       float64         // until the replica is online
+	cpu           float64         // seconds of the replica until then
+	latency, late []time.Duration // of the paced client, see paced
+	peak          float64         // memory of the master over resting
+}
+
+// syncOnce makes a fresh replica synchronise with the master s, to which a paced client writes. Memory is sampled, or latency is
+// measured: a sample walks the page tables of the master for milliseconds, on a core that the others need.
+func (b *bench) syncOnce(who int, s *harness.Server, changes [][]byte, replyLen int, sampled bool) (f syncFigures, err error) {
+	replica, err := b.start(b.subjects[who], "--repl-diskless-load", "on-empty-db")
+	if err != nil {
+		return f, err
+	}
+	defer replica.Kill()
+	resting, err := familyMemory(s.PID())
+	if err != nil {
+		return f, err
+	}
+	synced := make(chan error, 1)
+	lead := 200 * time.Millisecond
+	start := time.Now().Add(pacedLead)
+	go func() {
+		time.Sleep(time.Until(start.Add(lead)))
+		began := time.Now()
+		err := follow(replica, s)
+		f.seconds = time.Since(began).Seconds()
+		synced <- err
+	}()
+	peak := resting
+	watched := make(chan struct{})
+	stop := make(chan struct{})
+	go func() {
+		defer close(watched)
+		for sampled {
+			select {
+			case <-stop:
+				return
+			case <-time.After(10 * time.Millisecond):
+				if m, err := familyMemory(s.PID()); err == nil {
+					peak = max(peak, m)
+				}
+			}
+		}
+	}()
+	defer func() {
+		close(stop)
+		<-watched
+		f.peak = peak / resting
+	}()
+	for first := true; ; first = false {
+		if !first {
+			start = time.Now().Add(pacedLead)
+		}
+		latency, late, err := paced(s.Addr, changes, replyLen, b.snapRate, b.snapRate/2, start)
+		if err != nil {
+			return f, err
+		}
+		f.latency, f.late = append(f.latency, latency...), append(f.late, late...)
+		select {
+		case err := <-synced:
+			if err != nil {
+				return f, err
+			}
+			used, err := replica.CPU()
+			f.cpu = used.Seconds()
+			return f, err
+		default:
+		}
+	}
+}
+
 // syncPart measures a full synchronisation.
 func (b *bench) syncPart() error {
 	b.replicaHeader("Full synchronisation of %d keys with values of %d bytes, a paced client writes %d times a second, %d rounds",
@@ -231,6 +304,7 @@ func (b *bench) syncPart() error {
 	took := replicaResult{What: "time until the replica is online", Unit: "s", Goal: 0.7}
 	worst := replicaResult{What: "paced client, worst", Unit: "µs", Goal: 0.3}
 	p999 := replicaResult{What: "paced client, p99.9", Unit: "µs"}
+	sentLate := replicaResult{What: "paced client, its own worst delay before it sends", Unit: "µs"}
 	memory := replicaResult{What: "memory of the master, peak over resting", Unit: "ratio"}
 	cpu := replicaResult{What: "CPU of the replica until then", Unit: "s"}
 	masters, end, err := b.both("--repl-diskless-sync-delay", "0", "--repl-diskless-load", "on-empty-db")
@@ -257,79 +331,27 @@ func (b *bench) syncPart() error {
 	for round := range b.rounds {
 		for j := range 2 {
 			who := (round + j) % 2
-			s := masters[who]
-			replica, err := b.start(b.subjects[who], "--repl-diskless-load", "on-empty-db")
-			if err != nil {
-				return err
-			}
-			resting, err := familyMemory(s.PID())
-			if err != nil {
-				return err
-			}
-			synced := make(chan error, 1)
-			lead := 200 * time.Millisecond
-			start := time.Now().Add(pacedLead)
-			var seconds float64
-			peak := resting
-			go func() {
-				time.Sleep(time.Until(start.Add(lead)))
-				began := time.Now()
-				err := follow(replica, s)
-				seconds = time.Since(began).Seconds()
-				synced <- err
-			}()
-			watched := make(chan struct{})
-			stop := make(chan struct{})
-			go func() {
-				defer close(watched)
-				for {
-					select {
-					case <-stop:
-						return
-					case <-time.After(10 * time.Millisecond):
-						if m, err := familyMemory(s.PID()); err == nil {
-							peak = max(peak, m)
-						}
-					}
-				}
-			}()
-			var latency []time.Duration
-			for done, first := false, true; !done; first = false {
-				if !first {
-					start = time.Now().Add(pacedLead)
-				}
-				lat, _, err := paced(s.Addr, changes, len(shape.reply), b.snapRate, b.snapRate/2, start)
+			for _, sampled := range []bool{false, true} {
+				f, err := b.syncOnce(who, masters[who], changes, len(shape.reply), sampled)
 				if err != nil {
 					return err
 				}
-				latency = append(latency, lat...)
-				select {
-				case err = <-synced:
-					if err != nil {
-						return err
-					}
-					done = true
-				default:
+				if sampled {
+					memory.Rounds[who] = append(memory.Rounds[who], f.peak)
+					continue
 				}
+				p, late := percentilesOf(f.latency), percentilesOf(f.late)
+				took.Rounds[who] = append(took.Rounds[who], f.seconds)
+				cpu.Rounds[who] = append(cpu.Rounds[who], f.cpu)
+				worst.Rounds[who] = append(worst.Rounds[who], p.Max)
+				p999.Rounds[who] = append(p999.Rounds[who], p.P999)
+				sentLate.Rounds[who] = append(sentLate.Rounds[who], late.Max)
 			}
-			close(stop)
-			<-watched
-			used, err := replica.CPU()
-			replica.Kill()
-			if err != nil {
-				return err
-			}
-			p := percentilesOf(latency)
-			cpu.Rounds[who] = append(cpu.Rounds[who], used.Seconds())
-			took.Rounds[who] = append(took.Rounds[who], seconds)
-			worst.Rounds[who] = append(worst.Rounds[who], p.Max)
-			p999.Rounds[who] = append(p999.Rounds[who], p.P999)
-			memory.Rounds[who] = append(memory.Rounds[who], peak/resting)
 		}
 	}
-	for _, r := range []*replicaResult{&took, &cpu, &worst, &p999, &memory} {
+	for _, r := range []*replicaResult{&took, &cpu, &worst, &p999, &sentLate, &memory} {
 		r.medians()
-		if r == &worst || r == &memory {
+		if r == &worst || r == &sentLate || r == &memory {
 			for who := range 2 {
 				r.Value[who] = slices.Max(r.Rounds[who])
 			}

@@ -397,11 +397,16 @@ reload:
 			n := *counter + step
 			*counter = n
 			if step > 0 && n <= limit || step <= 0 && limit <= n {
+				jump := int(i&0x3ffff) - sbxBias
+				if jump == -1 {
+					h.spin(n, limit, step)
+					continue
+				}
 				R[A+3] = h.boxes.number(n)
 				if h.budget--; h.budget < 0 {
 					h.tick(0)
 				}
-				f.Pc += int(i&0x3ffff) - sbxBias
+				f.Pc += jump
 			}
 
 		case lua.OP_TFORLOOP:
@@ -566,4 +571,13 @@ func (t *table) setList(from int, values []lua.LValue) {
 	}
 	t.array = append(t.array, values...)
 	t.trim()
+}
+
+// spin is the rest of a numeric loop without a body, from n on. Scripts that wait are such loops; no code reads their variable.
+func (h *Host) spin(n, limit, step float64) {
+	for ; step > 0 && n <= limit || step <= 0 && limit <= n; n += step {
+		if h.budget--; h.budget < 0 {
+			h.tick(0)
+		}
+	}
 }
