@@ -84,7 +84,7 @@ const MaxEvalScripts = 500
 type cache struct {
 	bySHA   map[string]*Script
 	byText  map[string]*Script
-	list    Script // the ring of scripts that came by EVAL only; list.newer is the oldest
+	list    Script  // the ring of scripts that came by EVAL only; list.newer is the oldest
 	found   *Script // the last one that a client named: most name the same again and again
 	evals   int
 	bytes   int64
