@@ -37,14 +37,15 @@ type scripts struct {
 	name     string  // of the function
 	eval     bool    // it is a script and no function
 	readOnly bool
-	wrote    bool  // a write command was called
-	slow     bool  // it has yielded
-	allowOOM bool  // its commands are not refused while memory is full
-	repl     int   // redis.set_repl
-	now      int64 // the clock that it sees, Unix ms
-	micros   int64 // the same in Unix microseconds
-	clock    int64 // monotonic time at the end of its last command
-	started  int64 // monotonic time: that of the request
+	wrote    bool   // a write command was called
+	slow     bool   // it has yielded
+	allowOOM bool   // its commands are not refused while memory is full
+	repl     int    // redis.set_repl
+	now      int64  // the clock that it sees, Unix ms
+	micros   int64  // the same in Unix microseconds
+	clock    int64  // monotonic time at the end of its last command, or later: when the next one begins
+	ticks    uint64 // of the engine when clock was read
+	started  int64  // monotonic time: that of the request
 }
 
 // newScripts makes the server's engine.
@@ -456,6 +457,9 @@ func (b *bridge) Call(argv [][]byte) []byte {
 	}
 	s.Keyspace.Now = x.now
 	ops := len(s.pendingOps.ops)
+	if n := x.engine.Ticks(); n != x.ticks { // what Lua did since is no time of this command
+		x.ticks, x.clock = n, s.nanos()
+	}
 	x.clock = s.call(c, e, x.clock)
 	s.Keyspace.Now = x.now
 	s.pendingOps.limit(ops, x.repl&lua.ReplAOF != 0, x.repl&lua.ReplReplica != 0)
