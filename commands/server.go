@@ -57,6 +57,7 @@ type Server struct {
 	runID string
 	base  time.Time // process start; the monotonic clock counts from here
 	wall  int64     // Unix microseconds at base; cron follows a clock that was set
+	began int64     // monotonic time at which the running command began
 
 	w         resp.Writer                  // replies to the client being served
 	longReply bool                         // one of more than keepBuffer was sent lately
@@ -496,16 +497,22 @@ func (s *Server) process(c *Client, now int64) int64 {
 
 // prefetch brings into the processor's cache what the pipelined requests from args on will touch: their keys or, if all name
 // the same key, the members of the collection there. Fetched together the cache misses overlap; one after the other they are
-// half of what a short command costs. prefetch returns after how many requests it is to be called again.
+// half of what a short command costs. The key is the first argument, or stands where it does in the client's last request if
+// that was the same command, as scripts are called one after the other. prefetch returns after how many requests it is to be
+// called again.
 func (s *Server) prefetch(c *Client, args [][]byte) int {
-	at := 2
-	if len(args) == 4 && session.EqualFold(args[0], "zadd") {
+	at, behind := 2, false
+	if e := c.last; e != nil && e.FirstKey > 1 && session.EqualFold(args[0], e.Name) {
+		at, behind = e.FirstKey, true
+	} else if len(args) == 4 && session.EqualFold(args[0], "zadd") {
 		at = 3 // behind the score
 	}
 	n := c.parser.Peek(s.Peeked[:], s.members[:], at)
 	switch {
 	case n == 0:
 		return 1
+	case behind:
+		c.DB.Prefetch(s.members[:n])
 	case len(args) < 2 || !bytes.Equal(s.Peeked[0], args[1]) || !bytes.Equal(s.Peeked[n-1], args[1]):
 		c.DB.Prefetch(s.Peeked[:n])
 	case s.members[0] != nil:
