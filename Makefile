@@ -6,7 +6,7 @@ STATICCHECK ?= honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PORT        ?= 6379
 ARGS        ?=
 # DEB_VERSION is the version of the Debian package: that of the sources, which no tag has, sorts before the release.
-DEB_VERSION ?= 0.1.0~$(shell git rev-list --count HEAD 2>/dev/null || echo 0)-1
+DEB_VERSION ?= 0.2.0~$(shell git rev-list --count HEAD 2>/dev/null || echo 0)-1
 ARCH        ?= amd64
 # T is the time that make fuzz gives to each fuzz target, PKG the packages it looks in.
 T           ?= 60s

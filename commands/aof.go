@@ -192,13 +192,6 @@ func (s *Server) switchAppendOnly() error {
 	return nil
 }
 
-// reply sends replies to a client, or has them wait for the file to be written.
-func (s *Server) reply(conn *eventloop.Conn, b []byte) {
-	if s.fileBefore(conn) {
-		conn.Send(b)
-	}
-}
-
 // fileBefore sees to it that the file is written before the replies that are about to be sent: it writes it, or has the replies
 // wait. false means that the server ends.
 func (s *Server) fileBefore(conn *eventloop.Conn) bool {

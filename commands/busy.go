@@ -25,8 +25,15 @@ import (
 // through (limited), background expiry and cron pause, the timeouts of blocked clients wait (busy.late), and no blocked client
 // is served. The changes of the script are in Server.pendingOps, which the sinks get at the end.
 
-// scriptTurn is how long a busy script runs before other clients have their turn, and how long that is at most.
-const scriptTurn = 5 * time.Millisecond
+const (
+	// scriptTurn is how long a busy script runs before other clients have their turn.
+	scriptTurn = 2 * time.Millisecond
+	// othersTurn is how long that is at most, so that the script gets on while many clients ask.
+	othersTurn = 10 * time.Millisecond
+	// idleRounds is the number of rounds of the loop without anything to do after which the turn ends, and its least length:
+	// evio accepts a connection in one round, reports it in the next and reads it in the third.
+	idleRounds = 4
+)
 
 const (
 	errBusyScript   = "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
@@ -54,7 +61,8 @@ type busy struct {
 	resume  func() // ends the turn of the other clients
 	yielded int64  // when it began
 	served  uint64 // what the loop had done by its last round
-	idle    int    // rounds since it did something
+	rounds  int    // of the turn
+	idle    int    // those since it did something
 }
 
 // postSettled has a function run on the loop, as Loop.Post does, but not while a script is busy: the function takes a snapshot
@@ -143,19 +151,20 @@ func (s *Server) callScript(c *Client, e *session.Entry, now int64, start int) (
 
 // beginOtherTurns is called when the busy script has yielded. resume goes on with it.
 func (s *Server) beginOtherTurns(resume func()) {
-	s.busy.yielded, s.busy.idle, s.busy.resume = s.nanos(), 0, resume
+	b := &s.busy
+	b.yielded, b.rounds, b.idle, b.resume = s.nanos(), 0, 0, resume
 	s.loop.Post(s.otherTurns)
 }
 
-// otherTurns lets the loop go round for other clients. One round does not do: the loop accepts one connection in each, and
-// serves clients before or after what was posted.
+// otherTurns lets the loop go round for other clients, so that a connection is accepted, read and answered within one turn.
 func (s *Server) otherTurns() {
 	b := &s.busy
+	b.rounds++
 	b.idle++
 	if served := s.loop.Rounds() + uint64(s.stats.connections); served != b.served {
 		b.served, b.idle = served, 0
 	}
-	if b.idle < 2 && s.nanos()-b.yielded < int64(scriptTurn) {
+	if b.idle < idleRounds && (b.rounds <= idleRounds || s.nanos()-b.yielded < int64(othersTurn)) {
 		s.loop.Post(s.otherTurns)
 		return
 	}

@@ -2,7 +2,6 @@ package commands
 
 import (
 	"math"
-	"runtime/debug"
 	"time"
 
 	"ferrous/commands/config"
@@ -37,11 +36,15 @@ func (s *Server) cron() {
 	live := s.Keyspace.Bytes()
 	ended := s.activity.Note(s.Keyspace.Now, s.stats.commands, live)
 	s.pace()
+	if ended {
+		s.trimReply()
+		s.loop.Trim()
+	}
 	if ended && s.activity.Idle() {
 		s.Requests.Trim()
 		s.sync.scratch.Trim()
 		if !s.loadsData() && s.tidy.Due(s.Keyspace.Now, live) {
-			go debug.FreeOSMemory()
+			s.gc.Release(s.heldMemory())
 		}
 	}
 	s.rearmExpiry()
@@ -61,10 +64,13 @@ func (s *Server) loadsData() bool { return s.persist.loading != nil || s.asyncLo
 
 // pace sets the collector's pace.
 func (s *Server) pace() {
-	live := s.Keyspace.Bytes() + s.asideMemory()
+	live := s.heldMemory()
 	s.gc.Bound(s.evict.limit, live, s.Keyspace.Generation().Pinned())
 	s.gc.Adjust(live, s.activity.Busy(), s.loadsData())
 }
+
+// heldMemory is what the collector must leave alive, as far as it is data: also what a snapshot or a load keeps beside it.
+func (s *Server) heldMemory() int { return s.Keyspace.Bytes() + s.asideMemory() }
 
 // cronPeriod is the time from one round of cron to the next while there is something to do.
 func (s *Server) cronPeriod() time.Duration { return time.Second / time.Duration(max(s.Config.Hz, 1)) }

@@ -184,6 +184,7 @@ func (s *Server) call(c *Client, e *session.Entry, now int64) int64 {
 	}
 	s.calling++
 	s.Keyspace.BeginCommand()
+	s.began = now
 	e.Handler(&c.Client)
 	end := s.nanos()
 	if s.observed {

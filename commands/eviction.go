@@ -20,6 +20,12 @@ import (
 // timer goes on in steps, between which clients are served, and commands run meanwhile. If nothing is left that may go,
 // commands that can take more memory are refused (OOM). Nothing is evicted within a command, a transaction or a script.
 //
+// While the timer is at work the commands leave most of it to the timer: each evicts only what has been added since the last
+// eviction, and more if that is longer ago than evictionPause. If each took the tenacity's time, which is 500 microseconds, a
+// client that sends a thousand PINGs a second would take half of the loop's time besides the timer's steps, and where the
+// loop has to share its processor the requests would queue up. (Measured, maxmemory set to a tenth of 5 million keys, such a
+// client on a busy machine: 121 ms at worst so, 15 now, 26 Redis 7.2.6; done in 5.9, 7.8 and 15.4 s.)
+//
 // Memory that is freed is measured by the keyspace alone: what an eviction causes elsewhere (messages for clients with
 // tracking, the append-only file's buffer) must not cause further ones. The buffers of the append-only file and of replicas
 // do not count at all.
@@ -30,6 +36,8 @@ type eviction struct {
 	full    bool  // the last look found nothing to evict: commands flagged denyoom are refused
 	since   int64 // monotonic time from which on memory has been over the limit, 0 = it is not
 	running bool  // evictStep is about to run
+	low     int   // bytes of the keyspace when keys were last evicted for the sake of what is too much
+	ended   int64 // monotonic time then
 }
 
 const (
@@ -38,6 +46,8 @@ const (
 
 	// evictionStep is how long the timer's steps hold the loop.
 	evictionStep = time.Millisecond
+	// evictionPause is how long commands leave eviction to the timer at most.
+	evictionPause = 2 * time.Millisecond
 	// evictedAtOnce is the number of keys between two looks at the clock, as in Redis.
 	evictedAtOnce = 16
 	// headroom is the part of GOMEMLIMIT that the account of memory may take. The rest is for garbage.
@@ -78,7 +88,15 @@ func (s *Server) makeRoom() bool {
 	if !s.mayEvictKeys() {
 		return false
 	}
-	e.full = !s.evictKeys(tenacity(s.Config.MaxMemoryTenacity))
+	limit := tenacity(s.Config.MaxMemoryTenacity)
+	if e.running && limit < math.MaxInt64 && s.nanos()-e.ended < int64(evictionPause) {
+		if s.Keyspace.Bytes() <= e.low {
+			return false
+		}
+		e.full = !s.evictKeys(limit, e.low)
+		return e.full
+	}
+	e.full = !s.evictKeys(limit, 0)
 	return e.full
 }
 
@@ -93,8 +111,9 @@ func (s *Server) mayEvictKeys() bool {
 	return !s.busy.on && s.persist.loading == nil && !s.pause.on && !(s.Config.ReplicaIgnoreMaxMemory && s.isReplica())
 }
 
-// evictKeys evicts keys until memory is below the limit or the time is over, and reports false if there is nothing to evict.
-func (s *Server) evictKeys(limit int64) bool {
+// evictKeys evicts keys until memory is below the limit or the keyspace has no more than enough bytes, or the time is over. It
+// reports false if there is nothing to evict.
+func (s *Server) evictKeys(limit int64, enough int) bool {
 	e := &s.evict
 	over := s.countedMemory() - e.limit
 	if over <= 0 {
@@ -108,7 +127,7 @@ func (s *Server) evictKeys(limit int64) bool {
 		return false
 	}
 	found, done := true, false
-	target := s.Keyspace.Bytes() - over
+	target := max(s.Keyspace.Bytes()-over, enough)
 	for n := 1; ; n++ {
 		if done = s.Keyspace.Bytes() <= target; done {
 			break
@@ -125,6 +144,9 @@ func (s *Server) evictKeys(limit int64) bool {
 	}
 	end := s.nanos()
 	s.latencySample("eviction-cycle", (end-start)/1e6)
+	if enough == 0 {
+		e.low, e.ended = s.Keyspace.Bytes(), end
+	}
 	if done && !e.running {
 		s.endExcess()
 	}
@@ -191,7 +213,7 @@ func (s *Server) evictStep() {
 	}
 	from := s.nanos()
 	s.setNow(from)
-	if found := s.evictKeys(int64(evictionStep)); found && !e.running && e.since != 0 {
+	if found := s.evictKeys(int64(evictionStep), 0); found && !e.running && e.since != 0 {
 		s.endExcess()
 	}
 	s.endCycle(from, s.nanos(), 0)
@@ -253,7 +275,7 @@ func (s *Server) applyPolicy() error {
 		ranking = keyspace.RankRandom
 	}
 	s.Keyspace.SetEviction(ranking, p&config.PolicyAllKeys == 0, s.Config.MaxMemorySamples)
-	s.evict.full = false
+	s.evict.full, s.evict.ended = false, 0
 	return nil
 }
 

@@ -590,3 +590,40 @@ func TestMemoryComesBack(t *testing.T) {
 		})
 	}
 }
+
+// TestCommandsLeaveEvictionToTheTimer: while the timer evicts, commands evict what has been added, and more only if the timer
+// has not come for long.
+func TestCommandsLeaveEvictionToTheTimer(t *testing.T) {
+	s := newTestServer(t, "maxmemory-policy", "allkeys-random")
+	for i := range 3000 {
+		s.do("SET", fmt.Sprint("key", i), "value")
+	}
+	s.limitBy(-100_000)
+	e := &s.evict
+	e.running, e.low, e.ended = true, s.Keyspace.Bytes(), s.nanos()+int64(time.Hour)
+	if got := s.do("PING"); got != "+PONG\r\n" || s.stats.evictedKeys != 0 {
+		t.Errorf("%q, and %d keys went", got, s.stats.evictedKeys)
+	}
+	for range 10 {
+		if got := s.do("SET", "new", strings.Repeat("v", 8000)); got != "+OK\r\n" {
+			t.Errorf("SET is answered %q", got)
+		}
+		s.do("DEL", "new")
+		s.do("SET", "new", strings.Repeat("v", 8000))
+		for range 20 {
+			s.do("PING") // 500 microseconds each
+		}
+		if got := s.Keyspace.Bytes(); got > e.low || got < e.low-20_000 {
+			t.Errorf("the keyspace has %d bytes, %d after the timer's last step", got, e.low)
+		}
+	}
+	if e.full || e.since == 0 {
+		t.Errorf("full %v, over the limit since %d", e.full, e.since)
+	}
+	e.ended = s.nanos() - int64(evictionPause)
+	before, low := s.stats.evictedKeys, e.low
+	if s.do("PING"); s.stats.evictedKeys == before || e.low >= low {
+		t.Error("nothing goes although the timer has not come for long")
+	}
+	checkBytes(t, s, "the timer's eviction")
+}

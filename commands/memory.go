@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"runtime"
-	"runtime/debug"
 	"runtime/metrics"
 	"strings"
 
@@ -250,9 +249,10 @@ func memoryMallocStats(c *Client) {
 	c.W.Verbatim("txt", b.String())
 }
 
-// memoryPurge replies at once: the collection that comes first takes long on a large heap, but runs beside the loop.
+// memoryPurge replies at once: the collection that comes first takes long on a large heap, but runs beside the loop. During
+// another one it comes after that.
 func memoryPurge(c *Client) {
-	go debug.FreeOSMemory()
+	c.srv.gc.Release(c.srv.heldMemory())
 	c.W.OK()
 }
 

@@ -30,20 +30,22 @@ type scripts struct {
 	client    *Client // runs the commands of scripts
 	testing   bool    // DEBUG SET-DISABLE-DENY-SCRIPTS
 	reply     scripting.Reply
+	last      *session.Entry // the command that a script called last
 
 	// Of the script that runs.
 	caller   *Client // nil while none runs
 	name     string  // of the function
 	eval     bool    // it is a script and no function
 	readOnly bool
-	wrote    bool  // a write command was called
-	slow     bool  // it has yielded
-	allowOOM bool  // its commands are not refused while memory is full
-	repl     int   // redis.set_repl
-	now      int64 // the clock that it sees, Unix ms
-	micros   int64 // the same in Unix microseconds
-	clock    int64 // monotonic time at the end of its last command
-	started  int64 // monotonic time
+	wrote    bool   // a write command was called
+	slow     bool   // it has yielded
+	allowOOM bool   // its commands are not refused while memory is full
+	repl     int    // redis.set_repl
+	now      int64  // the clock that it sees, Unix ms
+	micros   int64  // the same in Unix microseconds
+	clock    int64  // monotonic time at the end of its last command, or later: when the next one begins
+	ticks    uint64 // of the engine when clock was read
+	started  int64  // monotonic time: that of the request
 }
 
 // newScripts makes the server's engine.
@@ -363,7 +365,7 @@ func (s *Server) runScript(c *Client, script *lua.Script, f *lua.Function, keys 
 	x.readOnly = c.Cmd.Flags&session.ReadOnly != 0 || flags&lua.CompatMode == 0 && flags&lua.NoWrites != 0
 	x.allowOOM = flags&(lua.CompatMode|lua.AllowOOM) == lua.AllowOOM
 	x.wrote, x.slow, x.repl = false, false, lua.ReplAll
-	x.now, x.started = s.Keyspace.Now, s.nanos()
+	x.now, x.started = s.Keyspace.Now, s.began
 	x.micros = s.wall + x.started/1000
 	x.clock = x.started
 	x.client.DB, x.client.user, x.client.authed, x.client.NoTouch = c.DB, c.user, c.authed, c.NoTouch
@@ -407,9 +409,16 @@ func (b *bridge) Call(argv [][]byte) []byte {
 	c := x.client
 	c.Args = argv
 	c.W.Reset()
-	e, unknownSub := s.Registry.Lookup(argv)
-	if e == nil || unknownSub {
-		return s.refuseInner(nil, "ERR "+lua.ErrUnknownCommand)
+	e := x.last
+	if e == nil || len(argv[0]) != len(e.Name) || !session.EqualFold(argv[0], e.Name) {
+		var unknownSub bool
+		e, unknownSub = s.Registry.Lookup(argv)
+		if e == nil || unknownSub {
+			return s.refuseInner(nil, "ERR "+lua.ErrUnknownCommand)
+		}
+		if e.Parent == nil && e.Subs == nil && !e.Renamed {
+			x.last = e
+		}
 	}
 	if e.Arity > 0 && len(argv) != e.Arity || len(argv) < -e.Arity || e.Handler == nil {
 		return s.refuseInner(e, "ERR "+lua.ErrWrongArity)
@@ -448,6 +457,9 @@ func (b *bridge) Call(argv [][]byte) []byte {
 	}
 	s.Keyspace.Now = x.now
 	ops := len(s.pendingOps.ops)
+	if n := x.engine.Ticks(); n != x.ticks { // what Lua did since is no time of this command
+		x.ticks, x.clock = n, s.nanos()
+	}
 	x.clock = s.call(c, e, x.clock)
 	s.Keyspace.Now = x.now
 	s.pendingOps.limit(ops, x.repl&lua.ReplAOF != 0, x.repl&lua.ReplReplica != 0)

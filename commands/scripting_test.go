@@ -110,6 +110,68 @@ func TestScriptAllocations(t *testing.T) {
 	}
 }
 
+// Pipelined scripts have their keys fetched together, which stand behind the SHA1 and the number of keys.
+func TestFirstKey(t *testing.T) {
+	g := newRegistry()
+	for name, want := range map[string]int{"evalsha": 3, "eval": 3, "fcall": 3, "get": 1, "mset": 1, "bitop": 2, "sintercard": 2,
+		"zunionstore": 1, "xread": 0, "ping": 0, "object|encoding": 2} {
+		if got := g.Named([]byte(name)).FirstKey; got != want {
+			t.Errorf("the first key of %s is argument %d, want %d", name, got, want)
+		}
+	}
+}
+
+// A script that is evicted, flushed or written in capitals is found, or not found, as if none had been remembered.
+func TestRememberedScript(t *testing.T) {
+	ts := newTestServer(t)
+	const body = "return redis.call('GET', KEYS[1])"
+	sum := sha1.Sum([]byte(body))
+	sha := hex.EncodeToString(sum[:])
+	ts.do("SET", "k", "v")
+	for i, c := range []struct{ cmd, script, want string }{
+		{"EVALSHA", sha, "-" + lua.ErrNoScript + "\r\n"},
+		{"EVAL", body, "$1\r\nv\r\n"},
+		{"EVAL", "return redis.call('TYPE', KEYS[1])", "+string\r\n"},
+		{"EVAL", body, "$1\r\nv\r\n"},
+		{"EVALSHA", strings.ToUpper(sha), "$1\r\nv\r\n"},
+		{"EVALSHA", sha, "$1\r\nv\r\n"},
+		{"EVALSHA", sha[:39] + "g", "-" + lua.ErrNoScript + "\r\n"},
+	} {
+		if got := ts.do(c.cmd, c.script, "1", "k"); got != c.want {
+			t.Errorf("step %d: %q, want %q", i, got, c.want)
+		}
+	}
+	ts.do("SCRIPT", "FLUSH")
+	if got := ts.do("EVALSHA", sha, "1", "k"); got != "-"+lua.ErrNoScript+"\r\n" {
+		t.Errorf("after FLUSH: %q", got)
+	}
+	ts.do("EVAL", body, "1", "k")
+	for i := range lua.MaxEvalScripts {
+		ts.do("SCRIPT", "EXISTS", sha)
+		if i == lua.MaxEvalScripts-1 {
+			ts.do("EVAL", body, "1", "k") // named last, and the oldest
+		}
+		ts.do("EVAL", "return "+strconv.Itoa(i), "0")
+	}
+	if got := ts.do("EVALSHA", sha, "1", "k"); got != "-"+lua.ErrNoScript+"\r\n" {
+		t.Errorf("after eviction: %q", got)
+	}
+}
+
+// What a script computes between its commands is no time of theirs.
+func TestScriptTimeIsNotItsCommands(t *testing.T) {
+	ts := newTestServer(t)
+	eval, strlen := ts.Registry.Named([]byte("eval")), ts.Registry.Named([]byte("strlen"))
+	for range 20 { // the system may take the processor away in the middle of STRLEN, but not each time
+		eval.Nanos, strlen.Nanos = 0, 0
+		ts.do("EVAL", "redis.call('get', 'k') for i = 1, 1000000 do end redis.call('strlen', 'k')", "0")
+		if strlen.Nanos < eval.Nanos/2 {
+			return
+		}
+	}
+	t.Errorf("STRLEN took %d of the %d ns of a script that counts to a million", strlen.Nanos, eval.Nanos)
+}
+
 // DEBUG RELOAD NOFLUSH meets a library that is there already: an error unless MERGE is given, and the server goes on.
 func TestReloadKeepsLibraries(t *testing.T) {
 	ts := newTestServer(t, "enable-debug-command", "yes")

@@ -45,7 +45,7 @@ import (
 // The versions that INFO, HELLO and the log answer: clients and tools look at Redis's to know what they may use.
 const (
 	RedisVersion = "7.2.4"
-	Version      = "0.1.0"
+	Version      = "0.2.0"
 )
 
 // Server is one Ferrous server.
@@ -57,14 +57,16 @@ type Server struct {
 	runID string
 	base  time.Time // process start; the monotonic clock counts from here
 	wall  int64     // Unix microseconds at base; cron follows a clock that was set
+	began int64     // monotonic time at which the running command began
 
-	w       resp.Writer                  // replies to the client being served
-	repl    session.Replication          // how the running command is to be propagated
-	members [keyspace.MaxPrefetch][]byte // members of collections that prefetch looks at
-	behind  []byte                       // scratch of readOn
-	limits  resp.Limits
-	early   resp.Limits // limits of clients that are not logged in; see limitsOf
-	current *Client     // whose packet is being processed
+	w         resp.Writer                  // replies to the client being served
+	longReply bool                         // one of more than keepBuffer was sent lately
+	repl      session.Replication          // how the running command is to be propagated
+	members   [keyspace.MaxPrefetch][]byte // members of collections that prefetch looks at
+	behind    []byte                       // scratch of readOn
+	limits    resp.Limits
+	early     resp.Limits // limits of clients that are not logged in; see limitsOf
+	current   *Client     // whose packet is being processed
 
 	clients          map[int64]*Client
 	order            []*Client // the same clients in the order in which cron visits them
@@ -422,6 +424,9 @@ func (s *Server) process(c *Client, now int64) int64 {
 		s.outbox.inPacket = true
 	}
 	s.w.Proto = int(c.proto)
+	if s.w.Buf == nil {
+		s.w.Buf = s.loop.Buffer()
+	}
 	s.limitReply(c)
 	lim := s.limitsOf(c)
 	s.takeWaiting(c)
@@ -492,16 +497,22 @@ func (s *Server) process(c *Client, now int64) int64 {
 
 // prefetch brings into the processor's cache what the pipelined requests from args on will touch: their keys or, if all name
 // the same key, the members of the collection there. Fetched together the cache misses overlap; one after the other they are
-// half of what a short command costs. prefetch returns after how many requests it is to be called again.
+// half of what a short command costs. The key is the first argument, or stands where it does in the client's last request if
+// that was the same command, as scripts are called one after the other. prefetch returns after how many requests it is to be
+// called again.
 func (s *Server) prefetch(c *Client, args [][]byte) int {
-	at := 2
-	if len(args) == 4 && session.EqualFold(args[0], "zadd") {
+	at, behind := 2, false
+	if e := c.last; e != nil && e.FirstKey > 1 && session.EqualFold(args[0], e.Name) {
+		at, behind = e.FirstKey, true
+	} else if len(args) == 4 && session.EqualFold(args[0], "zadd") {
 		at = 3 // behind the score
 	}
 	n := c.parser.Peek(s.Peeked[:], s.members[:], at)
 	switch {
 	case n == 0:
 		return 1
+	case behind:
+		c.DB.Prefetch(s.members[:n])
 	case len(args) < 2 || !bytes.Equal(s.Peeked[0], args[1]) || !bytes.Equal(s.Peeked[n-1], args[1]):
 		c.DB.Prefetch(s.Peeked[:n])
 	case s.members[0] != nil:
@@ -541,8 +552,20 @@ func (s *Server) limitsOf(c *Client) *resp.Limits {
 	return &s.early
 }
 
-// keepBuffer is the largest buffer for replies or messages that is kept for the next ones.
-const keepBuffer = 1 << 20
+const (
+	// keepBuffer is the largest buffer for replies or messages that is kept for the next ones.
+	keepBuffer = 1 << 20
+	// keepLately is the largest buffer for replies that is kept while replies of more than keepBuffer come.
+	keepLately = 256 << 20
+)
+
+// trimReply lets go of a large buffer for replies that was not needed since the last call.
+func (s *Server) trimReply() {
+	if !s.longReply && cap(s.w.Buf) > keepBuffer && len(s.w.Buf) == 0 {
+		s.w.Buf = nil
+	}
+	s.longReply = false
+}
 
 // send writes the collected replies.
 func (s *Server) send(c *Client) {
@@ -564,13 +587,16 @@ func (s *Server) send(c *Client) {
 		}
 		if !c.conn.Closing() {
 			c.forgetSoft()
-			s.reply(c.conn, s.w.Buf)
+			s.longReply = s.longReply || n > keepBuffer
+			if s.fileBefore(c.conn) {
+				s.w.Buf = c.conn.SendBuffer(s.w.Buf)
+			}
 			s.stats.netOut += int64(n)
 			s.stats.writes++
 			c.replyBuffer.note(n)
 		}
 		s.w.Reset()
-		if cap(s.w.Buf) > keepBuffer {
+		if cap(s.w.Buf) > keepLately {
 			s.w.Buf = nil
 		}
 		s.afterSend(c)

@@ -112,6 +112,27 @@ func (c *Conn) SendOwned(p []byte) {
 	}
 }
 
+// SendBuffer is Send for the buffer of a writer. It returns an empty buffer for what the writer writes next: the same one, or
+// another if the queue has kept the bytes where they are.
+func (c *Conn) SendBuffer(b []byte) []byte {
+	n := 0
+	if c.flags&fNoDirect == 0 {
+		var errno syscall.Errno
+		if n, errno = c.write(b); n == len(b) || c.written(b, n, errno) == nil {
+			return b[:0]
+		}
+		defer c.arm()
+	} else if c.flags&fNoOutput != 0 {
+		return b[:0]
+	}
+	if rest := len(b) - n; rest < ownMin || rest < cap(b)/2 {
+		c.enqueue(b[n:])
+		return b[:0]
+	}
+	c.needQueue().addBuffer(&c.loop.pool, b, n)
+	return c.loop.pool.buffer()
+}
+
 // SendShared sends head, shared and tail like Send. It reports whether bytes of shared are queued: the queue has shared
 // itself then, so it must not be changed any more. The caller may use head and tail again.
 func (c *Conn) SendShared(head, shared, tail []byte) (queued bool) {
@@ -175,11 +196,16 @@ func (c *Conn) enqueue(p []byte) {
 	if len(p) == 0 {
 		return
 	}
+	c.needQueue().add(&c.loop.pool, p)
+}
+
+// needQueue returns the connection's queue, which it gives it if there is none.
+func (c *Conn) needQueue() *outQueue {
 	if c.q == nil {
 		c.q = c.loop.pool.queue()
 		c.flags |= fQueued
 	}
-	c.q.add(&c.loop.pool, p)
+	return c.q
 }
 
 func (c *Conn) enqueueOwned(p []byte) {
@@ -187,11 +213,7 @@ func (c *Conn) enqueueOwned(p []byte) {
 		c.enqueue(p)
 		return
 	}
-	if c.q == nil {
-		c.q = c.loop.pool.queue()
-		c.flags |= fQueued
-	}
-	c.q.addOwned(p)
+	c.needQueue().addOwned(p)
 }
 
 // Hold makes Send queue its output until Unhold.

@@ -6,9 +6,10 @@ import "fmt"
 
 // Recount visits all connections and returns the contradictions to the loop's counters.
 func (l *Loop) Recount() (found []string) {
-	conns := 0
+	conns, out := 0, 0
 	l.Each(func(c *Conn) bool {
 		conns++
+		out += c.lent()
 		if err := c.recount(); err != nil {
 			found = append(found, err.Error())
 		}
@@ -23,10 +24,29 @@ func (l *Loop) Recount() (found []string) {
 			kept += cap(c.buf)
 		}
 	}
+	for _, b := range l.pool.buffers {
+		kept += cap(b)
+	}
 	if kept != l.pool.kept {
 		found = append(found, fmt.Sprintf("eventloop: %d bytes of chunks are kept, counted %d", l.pool.kept, kept))
 	}
+	if out != l.pool.out {
+		found = append(found, fmt.Sprintf("eventloop: %d bytes of the pool's are in queues, counted %d", out, l.pool.out))
+	}
 	return found
+}
+
+// lent returns the bytes in the output queue that go back to the pool.
+func (c *Conn) lent() (n int) {
+	if c.q == nil {
+		return 0
+	}
+	for k := c.q.head; k != nil; k = k.next {
+		if k.class != classOwned {
+			n += cap(k.buf)
+		}
+	}
+	return n
 }
 
 // recount returns an error if the counters of the output queue are wrong.

@@ -663,6 +663,12 @@ func (l *Loop) refreshFDLimit() {
 	}
 }
 
+// Buffer returns an empty buffer for a writer, nil if there is none whose bytes have all been sent; see Conn.SendBuffer.
+func (l *Loop) Buffer() []byte { return l.pool.buffer() }
+
+// Trim lets go of memory for output that was not needed since the call before the last. It is to be called once a second or so.
+func (l *Loop) Trim() { l.pool.trim() }
+
 // keptFDs returns the number of descriptors below the limit that clients do not get. With FewFiles it has none for the inner
 // listener, to which only this process should connect.
 func (l *Loop) keptFDs() int {

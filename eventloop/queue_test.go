@@ -30,9 +30,15 @@ func testQueueModel(t *testing.T) {
 				b := make([]byte, r.Intn([]int{1, 100, 5000, 300_000}[r.Intn(4)])+1)
 				r.Read(b)
 				want = append(want, b...)
-				if k == 0 {
+				switch k {
+				case 0:
 					q.addOwned(b)
-				} else {
+				case 1:
+					own := append(pool.buffer(), b...) // as a writer fills it
+					off := r.Intn(len(b))
+					want = append(want[:len(want)-len(b)], b[off:]...)
+					q.addBuffer(&pool, own, off)
+				default:
 					q.add(&pool, b)
 					clear(b) // the queue has its own copy
 				}
@@ -50,10 +56,16 @@ func testQueueModel(t *testing.T) {
 				}
 				want = want[n:]
 			}
-			n, mem := 0, 0
+			n, mem, out := 0, 0, 0
 			for c := q.head; c != nil; c = c.next {
 				n++
 				mem += cap(c.buf) + chunkOverhead
+				if c.class != classOwned {
+					out += cap(c.buf)
+				}
+			}
+			if pool.out != out {
+				t.Fatalf("run %d step %d: %d bytes of the pool's are out, counted %d", run, step, out, pool.out)
 			}
 			if q.bytes != len(want) || q.n != n || q.mem != mem {
 				t.Fatalf("run %d step %d: %d bytes %d chunks %d memory, want %d %d %d", run, step, q.bytes, q.n, q.mem, len(want), n, mem)
@@ -63,7 +75,16 @@ func testQueueModel(t *testing.T) {
 			}
 		}
 		pool.release(q)
+		if r.Intn(4) == 0 {
+			pool.trim()
+		}
 		kept := 0
+		for _, b := range pool.buffers {
+			kept += cap(b)
+			if len(b) != 0 {
+				t.Fatal("a buffer in the pool is not empty")
+			}
+		}
 		for _, c := range pool.free {
 			for ; c != nil; c = c.next {
 				kept += cap(c.buf)
@@ -72,8 +93,8 @@ func testQueueModel(t *testing.T) {
 				}
 			}
 		}
-		if kept != pool.kept || kept > poolKeep {
-			t.Fatalf("pool keeps %d, says %d", kept, pool.kept)
+		if kept != pool.kept || kept > pool.limit() || pool.out != 0 {
+			t.Fatalf("pool keeps %d, says %d, its limit is %d, and %d are out", kept, pool.kept, pool.limit(), pool.out)
 		}
 	}
 }
@@ -94,5 +115,41 @@ func TestQueueGrowth(t *testing.T) {
 	q.add(&pool, b)
 	if q.mem > minChunk+chunkOverhead {
 		t.Errorf("%d bytes of memory for one short reply", q.mem)
+	}
+}
+
+// The pool keeps what queues held at once, up to poolMost, and lets go of it when it was not needed for two trims.
+func TestPoolFollowsNeed(t *testing.T) {
+	var pool chunkPool
+	send := func(total int) {
+		q := pool.queue()
+		for q.bytes < total {
+			q.addBuffer(&pool, append(pool.buffer(), make([]byte, 1<<20)...), 0)
+			q.add(&pool, make([]byte, 1<<20))
+		}
+		pool.release(q)
+	}
+	send(32 << 20)
+	if pool.kept < 32<<20 || pool.kept > 40<<20 {
+		t.Errorf("%d bytes are kept after queues of 32 MiB", pool.kept)
+	}
+	pool.trim()
+	if pool.kept < 32<<20 {
+		t.Errorf("%d bytes are kept after the first trim", pool.kept)
+	}
+	pool.trim()
+	if pool.kept > poolKeep {
+		t.Errorf("%d bytes are kept when nothing was sent for long", pool.kept)
+	}
+	send(poolMost + 64<<20)
+	if pool.kept > poolMost {
+		t.Errorf("%d bytes are kept after queues of more", pool.kept)
+	}
+	if n := testing.AllocsPerRun(20, func() {
+		q := pool.queue()
+		q.addBuffer(&pool, append(pool.buffer(), "reply"...), 0)
+		pool.release(q)
+	}); n > 1 { // the chunk's head
+		t.Errorf("a buffer that comes back costs %v allocations", n)
 	}
 }

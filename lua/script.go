@@ -84,7 +84,8 @@ const MaxEvalScripts = 500
 type cache struct {
 	bySHA   map[string]*Script
 	byText  map[string]*Script
-	list    Script // the ring of scripts that came by EVAL only; list.newer is the oldest
+	list    Script  // the ring of scripts that came by EVAL only; list.newer is the oldest
+	found   *Script // the last one that a client named: most name the same again and again
 	evals   int
 	bytes   int64
 	evicted int64
@@ -94,7 +95,7 @@ func (c *cache) init() {
 	c.bySHA = make(map[string]*Script)
 	c.byText = make(map[string]*Script)
 	c.list.older, c.list.newer = &c.list, &c.list
-	c.evals, c.bytes = 0, 0
+	c.found, c.evals, c.bytes = nil, 0, 0
 }
 
 func (c *cache) unlink(s *Script) {
@@ -125,6 +126,9 @@ func (c *cache) add(s *Script, from Origin) {
 		c.unlink(old)
 		delete(c.bySHA, old.SHA)
 		delete(c.byText, old.Body)
+		if c.found == old {
+			c.found = nil
+		}
 		c.bytes -= old.size
 		c.evicted++
 	}
@@ -140,17 +144,32 @@ func (e *Engine) Keep(s *Script) {
 
 // Find returns the script with a SHA1 of 40 hexadecimal digits, or nil.
 func (e *Engine) Find(sha []byte) *Script {
-	if s := e.scripts.bySHA[string(sha)]; s != nil {
-		return s
+	c := &e.scripts
+	if c.found != nil && string(sha) == c.found.SHA {
+		return c.found
 	}
-	if len(sha) != 40 {
-		return nil
+	s := c.bySHA[string(sha)]
+	if s == nil && len(sha) == 40 {
+		s = c.bySHA[strings.ToLower(string(sha))]
 	}
-	return e.scripts.bySHA[strings.ToLower(string(sha))]
+	if s != nil {
+		c.found = s
+	}
+	return s
 }
 
 // FindText returns the script with this text, or nil.
-func (e *Engine) FindText(body []byte) *Script { return e.scripts.byText[string(body)] }
+func (e *Engine) FindText(body []byte) *Script {
+	c := &e.scripts
+	if c.found != nil && string(body) == c.found.Body {
+		return c.found
+	}
+	s := c.byText[string(body)]
+	if s != nil {
+		c.found = s
+	}
+	return s
+}
 
 // Count returns the number of cached scripts.
 func (e *Engine) Count() int { return len(e.scripts.bySHA) }

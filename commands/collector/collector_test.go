@@ -253,3 +253,56 @@ func TestBoundBelowWhatIsTaken(t *testing.T) {
 		t.Errorf("the runtime's limit is %d", got)
 	}
 }
+
+// TestRelease: while memory is given back no collection begins, neither of the Pacer nor of the runtime, and nothing that
+// would begin one is set. One that is asked for during a collection comes after it.
+func TestRelease(t *testing.T) {
+	limit := debug.SetMemoryLimit(-1)
+	defer debug.SetMemoryLimit(limit)
+	defer debug.SetGCPercent(debug.SetGCPercent(100))
+	const mb = 1 << 20
+	released, end := 0, make(chan struct{})
+	g := Pacer{free: func() { released++; <-end }}
+	g.Adjust(0, false, false)
+	runtime.GC()
+	before := cycles()
+	g.Release(0)
+	for range 64 {
+		for range 16 {
+			litter = make([]byte, 64<<10)
+		}
+		g.Bound(100*mb, 100*mb, false)
+		g.Adjust(0, true, false)
+		g.Adjust(2*ownLeast, true, true)
+	}
+	if got := cycles(); got != before {
+		t.Errorf("%d collections while memory is given back", got-before)
+	}
+	if got := debug.SetMemoryLimit(-1); got != limit {
+		t.Errorf("the runtime's limit is %d while memory is given back", got)
+	}
+	end <- struct{}{}
+	<-g.running
+	if got := debug.SetGCPercent(100); got != g.percent {
+		t.Errorf("the runtime's goal is %d%% afterwards, want %d%%", got, g.percent)
+	}
+	if g.Adjust(0, true, false); g.percent != 800 {
+		t.Errorf("%d%% afterwards", g.percent)
+	}
+
+	other := make(chan struct{})
+	g.running = other
+	g.Release(0)
+	g.Adjust(0, false, false)
+	if g.running != other || released != 1 {
+		t.Fatal("memory is given back during a collection")
+	}
+	close(other)
+	g.Adjust(0, false, false)
+	end <- struct{}{}
+	<-g.running
+	g.Adjust(0, false, false)
+	if released != 2 || g.running != nil {
+		t.Errorf("%d times given back, running %v", released, g.running != nil)
+	}
+}

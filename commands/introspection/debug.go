@@ -178,9 +178,12 @@ func debugObject(c *session.Client) {
 	}
 	clock := keyspace.LRUClock(c.Core.Keyspace.Now)
 	c.W.Status(fmt.Sprintf("Value at:%p refcount:1 encoding:%s serializedlength:%d lru:%d lru_seconds_idle:%d%s",
-		r, keyspace.Encoding(r), rdb.SerializedLength(r), r.Clock()/keyspace.ClocksPerSecond,
+		r, keyspace.Encoding(r), rdb.SerializedLength(r), r.Clock()/keyspace.ClocksPerSecond&redisClock,
 		(clock-r.Clock())&record.ClockMask/keyspace.ClocksPerSecond, quicklistFigures(r)))
 }
+
+// redisClock has the bits of the access clock that Redis has.
+const redisClock = 1<<24 - 1
 
 // quicklistFigures are the further fields that DEBUG OBJECT shows of a quicklist.
 func quicklistFigures(r *record.Record) string {

@@ -191,6 +191,17 @@ type KeySpec struct {
 	NumStep  int
 }
 
+// first returns the index of the first key, or 0 where a request must be searched for it.
+func (k *KeySpec) first() int {
+	switch {
+	case k.Unknown || k.Keyword != "":
+		return 0
+	case k.Step == 0:
+		return k.Index + k.FirstKey
+	}
+	return k.Index
+}
+
 // KeyRef is a key among the arguments.
 type KeyRef struct {
 	Pos   int
@@ -244,6 +255,8 @@ type Entry struct {
 	Subs   map[string]*Entry
 	Order  []*Entry // subs in the order of the table
 	Cats   Category
+
+	FirstKey int // index of the first key in every request, 0 if there is none or its place varies
 
 	Renamed bool // rename-command: known by another name than the row's
 	Direct  bool // is not queued inside MULTI

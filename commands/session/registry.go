@@ -24,6 +24,9 @@ func NewRegistry(tables [][]Command) *Registry {
 
 func (g *Registry) add(row *Command, parent *Entry) *Entry {
 	e := &Entry{Command: row, Parent: parent, Full: row.Name, Cats: row.Categories()}
+	if len(row.Keys) > 0 {
+		e.FirstKey = row.Keys[0].first()
+	}
 	if parent != nil {
 		e.Full = parent.Full + "|" + row.Name
 	}

@@ -2,6 +2,7 @@ package btree
 
 import (
 	"bytes"
+	"runtime"
 	"unsafe"
 
 	"ferrous/datatypes/record"
@@ -138,6 +139,7 @@ func (v *View) Each(fn func(*record.Record) bool) { each(v.root, v.height, fn) }
 func each(node unsafe.Pointer, height int, fn func(*record.Record) bool) bool {
 	if height == 0 {
 		l := (*leaf)(node)
+		l.touch(0, leafItems)
 		for _, r := range l.item[:l.n] {
 			if !fn(r) {
 				return false
@@ -158,6 +160,19 @@ func each(node unsafe.Pointer, height int, fn func(*record.Record) bool) bool {
 type step struct {
 	n *inner
 	i int
+}
+
+// touchAhead is how many items a cursor that moves on loads together.
+const touchAhead = 16
+
+// touch loads the records of up to n items from the i-th on into the processor's cache. These loads run in parallel; a caller
+// that reads one record after the other would wait for each.
+func (l *leaf) touch(i, n int) {
+	sum := uint64(0)
+	for _, r := range l.item[i:min(i+n, int(l.n))] {
+		sum += r.Touch()
+	}
+	runtime.KeepAlive(sum) // so that the loads are made
 }
 
 // Cursor is a place in a View. It allocates nothing. It is valid until the tree changes or, in a snapshot, as long as the
@@ -199,6 +214,8 @@ func (c *Cursor) Next() *record.Record {
 	r := l.item[c.i]
 	if c.i++; c.i == int(l.n) {
 		c.turn(1)
+	} else if c.i%touchAhead == 0 {
+		l.touch(c.i, touchAhead)
 	}
 	return r
 }
@@ -212,6 +229,8 @@ func (c *Cursor) Prev() *record.Record {
 	r := l.item[c.i]
 	if c.i--; c.i < 0 {
 		c.turn(-1)
+	} else if c.i%touchAhead == touchAhead-1 {
+		l.touch(c.i+1-touchAhead, touchAhead)
 	}
 	return r
 }
@@ -238,6 +257,9 @@ func (c *Cursor) turn(by int) {
 		c.leaf, c.i = (*leaf)(node), 0
 		if by < 0 {
 			c.i = int(c.leaf.n) - 1
+			c.leaf.touch(c.i&^(touchAhead-1), touchAhead)
+		} else {
+			c.leaf.touch(0, touchAhead)
 		}
 		return
 	}

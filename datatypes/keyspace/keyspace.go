@@ -454,7 +454,7 @@ func (db *DB) Write(key []byte, r *record.Record, offset int, data []byte) int {
 	if r != nil {
 		n = max(n, r.StringLen())
 	}
-	copy(db.Edit(key, r, n, 0)[offset:], data)
+	copy(db.edit(key, r, n, 0, offset)[offset:], data)
 	return n
 }
 
@@ -463,6 +463,11 @@ func (db *DB) Write(key []byte, r *record.Record, offset int, data []byte) int {
 // long string; 0 is for strings that grow: n for a new string, then twice as much. The bytes may be written until the next
 // call for the database.
 func (db *DB) Edit(key []byte, r *record.Record, n, room int) []byte {
+	return db.edit(key, r, n, room, n)
+}
+
+// edit is Edit for a caller that writes all bytes from offset from to n, which need not become zero before.
+func (db *DB) edit(key []byte, r *record.Record, n, room, from int) []byte {
 	ks := db.ks
 	if room < n {
 		room = n
@@ -485,8 +490,8 @@ func (db *DB) Edit(key []byte, r *record.Record, n, room int) []byte {
 	if r.Inline() {
 		if !ks.gen.Pinned() || db.t.Owned(table.Hash(key)) {
 			if b, ok := r.TryResize(n); ok {
-				if n > oldLen {
-					clear(b[oldLen:])
+				if from > oldLen {
+					clear(b[oldLen:from])
 				}
 				return b
 			}
@@ -524,8 +529,8 @@ func (db *DB) Edit(key []byte, r *record.Record, n, room int) []byte {
 		db.bytes += Size(r) - before
 	} else {
 		v.B = v.B[:n]
-		if n > oldLen {
-			clear(v.B[oldLen:])
+		if from > oldLen {
+			clear(v.B[oldLen:from])
 		}
 	}
 	return v.B
@@ -710,7 +715,7 @@ func (s *Snapshot) Counts() []Count { return s.counts }
 func (s *Snapshot) Walk(fn func(db int, r *record.Record) bool) {
 	if s.frozen == nil {
 		for i, t := range s.tables {
-			if !t.Walk(func(r *record.Record) bool { return fn(s.ids[i], r) }) {
+			if !t.Each(func(r *record.Record) bool { return fn(s.ids[i], r) }) {
 				return
 			}
 		}
@@ -736,11 +741,11 @@ func (s *Snapshot) Release() {
 	s.ks.snap = nil
 }
 
-// ClocksPerSecond is the resolution of LRU clocks. Redis counts whole seconds, in 24 bits; three bits more distinguish the
+// ClocksPerSecond is the resolution of LRU clocks. Redis counts whole seconds, in 24 bits; eighths of them distinguish the
 // keys of a cache that is renewed within seconds.
 const ClocksPerSecond = 8
 
-// LRUClock returns the access clock for a time: eighths of a second, in 27 bits.
+// LRUClock returns the access clock for a time: eighths of a second, in 31 bits.
 func LRUClock(nowMs int64) uint32 { return uint32(nowMs/(1000/ClocksPerSecond)) & record.ClockMask }
 
 // Idle returns the milliseconds since the last access of a record with this clock.

@@ -75,6 +75,38 @@ func TestLFUAccess(t *testing.T) {
 	}
 }
 
+// TestLFURank: of two keys the one that should go first has the larger rank.
+func TestLFURank(t *testing.T) {
+	const second = 1000
+	for _, c := range []struct {
+		name      string
+		first     uint8 // counter of the key that goes
+		firstAge  int64 // since its last access, in ms
+		second    uint8 // and of the one that stays
+		secondAge int64
+		decay     int
+	}{
+		{"the lower counter", 6, 0, 7, 50 * second, 1},
+		{"the lower counter after decay", 8, 180 * second, 6, 0, 1},
+		{"of the same counter after decay the one that has not decayed", 5, 0, 7, 120 * second, 1},
+		{"of the same counter the one idle for longer", 5, 2 * second, 5, 1 * second, 1},
+		{"by half a second", 5, 500, 5, 0, 1},
+		{"without decay, by days", 5, 2 * 86400 * second, 5, 86400 * second, 0},
+	} {
+		const now = epoch / 60000 * 60000
+		l := &LFU{LogFactor: 10, DecayTime: c.decay}
+		at := func(counter uint8, age int64) uint32 {
+			l.NowMs = now - age
+			return l.Clock(counter)
+		}
+		goes, stays := at(c.first, c.firstAge), at(c.second, c.secondAge)
+		l.NowMs = now
+		if l.rank(goes) <= l.rank(stays) {
+			t.Errorf("%s: rank %x, and %x of the one that stays", c.name, l.rank(goes), l.rank(stays))
+		}
+	}
+}
+
 // TestLFUKeys follows the counter of a key through the keyspace's operations.
 func TestLFUKeys(t *testing.T) {
 	ks := New(1, 1)
@@ -139,15 +171,15 @@ func TestLRU(t *testing.T) {
 	if idle() != 0 {
 		t.Errorf("idle for %d ms after being overwritten", idle())
 	}
-	// The clock has 27 bits.
+	// The clock has 31 bits.
 	ks.Clock = record.ClockMask
 	db.Lookup(key)
 	ks.Clock = 5*ClocksPerSecond - 1
 	if idle() != 5000 {
 		t.Errorf("idle for %d ms across the end of the clock, want 5,000", idle())
 	}
-	if LRUClock((1<<24+7)*1000+999) != 7*ClocksPerSecond+7 {
-		t.Error("LRUClock does not count eighths of seconds in 27 bits")
+	if LRUClock((1<<28+7)*1000+999) != 7*ClocksPerSecond+7 {
+		t.Error("LRUClock does not count eighths of seconds in 31 bits")
 	}
 }
 

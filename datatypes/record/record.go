@@ -22,7 +22,7 @@
 //
 // An object contains its key if both fit into nearMax bytes together; a longer key is a separate allocation.
 //
-// The header word, from the lowest bit: type 4, encoding 4, flags 5, access clock 27, key length 24. A key of
+// The header word, from the lowest bit: type 4, encoding 4, flags 5, access clock 31, key length 20. A key of
 // hugeKey bytes or more has its length in a word of its own.
 //
 // # Rules
@@ -100,14 +100,14 @@ const (
 
 	encodingShift = 4
 	clockShift    = 13
-	keyLenShift   = 40
+	keyLenShift   = 44
 
 	// ClockMask has the bits of the access clock.
-	ClockMask = 1<<27 - 1
+	ClockMask = 1<<31 - 1
 
 	clockBits = ClockMask << clockShift
 
-	hugeKey = 1<<24 - 1
+	hugeKey = 1<<20 - 1
 
 	// MaxEmbStr is the length up to which OBJECT ENCODING calls a string embstr, as in Redis.
 	MaxEmbStr = 44
@@ -206,7 +206,7 @@ func (r *Record) Encoding() Encoding { return Encoding(r.header >> encodingShift
 // Inline reports whether the value is held in the record itself.
 func (r *Record) Inline() bool { return r.header&flagInline != 0 }
 
-// Clock returns the access clock: 27 bits of LRU or LFU.
+// Clock returns the access clock: 31 bits of LRU or LFU.
 func (r *Record) Clock() uint32 { return uint32(r.header>>clockShift) & ClockMask }
 
 // SetClock sets the access clock.

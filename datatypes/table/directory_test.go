@@ -52,7 +52,7 @@ func TestPages(t *testing.T) {
 		if fork {
 			old := tb
 			tb = tb.Fork()
-			go read(old.Each)
+			go read(func(fn func(*record.Record) bool) { old.Each(fn) })
 		} else {
 			snap := tb.Snapshot()
 			go read(func(fn func(*record.Record) bool) { snap.Walk(fn) })

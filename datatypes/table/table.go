@@ -466,7 +466,9 @@ func (t *Table) Scan(cursor uint64, count int, fn func(*record.Record)) uint64 {
 	for tries := 10 * count; ; tries-- {
 		p, i := t.place(pos)
 		s := p.dir[i]
-		s.eachIn(t.bucketOf(p, i, pos), func(r *record.Record) bool {
+		b := t.bucketOf(p, i, pos)
+		runtime.KeepAlive(s.touch(b))
+		s.eachIn(b, func(r *record.Record) bool {
 			count--
 			fn(r)
 			return true
@@ -513,39 +515,20 @@ func (t *Table) Sweep(pos *uint64, n int, out []*record.Record) []*record.Record
 	return out
 }
 
-// Walk is Each for an fn that reads the records: it loads the records of a bucket together. It returns false if fn returned
-// false.
-func (t *Table) Walk(fn func(*record.Record) bool) bool {
-	sum := uint64(0)
-	defer func() { runtime.KeepAlive(sum) }() // so that the loads are made
+// Each calls fn for every record until it returns false, and returns false then. fn must not change the table. The records of a
+// segment are loaded together before fn gets them: one after the other they would cost a cache miss each.
+func (t *Table) Each(fn func(*record.Record) bool) bool {
 	for n := range t.pages {
 		p := &t.pages[n]
 		for i := uint(0); i < uint(len(p.dir)); {
 			s := p.dir[i]
-			for b := range uint(1) << s.bits {
-				sum += s.touch(b)
-				if !s.eachIn(b, fn) {
-					return false
-				}
+			runtime.KeepAlive(s.touchAll())
+			if !s.each(fn) {
+				return false
 			}
 			_, n := p.run(i, s)
 			i += n
 		}
 	}
 	return true
-}
-
-// Each calls fn for every record until it returns false. fn must not change the table.
-func (t *Table) Each(fn func(*record.Record) bool) {
-	for n := range t.pages {
-		p := &t.pages[n]
-		for i := uint(0); i < uint(len(p.dir)); {
-			s := p.dir[i]
-			if !s.each(fn) {
-				return
-			}
-			_, n := p.run(i, s)
-			i += n
-		}
-	}
 }

@@ -102,8 +102,20 @@ func (w *Writer) Error(msg string) {
 // Int appends an integer.
 func (w *Writer) Int(n int64) { w.header(':', n) }
 
+// bulkFrame is room enough for what a bulk string has around its bytes.
+const bulkFrame = 32
+
+// grow makes room for n bytes. A long reply doubles its buffer: append alone would make it larger by a quarter, and copy all of
+// it each time.
+func (w *Writer) grow(n int) {
+	w.Buf = append(make([]byte, 0, max(2*cap(w.Buf), len(w.Buf)+n, 512)), w.Buf...)
+}
+
 // Bulk appends a bulk string.
 func (w *Writer) Bulk(s []byte) {
+	if cap(w.Buf)-len(w.Buf) < len(s)+bulkFrame {
+		w.grow(len(s) + bulkFrame)
+	}
 	w.header('$', int64(len(s)))
 	b := append(w.Buf, s...)
 	w.Buf = append(b, '\r', '\n')

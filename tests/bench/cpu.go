@@ -19,6 +19,7 @@ type cpuResult struct {
 	Test       string        `json:"test"`
 	Pipeline   int           `json:"pipeline"`
 	Keys       int           `json:"keys"`
+	Clients    int           `json:"clients"`
 	AOF        string        `json:"appendfsync,omitempty"` // empty: no append-only file
 	Requests   int           `json:"requests_a_round"`
 	Rounds     [2][]cpuRound `json:"rounds"`
@@ -73,44 +74,6 @@ func (b *bench) bigSection() error {
 	return nil
 }
 
-// largeBytes is how many bytes of values a round of the large section moves at most.
-const largeBytes = 1 << 30
-
-// largeSizes are the lengths of the values of the large section, with how many keys have one.
-var largeSizes = []struct{ bytes, keys int }{{10_000, 1000}, {100_000, 100}, {1_000_000, 20}, {16_000_000, 4}}
-
-func (b *bench) largeSection() error {
-	servers, end, err := b.both()
-	if err != nil {
-		return err
-	}
-	defer end()
-	fmt.Printf("\n## CPU a request with large values, pipeline 1, median of %d rounds\n\n", b.rounds)
-	b.cpuHeader()
-	for _, size := range largeSizes {
-		for _, test := range []string{"set", "get"} {
-			if _, err := b.measure(servers, test+"_"+strconv.Itoa(size.bytes), 1, size.keys); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// largeTest completes the description of set_N or get_N, with values of N bytes.
-func largeTest(name string, t *benchTest) bool {
-	flag, last, _ := strings.Cut(name, "_")
-	n, err := strconv.Atoi(last)
-	if err != nil || n < 1 || flag != "set" && flag != "get" {
-		return false
-	}
-	t.flag, t.size = flag, n
-	t.prefix, t.value = "key:", strings.Repeat("x", n)
-	t.most = max(largeBytes/n, 10)
-	t.warm = max(t.most/10, 10)
-	return true
-}
-
 func (b *bench) cpuHeader() {
 	fmt.Printf("| test | -P | CPU µs %s | CPU µs %s | ratio | spread | req/s %[1]s | req/s %[2]s | p99 ms %[1]s | p99 ms %[2]s |\n",
 		b.report.Names[0], b.report.Names[1])
@@ -123,7 +86,7 @@ func (b *bench) measure(servers [2]*harness.Server, name string, pipeline, keys 
 	if err != nil {
 		return cpuResult{}, err
 	}
-	r := cpuResult{Test: name, Pipeline: pipeline, Keys: keys}
+	r := cpuResult{Test: name, Pipeline: pipeline, Keys: keys, Clients: b.clients}
 	// A short run warms up and gives the number of requests of a round. The cheaper server decides it, so that each
 	// server's round has at least the wanted CPU time.
 	cheapest := math.Inf(1)
@@ -222,6 +185,7 @@ func (b *bench) round(s *harness.Server, t benchTest, requests, pipeline, keys i
 	if t.flag != "" {
 		args = append(args, "-t", t.flag)
 	}
+	args = append(args, t.args...)
 	out, err := exec.CommandContext(b.ctx, "redis-benchmark", append(args, t.command...)...).Output()
 	if err != nil {
 		return cpuRound{}, fmt.Errorf("redis-benchmark: %w: %s", err, exitText(err))

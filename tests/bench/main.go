@@ -9,6 +9,7 @@
 //
 //	cpu      redis-benchmark's default tests, and pops of missing keys, at several pipeline depths
 //	big      SET and GET at pipeline 16 over 4 million keys
+//	large    values of 10 KB to 512 MB: CPU a request, and how long a paced client waits beside values of 64 MB
 //	mem      resident bytes a key, for several shapes and numbers of keys
 //	elems    resident bytes an element of large collections and of many small ones
 //	small    resident bytes a key of small hashes, sets, sorted sets and lists, and CPU of the commands that use them
@@ -26,8 +27,11 @@
 //	eviction at maxmemory: hit rates, CPU of a read-through loop, latency, resident memory, a limit that is lowered. Its parts
 //	         take minutes: -evictparts, -evictpatterns, -evictrooms, -evictpolicies choose
 //	conns    resident bytes an idle connection
+//	many     CPU a request with 1,000 and 10,000 active clients, CPU a connection that asks once
 //	tls      SET and GET over TLS: requests a second, CPU of the loop's thread and of the process; bytes an idle connection
 //	latency  percentiles of a paced client, counted from the intended start, idle and beside load
+//	tail     percentiles of a paced client beside 50 clients at full speed over 10 million keys, ten minutes a server
+//	long     commands over a million elements, SCAN of 10 million keys: CPU, and how long others wait meanwhile
 //	expiry   how late keys are gone and counted in expired_keys, among 1 million far deadlines
 //	metrics  for how long a scrape of /metrics holds the loop, with few keys and with 2 million (ours alone)
 //
@@ -97,6 +101,12 @@ type bench struct {
 	snapRate    int
 	farKeys     int
 	dueKeys     int
+	manyClients []int
+	tailKeys    int
+	tailSeconds int
+	largeParts  []string
+	longMembers int
+	longKeys    int
 
 	evictParts       []string
 	evictPatterns    []string
@@ -138,13 +148,15 @@ type report struct {
 	Scripts     []sessionResult   `json:"scripts,omitempty"`
 	Jobs        []sessionResult   `json:"jobs,omitempty"`
 	Latency     []latencyResult   `json:"latency,omitempty"`
+	Tail        []tailResult      `json:"tail,omitempty"`
+	Long        []longResult      `json:"long,omitempty"`
 	Eviction    []evictionResult  `json:"eviction,omitempty"`
 	Replication []replicaResult   `json:"replication,omitempty"`
 	Expiry      []expiryResult    `json:"expiry,omitempty"`
 	Metrics     []metricsResult   `json:"metrics,omitempty"`
 }
 
-var sections = []string{"cpu", "big", "large", "mem", "elems", "small", "conns", "blocked", "streams", "stalls", "aof", "snapshot", "sessions", "watch", "lua", "jobs", "eviction", "replication", "tls", "latency", "expiry", "metrics"}
+var sections = []string{"cpu", "big", "large", "mem", "elems", "small", "conns", "many", "blocked", "streams", "stalls", "aof", "snapshot", "sessions", "watch", "lua", "jobs", "eviction", "replication", "tls", "latency", "tail", "long", "expiry", "metrics"}
 
 func main() {
 	if err := run(); err != nil {
@@ -200,6 +212,12 @@ func run() error {
 	flag.IntVar(&b.rate, "rate", 1000, "requests a second of the paced client")
 	flag.IntVar(&b.farKeys, "farkeys", 1_000_000, "keys with far deadlines in the expiry section")
 	flag.IntVar(&b.dueKeys, "duekeys", 2000, "keys that expire in the expiry section")
+	largeParts := flag.String("largeparts", strings.Join(largePartNames, ","), "parts of the large section")
+	manyClients := flag.String("manyclients", "1000,10000", "active clients of the many section")
+	flag.IntVar(&b.tailKeys, "tailkeys", 10_000_000, "keys of the tail section")
+	flag.IntVar(&b.tailSeconds, "tailseconds", 600, "seconds of the tail section, of each server")
+	flag.IntVar(&b.longMembers, "longmembers", 1_000_000, "elements of a collection of the long section")
+	flag.IntVar(&b.longKeys, "longkeys", 10_000_000, "keys that its SCAN goes through")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flag.Arg(0))
@@ -234,6 +252,7 @@ func run() error {
 	b.evictParts = strings.Split(*evictParts, ",")
 	b.evictPatterns = strings.Split(*evictPatterns, ",")
 	b.evictPolicies = strings.Split(*evictPolicies, ",")
+	b.largeParts = strings.Split(*largeParts, ",")
 	b.tlsParts = strings.Split(*tlsParts, ",")
 	b.smallTypes = strings.Split(*smallTypes, ",")
 	b.elemShapes = strings.Split(*elemShapes, ",")
@@ -241,6 +260,9 @@ func run() error {
 		return err
 	}
 	if b.memKeys, err = numbers(*memKeys); err != nil {
+		return err
+	}
+	if b.manyClients, err = numbers(*manyClients); err != nil {
 		return err
 	}
 	if b.evictRooms, err = numbers(*evictRooms); err != nil {
@@ -326,10 +348,16 @@ func run() error {
 			failed = b.evictionSection()
 		case "conns":
 			failed = b.connSection()
+		case "many":
+			failed = b.manySection()
 		case "tls":
 			failed = b.tlsSection()
 		case "latency":
 			failed = b.latencySection()
+		case "tail":
+			failed = b.tailSection()
+		case "long":
+			failed = b.longSection()
 		case "expiry":
 			failed = b.expirySection()
 		case "metrics":

@@ -21,6 +21,7 @@ var extraTests = []string{"lpop_empty", "spop_empty", "zpopmin_empty"}
 type benchTest struct {
 	flag    string   // for -t, or
 	command []string // a command of its own
+	args    []string // further arguments of redis-benchmark, before the command
 
 	size          int    // of values in bytes; 0: dataSize of bench
 	prefix, value string // keys that are there, prefix before 12 digits, with their value
@@ -72,6 +73,10 @@ func (b *bench) benchTest(name string) (benchTest, error) {
 	case "ping_inline", "ping_mbulk":
 	case "set", "get", "mset":
 		t.prefix, t.value = "key:", value
+	case shortLived:
+		t.flag, t.args = "get", []string{"-k", "0"}
+		t.prefix, t.value = "key:", value
+		t.most, t.warm = 50_000, 5000
 	case "incr":
 		t.prefix, t.value = "counter:", "0"
 	case "lpush", "rpush":
