@@ -367,6 +367,11 @@ func newEncoding(oracle, subject string) bool {
 	return subject == "listpack" && (oracle == "hashtable" || oracle == "quicklist")
 }
 
+// newReply reports whether the replies to a random command differ as 7.0 and 7.2 do.
+func newReply(args []string, oracle, subject string) bool {
+	return args[0] == "object" && newEncoding(oracle, subject) || newRank(args, subject)
+}
+
 // newRank reports whether a reply is the error of 7.2 to the least RANK of LPOS, which 7.0 takes (lists.txt).
 func newRank(args []string, subject string) bool {
 	return args[0] == "lpos" && slices.Contains(args, "-9223372036854775808") &&

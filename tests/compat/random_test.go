@@ -384,10 +384,7 @@ func (p *pair) playRound(proto int, commands [][]string) (sent int, problem stri
 				return i + 1, "", fmt.Errorf("%s: %q: %w", strings.TrimSpace(sideNames[side]), args, err)
 			}
 		}
-		if args[0] == "object" && newEncoding(replies[oracle][0].Str, replies[subject][0].Str) {
-			continue
-		}
-		if newRank(args, replies[subject][0].Str) {
+		if newReply(args, replies[oracle][0].Str, replies[subject][0].Str) {
 			continue
 		}
 		if d := differ(s, args, replies[oracle], replies[subject]); d != "" {
