@@ -545,8 +545,9 @@ func (db *DB) ownsString(h uint64, r *record.Record) bool {
 // walk has passed it. For a value that was moved to another key the position of the walk does not count.
 func (db *DB) ownsValue(h uint64, r *record.Record) bool { return !r.Moved() && db.t.Owned(h) }
 
-// grown returns the capacity for a string that grows: twice its length, but at most 1 MiB more.
-func grown(n int) int { return n + min(n, 1<<20) }
+// grown returns the capacity for a string that grows: twice its length, but at most 1 MiB or an eighth more. Redis adds 1 MiB
+// to strings of any length, which its allocator often enlarges where they lie; here each growth is a copy.
+func grown(n int) int { return n + max(min(n, 1<<20), n/8) }
 
 // Delete deletes a key and reports whether it existed. An expired key does not count, except with KeepExpired: a replica
 // deletes what its master deletes.

@@ -770,3 +770,20 @@ func (m *model) checkLive() {
 		m.fail("releasing the live data has released the snapshot")
 	}
 }
+
+// A string that is appended to is copied rarely, however long it is.
+func TestAppendCopiesRarely(t *testing.T) {
+	db := New(1, 1).dbs[0]
+	key, part := []byte("log"), make([]byte, 1<<20)
+	copies, n := 0, 0
+	for before := (*byte)(nil); n < 64<<20; {
+		r := db.Lookup(key)
+		n = db.Write(key, r, n, part)
+		if at := &db.Lookup(key).String(nil)[0]; at != before {
+			copies, before = copies+1, at
+		}
+	}
+	if copies > 26 {
+		t.Errorf("%d copies for 64 parts of 1 MiB", copies)
+	}
+}
