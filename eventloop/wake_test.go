@@ -64,12 +64,16 @@ func TestNoLockWhileLoopIsWoken(t *testing.T) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.sendKick = func(fd int, p []byte) (int, syscall.Errno) {
-			n, errno := send(fd, p)
+			// Decided before the byte is sent: the loop may run, and wake itself, before send has returned.
+			var first bool
 			select {
-			case <-armed:
+			case first = <-armed:
+			default:
+			}
+			n, errno := send(fd, p)
+			if first {
 				close(waking)
 				<-goOn
-			default:
 			}
 			return n, errno
 		}
