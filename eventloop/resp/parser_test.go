@@ -731,7 +731,7 @@ func TestHugeBulk(t *testing.T) {
 		p.End()
 		if now := cap(p.part.own); now != was {
 			grown += now
-			if most := 4 * (fed + len(packet)); now > size || now > most || now > most/2 && fed < 1<<20 {
+			if now > size || now > 2*(fed+len(packet)) && fed < 1<<20 {
 				t.Fatalf("%d bytes allocated for %d of %d", now, fed+len(packet), size)
 			}
 		}
@@ -747,7 +747,8 @@ func TestHugeBulk(t *testing.T) {
 	if p.Announced() != 0 {
 		t.Error("still announced", p.Announced())
 	}
-	if grown > 3*size {
+	// The first MB came in buffers of twice the bytes each; all else is copied never.
+	if grown > size+4<<20 {
 		t.Errorf("%d bytes allocated for %d", grown, size)
 	}
 }
