@@ -429,7 +429,7 @@ func (o *ordering) sort(first, end int) {
 	}
 	switch whole := first == 0 && end == len(o.ranks); {
 	case whole:
-		slices.SortFunc(o.ranks, stable)
+		sortAll(o.ranks, o.desc, stable)
 	case o.by != nil:
 		partialsort.Sort(o.ranks, compare, first, end-1)
 	default:
