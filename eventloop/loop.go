@@ -151,6 +151,7 @@ type listener struct {
 	fd    int    // evio's descriptor, for TCP and spare ones on Linux
 	path  string // unix: the path as configured
 	unix  bool
+	inherited
 }
 
 // Loop is one reactor. Use New and Serve.
@@ -613,11 +614,7 @@ func (l *Loop) opened(ec evio.Conn) evio.Action {
 	closeOnExec(fd)
 	l.takePeer(c)
 	if c.IsTCP() {
-		var idle time.Duration
-		if l.opt.KeepAlive != nil {
-			idle = l.opt.KeepAlive()
-		}
-		tuneTCP(fd, idle)
+		l.tune(c)
 	}
 	for fd >= len(l.byFD) {
 		l.byFD = append(l.byFD, nil)
