@@ -54,6 +54,10 @@ const (
 	headroom = 0.8
 )
 
+// goMemLimit is GOMEMLIMIT in bytes, math.MaxInt64 if it is not set. It is read before the collector's pacer sets limits of its own,
+// which follow maxmemory.
+var goMemLimit = debug.SetMemoryLimit(-1)
+
 // countedMemory is the memory that is compared with the limit.
 func (s *Server) countedMemory() int {
 	return s.baseMemory + s.Keyspace.Bytes() + s.clientsMemory() - s.classMemory[config.ClassReplica] + s.otherMemory()
@@ -238,8 +242,8 @@ func (s *Server) applyMemoryLimit() error {
 		cfg.MaxMemory = uint64(process.AvailableMemory()) / 100 * uint64(cfg.MaxMemoryPercent)
 	}
 	e.limit = int(min(cfg.MaxMemory, math.MaxInt))
-	if soft := debug.SetMemoryLimit(-1); soft < math.MaxInt64 {
-		if bound := int(float64(soft) * headroom); e.limit == 0 || bound < e.limit {
+	if goMemLimit < math.MaxInt64 {
+		if bound := int(float64(goMemLimit) * headroom); e.limit == 0 || bound < e.limit {
 			e.limit = bound
 		}
 	}

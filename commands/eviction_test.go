@@ -3,6 +3,7 @@ package commands
 import (
 	"fmt"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -626,4 +627,14 @@ func TestCommandsLeaveEvictionToTheTimer(t *testing.T) {
 		t.Error("nothing goes although the timer has not come for long")
 	}
 	checkBytes(t, s, "the timer's eviction")
+}
+
+// A limit that is raised holds at once: the bound that the collector has for the former limit is none for keys.
+func TestLimitIsNotTheCollectors(t *testing.T) {
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(1 << 30))
+	ts := newTestServer(t)
+	ts.do("CONFIG", "SET", "maxmemory", "2gb")
+	if ts.evict.limit != 2<<30 {
+		t.Errorf("the limit is %d", ts.evict.limit)
+	}
 }
