@@ -224,6 +224,7 @@ func appendRequest(dst []byte, verb string, k int, value string) []byte {
 // cache is a server under a read-through loop.
 type cache struct {
 	s       *harness.Server
+	limit   int // its maxmemory
 	ctl     *harness.Conn
 	readers []*reader
 }
@@ -265,7 +266,10 @@ func (b *bench) newCache(sub subject, room, conns, batch int, z *zipf, scan bool
 	if err != nil {
 		return c, err
 	}
-	if _, err = c.ctl.Do("CONFIG", "SET", "maxmemory", info["used_memory"]); err != nil {
+	if c.limit, err = strconv.Atoi(info["used_memory"]); err != nil {
+		return c, err
+	}
+	if _, err = c.ctl.Do("CONFIG", "SET", "maxmemory", strconv.Itoa(c.limit)); err != nil {
 		return c, err
 	}
 	var next *atomic.Int64
@@ -282,6 +286,18 @@ func (b *bench) newCache(sub subject, room, conns, batch int, z *zipf, scan bool
 			zipf: z, scan: next, value: value, batch: batch})
 	}
 	return c, nil
+}
+
+// fit moves the limit so that it leaves room for so many keys. What was used when the server had been filled can hold more or
+// fewer: a table that was growing then, buffers, memory that is kept for the next key.
+func (c *cache) fit(room int) error {
+	size, err := c.ctl.Do("DBSIZE")
+	if err != nil {
+		return err
+	}
+	c.limit += (room - int(size.Int())) * (c.limit / room)
+	_, err = c.ctl.Do("CONFIG", "SET", "maxmemory", strconv.Itoa(c.limit))
+	return err
 }
 
 // run makes requests GETs on all connections together.
@@ -353,6 +369,13 @@ func (b *bench) evictHitsOf(r *evictionResult, p evictPattern, z *zipf, room int
 		}
 		if err := errors.Join(<-errs, <-errs, b.ctx.Err()); err != nil {
 			return err
+		}
+		if done < b.evictRequests/4 {
+			for _, c := range caches {
+				if err := c.fit(room); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	for who, c := range caches {
