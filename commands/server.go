@@ -38,6 +38,7 @@ import (
 	"ferrous/datatypes/quicklist"
 	"ferrous/datatypes/sortedset"
 	"ferrous/eventloop"
+	"ferrous/eventloop/clock"
 	"ferrous/eventloop/resp"
 	"ferrous/rdb/vfs"
 )
@@ -55,9 +56,10 @@ type Server struct {
 	host  *process.Process // nil unless UseProcess gave it; see host.go
 	crash crash.Reporter
 	runID string
-	base  time.Time // process start; the monotonic clock counts from here
-	wall  int64     // Unix microseconds at base; cron follows a clock that was set
-	began int64     // monotonic time at which the running command began
+	base  time.Time   // process start
+	clock clock.Clock // the monotonic time, which counts from base
+	wall  int64       // Unix microseconds at base; cron follows a clock that was set
+	began int64       // monotonic time at which the running command began
 
 	w         resp.Writer                  // replies to the client being served
 	longReply bool                         // one of more than keepBuffer was sent lately
@@ -174,6 +176,7 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 		clients:          make(map[int64]*Client),
 		replyBufferRules: replyBufferRules{resetMs: replyBufferResetMs},
 	}
+	s.clock = clock.New(s.base)
 	s.Lists = quicklist.NewSettings(s.Keyspace.Generation())
 	s.Zsets = sortedset.NewText(resp.FormatDouble)
 	s.persist.disk = vfs.OS{}
@@ -235,7 +238,7 @@ func New(cfg *config.Config, log *logging.Logger) (*Server, error) {
 }
 
 // nanos returns the monotonic time since the server's start.
-func (s *Server) nanos() int64 { return int64(time.Since(s.base)) }
+func (s *Server) nanos() int64 { return s.clock.Quick() }
 
 // setNow makes a monotonic reading the time that expiry and idle times see.
 func (s *Server) setNow(nanos int64) { s.Keyspace.Now = (s.wall + nanos/1000) / 1000 }

@@ -39,6 +39,7 @@ const (
 	fSourced              // has a Source, see source.go
 	fBeside               // not in evio's poll, see beside.go
 	fDetached             // evio will give it away, see detach.go
+	fPeer4                // ip4 and port are the peer's
 
 	fNoDirect = fHeld | fQueued | fClosing | fClosed | fDead | fDetached
 	fNoOutput = fClosing | fClosed | fDead | fDetached
@@ -70,6 +71,8 @@ type Conn struct {
 	errno uint16 // the error of a failed write
 	flags uint16
 	ln    uint16 // index in Loop.lns
+	port  uint16 // the peer's, and its address, if fPeer4 is set; see peer.go
+	ip4   [4]byte
 }
 
 // Send sends p: at once if nothing is queued or held, else it queues p. The caller may use the slice again when Send returns.
@@ -456,21 +459,6 @@ func (c *Conn) IsUnix() bool { return c.flags&(fDialled|fBeside) == 0 && c.loop.
 
 // IsTCP reports whether the client came through TCP.
 func (c *Conn) IsTCP() bool { return !c.IsUnix() }
-
-// RemoteAddr returns the peer's address as Redis writes it: "127.0.0.1:1234",
-// "[::1]:1234", or the path of the unix socket and ":0".
-func (c *Conn) RemoteAddr() string {
-	if c.flags&(fDialled|fBeside) == fDialled {
-		return peerName(syscall.Getpeername(int(c.fd)))
-	}
-	if ln := &c.loop.lns[c.ln]; ln.unix && c.flags&fBeside == 0 {
-		return ln.path + ":0"
-	}
-	if a, ok := c.ev.RemoteAddr().(*net.TCPAddr); ok {
-		return net.JoinHostPort(a.IP.String(), strconv.Itoa(a.Port))
-	}
-	return "?:0"
-}
 
 // LocalAddr returns this end's address in the form of RemoteAddr, "?:0" after
 // Closed.

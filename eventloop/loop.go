@@ -151,6 +151,7 @@ type listener struct {
 	fd    int    // evio's descriptor, for TCP and spare ones on Linux
 	path  string // unix: the path as configured
 	unix  bool
+	inherited
 }
 
 // Loop is one reactor. Use New and Serve.
@@ -159,12 +160,13 @@ type Loop struct {
 	h   Handler
 
 	lns      []listener
-	fdField  []int   // index of the descriptor in evio's connection type
-	byFD     []*Conn // open connections by descriptor
-	current  *Conn   // the one whose Opened or Data is running
-	conns    int     // connections that Opened accepted
-	linger   int     // refused connections that wait for their peer
-	fdLimit  int     // descriptors from here on are refused
+	fdField  []int    // index of the descriptor in evio's connection type
+	evioPeer evioPeer // where its connections keep the address of the peer
+	byFD     []*Conn  // open connections by descriptor
+	current  *Conn    // the one whose Opened or Data is running
+	conns    int      // connections that Opened accepted
+	linger   int      // refused connections that wait for their peer
+	fdLimit  int      // descriptors from here on are refused
 	lastFull time.Time
 	rounds   uint64
 	born     time.Time
@@ -610,12 +612,9 @@ func (l *Loop) opened(ec evio.Conn) evio.Action {
 	c := &Conn{loop: l, ev: ec, fd: int32(fd), ln: uint16(ec.AddrIndex())}
 	ec.SetContext(c)
 	closeOnExec(fd)
+	l.takePeer(c)
 	if c.IsTCP() {
-		var idle time.Duration
-		if l.opt.KeepAlive != nil {
-			idle = l.opt.KeepAlive()
-		}
-		tuneTCP(fd, idle)
+		l.tune(c)
 	}
 	for fd >= len(l.byFD) {
 		l.byFD = append(l.byFD, nil)

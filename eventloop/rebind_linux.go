@@ -39,7 +39,7 @@ func (l *Loop) findSlots(ec evio.Conn) error {
 		return fmt.Errorf("eventloop: listeners: %w", err)
 	}
 	for i := range l.lns {
-		l.lns[i].fd = -1
+		l.lns[i].fd, l.lns[i].inherited = -1, inherited{}
 	}
 	for _, n := range names {
 		fd, err := strconv.Atoi(n.Name())
@@ -208,7 +208,7 @@ func (l *Loop) listenOn(addr string) error {
 	if err := syscall.EpollCtl(l.poll, syscall.EPOLL_CTL_ADD, slot.fd, &ev); err != nil {
 		return err
 	}
-	slot.spare = false
+	slot.spare, slot.inherited = false, inherited{}
 	slot.addr, slot.bound = parsed.addr, ln.Addr().String()
 	return nil
 }

@@ -189,25 +189,58 @@ func TestRelativeUnixPath(t *testing.T) {
 	}
 }
 
+// Clients have the options of the moment at which they are accepted, also those that were waiting when these changed, and
+// whether the options are set on them or come from the listening socket.
 func TestSocketOptions(t *testing.T) {
 	idle := 40 * time.Second
-	opts := make(chan [3]int, 1)
+	type options struct{ nodelay, keepalive, idle, cloexec bool }
+	opts := make(chan options, 100)
 	s := start(t, &testHandler{opened: func(c *Conn) bool {
-		var o [3]int
-		o[0], _ = syscall.GetsockoptInt(c.FD(), syscall.IPPROTO_TCP, syscall.TCP_NODELAY)
-		o[1], _ = syscall.GetsockoptInt(c.FD(), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE)
-		o[2], _ = fcntlGetFD(c.FD())
-		opts <- o
+		nodelay, _ := syscall.GetsockoptInt(c.FD(), syscall.IPPROTO_TCP, syscall.TCP_NODELAY)
+		keepalive, _ := syscall.GetsockoptInt(c.FD(), syscall.SOL_SOCKET, syscall.SO_KEEPALIVE)
+		first := int(idle / time.Second)
+		if runtime.GOOS == "linux" {
+			first, _ = syscall.GetsockoptInt(c.FD(), syscall.IPPROTO_TCP, 4) // TCP_KEEPIDLE
+		}
+		flags, _ := fcntlGetFD(c.FD())
+		opts <- options{nodelay != 0, keepalive != 0, first == int(idle/time.Second), flags&syscall.FD_CLOEXEC != 0}
 		return true
 	}}, func(o *Options) { o.KeepAlive = func() time.Duration { return idle } })
-	s.dial()
-	if o := <-opts; o[0] == 0 || o[1] == 0 || o[2]&syscall.FD_CLOEXEC == 0 {
-		t.Errorf("nodelay, keepalive, cloexec: %v", o)
+	check := func(n int, want options) {
+		t.Helper()
+		for i := range n {
+			o := <-opts
+			if want.keepalive == false {
+				o.idle = want.idle // no matter
+			}
+			if o != want {
+				t.Errorf("client %d: %+v, want %+v", i, o, want)
+			}
+		}
 	}
-	s.do(func() { idle = 0 })
-	s.dial()
-	if o := <-opts; o[0] == 0 || o[1] != 0 {
-		t.Errorf("nodelay, keepalive: %v", o)
+	with, without := options{true, true, true, true}, options{true, false, true, true}
+	for range 3 {
+		s.dial()
+		check(1, with)
+	}
+	for _, change := range []struct {
+		idle time.Duration
+		want options
+	}{{0, without}, {100 * time.Second, with}, {7 * time.Second, with}, {0, without}, {50 * time.Second, with}} {
+		s.do(func() { // nothing is accepted meanwhile
+			for range 5 {
+				s.dial()
+			}
+			idle = change.idle
+		})
+		check(5, change.want)
+		s.dial()
+		check(1, change.want)
+		s.do(func() {
+			if in := s.lns[1].inherited; abstractSockets && (!in.set || in.before != 0 || in.idle != idle) {
+				t.Errorf("the listening socket gives %+v", in)
+			}
+		})
 	}
 }
 

@@ -112,6 +112,7 @@ func unsent(fd int) int {
 func tuneTCP(fd int, idle time.Duration) {
 	syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
 	if idle < time.Second {
+		syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE, 0)
 		return
 	}
 	s := int(idle / time.Second)
@@ -119,4 +120,14 @@ func tuneTCP(fd int, idle time.Duration) {
 	syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE, s)
 	syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_KEEPINTVL, max(s/3, 1))
 	syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_KEEPCNT, 3)
+}
+
+// acceptQueue returns the number of connections that wait at a listening socket to be accepted. (TCP_INFO, tcpi_unacked: linux/tcp.h
+// and tcp_get_info of the kernel.)
+func acceptQueue(fd int) (n int, ok bool) {
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return 0, false
+	}
+	return int(info.Unacked), true
 }

@@ -47,6 +47,7 @@ var leaves = map[string][]string{
 	"commands/latency":   nil,
 	"commands/crash":     {"commands/logging", "commands/process"},
 	"commands/collector": nil,
+	"eventloop/clock":    nil,
 	"eventloop/resp":     nil,
 	"eventloop/secure":   nil,
 
