@@ -407,9 +407,10 @@ var persistenceCommands = []session.Command{
 }
 
 // saveFlushed is called when all databases have been emptied: where there are save points the dump is emptied too, and a
-// save of what was there before makes no sense any more.
+// save of what was there before makes no sense any more, nor does a payload of it for replicas.
 func (s *Server) saveFlushed() {
 	s.cancelSave()
+	s.cancelStreamed()
 	if len(s.Config.Save) > 0 {
 		_ = s.save() // it has logged
 	}

@@ -314,8 +314,20 @@ func (s *Server) payloadData(d *streamedDump, data []byte) {
 	d.makeRoom(d.job.Payload, len(data))
 }
 
+// cancelStreamed ends the making of a payload of keys that have all been deleted. Its replicas are disconnected when the
+// goroutine has ended, and synchronize again.
+func (s *Server) cancelStreamed() {
+	if d := s.sync.streamed; d != nil && !d.job.Filtered && d.stopped() == nil {
+		s.Logf(config.LogNotice, "All keys were deleted: the transfer to replicas is canceled. They get another one.")
+		d.end()
+	}
+}
+
 // streamedDumpDone ends a payload whose goroutine has ended.
 func (s *Server) streamedDumpDone(d *streamedDump, err error) {
+	if err == nil {
+		err = d.stopped() // the loop has dropped what came after the end
+	}
 	var version *rdb.VersionError
 	if errors.As(err, &version) {
 		s.sync.lowest = version.Need

@@ -364,3 +364,33 @@ func TestDumpOfNobody(t *testing.T) {
 		linkUp(t, replicas[0])
 	}
 }
+
+// TestFlushedDuringSync: FLUSHALL ends a full synchronisation in progress, of keys that are gone. The replica synchronizes again.
+func TestFlushedDuringSync(t *testing.T) {
+	for _, pair := range pairings {
+		for _, diskless := range []string{"yes", "no"} {
+			t.Run(pair[0]+"-"+pair[1]+"/diskless-"+diskless, func(t *testing.T) {
+				t.Parallel()
+				master := start(t, pair[0], "--repl-diskless-sync", diskless, "--rdbcompression", "no", "--dir", t.TempDir())
+				replica := start(t, pair[1], "--dir", t.TempDir())
+				c := master.Dial(t)
+				c.Must("DEBUG", "POPULATE", "1000", "key", "20000")
+				c.Must("CONFIG", "SET", "rdb-key-save-delay", "100000") // 100 seconds in all
+				follow(t, replica, master.Port)
+				until(t, "the synchronisation is in progress", func() bool {
+					return diskless == "yes" && intField(t, replica, "replication", "master_sync_read_bytes") > 0 ||
+						diskless == "no" && field(t, master, "persistence", "rdb_bgsave_in_progress") == "1"
+				})
+				c.Must("FLUSHALL")
+				c.Must("SET", "after", "1")
+				converge(t, master, replica)
+				if n := intField(t, master, "stats", "sync_full"); n != 2 {
+					t.Errorf("%d full synchronisations", n)
+				}
+				if v := replica.Dial(t).Must("DBSIZE"); v.Int() != 1 {
+					t.Errorf("the replica has %d keys", v.Int())
+				}
+			})
+		}
+	}
+}
