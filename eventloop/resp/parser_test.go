@@ -753,6 +753,16 @@ func TestHugeBulk(t *testing.T) {
 	}
 }
 
+// A bulk that is announced with more bytes than any machine has gets memory as it comes.
+func TestEndlessBulk(t *testing.T) {
+	const size = 1 << 47
+	for _, tt := range []struct{ n, want int }{{0, 2 << 10}, {1 << 20, 512 << 20}, {300 << 20, 600<<20 + 2<<10}, {1 << 40, 2<<40 + 2<<10}} {
+		if got := grown(tt.n, 1<<10, size); got != tt.want {
+			t.Errorf("%d bytes came: room for %d, want %d", tt.n, got, tt.want)
+		}
+	}
+}
+
 // TestBacklog lets a client pipeline while it is blocked.
 func TestBacklog(t *testing.T) {
 	var p Parser

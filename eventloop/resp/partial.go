@@ -156,12 +156,15 @@ func unzeroed(n int) []byte {
 
 // grown is the capacity that a buffer of n bytes of a bulk is given for more: twice as many as there are, and all from 1 MB on. So
 // no more than 1 MB is copied at once, however large the bulk is, and a client sends 1 MB before it gets the memory that it
-// announces. (Redis gives it at once.) That memory is not resident before it is written to.
+// announces. (Redis gives it at once.) That memory is not resident before it is written to. Where proto-max-bulk-len allows more
+// than its default of 512 MB, what is beyond comes by doubling: a client that announces more than any machine has would end the
+// process.
 func grown(n, more, size int) int {
+	most := 2 * (n + more)
 	if n >= 1<<20 {
-		return size
+		most = max(most, 512<<20)
 	}
-	return min(size, 2*(n+more))
+	return min(size, most)
 }
 
 // takeWhole takes the arguments that lie whole in the packet and need no second
