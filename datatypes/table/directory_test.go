@@ -154,28 +154,3 @@ func testRandomOverPages(t *testing.T) {
 	}
 	t.Logf("%d pages with %d depths", len(tb.pages), len(depths))
 }
-
-// Keys are removed in the order of their hashes, as eviction does, while as many others come: the table stays as large as for keys
-// that only came.
-func TestChurn(t *testing.T) {
-	rnd := random.New(t)
-	const keys = 90_000
-	tb := New(new(cow.Generation))
-	insertNumbered(tb, 0, keys)
-	fresh := tb.Size()
-	pos, next := rnd.Uint64(), keys
-	for next < 8*keys {
-		victims := tb.Sweep(&pos, 48, nil)
-		for _, r := range victims {
-			if rnd.IntN(3) == 0 {
-				tb.Delete(Hash(r.Key()), r)
-				insertNumbered(tb, next, next+1)
-				next++
-			}
-		}
-	}
-	check(t, tb)
-	if tb.Len() != keys || tb.Size() > fresh/8*9 {
-		t.Errorf("%d keys take %d bytes, %d of them took %d at first", tb.Len(), tb.Size(), keys, fresh)
-	}
-}

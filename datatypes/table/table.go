@@ -9,10 +9,9 @@
 // array of 64 buckets, chosen by the six hash bits after its prefix, and a reserve of overflow buckets. A bucket is one
 // cache line: seven one-byte fingerprints and a link in one word, and seven pointers to records. A full bucket links to
 // an overflow bucket of its segment; when the reserve is used up the segment splits in two by the next bit of the hash
-// (and the entries of its page double when the segment was as deep as they). Two halves that fit into one merge again: where
-// keys are evicted while others come, segments fill and empty in turn, and the table would else grow by half. So neither the
-// table nor the directory is ever rehashed or copied as a whole: the longest step moves one segment's few hundred pointers, or
-// copies the array of pages, 64 bytes for some hundred thousand keys. A table of few elements has
+// (and the entries of its page double when the segment was as deep as they). Two halves that are nearly empty merge
+// again. So neither the table nor the directory is ever rehashed or copied as a whole: the longest step moves one segment's
+// few hundred pointers, or copies the array of pages, 64 bytes for some hundred thousand keys. A table of few elements has
 // one small segment of 1, 4 or 16 buckets instead.
 //
 // A lookup reads a directory entry, one bucket (rarely two), and the record with the same fingerprint.
@@ -46,10 +45,8 @@ const (
 	bucketBits  = 6   // a full-size segment has 1<<bucketBits primary buckets
 	cursorBits  = 48  // bits of hash in a Scan cursor
 	maxDepth    = 40  // less than cursorBits-bucketBits; no memory holds 2^40 segments
-	mergeBelow  = 160 // a deletion that leaves fewer elements than this, and a multiple of mergeEvery or fewLeft at most, tries to
-	mergeEvery  = 8   // merge the segment with its buddy
-	fewLeft     = 64
-	mergedLimit = 300 // most elements of two buddies that become one: 67% of its 448 slots, so that it does not split again soon
+	mergeBelow  = 64  // a deletion that leaves fewer elements than this tries to merge the segment with its buddy
+	mergedLimit = 160 // most elements of two buddies that become one: 36% of its 448 slots, so that it does not split again soon
 )
 
 // bucket is one cache line. Byte i of meta is the fingerprint of slot i, 0 for an empty slot; the highest byte is the
@@ -364,7 +361,7 @@ func (t *Table) Delete(hash uint64, r *record.Record) {
 	s := t.writable(p, i, hash)
 	s.remove(t.bucketOf(p, i, hash), fingerprint(hash), r)
 	t.count--
-	if s.count <= fewLeft || s.count < mergeBelow && s.count%mergeEvery == 0 {
+	if s.count < mergeBelow {
 		t.shrink(p, i, hash)
 	}
 }
