@@ -90,17 +90,20 @@ type server struct {
 
 func newServer() *server { return &server{data: map[string]string{}} }
 
+// arities are the numbers of arguments of the server's commands, with the name.
+var arities = map[string]int{"set": 3, "get": 2, "echo": 2, "raw": 2}
+
 func (s *server) Call(argv [][]byte) []byte {
 	s.out = s.out[:0]
-	switch strings.ToLower(string(argv[0])) {
+	name := strings.ToLower(string(argv[0]))
+	if want, known := arities[name]; known && len(argv) != want {
+		return append(s.out, "-ERR "+ErrWrongArity+"\r\n"...)
+	}
+	switch name {
 	case "set":
 		s.data[string(argv[1])] = string(argv[2])
 		s.out = append(s.out, "+OK\r\n"...)
 	case "get":
-		if len(argv) != 2 {
-			s.out = append(s.out, "-ERR "+ErrWrongArity+"\r\n"...)
-			break
-		}
 		v, ok := s.data[string(argv[1])]
 		switch {
 		case ok:
@@ -118,6 +121,8 @@ func (s *server) Call(argv [][]byte) []byte {
 		s.out = fmt.Appendf(s.out, "$%d\r\n%s\r\n", len(argv[1]), argv[1])
 	case "raw":
 		s.out = append(s.out, argv[1]...)
+	case "nested":
+		s.out = append(s.out, "*3\r\n:1\r\n$-1\r\n*2\r\n+OK\r\n*0\r\n"...)
 	case "fail":
 		s.out = append(s.out, "-WRONGTYPE Operation against a key holding the wrong kind of value\r\n"...)
 	default:
