@@ -426,12 +426,3 @@ func aclHelp(c *Client) {
 		"    Tell the name of this connection's user.",
 	)
 }
-
-// commandsOfRedis are the commands of Redis 7.2 that rules and rename-command may name though this server does not have
-// them, so that its configuration files can be taken over.
-const commandsOfRedis = `asking cluster cluster|addslots cluster|addslotsrange cluster|bumpepoch
-	cluster|count-failure-reports cluster|countkeysinslot cluster|delslots cluster|delslotsrange cluster|failover
-	cluster|flushslots cluster|forget cluster|getkeysinslot cluster|help cluster|info cluster|keyslot cluster|links
-	cluster|meet cluster|myid cluster|myshardid cluster|nodes cluster|replicas cluster|replicate cluster|reset
-	cluster|saveconfig cluster|set-config-epoch cluster|setslot cluster|shards cluster|slaves cluster|slots
-	readonly readwrite restore-asking`

@@ -275,19 +275,6 @@ func TestUsersFile(t *testing.T) {
 	}
 }
 
-// A command that has come to be does not stand any more in the list of those that are only known by name.
-func TestCommandsOfRedisAreNotOurs(t *testing.T) {
-	ours := map[string]bool{}
-	for _, e := range newRegistry().Shown {
-		ours[e.Full] = true
-	}
-	for _, name := range strings.Fields(commandsOfRedis) {
-		if ours[name] {
-			t.Errorf("%s stands in the command table and in commandsOfRedis", name)
-		}
-	}
-}
-
 // Passwords and rules are not shown to others.
 func TestSecretsOfUsers(t *testing.T) {
 	ts := newTestServer(t, "slowlog-log-slower-than", "0")

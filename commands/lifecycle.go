@@ -174,16 +174,11 @@ func (s *Server) renameCommands() error {
 	return nil
 }
 
-// rename gives a command another name, or removes it where that is "". Commands of Redis that are not here may be renamed
-// too, since hardened configurations do so; they are unknown under both names.
+// rename gives a command another name, or removes it where that is "".
 func rename(reg *session.Registry, from, to string) error {
 	from, to = strings.ToLower(from), strings.ToLower(to)
 	e := reg.ByName[from]
-	switch {
-	case e != nil:
-	case slices.Contains(strings.Fields(commandsOfRedis), from):
-		return nil
-	default:
+	if e == nil {
 		return refusal("No such command in rename-command")
 	}
 	delete(reg.ByName, from)

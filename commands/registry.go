@@ -1,6 +1,7 @@
 package commands
 
 import (
+	"ferrous/commands/cluster"
 	"ferrous/commands/hashes"
 	"ferrous/commands/introspection"
 	"ferrous/commands/keys"
@@ -33,6 +34,7 @@ var tables = [][]session.Command{
 	transactionCommands,
 	pubsubCommands,
 	scriptingCommands,
+	cluster.Commands,
 }
 
 // newRegistry makes the command table of a server, and marks the commands that dispatch treats apart.

@@ -27,8 +27,7 @@ type security struct {
 	request aclRequest // scratch of check
 }
 
-// aclTable shows the command table to package acl. Behind the commands of the registry come those that Redis has and this
-// server has not.
+// aclTable shows the command table to package acl.
 type aclTable struct {
 	entries []*session.Entry
 	names   []string
@@ -59,9 +58,6 @@ func newACLTable(g *session.Registry) *aclTable {
 		add(e.Full, e)
 		e.ID = t.ids[e.Full]
 	}
-	for _, name := range strings.Fields(commandsOfRedis) {
-		add(name, nil)
-	}
 	return t
 }
 
@@ -78,10 +74,7 @@ func (t *aclTable) Category(name string) (uint32, bool) {
 	return uint32(cat), cat != 0
 }
 func (t *aclTable) Categories(id int) uint32 {
-	if e := t.entries[id]; e != nil {
-		return uint32(e.Cats)
-	}
-	return 0
+	return uint32(t.entries[id].Cats)
 }
 
 // newUsers returns the users of a server at its start. firstArg is acl.Options.FirstArg.

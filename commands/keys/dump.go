@@ -23,14 +23,28 @@ var dumpCommands = []session.Command{
 		Group: session.GroupGeneric, Since: "2.6.0",
 		Complexity: "O(1) to add the key and O(N*M) to make a value of N parts of M bytes on average; a sorted set takes O(N*M*log N).",
 		Summary:    "Makes a key of a serialized value.",
-		History: []session.Change{{"3.0.0", "The modifier `REPLACE`."}, {"5.0.0", "The modifier `ABSTTL`."},
-			{"5.0.0", "The options `IDLETIME` and `FREQ`."}},
-		Keys: session.OneKey(session.KeyOW | session.KeyUpdate),
-		Args: []session.Arg{session.KeyArg("key"), session.IntArg("ttl"), session.StringArg("serialized-value"),
-			session.TokenWord("replace", "REPLACE", "3.0.0").Opt(), session.TokenWord("absttl", "ABSTTL", "5.0.0").Opt(),
-			session.TokenArg("seconds", session.ArgInteger, "IDLETIME", "5.0.0").Opt(),
-			session.TokenArg("frequency", session.ArgInteger, "FREQ", "5.0.0").Opt()}},
+		History:    restoreHistory,
+		Keys:       session.OneKey(session.KeyOW | session.KeyUpdate),
+		Args:       restoreArgs},
+	{Name: "restore-asking", Arity: -4, Flags: session.Write | session.DenyOOM | session.Asking,
+		ACL: session.CatKeyspace | session.CatDangerous, Handler: restore,
+		Group: session.GroupServer, Since: "3.0.0",
+		Complexity: "As of RESTORE.",
+		Summary:    "RESTORE, as nodes of a cluster send it that move slots.",
+		SysCmd:     true,
+		History:    restoreHistory,
+		Keys:       session.OneKey(session.KeyOW | session.KeyUpdate),
+		Args:       restoreArgs},
 }
+
+var (
+	restoreHistory = []session.Change{{"3.0.0", "The modifier `REPLACE`."}, {"5.0.0", "The modifier `ABSTTL`."},
+		{"5.0.0", "The options `IDLETIME` and `FREQ`."}}
+	restoreArgs = []session.Arg{session.KeyArg("key"), session.IntArg("ttl"), session.StringArg("serialized-value"),
+		session.TokenWord("replace", "REPLACE", "3.0.0").Opt(), session.TokenWord("absttl", "ABSTTL", "5.0.0").Opt(),
+		session.TokenArg("seconds", session.ArgInteger, "IDLETIME", "5.0.0").Opt(),
+		session.TokenArg("frequency", session.ArgInteger, "FREQ", "5.0.0").Opt()}
+)
 
 const (
 	errIdleTime   = "ERR Invalid IDLETIME value, must be >= 0"

@@ -63,7 +63,7 @@ const session = "commands/session"
 
 // families are the packages of handlers.
 var families = []string{"commands/introspection", "commands/strings", "commands/keys", "commands/lists", "commands/hashes", "commands/sets",
-	"commands/sortedsets", "commands/streams", "commands/scripting"}
+	"commands/sortedsets", "commands/streams", "commands/scripting", "commands/cluster"}
 
 // allowedModules are the dependencies of the binary, by the path prefixes of their packages. Tests may use more.
 var allowedModules = []string{
