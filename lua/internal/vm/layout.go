@@ -1,7 +1,9 @@
 package vm
 
 import (
+	"math"
 	"reflect"
+	"sync"
 	"unsafe"
 
 	lua "github.com/yuin/gopher-lua"
@@ -127,39 +129,50 @@ var numberTab = func() unsafe.Pointer {
 // dataWord returns the data word of an LValue.
 func dataWord(v lua.LValue) unsafe.Pointer { return (*iface)(unsafe.Pointer(&v)).data }
 
-// smallNumbers are the boxes of the integers that scripts use most.
-const smallNumbers = 1024
+// smallNumbers bounds the integers that have a box for good, shared by all hosts: they are what scripts count and index with.
+const smallNumbers = 1 << 17
 
-var smallBoxes = func() (t [smallNumbers]lua.LValue) {
-	for i := range t {
-		t[i] = lua.LNumber(i)
-	}
-	return t
-}()
+var (
+	smallBoxes [smallNumbers]float64
+	fillSmall  = sync.OnceFunc(func() {
+		for i := range smallBoxes {
+			smallBoxes[i] = float64(i)
+		}
+	})
+)
 
 // boxes allocates float64s for numbers in blocks: one allocation for numberBlock numbers. A block lives as long as one of its
 // numbers.
 type boxes struct {
 	block []float64
+	// shared is smallNumbers once smallBoxes is filled, before that 0.
+	shared uint64
 }
 
 const numberBlock = 64
 
+// share lets b use the shared boxes. The first compilation calls it, so that a server without scripts does not touch their
+// megabyte.
+func (b *boxes) share() {
+	fillSmall()
+	b.shared = smallNumbers
+}
+
 // number boxes f.
 func (b *boxes) number(f float64) (v lua.LValue) {
-	if f >= 0 && f < smallNumbers {
-		if i := int(f); float64(i) == f && (i != 0 || 1/f > 0) {
-			return smallBoxes[i]
+	var p *float64
+	// The bits tell -0 from 0; a number beyond the range of int64 becomes any integer, which has other bits.
+	if i := int64(f); uint64(i) < b.shared && math.Float64bits(float64(i)) == math.Float64bits(f) {
+		p = &smallBoxes[i]
+	} else {
+		if len(b.block) == 0 {
+			b.block = make([]float64, numberBlock)
 		}
+		p = &b.block[0]
+		b.block = b.block[1:]
+		*p = f
 	}
-	if len(b.block) == 0 {
-		b.block = make([]float64, numberBlock)
-	}
-	p := &b.block[0]
-	b.block = b.block[1:]
-	*p = f
-	w := (*iface)(unsafe.Pointer(&v))
-	w.tab, w.data = numberTab, unsafe.Pointer(p)
+	*(*iface)(unsafe.Pointer(&v)) = iface{numberTab, unsafe.Pointer(p)}
 	return v
 }
 

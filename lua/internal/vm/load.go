@@ -17,6 +17,7 @@ func (h *Host) Load(src, name string) (*lua.LFunction, error) {
 
 // LoadPieces is Load of src followed by the pieces that more returns, until it returns "".
 func (h *Host) LoadPieces(src string, more func() string, name string) (*lua.LFunction, error) {
+	h.boxes.share()
 	proto, err := parser.Compile(src, more, name, chunkID(name), h.nested, ParseNumber, h.Hidden("spread", spread))
 	if err != nil {
 		return nil, &Error{Value: lua.LString(err.Error())}

@@ -3,6 +3,8 @@ package vm
 import (
 	"math"
 	"testing"
+
+	lua "github.com/yuin/gopher-lua"
 )
 
 func TestStrtod(t *testing.T) {
@@ -29,5 +31,25 @@ func TestStrtod(t *testing.T) {
 		if f == f || got != n || math.Signbit(f) != (s[0] == '-') {
 			t.Errorf("%q: %v %d", s, f, got)
 		}
+	}
+}
+
+// A number in a box is the same one, bit by bit, whether its box is shared or not.
+func TestBoxes(t *testing.T) {
+	var before, after boxes
+	after.share()
+	for _, f := range []float64{0, math.Copysign(0, -1), 1, -1, 0.5, smallNumbers - 1, smallNumbers - 0.5, smallNumbers, smallNumbers + 1,
+		1e300, -1e300, 1 << 62, 1 << 63, -1 << 63, 1 << 64, math.Inf(1), math.Inf(-1), math.NaN()} {
+		for _, b := range []*boxes{&before, &after} {
+			if got := float64(b.number(f).(lua.LNumber)); math.Float64bits(got) != math.Float64bits(f) {
+				t.Errorf("%v became %v", f, got)
+			}
+		}
+	}
+	if n := testing.AllocsPerRun(100, func() { after.number(smallNumbers - 1) }); n != 0 {
+		t.Errorf("%v allocations for a shared box", n)
+	}
+	if a, b := after.number(7), after.number(7); dataWord(a) != dataWord(b) {
+		t.Error("two boxes for 7")
 	}
 }

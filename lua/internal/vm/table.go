@@ -367,7 +367,7 @@ func (t *table) setEntry(k, v lua.LValue) {
 		h = hashValue(k)
 	}
 	if n, ok := k.(lua.LNumber); ok && n == 0 {
-		k = smallBoxes[0]
+		k = lua.LNumber(0)
 	}
 	t.entries = append(t.entries, entry{key: k, val: v, hash: h})
 	t.live++
