@@ -111,7 +111,7 @@ var scriptingCommands = []session.Command{
 		Summary: "Container of commands about the script cache.",
 		Subs: []session.Command{
 			{Name: "debug", Arity: 3, Flags: session.NoScript, ACL: session.CatScripting,
-				Handler: func(c *session.Client) { c.Error(errScriptDebug) }, Group: session.GroupScripting, Since: "3.2.0",
+				Handler: scriptDebug, Group: session.GroupScripting, Since: "3.2.0",
 				Complexity: "O(1)", Summary: "Is refused: there is no debugger of scripts.",
 				Args: []session.Arg{session.OneOf("mode", session.TokenWord("yes", "YES", ""),
 					session.TokenWord("sync", "SYNC", ""), session.TokenWord("no", "NO", ""))}},
@@ -183,6 +183,7 @@ var runsScripts = map[string]bool{"eval": true, "evalsha": true, "eval_ro": true
 
 const (
 	errScriptDebug   = "ERR SCRIPT DEBUG is not supported: there is no debugger of scripts"
+	errDebugMode     = "ERR Use SCRIPT DEBUG YES/SYNC/NO"
 	errScriptFlush   = "ERR SCRIPT FLUSH only support SYNC|ASYNC option"
 	errFunctionFlush = "ERR FUNCTION FLUSH only supports SYNC|ASYNC option"
 	errManyKeys      = "ERR Number of keys can't be greater than number of args"
@@ -213,6 +214,18 @@ func (c *Client) numKeys(bad string) (n int, ok bool) {
 		return int(x), true
 	}
 	return 0, false
+}
+
+// scriptDebug leaves a connection as it is: without a debugger.
+func scriptDebug(c *session.Client) {
+	switch {
+	case c.Is(2, "no"):
+		c.W.OK()
+	case c.Is(2, "yes"), c.Is(2, "sync"):
+		c.Error(errScriptDebug)
+	default:
+		c.Error(errDebugMode)
+	}
 }
 
 func eval(c *Client) {
