@@ -107,6 +107,10 @@ func layoutError() string {
 			}
 		}
 	}
+	theirs, ours := reflect.TypeFor[lua.LTable](), reflect.TypeFor[table]()
+	if a, b := theirs.Field(0), ours.Field(0); a.Name != b.Name || a.Type != b.Type || theirs.Size() > ours.Size() {
+		return "a table is another"
+	}
 	var v lua.LValue = lua.LNumber(0)
 	if reflect.TypeOf(v).Kind() != reflect.Float64 {
 		return "a number is no float64"

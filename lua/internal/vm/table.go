@@ -12,7 +12,7 @@ import (
 
 // Tables. gopher-lua's own LTable keeps three maps and a list of keys for its hash part, fills gaps of its array with
 // nils up to any index, and walks back over nils for a length. So every table of a script is a struct table: it begins with
-// an (empty) LTable, so that its address is a *lua.LTable like any other, followed by
+// the metatable, as LTable does, and is no smaller than LTable, so that its address can be a *lua.LTable. It goes on with
 //
 //	array    the values of the keys 1..len(array). The last one is never nil; others may be.
 //	entries  the other keys in order of insertion. An entry whose value is nil is dead: it keeps its place until
@@ -22,7 +22,8 @@ import (
 // Invariants: the key len(array)+1 is never alive in entries, so the border is len(array) and costs nothing;
 // len(entries) counts dead entries, too; live counts the others.
 //
-// The methods of LTable itself must never be called on such a table: they would see an empty one.
+// Of a *lua.LTable only the field Metatable and the methods Type and String may be used: what others of the module take for its
+// fields are ours. A small table and the first array or entries that it gets are one allocation.
 
 type entry struct {
 	key  lua.LValue
@@ -31,11 +32,11 @@ type entry struct {
 }
 
 type table struct {
-	lua.LTable
-	array   []lua.LValue
-	entries []entry
-	index   []uint32
-	live    int
+	Metatable lua.LValue
+	array     []lua.LValue
+	entries   []entry
+	index     []uint32
+	live      int
 	// integers is true if entries may hold positive integer keys.
 	integers bool
 	// readonly: scripts may not change it.
@@ -49,18 +50,70 @@ const smallPart = 8
 
 func tableOf(t *lua.LTable) *table { return (*table)(unsafe.Pointer(t)) }
 
+func (t *table) lua() *lua.LTable { return (*lua.LTable)(unsafe.Pointer(t)) }
+
 // NewTable makes a table with room for narr array values and nhash other keys.
 func NewTable(narr, nhash int) *lua.LTable {
-	t := &table{}
+	var t *table
+	switch {
+	case narr == 0 && nhash == 0 || narr > 8 || nhash > 4 || narr > 0 && nhash > 0:
+		t = new(table)
+		if narr > 0 {
+			t.array = make([]lua.LValue, 0, narr)
+		}
+		if nhash > 0 {
+			t.entries = make([]entry, 0, nhash)
+		}
+	case narr > 4:
+		x := new(array8)
+		t, x.array = &x.table, x.room[:0]
+	case narr > 2:
+		x := new(array4)
+		t, x.array = &x.table, x.room[:0]
+	case narr > 0:
+		x := new(array2)
+		t, x.array = &x.table, x.room[:0]
+	case nhash > 2:
+		x := new(entries4)
+		t, x.entries = &x.table, x.room[:0]
+	case nhash > 1:
+		x := new(entries2)
+		t, x.entries = &x.table, x.room[:0]
+	default:
+		x := new(entries1)
+		t, x.entries = &x.table, x.room[:0]
+	}
 	t.Metatable = lua.LNil
-	if narr > 0 {
-		t.array = make([]lua.LValue, 0, narr)
-	}
-	if nhash > 0 {
-		t.entries = make([]entry, 0, nhash)
-	}
-	return &t.LTable
+	return t.lua()
 }
+
+// Tables with room for their first values. Their sizes suit Go's size classes.
+type (
+	array2 struct {
+		table
+		room [2]lua.LValue
+	}
+	array4 struct {
+		table
+		room [4]lua.LValue
+	}
+	array8 struct {
+		table
+		room [8]lua.LValue
+	}
+	entries1 struct {
+		table
+		room [1]entry
+	}
+	entries2 struct {
+		table
+		room [2]entry
+	}
+	entries4 struct {
+		table
+		room [4]entry
+	}
+)
 
 var hashSeed = maphash.MakeSeed()
 
@@ -626,15 +679,11 @@ func FillStrings(a *lua.LTable, as [][]byte, b *lua.LTable, bs [][]byte) {
 
 // NewField makes a table of one field with one allocation. key is a string.
 func NewField(key, val lua.LValue) *lua.LTable {
-	t := new(struct {
-		table
-		first [1]entry
-	})
+	t := new(entries1)
 	t.Metatable = lua.LNil
-	t.first[0] = entry{key: key, val: val}
-	t.entries = t.first[:]
+	t.entries = append(t.room[:0], entry{key: key, val: val})
 	t.live = 1
-	return &t.LTable
+	return t.lua()
 }
 
 // HasStringKeys reports whether t may hold keys other than those of its array.
