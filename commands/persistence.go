@@ -374,7 +374,7 @@ func (s *Server) refusalOf(e *session.Entry, flags, lacks session.Flags) string 
 	switch {
 	case s.persist.loading != nil && lacks&session.Loading != 0, flags&session.NoAsyncLoading != 0 && s.asyncLoading():
 		return errLoading
-	case s.busy.on && flags&session.AllowBusy == 0:
+	case s.busy.on && e.Flags&session.AllowBusy == 0: // also an EXEC whose commands are all allowed
 		return s.busyText()
 	}
 	return ""

@@ -619,3 +619,51 @@ func readAll(t *testing.T, dir string) map[string]string {
 	}
 	return files
 }
+
+// EXEC is refused while a script is busy, whatever is queued: it would run in the middle of the script, or another script in it.
+func TestExecWhileBusy(t *testing.T) {
+	s := harness.StartFerrous(t, "--busy-reply-threshold", "20", "--save", "")
+	queues := [][]string{{"FUNCTION STATS"}, {"INCR x", "FUNCTION STATS"}, {"INCR x", "HELLO 2"}, {"EVAL return(1) 0", "SCRIPT KILL"}, {"SCRIPT KILL"},
+		{"INCR x", "UNWATCH"}, {"FCALL f 0", "AUTH a"}, {}}
+	var before []*harness.Conn
+	queue := func(commands []string, want string) *harness.Conn {
+		c := dialFor(t, s)
+		for _, command := range append([]string{"MULTI"}, commands...) {
+			if got := doOn(t, c, strings.Fields(command)...); command != "MULTI" && !strings.HasPrefix(got, want) {
+				t.Errorf("%s: %s", command, got)
+			}
+		}
+		return c
+	}
+	for _, commands := range queues {
+		before = append(before, queue(commands, "QUEUED"))
+	}
+	runs, ctl := dialFor(t, s), dialFor(t, s)
+	if err := runs.Send("EVAL", "redis.call('get', 'x') while true do end", "0"); err != nil {
+		t.Fatal(err)
+	}
+	for until := time.Now().Add(time.Minute); !strings.HasPrefix(doOn(t, ctl, "PING"), "BUSY "); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(until) {
+			t.Fatal("the script is not busy")
+		}
+	}
+	for i, commands := range queues {
+		for _, c := range []*harness.Conn{before[i], queue(commands[len(commands)/2:], "")} {
+			if got := doOn(t, c, "EXEC"); !strings.HasPrefix(got, "EXECABORT Transaction discarded because of: BUSY ") {
+				t.Errorf("%q: EXEC answers %s", commands, got)
+			}
+			if got := doOn(t, c, "EXEC"); !strings.HasPrefix(got, "EXECABORT Transaction discarded because of: BUSY ") {
+				t.Errorf("%q: a second EXEC answers %s", commands, got)
+			}
+		}
+	}
+	if got := doOn(t, ctl, "SCRIPT", "KILL"); got != "OK" {
+		t.Errorf("SCRIPT KILL: %s", got)
+	}
+	if v, err := runs.Read(); err != nil || !strings.HasPrefix(v.Str, "ERR Script killed by user") {
+		t.Errorf("the script ends with %v, %v", v, err)
+	}
+	if got := doOn(t, ctl, "EXISTS", "x"); got != "0" {
+		t.Errorf("%s keys", got)
+	}
+}
