@@ -40,7 +40,7 @@ func (lib *Library) metadata() (skip int, err error) {
 	if !strings.HasPrefix(lib.Code, "#!") {
 		return 0, refusal("Missing library metadata")
 	}
-	end := strings.IndexByte(lib.Code, '\n')
+	end := lineEnd(lib.Code)
 	if end < 0 {
 		return 0, refusal("Invalid library metadata")
 	}
@@ -124,8 +124,8 @@ func (e *Engine) register(lib *Library, skip int) error {
 	return nil
 }
 
-// openFunctions makes the globals of functions: those of scripts without KEYS and ARGV. While a library is being loaded,
-// other globals replace them.
+// openFunctions makes the globals of functions: those of scripts without KEYS and ARGV, and without what only scripts find in
+// redis. While a library is being loaded, other globals replace them.
 func (e *Engine) openFunctions() {
 	h := e.host
 	guard := vm.NewTable(0, 1)
@@ -136,6 +136,15 @@ func (e *Engine) openFunctions() {
 		return true
 	})
 	vm.SetString(e.functionEnv, "_G", e.functionEnv)
+	api := vm.NewTable(0, 32)
+	vm.ForEach(e.redis, func(k, v glua.LValue) bool {
+		if k != glua.LString("replicate_commands") && k != glua.LString("breakpoint") && k != glua.LString("debug") {
+			vm.Set(api, k, v)
+		}
+		return true
+	})
+	vm.SetString(e.functionEnv, "redis", api)
+	vm.SetString(e.functionEnv, "server", api)
 	e.functionEnv.Metatable = guard
 	e.functionNames = e.functionEnv
 
@@ -209,7 +218,7 @@ func (f *Function) named(t *glua.LTable) {
 			if f.Description, ok = vm.ToString(v); !ok {
 				raiseText("description argument given to redis.register_function must be a string")
 			}
-			f.Description, f.Described = cString(f.Description), true
+			f.Described = true
 		case "callback":
 			if f.fn, ok = v.(*glua.LFunction); !ok {
 				raiseText("callback argument given to redis.register_function must be a function")
@@ -258,5 +267,8 @@ func (e *Engine) RunFunction(f *Function, keys, args [][]byte, out Reply) error 
 	}
 	k, a := vm.NewTable(len(keys), 0), vm.NewTable(len(args), 0)
 	vm.FillStrings(k, keys, a, args)
+	h := e.host
+	h.Env = e.functionEnv
+	defer func() { h.Env = h.Globals }()
 	return e.call(f.fn, f.Name, []glua.LValue{k, a}, out)
 }

@@ -242,6 +242,15 @@ func names(p *glua.FunctionProto) (keys, args bool) {
 	return keys, args
 }
 
+// lineEnd returns the length of the first line, or -1 if it does not end, or holds a zero byte.
+func lineEnd(s string) int {
+	end := strings.IndexAny(s, "\n\x00")
+	if end >= 0 && s[end] == 0 {
+		return -1
+	}
+	return end
+}
+
 // shebang reads the first line of a script that begins with "#!". It returns how many bytes the caller must hide from the
 // compiler: the line without its newline, so that line numbers stay right.
 func (s *Script) shebang() (skip int, err error) {
@@ -249,7 +258,7 @@ func (s *Script) shebang() (skip int, err error) {
 		s.Flags = CompatMode
 		return 0, nil
 	}
-	end := strings.IndexByte(s.Body, '\n')
+	end := lineEnd(s.Body)
 	if end < 0 {
 		return 0, refusal("Invalid script shebang")
 	}

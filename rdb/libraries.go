@@ -42,7 +42,7 @@ func ReadLibraries(payload []byte, load func(code []byte) error) (err error) {
 		}
 	}()
 	if err == nil && damaged != nil {
-		err = errors.New("failed loading the given functions payload")
+		err = errors.New("Failed loading library payload")
 	}
 	return err
 }

@@ -40,9 +40,7 @@ func raise(L *lua.LState) int {
 		v = lua.LNil
 	}
 	if s, ok := vm.ToString(v); ok && level > 0 {
-		if where := vm.Where(L, level); where != "" {
-			v = lua.LString(where + s)
-		}
+		v = lua.LString(vm.Where(L, level) + s)
 	}
 	vm.Raise(v)
 	return 0

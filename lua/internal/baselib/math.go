@@ -5,6 +5,7 @@ import (
 
 	lua "github.com/yuin/gopher-lua"
 
+	"ferrous/lua/internal/libm"
 	"ferrous/lua/internal/vm"
 )
 
@@ -49,7 +50,9 @@ func positive(f func(float64) float64) lua.LGFunction {
 
 func two(f func(a, b float64) float64) lua.LGFunction {
 	return func(L *lua.LState) int {
-		a, b := vm.CheckNumber(L, 1), vm.CheckNumber(L, 2)
+		// C compilers evaluate the second argument first.
+		b := vm.CheckNumber(L, 2)
+		a := vm.CheckNumber(L, 1)
 		y := f(a, b)
 		if y != y {
 			y = vm.MachineNaN(a, b)
@@ -64,9 +67,9 @@ func openMath(h *vm.Host) {
 	h.Register("math", map[string]lua.LGFunction{
 		"abs": mathAbs, "acos": positive(math.Acos), "asin": positive(math.Asin), "atan": one(math.Atan),
 		"atan2": two(math.Atan2), "ceil": one(math.Ceil), "cos": one(math.Cos), "cosh": one(math.Cosh),
-		"deg": one(func(x float64) float64 { return x / (math.Pi / 180) }), "exp": one(math.Exp), "floor": one(math.Floor),
-		"fmod": two(math.Mod), "mod": two(math.Mod), "frexp": mathFrexp, "ldexp": mathLdexp, "log": one(math.Log),
-		"log10": positive(math.Log10), "max": mathMax, "min": mathMin, "modf": mathModf, "pow": two(vm.Power),
+		"deg": one(func(x float64) float64 { return x / (math.Pi / 180) }), "exp": one(libm.Exp), "floor": one(math.Floor),
+		"fmod": two(math.Mod), "mod": two(math.Mod), "frexp": mathFrexp, "ldexp": mathLdexp, "log": one(libm.Log),
+		"log10": positive(libm.Log10), "max": mathMax, "min": mathMin, "modf": mathModf, "pow": two(vm.Power),
 		"rad": one(func(x float64) float64 { return x * (math.Pi / 180) }), "random": g.random, "randomseed": g.randomSeed,
 		"sin": one(math.Sin), "sinh": one(math.Sinh), "sqrt": one(math.Sqrt), "tan": one(math.Tan), "tanh": one(math.Tanh),
 	})
@@ -88,8 +91,8 @@ func mathFrexp(L *lua.LState) int {
 }
 
 func mathLdexp(L *lua.LState) int {
-	m := vm.CheckNumber(L, 1)
-	vm.PushNumber(L, math.Ldexp(m, vm.CheckInt(L, 2)))
+	e := vm.CheckInt(L, 2)
+	vm.PushNumber(L, math.Ldexp(vm.CheckNumber(L, 1), e))
 	return 1
 }
 

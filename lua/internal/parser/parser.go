@@ -9,6 +9,7 @@
 package parser
 
 import (
+	"ferrous/lua/internal/libm"
 	"fmt"
 	"math"
 	"strconv"
@@ -891,7 +892,7 @@ func fold(op int, a, b float64) (f float64, ok bool) {
 		}
 		f = a - math.Floor(a/b)*b
 	default:
-		f = math.Pow(a, b)
+		f = libm.Pow(a, b)
 	}
 	return f, f == f
 }

@@ -42,6 +42,8 @@ type Host struct {
 	OnTick func()
 	// Globals is the table of global names that scripts see.
 	Globals *lua.LTable
+	// Env has the globals of what is compiled: Globals, but where the running code has others.
+	Env *lua.LTable
 	// StringMeta is the metatable of strings.
 	StringMeta *lua.LTable
 
@@ -100,6 +102,7 @@ func NewHost() *Host {
 	}
 	seed := lua.NewState(lua.Options{CallStackSize: 1, RegistrySize: 128, SkipOpenLibs: true})
 	h := &Host{global: seed.G, Globals: NewTable(0, 64), budget: tickBudget}
+	h.Env = h.Globals
 	h.main = h.newThread(1024)
 	h.main.status = threadRunning
 	h.current = h.main

@@ -22,7 +22,7 @@ func (h *Host) LoadPieces(src string, more func() string, name string) (*lua.LFu
 	if err != nil {
 		return nil, &Error{Value: lua.LString(err.Error())}
 	}
-	return &lua.LFunction{Env: h.Globals, Proto: proto}, nil
+	return &lua.LFunction{Env: h.Env, Proto: proto}, nil
 }
 
 // CodeSize returns about how many bytes a compiled function occupies, with those inside it.

@@ -5,6 +5,8 @@ import (
 	"math"
 
 	lua "github.com/yuin/gopher-lua"
+
+	"ferrous/lua/internal/libm"
 )
 
 // Metamethods. The absent bits of a metatable are the events that it is known not to have.
@@ -157,10 +159,7 @@ func Modulo(a, b float64) float64 {
 
 // Power is C's pow.
 func Power(a, b float64) float64 {
-	if b == 2 {
-		return a * a
-	}
-	f := math.Pow(a, b)
+	f := libm.Pow(a, b)
 	if f != f {
 		return MachineNaN(a, b)
 	}

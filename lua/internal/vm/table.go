@@ -419,9 +419,6 @@ func (t *table) setEntry(k, v lua.LValue) {
 	if t.index != nil || len(t.entries) >= smallPart {
 		h = hashValue(k)
 	}
-	if n, ok := k.(lua.LNumber); ok && n == 0 {
-		k = lua.LNumber(0)
-	}
 	t.entries = append(t.entries, entry{key: k, val: v, hash: h})
 	t.live++
 	switch {

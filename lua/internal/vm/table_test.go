@@ -98,7 +98,7 @@ func TestZeroIsOneKey(t *testing.T) {
 	if Count(tb) != 1 || GetInt(tb, 0) != lua.LNumber(2) {
 		t.Error(Count(tb), GetInt(tb, 0))
 	}
-	if k, _ := Next(tb, lua.LNil); FormatNumber(float64(k.(lua.LNumber))) != "0" {
+	if k, _ := Next(tb, lua.LNil); FormatNumber(float64(k.(lua.LNumber))) != "-0" {
 		t.Error(k)
 	}
 }
