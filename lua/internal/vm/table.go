@@ -331,6 +331,9 @@ func (t *table) setNumber(f float64, k, v lua.LValue) {
 				}
 				return
 			}
+			if n == cap(t.array) && n >= sparseArray && t.spill() {
+				break
+			}
 			if t.integers {
 				if e := t.findNumber(f); e >= 0 {
 					t.bury(e)
@@ -350,6 +353,34 @@ func (t *table) setNumber(f float64, k, v lua.LValue) {
 		k = lua.LNumber(f)
 	}
 	t.setEntry(k, v)
+}
+
+// sparseArray is the length from which an array that must grow is looked at: whether most of it is nil.
+const sparseArray = 64
+
+// spill moves the values of an array that are not nil, but for those at its beginning, to entries if they are less than half of it.
+// So a queue, which is written at one end and cleared at the other, stays as small as what it holds. It reports whether it has.
+func (t *table) spill() bool {
+	live, first := 0, len(t.array)
+	for i, v := range t.array {
+		if v != lua.LNil {
+			live++
+		} else {
+			first = min(first, i)
+		}
+	}
+	if 2*live >= len(t.array) {
+		return false
+	}
+	rest := t.array[first:]
+	t.array = slices.Clone(t.array[:first])
+	t.integers = true
+	for i, v := range rest {
+		if v != lua.LNil {
+			t.setEntry(lua.LNumber(first+i+1), v)
+		}
+	}
+	return true
 }
 
 // push appends v to the array. The capacity doubles, as Lua's does: append's smaller steps would leave some five times the
@@ -451,7 +482,11 @@ func (t *table) reindex() {
 	for size < 2*max(cap(t.entries), len(t.entries)) {
 		size *= 2
 	}
-	t.index = make([]uint32, size)
+	if size == len(t.index) {
+		clear(t.index)
+	} else {
+		t.index = make([]uint32, size)
+	}
 	mask := uint32(size - 1)
 	for i := range t.entries {
 		p := t.entries[i].hash & mask
@@ -472,11 +507,18 @@ func (t *table) rebuild() {
 		size *= 2
 	}
 	old := t.entries
-	t.entries = make([]entry, 0, size)
+	if size == cap(old) {
+		t.entries = old[:0]
+	} else {
+		t.entries = make([]entry, 0, size)
+	}
 	for i := range old {
 		if old[i].val != lua.LNil {
 			t.entries = append(t.entries, old[i])
 		}
+	}
+	if size == cap(old) {
+		clear(old[len(t.entries):])
 	}
 	if t.index != nil {
 		t.reindex()

@@ -134,3 +134,40 @@ func TestNumbers(t *testing.T) {
 		}
 	}
 }
+
+// A queue is written at one end and cleared at the other: its table stays as small as what it holds, also when it is filled at a
+// random end or begins anew.
+func TestQueueStaysSmall(t *testing.T) { random.Repeat(t, testQueueStaysSmall) }
+
+func testQueueStaysSmall(t *testing.T) {
+	r := random.New(t)
+	tb := NewTable(0, 0)
+	model := map[lua.LValue]lua.LValue{}
+	head, tail, largest := 1, 0, 0
+	for i := range 20_000 {
+		if tail-head < 100 && r.IntN(3) > 0 || tail < head {
+			tail++
+			Set(tb, lua.LNumber(tail), lua.LNumber(i))
+			model[lua.LNumber(tail)] = lua.LNumber(i)
+		} else {
+			Set(tb, lua.LNumber(head), lua.LNil)
+			delete(model, lua.LNumber(head))
+			head++
+		}
+		if r.IntN(4000) == 0 { // begin anew
+			for k := range model {
+				Set(tb, k, lua.LNil)
+			}
+			clear(model)
+			head, tail = 1, 0
+		}
+		if i%500 == 0 {
+			check(t, tb, model)
+		}
+		largest = max(largest, cap(tableOf(tb).array)+cap(tableOf(tb).entries))
+	}
+	check(t, tb, model)
+	if largest > 1000 {
+		t.Errorf("there was room for %d values, of at most 101", largest)
+	}
+}
