@@ -13,14 +13,11 @@ import (
 func (s *Server) cron() {
 	from := s.nanos()
 	s.tick()
+	s.obeySignal()
 	if s.cronPaused || s.busy.on {
-		if s.busy.on && s.persist.loading != nil {
-			s.obeySignal() // what is loaded is not saved, so it may end anywhere
-		}
 		s.cronTimer.Reset(s.cronPeriod())
 		return
 	}
-	s.obeySignal()
 	s.stats.cronCycles++
 	s.clientsCron()
 	s.reap()

@@ -294,17 +294,16 @@ func (s *Server) Terminate(signal string) (insists bool) {
 			s.Logf(config.LogWarning, "Received %s scheduling shutdown...", signal)
 		}
 		s.shutdown.signal = signal
-		if !s.cronPaused { // Redis obeys in its cron
-			s.obeySignal()
-		}
+		s.obeySignal()
 	})
 	return false
 }
 
-// obeySignal begins the shutdown that a signal has asked for, if any.
+// obeySignal begins the shutdown that a signal has asked for, if any. As Redis it obeys where cron does its work: not while a
+// script is busy, half of whose changes would be saved. What is being loaded is not saved, so that may end anywhere.
 func (s *Server) obeySignal() {
 	signal := s.shutdown.signal
-	if signal == "" {
+	if signal == "" || s.cronPaused || s.busy.on && s.persist.loading == nil {
 		return
 	}
 	s.shutdown.signal = ""

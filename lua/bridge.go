@@ -98,7 +98,7 @@ func (e *Engine) arguments(L *glua.LState) (argv [][]byte, text string) {
 // appendArgument prints a number so that it reads back, as Redis 7.2 does: integers up to 2^62 in full, others with the
 // fewest digits.
 func appendArgument(dst []byte, f float64) []byte {
-	if f > -0x1p62 && f < 0x1p62 {
+	if f >= -0x1p62 && f <= 0x1p62 {
 		if i := int64(f); float64(i) == f {
 			return strconv.AppendInt(dst, i, 10)
 		}

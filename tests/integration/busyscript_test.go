@@ -667,3 +667,34 @@ func TestExecWhileBusy(t *testing.T) {
 		t.Errorf("%s keys", got)
 	}
 }
+
+// A signal that comes while a script is busy waits for its end: the last snapshot has all of its changes.
+func TestSignalWhileBusy(t *testing.T) {
+	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		s := harness.StartFerrous(t, "--busy-reply-threshold", "1", "--save", "3600 1")
+		runs, ctl := dialFor(t, s), dialFor(t, s)
+		err := runs.Send("EVAL", "redis.call('set', 'a', 1) for i = 1, 3e7 do local x = i * 2 end "+
+			"redis.call('set', 'b', 2) return 7", "0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for until := time.Now().Add(time.Minute); !strings.HasPrefix(doOn(t, ctl, "PING"), "BUSY "); {
+			if time.Now().After(until) {
+				t.Fatal("the script is not busy")
+			}
+		}
+		if err := s.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+		if v, err := runs.Read(); err != nil || v.String() != "7" {
+			t.Errorf("%v: the script answers %v, %v", signal, v, err)
+		}
+		if code, err := s.Wait(time.Minute); err != nil || code != 0 {
+			t.Fatalf("%v: it ends with %d, %v", signal, code, err)
+		}
+		again := harness.StartFerrous(t, "--dir", s.Dir)
+		if got := dialFor(t, again).Must("MGET", "a", "b").String(); got != "[1 2]" {
+			t.Errorf("%v: the snapshot has %s", signal, got)
+		}
+	}
+}
