@@ -53,7 +53,7 @@ const (
 
 var (
 	// inverse[n] is 1/n!.
-	inverse = func() (t [18]pair) {
+	inverse = func() (t [10]pair) {
 		t[0] = pair{1, 0}
 		for n := 1; n < len(t); n++ {
 			t[n] = t[n-1].over(float64(n))
@@ -83,8 +83,8 @@ func exp(x pair) (y pair, k int) {
 	// e^r = (e^(r/256))^256; |r/256| < 0.0014. The series is of e^z-1, which loses nothing when it is squared:
 	// (1+t)^2 = 1 + (2t + t^2).
 	z := pair{r.hi / 256, r.lo / 256}
-	t := inverse[9]
-	for i := 8; i >= 1; i-- {
+	t := inverse[len(inverse)-1]
+	for i := len(inverse) - 2; i >= 1; i-- {
 		t = t.mul(z).add(inverse[i])
 	}
 	t = t.mul(z)
@@ -100,11 +100,10 @@ func log(x float64) pair {
 	if m < math.Sqrt2/2 {
 		m, k = m*2, k-1
 	}
-	// One step of Halley's method on e^y = m from the logarithm of package math: its error of 2^-53 becomes one below 2^-150.
+	// y is nearly the logarithm: it lacks that of m/e^y = 1+q, which is q - q*q/2 + q*q*q/3 …, where the third term is below 2^-150.
 	y := math.Log(m)
 	e, n := exp(pair{-y, 0})
 	q := e.times(math.Ldexp(m, n)).add(pair{-1, 0})
-	// y + 2*(q/(q+2)) = y + q - q*q/2 + …
 	l := pair{y, 0}.add(q.add(q.mul(q).times(-0.5)))
 	f := float64(k)
 	return pair{f * ln2High, 0}.add(pair{f * ln2Mid, 0}).add(pair{f * ln2Low, 0}).add(l)
@@ -112,7 +111,7 @@ func log(x float64) pair {
 
 // Exp returns e^x.
 func Exp(x float64) float64 {
-	if f := math.Exp(x); f == 0 || f == 1 || math.IsInf(f, 0) || f != f {
+	if f := math.Exp(x); f == 0 || math.IsInf(f, 0) || f != f {
 		return f
 	}
 	return rounded(exp(pair{x, 0}))
