@@ -42,6 +42,7 @@ func ReadLibraries(payload []byte, load func(code []byte) error) (err error) {
 		}
 	}()
 	if err == nil && damaged != nil {
+		//lint:ignore ST1005 the text of Redis
 		err = errors.New("Failed loading library payload")
 	}
 	return err
