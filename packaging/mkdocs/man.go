@@ -61,7 +61,7 @@ var groups = []struct {
 	{"string", "Strings"}, {"bitmap", "Bitmaps"}, {"hyperloglog", "HyperLogLogs"}, {"generic", "Keys of any type"},
 	{"list", "Lists"}, {"hash", "Hashes"}, {"set", "Sets"}, {"sorted-set", "Sorted sets"}, {"geo", "Places"}, {"stream", "Streams"},
 	{"pubsub", "Channels"}, {"transactions", "Transactions"}, {"scripting", "Scripts and functions"},
-	{"connection", "Connections"}, {"server", "The server"},
+	{"connection", "Connections"}, {"server", "The server"}, {"cluster", "Cluster"},
 }
 
 // ferrousPage is ferrous(1).
