@@ -200,7 +200,7 @@ func rounded(y pair, k int) float64 {
 	case k > 1000:
 		// Two steps, since 2^1024 is no number.
 		return y.hi * math.Ldexp(1, k-1) * 2
-	case k > -1022:
+	case k > -1022, k == -1022 && y.hi >= 1: // no subnormal number
 		return y.hi * math.Ldexp(1, k)
 	}
 	// The sum is rounded where the result's last place is: at 2^-1074.
